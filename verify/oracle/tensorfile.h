@@ -1,0 +1,55 @@
+/* Files of named tensors: safetensors (read and written), .npy and .npz (read).
+ *
+ * Readers treat a file as hostile: every length, offset and shape is checked before it is used, nothing is allocated that
+ * the file's own size does not justify, and an error is one line naming file, tensor and what was expected.
+ */
+#ifndef SMOEREF_ORACLE_TENSORFILE_H
+#define SMOEREF_ORACLE_TENSORFILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { TENSOR_RANK = 8, TENSOR_ERROR = 512 };
+
+typedef enum { TENSOR_F64, TENSOR_F32, TENSOR_BF16, TENSOR_F16, TENSOR_I64 } tensor_dtype;
+
+typedef struct {
+    char *name;
+    tensor_dtype dtype;
+    size_t rank, dim[TENSOR_RANK], count; /* count = product of dim, 1 for a scalar */
+    void *data;                           /* count elements of dtype, native byte order, aligned */
+} tensor;
+
+typedef struct {
+    size_t tensors, entries;
+    tensor *t;                  /* in the file's order */
+    struct { char *key, *value; } *entry; /* __metadata__ */
+} tensor_file;
+
+const char *tensor_dtype_name(tensor_dtype t); /* "F64" */
+size_t tensor_dtype_size(tensor_dtype t);
+
+/* Reads a file by its content (safetensors, npy, npz).  An .npy holds one tensor named after the file's stem.
+ * Returns 0, or -1 with one line in err. */
+int tensor_file_read(const char *path, tensor_file *f, char *err, size_t errlen);
+/* The same from memory; `label` names it in errors.  These are what the fuzzers call. */
+int tensor_file_parse_safetensors(const char *label, const void *bytes, size_t n, tensor_file *f, char *err, size_t errlen);
+int tensor_file_parse_npy(const char *label, const void *bytes, size_t n, tensor_file *f, char *err, size_t errlen);
+int tensor_file_parse_npz(const char *label, const void *bytes, size_t n, tensor_file *f, char *err, size_t errlen);
+
+/* Writes safetensors to a temporary file beside `path` and renames it: the file is whole or absent. */
+int tensor_file_write(const char *path, const tensor_file *f, char *err, size_t errlen);
+
+const tensor *tensor_file_find(const tensor_file *f, const char *name);
+const char *tensor_file_meta(const tensor_file *f, const char *key); /* NULL if absent */
+/* Appends a copy of the data (or of the text).  Returns 0, or -1 out of memory. */
+int tensor_file_add(tensor_file *f, const char *name, tensor_dtype dtype, size_t rank, const size_t *dim, const void *data);
+int tensor_file_add_meta(tensor_file *f, const char *key, const char *value);
+void tensor_file_clear(tensor_file *f);
+
+double tensor_get(const tensor *t, size_t i); /* element i as a double; exact for all but huge I64 */
+
+/* SHA-256 of a file as 64 lower-case hex digits and NUL. */
+int tensor_file_sha256(const char *path, char hex[65], char *err, size_t errlen);
+
+#endif
