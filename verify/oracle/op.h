@@ -96,7 +96,7 @@ struct op_record {
 };
 
 /* --- the registry --- */
-extern const op_record *const op_registry[]; /* terminated by NULL, in the order of the chapters */
+extern const op_record *const *const op_registry; /* terminated by NULL, in the order of the chapters */
 const op_record *op_find(const char *id);
 
 /* One array a chapter, defined in op_<chapter>.c and terminated by id == NULL. */
@@ -106,6 +106,9 @@ extern const op_record op_numerics[], op_expert[], op_gate[], op_layer[], op_bal
 /* Binds "T=5,d=3" and "k=2,order=..." to a new case with zeroed tensors.  NULL on failure with a sentence in err. */
 op_case *op_case_new(const op_record *op, const char *dims, const char *set, char *err, size_t errlen);
 void op_case_free(op_case *c);
+/* The case of a record's list: sizes and parameters bound, cotangents drawn (stream "op/case/cotangents", representable
+ * standard normals), inputs filled (stream "op/case").  op_run() is left to the caller.  NULL with a sentence in err. */
+op_case *op_case_from_spec(const op_record *op, const op_spec *spec, uint64_t seed, char *err, size_t errlen);
 smoe_status op_run(op_case *c);  /* forward, then vjp */
 
 /* --- what records, twins and fillers use; unknown names abort (a bug in a record, found by the registry's test) --- */
