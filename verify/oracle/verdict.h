@@ -1,0 +1,113 @@
+/* The verdict on one case: is this answer one that an implementation of the equation, in this precision, could give?
+ *
+ *   golden   what the answer is compared with: a value and a bound for every element of every output and gradient
+ *   verdict  what came of it, tensor by tensor, and (on request) which known wrong variant it is
+ *
+ * BOUNDED and STAGE tensors pass iff |got - golden| <= bound for every element, written so that NaN fails.  EXACT ones are
+ * equal bit for bit.  A DECISION is admissible iff no expert that was left out beats one that was taken by more than the
+ * bounds of their two scores, and the same for the order inside the K.  Where an admissible decision is not the golden one,
+ * everything else is recomputed with the candidate's own decision before it is judged (a replay).
+ */
+#ifndef SMOEREF_ORACLE_VERDICT_H
+#define SMOEREF_ORACLE_VERDICT_H
+
+#include "op.h"
+#include "tensorfile.h"
+#include "twin.h"
+
+/* --- what an expected file holds (written by `gen`, read by verdict_golden_read) ---------------------------------------
+ *   <output>, d_<input>      golden value: F64, or I64 for integers
+ *   <tensor>.radius          F64: radius of the enclosure of the exact value, about the golden value
+ *   <tensor>.bound.<format>  F64: bound of precision <format> ("f32"), about the golden value, for each precision asked for
+ * Integer tensors have neither radius nor bound. */
+
+/* The bound about `golden` that contains the ball [hi + lo - rad, hi + lo + rad]: |hi - golden| + |lo| + rad, rounded up. */
+double verdict_bound(double hi, double lo, double rad, double golden);
+
+enum { VERDICT_PREC = 192 }; /* working precision in bits of every run of the twin */
+
+/* --- golden ------------------------------------------------------------------------------------------------------------ */
+typedef struct {
+    size_t count;
+    double *value;   /* float tensors */
+    double *bound;   /* float tensors: never negative, never NaN; +inf is vacuous */
+    int64_t *index;  /* integer tensors */
+} golden_tensor;
+
+typedef struct {
+    golden_tensor out[OP_TENSORS], grad[OP_TENSORS]; /* by output, by input; absent ones have no arrays */
+} verdict_golden;
+
+/* From an expected file.  Bounds that it does not hold are computed by the twin with the golden decision.
+ * c: inputs and cotangents are set; its decisions are set to the golden ones.  Returns 0, or -1 with a line in err. */
+int verdict_golden_read(op_case *c, const tensor_file *expected, const char *label, const twin_profile *p,
+                        verdict_golden *g, char *err, size_t errlen);
+/* From a case after op_run(): its outputs and gradients, and the twin's bounds. */
+int verdict_golden_run(op_case *c, const twin_profile *p, verdict_golden *g, char *err, size_t errlen);
+void verdict_golden_clear(verdict_golden *g);
+
+/* --- verdict ----------------------------------------------------------------------------------------------------------- */
+enum { VERDICT_FACTORS = 20, VERDICT_TEXT = 400 };
+
+typedef struct {
+    char *name;          /* "y", "d_x", or the unknown tensor's */
+    op_kind kind;
+    bool gradient, present, owed, judged, pass;
+    size_t rank, dim[OP_RANK], count;
+    size_t outside;      /* elements that fail */
+    size_t vacuous;      /* elements whose bound is +inf: anything but NaN passes */
+    double ratio;        /* the worst |got - golden| / bound; +inf if golden is hit by nothing, NaN if a NaN was got */
+    size_t at;           /* where: flat index; count if there is none */
+    double got, golden, bound; /* there */
+    char *fault;         /* a sentence if it could not be judged or why it fails: missing, unknown, shape, dtype */
+    unsigned factors;    /* bit i: every failing element equals golden times factor i of verdict_factor() */
+} verdict_tensor;
+
+typedef struct {
+    const twin_variant *variant;
+    double ratio;        /* worst ratio under the variant's own bounds, <= 1 */
+} verdict_match;
+
+typedef struct {
+    char *name;          /* of the case */
+    const op_record *op;
+    char *sizes;         /* "T=5 N=4 d=3" */
+    char *parameters;    /* "k=2 order=topk-softmax" */
+    char *why;           /* flags of the case, or "" */
+    bool pass;
+    char *fault;         /* a sentence if the case as a whole failed: no answer, unreadable, the program crashed */
+    char *output;        /* last lines of the program's standard error, or NULL */
+    size_t tensors;
+    verdict_tensor *t;   /* stages and decisions, then outputs, then gradients, each in the record's order; then unknown ones */
+    size_t tokens, differ, inadmissible; /* decisions: how many, other than golden, and of these inadmissible */
+    size_t ambiguous;    /* differ - inadmissible: another decision within the bounds, accepted */
+    bool replayed;       /* judged against the equation under the candidate's own decision */
+    size_t vacuous, worst; /* elements; index of the worst tensor in t, tensors if there is none */
+    size_t details;
+    char **detail;       /* sentences on what failed: the decisions, the worst element and its inputs */
+    size_t matches;
+    verdict_match *match; /* the variants that explain this case, best first; filled by verdict_diagnose */
+} verdict_case;
+
+/* Judges.  c: inputs and cotangents are set; c's decisions are overwritten.  answer NULL: there is none, and why is in
+ * `fault`.  Returns 0 (pass or fail is in v), or -1 with a line in err if it could not be judged (no twin, no memory). */
+int verdict_judge(op_case *c, const verdict_golden *g, const tensor_file *answer, const char *fault,
+                  const twin_profile *p, verdict_case *v, char *err, size_t errlen);
+/* Makes the verdict a failure for a reason that lies outside the tensors (exit status, timeout). */
+void verdict_fail(verdict_case *v, const char *fault, const char *output);
+void verdict_case_clear(verdict_case *v);
+
+/* Tries every known wrong variant of the operation and every simple factor on a failing verdict.  Only variants with
+ * alive[i] (i an index of twin_variants) are tried; alive NULL tries all. */
+int verdict_diagnose(op_case *c, const verdict_golden *g, const tensor_file *answer, const twin_profile *p,
+                     const bool *alive, verdict_case *v, char *err, size_t errlen);
+/* "golden times 1/K", and its value for a case; NULL past the end. */
+const char *verdict_factor(size_t i, const op_case *c, double *value);
+
+/* Power: exposed[i] is set for every variant i of c's operation that some tensor of this case tells from the equation. */
+int verdict_power(op_case *c, const verdict_golden *g, const twin_profile *p, bool *exposed, char *err, size_t errlen);
+
+/* Can this dtype hold the precision that was promised? */
+bool verdict_dtype_holds(tensor_dtype t, const twin_profile *p);
+
+#endif
