@@ -1,0 +1,20 @@
+#!/bin/sh
+# Replays the committed corpora through the fuzz targets, built with the sanitizers but without a fuzzing engine.  Prints TAP.
+set -u
+targets='fuzz_safetensors fuzz_npy fuzz_npz fuzz_manifest fuzz_ops'
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT INT TERM
+echo 1..5
+n=0
+for target in $targets; do
+    n=$((n + 1))
+    if [ "$n" -eq 1 ] && ! sh "$top_srcdir/fuzz/build.sh" replay "$work" >"$work/log" 2>&1; then
+        sed 's/^/# /' "$work/log" | tail -n 20
+    fi
+    if [ -x "$work/$target" ] && "$work/$target" "$top_srcdir/fuzz/corpus/$target"/* >"$work/log" 2>&1; then
+        echo "ok $n - $target replays $(ls "$top_srcdir/fuzz/corpus/$target" | wc -l) inputs"
+    else
+        echo "not ok $n - $target"
+        sed 's/^/# /' "$work/log" | tail -n 20
+    fi
+done

@@ -1,0 +1,86 @@
+/* Evaluates the reference on the generated cases and prints the SHA-256 of every output and gradient, bit by bit:
+ * one line an operation (core suite), and last the digest of them all.  Used by bits.sh, which compares builds. */
+#include <inttypes.h>
+#include <nettle/sha2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "op.h"
+
+enum { SEEDS = 3 };
+
+/* Eight bytes, least significant first: the digest does not depend on the byte order of the machine. */
+static void feed(struct sha256_ctx *s, uint64_t bits)
+{
+    uint8_t byte[8];
+    for (size_t i = 0; i < 8; i++)
+        byte[i] = (uint8_t)(bits >> (8 * i));
+    sha256_update(s, sizeof byte, byte);
+}
+
+static void feed_value(struct sha256_ctx *s, const op_value *v)
+{
+    for (size_t i = 0; i < v->count; i++) {
+        uint64_t bits;
+        if (v->f64)
+            memcpy(&bits, &v->f64[i], sizeof bits);
+        else if (v->i64)
+            memcpy(&bits, &v->i64[i], sizeof bits);
+        else
+            break;
+        feed(s, bits);
+    }
+}
+
+static void feed_case(struct sha256_ctx *s, const op_case *c, smoe_status status)
+{
+    feed(s, (uint64_t)status);
+    if (status != SMOE_OK) return;
+    for (size_t i = 0; c->op->out[i].name; i++)
+        feed_value(s, &c->out[i]);
+    for (size_t i = 0; c->op->in[i].name; i++)
+        feed_value(s, &c->grad[i]);
+}
+
+static void print_digest(const char *label, struct sha256_ctx *s)
+{
+    uint8_t d[SHA256_DIGEST_SIZE];
+    sha256_digest(s, sizeof d, d);
+    printf("%s ", label);
+    for (size_t i = 0; i < sizeof d; i++)
+        printf("%02x", d[i]);
+    putchar('\n');
+}
+
+int main(void)
+{
+    const char *what = "";
+    if (smoe_selftest(&what) != SMOE_OK) {
+        fprintf(stderr, "bits: %s\n", what);
+        return 4;
+    }
+    struct sha256_ctx all;
+    sha256_init(&all);
+    for (size_t o = 0; op_registry[o]; o++) {
+        const op_record *op = op_registry[o];
+        struct sha256_ctx mine;
+        sha256_init(&mine);
+        for (const op_spec *spec = op->cases; spec->name; spec++)
+            for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+                char err[256];
+                op_case *c = op_case_from_spec(op, spec, seed, err, sizeof err);
+                if (!c) {
+                    fprintf(stderr, "bits: %s.%s: %s\n", op->id, spec->name, err);
+                    return 1;
+                }
+                smoe_status status = op_run(c);
+                feed_case(&mine, c, status);
+                feed_case(&all, c, status);
+                op_case_free(c);
+            }
+        print_digest(op->id, &mine);
+    }
+    print_digest("smoeref-core", &all);
+    return 0;
+}

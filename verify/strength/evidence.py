@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""The equation-coverage report: which evidence each equation of spec/ has, from tags in the sources.
+
+    make evidence            (or: evidence.py ROOT SMOEREF)
+
+A row is an equation (a heading `### (B.4) ...` of spec/NN-*.md), a column a kind of evidence:
+
+    spec        the section has a formula, its source and a worked example
+    hand        a test with a hand-computed value       /* evidence hand: B.4 */        above its START_TEST
+    gradient    a gradient check                        /* evidence gradient: B.4 */
+    properties  a property test                         /* evidence properties: B.4 */
+    twin        an operation whose enclosures `make certify` checks
+    autograd    that operation in the PyTorch client
+    fuzz        that operation in fuzz/fuzz_ops.c (it draws from the whole registry)
+    contract    a function of the equation named in verify/proofs/wp/goals.txt, so proved by `make proofs`
+    variants    known wrong variants of its operations (`make mutants-known` shows which are detected)
+    coq, mutants  no tool serves these columns yet
+
+A cell is a count, `e` where the spec explains in one line (`No gradient check: ...`) why it is empty, or HOLE.  A hole, or
+a tag that names no equation or belongs to a test that nobody runs, makes the exit status 1.
+"""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+COLUMNS = ["spec", "hand", "gradient", "properties", "twin", "autograd", "fuzz", "contract", "variants"]
+EXPLAINED = {
+    "hand-computed value": "hand", "gradient check": "gradient", "properties": "properties", "twin": "twin",
+    "autograd": "autograd", "fuzz target": "fuzz", "contract": "contract", "coq theorem": "coq", "mutants": "mutants",
+    "variants": "variants",
+}
+
+
+def equations(root):
+    """{number: (title, body)} in the order of the chapters."""
+    found = {}
+    for chapter in sorted((root / "spec").glob("[0-9][0-9]-*.md")):
+        text = chapter.read_text()
+        parts = re.split(r"^### \(([A-Z]\.\d+)\) *(.*)$", text, flags=re.M)
+        for number, title, body in zip(parts[1::3], parts[2::3], parts[3::3]):
+            if number in found:
+                raise SystemExit(f"evidence: {chapter.name}: equation {number} twice")
+            found[number] = (title.strip(), re.split(r"^##? ", body, flags=re.M)[0])
+    return found
+
+
+def tags(root, problems):
+    """{(column, number): count} from the tests; a tag counts only above a test that its program runs."""
+    found = {}
+    for source in sorted((root / "tests").glob("check_*.c")):
+        text = source.read_text()
+        run = set(re.findall(r"tcase_add_(?:loop_)?(?:test|exit_test)\w*\(\s*\w+\s*,\s*(\w+)", text))
+        pending = []
+        comment = False
+        for line in text.splitlines():
+            for column, numbers in re.findall(r"evidence (hand|gradient|properties): *([A-Z0-9. ]+)", line):
+                pending += [(column, number) for number in numbers.split()]
+            test = re.match(r"START_TEST\((\w+)\)", line)
+            if test:
+                if test.group(1) in run:
+                    for key in pending:
+                        found[key] = found.get(key, 0) + 1
+                elif pending:
+                    problems.append(f"{source.name}: {test.group(1)} carries evidence but is never run")
+                pending = []
+            elif pending:
+                stripped = line.strip()
+                inside = comment or stripped.startswith("/*") or stripped.startswith("*") or not stripped
+                if not inside:
+                    problems.append(f"{source.name}: evidence for {pending[0][1]} is not above a START_TEST")
+                    pending = []
+            if "/*" in line:
+                comment = True
+            if "*/" in line:
+                comment = False
+    return found
+
+
+def functions_of(root):
+    """{number: [function, ...]}: in a header, the functions declared below the comment that opens with the number."""
+    found = {}
+    for header in sorted((root / "ref").glob("*.h")):
+        current = []
+        for line in header.read_text().splitlines():
+            if re.match(r"/\*(?!@)", line):
+                current = []
+            if re.match(r"(/\*| \*) ", line):
+                current += [n for n in re.findall(r"\(([A-Z]\.\d+)\)", line) if n not in current]
+            for name in re.findall(r"^(?!typedef)[a-z].*?\b(smoe_\w+)\(", line):
+                for number in current:
+                    found.setdefault(number, []).append(name)
+    return found
+
+
+def proved(root):
+    goals = root / "verify/proofs/wp/goals.txt"
+    names = set()
+    for line in goals.read_text().splitlines():
+        if line.strip() and not line.startswith("#"):
+            names.update(line.split()[2:])
+    return names
+
+
+def main():
+    root, smoeref = pathlib.Path(sys.argv[1]), sys.argv[2]
+    problems = []
+    table = equations(root)
+    tagged = tags(root, problems)
+    functions = functions_of(root)
+    contracts = proved(root)
+    listing = json.loads(subprocess.run([smoeref, "list", "--json"], check=True, capture_output=True, text=True).stdout)
+    operations = listing["operations"] if isinstance(listing, dict) else listing
+    client = (root / "verify/clients/torch/client.py").read_text()
+    fuzzed = (root / "fuzz/fuzz_ops.c").exists()
+
+    for column, number in tagged:
+        if number not in table:
+            problems.append(f"a test claims evidence for ({number}), which no chapter of spec/ defines")
+    for operation in operations:
+        for number in operation["equations"].split():
+            if number not in table:
+                problems.append(f"operation {operation['id']} names ({number}), which no chapter of spec/ defines")
+
+    width = max(len(title) for title, _ in table.values()) + 8
+    print(f"{'equation':{width}} " + " ".join(f"{c:>10}" for c in COLUMNS))
+    holes = explained_cells = filled = 0
+    for number, (title, body) in table.items():
+        mine = [o for o in operations if number in o["equations"].split()]
+        cells = {
+            "spec": int("$$" in body and "ource" in body and "xample" in body),
+            "hand": tagged.get(("hand", number), 0),
+            "gradient": tagged.get(("gradient", number), 0),
+            "properties": tagged.get(("properties", number), 0),
+            "twin": len(mine),
+            "autograd": sum(f'"{o["id"]}"' in client or f"'{o['id']}'" in client for o in mine),
+            "fuzz": len(mine) if fuzzed else 0,
+            "contract": sum(name in contracts for name in functions.get(number, [])),
+            "variants": sum(len(o.get("variants", [])) for o in mine),
+        }
+        reasons = {EXPLAINED[c.lower()] for c in re.findall(
+            r"^(?:[-*] )?No ((?:[A-Za-z-]+ ?){1,3}): \S", body, flags=re.M) if c.lower() in EXPLAINED}
+        rule = re.fullmatch(r"N\.[1-9]", number)
+        row = []
+        for column in COLUMNS:
+            if cells[column]:
+                row.append(str(cells[column]))
+                filled += 1
+            elif column in reasons:
+                row.append("e")
+                explained_cells += 1
+            elif rule and (column != "properties" or cells["hand"]):
+                row.append("rule")
+            elif column == "variants":
+                row.append("0")
+            else:
+                row.append("HOLE")
+                holes += 1
+                problems.append(f"({number}) {title}: no {column}")
+        print(f"{'(' + number + ') ' + title:{width}} " + " ".join(f"{c:>10}" for c in row))
+    print("\ncoq, mutants: no tool serves these columns yet")
+    for problem in problems:
+        print(f"evidence: {problem}", file=sys.stderr)
+    print(f"evidence: {len(table)} equations, {filled} cells filled, {explained_cells} explained, {holes} holes")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Valgrind's memcheck over the test programs: any invalid access, use of an undefined value or leak is an error.
+#   make memcheck
+set -u
+if ! command -v valgrind >/dev/null 2>&1; then
+    echo 'memcheck: valgrind is not installed' >&2
+    exit 1
+fi
+failed=0
+for test in "$@"; do
+    started=$(date +%s)
+    if SMOE_TEST_LIGHT=1 CK_FORK=no CK_DEFAULT_TIMEOUT=0 CK_VERBOSITY=silent CK_TAP_LOG_FILE_NAME=/dev/null \
+        ./libtool --mode=execute valgrind --quiet --error-exitcode=1 --leak-check=full \
+        --errors-for-leak-kinds=definite,indirect "$test" >"$test.memcheck" 2>&1; then
+        printf 'memcheck: %-28s clean (%s s)\n' "$test" "$(($(date +%s) - started))"
+    else
+        printf 'memcheck: %-28s FAILED\n' "$test"
+        tail -n 30 "$test.memcheck" >&2
+        failed=1
+    fi
+    rm -f "$test.memcheck"
+done
+exit "$failed"
