@@ -52,4 +52,22 @@ double tensor_get(const tensor *t, size_t i); /* element i as a double; exact fo
 /* SHA-256 of a file as 64 lower-case hex digits and NUL. */
 int tensor_file_sha256(const char *path, char hex[65], char *err, size_t errlen);
 
+/* --- whole files, for everything that the command reads and writes --- */
+/* Reads a regular file (anything else is refused, gently) into malloc'd memory, with a NUL after its last byte. */
+int whole_file_read(const char *path, unsigned char **bytes, size_t *n, char *err, size_t errlen);
+/* Writes the parts one after the other to a temporary file beside `path`, flushes it to the disk and renames it: the
+ * file is whole or absent, and on an error nothing is left behind.  A device or a pipe is written to directly. */
+typedef struct { const void *bytes; size_t n; } file_part;
+int whole_file_write(const char *path, size_t parts, const file_part *part, char *err, size_t errlen);
+
+/* --- for readers of formats --- */
+enum { TENSOR_QUOTED = 84 };
+/* A name out of a file, quoted for an error of one line: printable ASCII as it is, \xNN for all else, cut when long. */
+const char *tensor_quote(char out[TENSOR_QUOTED], const char *name);
+/* Writes the line into err; always -1. */
+int tensor_fail(char *err, size_t errlen, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The number of elements of a shape.  Returns -1 if a product of its dimensions (those that are 0 left out) times 8 does
+ * not fit in a ptrdiff_t. */
+int tensor_count(size_t rank, const size_t *dim, size_t *count);
+
 #endif
