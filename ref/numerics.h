@@ -1,0 +1,188 @@
+/* Numerics: the arithmetic that every other chapter stands on.  Specification: spec/00-numerics.md, rules N.1 to N.9.
+ *
+ * Every result is a function of the arguments alone: the same bits with any compiler, optimisation level and IEEE 754
+ * machine.  Sums go left to right, an inner product is a chain of fused multiply-adds with ascending index, and the
+ * elementary functions of (N.14) are correctly rounded.  Compile with -ffp-contract=off and never with -ffast-math.
+ *
+ * No global state, no allocation (but see N.14: MPFR, which allocates inside itself, decides hard cases), no abort.
+ * Matrices are row-major.  Outputs may not overlap inputs or each other unless a function says so.
+ */
+#ifndef SMOEREF_NUMERICS_H
+#define SMOEREF_NUMERICS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What a function says about its arguments, in the order in which it is checked. */
+typedef enum {
+    SMOE_OK,     /* all outputs are written and finite (a margin may be +inf) */
+    SMOE_EDOM,   /* a value is not finite or out of range; nothing is written */
+    SMOE_EINVAL, /* sizes that make no sense, such as K > N; found before SMOE_EDOM; nothing is written */
+    SMOE_EOVRFLW, /* finite inputs overflowed the format; the outputs are unspecified */
+    SMOE_EENV    /* the floating-point environment breaks the policy of N.1 and N.2 */
+} smoe_status;
+
+/* One line for a message; never NULL. */
+const char *smoe_strerror(smoe_status status);
+
+/* (N.1, N.2) Does the machine, as compiled and as set at this moment, round to nearest in binary64, keep subnormals,
+ * carry no excess precision, contract nothing, and have an exact fma?
+ *
+ *   what   out: the reason in one sentence, "" if all is well; may be NULL
+ *
+ * Errors: SMOE_EENV.  Call it once in each thread that computes: the rounding mode belongs to the thread.
+ */
+smoe_status smoe_selftest(const char **what);
+
+/* True if no element is infinite or NaN. */
+bool smoe_all_finite(size_t n, const double *x);
+
+/* --- sums and products --------------------------------------------------------------------------------------------
+ * No checks: infinities and NaN pass through as IEEE 754 says. */
+
+/* (N.10) Sum, left to right:  s = (((0 + x_0) + x_1) + ...).  0 for n = 0. */
+double smoe_sum(size_t n, const double *x);
+
+/* (N.11) Inner product:  s = 0;  s = fma(x_i, y_i, s),  i ascending.  x and y may be the same array. */
+double smoe_dot(size_t n, const double *x, const double *y);
+
+/* (N.12) y_i = fma(a, x_i, y_i). */
+void smoe_axpy(size_t n, double a, const double *x, double *y);
+
+/* (N.13) Matrix products.  Every element of C is one fma chain over k ascending.
+ *
+ *   nn   C = A B      A [m,k]  B [k,n]  C [m,n]
+ *   nt   C = A B^T    A [m,k]  B [n,k]
+ *   tn   C = A^T B    A [k,m]  B [k,n]
+ *
+ * The chain starts at 0, or, with _acc, at the element of C that is there (C += A B in one chain).
+ * The functions smoe_matmul_naive_* are the definition; the others give the same bits, faster.
+ */
+void smoe_matmul_nn(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+void smoe_matmul_nt(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+void smoe_matmul_tn(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+void smoe_matmul_nn_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+void smoe_matmul_nt_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+void smoe_matmul_tn_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+
+void smoe_matmul_naive_nn(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+void smoe_matmul_naive_nt(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+void smoe_matmul_naive_tn(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+void smoe_matmul_naive_nn_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+void smoe_matmul_naive_nt_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+void smoe_matmul_naive_tn_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+
+/* The kernel that the matrix products run on here: "avx512", "avx2", "neon" or "portable".  For messages only. */
+const char *smoe_matmul_kernel(void);
+
+/* --- functions of one number --------------------------------------------------------------------------------------
+ * (N.14) Correctly rounded: the double nearest to the exact value, ties to even, subnormals included.  Zeros keep their
+ * sign where the function is odd; infinities, poles and NaN as in C's Annex F (the log of a negative number is NaN).
+ * No errno, and no floating-point flag, means anything afterwards. */
+double smoe_exp(double x);
+double smoe_expm1(double x);
+double smoe_log(double x);
+double smoe_log1p(double x);
+double smoe_tanh(double x);
+double smoe_erf(double x);
+double smoe_erfc(double x);
+
+/* Built on them by the formula of the equation, each step rounded.  For finite arguments. */
+double smoe_sigmoid(double z);       /* (N.15) 1 / (1 + e^-z) */
+double smoe_softplus(double z);      /* (N.16) ln(1 + e^z) = log1p(e^-|z|) + max(z, 0) */
+double smoe_silu(double z);          /* (N.17) z sigmoid(z) */
+double smoe_gelu(double x);          /* (N.18) x Phi(x) */
+double smoe_gelu_tanh(double x);     /* (N.19) x/2 (1 + tanh u),  u = sqrt(2/pi) (x + 0.044715 x^3) */
+double smoe_normal_cdf(double x);    /* (N.20) Phi(x) = erfc(-x/sqrt 2) / 2 */
+double smoe_normal_pdf(double x);    /* (N.21) phi(x) = e^(-x^2/2) / sqrt(2 pi) */
+
+/* Their derivatives, under the same numbers. */
+double smoe_sigmoid_deriv(double z);    /* sigmoid(z) sigmoid(-z) */
+double smoe_softplus_deriv(double z);   /* sigmoid(z) */
+double smoe_silu_deriv(double z);       /* sigmoid(z) (1 + z sigmoid(-z)) */
+double smoe_gelu_deriv(double x);       /* Phi(x) + x phi(x) */
+double smoe_gelu_tanh_deriv(double x);  /* S + x S (1 - S) v',  S = sigmoid(v), v = 2u */
+double smoe_normal_cdf_deriv(double x); /* phi(x) */
+double smoe_normal_pdf_deriv(double x); /* -x phi(x) */
+
+/* --- functions of a vector ---------------------------------------------------------------------------------------- */
+
+/* (N.22) Softmax:  m = max z,  e_i = exp(z_i - m),  p_i = e_i / sum e
+ *
+ *   z   [N]
+ *   p   [N]  out: not negative; sums to 1 within rounding
+ *
+ * Errors: SMOE_EINVAL if N = 0; SMOE_EDOM if an element of z is not finite.
+ */
+smoe_status smoe_softmax(size_t N, const double *z, double *p);
+
+/* (N.22) Gradient of softmax:  dz_i = p_i (dp_i - <p, dp>)
+ *
+ *   p    [N]  what smoe_softmax gave
+ *   dp   [N]  the gradient of p
+ *   dz   [N]  out
+ *
+ * Errors: SMOE_EINVAL if N = 0; SMOE_EDOM if an element of p or dp is not finite; SMOE_EOVRFLW.
+ */
+smoe_status smoe_softmax_vjp(size_t N, const double *p, const double *dp, double *dz);
+
+/* (N.23) lse = m + log(sum_i exp(z_i - m)),  m = max z
+ *
+ *   z    [N]
+ *   lse  out
+ *
+ * Errors: SMOE_EINVAL if N = 0; SMOE_EDOM if an element of z is not finite.
+ */
+smoe_status smoe_logsumexp(size_t N, const double *z, double *lse);
+
+/* (N.23) Gradient of logsumexp:  dz_i = dlse exp(z_i - lse)
+ *
+ *   lse   what smoe_logsumexp gave
+ *   dlse  the gradient of lse
+ *   dz    [N]  out
+ *
+ * Errors: SMOE_EINVAL if N = 0; SMOE_EDOM if an element of z, lse or dlse is not finite; SMOE_EOVRFLW.
+ */
+smoe_status smoe_logsumexp_vjp(size_t N, const double *z, double lse, double dlse, double *dz);
+
+/* (N.24) L2 norm:  |x| = 2^e sqrt(<x 2^-e, x 2^-e>),  2^e the least power of two above max |x_i| (but e >= -1023)
+ *
+ *   x     [d]  d = 0 gives 0
+ *   norm  out
+ *
+ * Errors: SMOE_EDOM if an element is not finite; SMOE_EOVRFLW if the norm itself is above the largest double.
+ */
+smoe_status smoe_norm(size_t d, const double *x, double *norm);
+
+/* (N.24) Gradient of the norm:  dx_i = dnorm (x_i / |x|), and 0 where |x| = 0
+ *
+ *   norm   what smoe_norm gave
+ *   dnorm  the gradient of the norm
+ *   dx     [d]  out
+ *
+ * Errors: SMOE_EDOM if an element of x, norm or dnorm is not finite, or norm is negative; SMOE_EOVRFLW.
+ */
+smoe_status smoe_norm_vjp(size_t d, const double *x, double norm, double dnorm, double *dx);
+
+/* (N.25) The K largest:  value_0 >= ... >= value_{K-1},  among equals the lower index first;  -0 equals 0
+ *
+ *   s       [N]
+ *   index   [K]  out: where the values stand in s, all different
+ *   value   [K]  out: value_j = s[index_j]
+ *   margin  out: value_{K-1} less the largest that was not taken; 0 for a tie, +inf if K = N (or by overflow)
+ *
+ * Errors: SMOE_EINVAL if K = 0 or K > N; SMOE_EDOM if an element of s is not finite.
+ */
+smoe_status smoe_topk(size_t N, size_t K, const double *s, size_t *index, double *value, double *margin);
+
+/* (N.25) Gradient of the K largest, the selection held constant:  ds = 0, then ds[index_j] += dvalue_j, j ascending
+ *
+ *   index   [K]  what smoe_topk gave
+ *   dvalue  [K]  the gradient of value
+ *   ds      [N]  out
+ *
+ * Errors: SMOE_EINVAL if K = 0 or K > N; SMOE_EDOM if an index is not below N or a value not finite; SMOE_EOVRFLW.
+ */
+smoe_status smoe_topk_vjp(size_t N, size_t K, const size_t *index, const double *dvalue, double *ds);
+
+#endif
