@@ -1,0 +1,120 @@
+/* The subcommands of smoeref and what they share. */
+#ifndef SMOEREF_ORACLE_CMD_H
+#define SMOEREF_ORACLE_CMD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "op.h"
+
+/* argv[0] is the subcommand's name; the result is the exit status. */
+int cmd_list(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
+int cmd_eval(int argc, char **argv);
+int cmd_gen(int argc, char **argv);
+int cmd_diff(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_gradcheck(int argc, char **argv);
+
+enum { STATUS_PASS = 0, STATUS_FAIL = 1, STATUS_USAGE = 2, STATUS_INPUT = 3, STATUS_ENVIRONMENT = 4 };
+
+extern const char cli_version[]; /* "0.1.0" */
+
+/* --- the command line (main.c) --- */
+typedef struct {
+    const char *name;     /* "--out" */
+    const char *argument; /* "DIR"; NULL for a flag */
+    const char *help;     /* one line for --help; NULL hides the option */
+} cli_option;
+
+typedef struct {
+    const char *name;         /* "gen" */
+    const char *synopsis;     /* "[OP ...] --out DIR [--suite SUITE]" */
+    const char *summary;      /* one or two sentences */
+    const cli_option *option; /* terminated by name == NULL; --help and --version are understood everywhere */
+} cli_command;
+
+typedef struct {
+    const cli_command *command;
+    int argc, at;
+    char **argv;
+    bool only_words; /* after "--" */
+    int status;      /* set by CLI_STOP */
+} cli;
+
+/* Walks the arguments after argv[0]:  for (int o; (o = cli_next(&p, &value)) != CLI_END;) switch (o) ...
+ * An option gives its index in command->option with *value its argument (--out DIR and --out=DIR; NULL for a flag),
+ * anything else CLI_WORD.  CLI_STOP: the caller returns p.status (help was printed, or a usage error was). */
+enum { CLI_END = -1, CLI_WORD = -2, CLI_STOP = -3 };
+cli cli_start(const cli_command *command, int argc, char **argv);
+int cli_next(cli *p, const char **value);
+
+/* One line on stderr.  usage: "smoeref gen: MESSAGE (see smoeref gen --help)", result STATUS_USAGE;
+ * input: "smoeref: MESSAGE", result STATUS_INPUT. */
+int cli_usage(const cli_command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int cli_input(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Adds the operations that a word names ("balance.switch", or a chapter: "balance") to a list without repeats, kept in
+ * registry order by cli_sort.  0, or STATUS_USAGE with a suggestion printed. */
+typedef struct {
+    const op_record *op[128];
+    size_t count;
+} op_list;
+int cli_add_ops(const cli_command *command, op_list *list, const char *word);
+/* Every operation if the list is empty; then in the order of the registry. */
+void cli_sort_ops(op_list *list);
+
+/* Of the candidates (terminated by NULL) the nearest to a mistyped word; NULL if none is near. */
+const char *cli_nearest(const char *word, const char *const *candidates);
+bool cli_parse_seed(const char *text, uint64_t *seed); /* 0 .. 2^53 - 1 */
+/* A comma-separated list of precisions: 0, or STATUS_USAGE.  "none" is the empty list. */
+typedef struct {
+    const char *name[8];
+    size_t count;
+} name_list;
+int cli_parse_precisions(const cli_command *command, name_list *list, const char *text);
+int cli_parse_suites(const cli_command *command, name_list *list, const char *text); /* adds; no repeats */
+int cli_parse_jobs(const cli_command *command, int *jobs, const char *text);
+
+bool cli_colour(FILE *f); /* a terminal, NO_COLOR unset or empty, TERM not dumb */
+
+/* Writes a text file whole or not at all (a temporary file beside it, renamed).  0, or -1 with a line in err. */
+int cli_write_file(const char *path, const void *bytes, size_t n, char *err, size_t errlen);
+
+/* --- work in parallel (jobs.c) --- */
+/* Calls work(context, i, message) for i = 0 .. n-1 in forked workers; what a call leaves in message (at most JOB_MESSAGE
+ * bytes) is kept.  Progress goes to stderr if it is a terminal.  0 if every call returned 0, else the status of the
+ * first (by i) that did not, after its message was printed as "smoeref: MESSAGE"; -1 if interrupted by a signal, whose
+ * number is in *signal.  jobs <= 0: as many as there are processors. */
+enum { JOB_MESSAGE = 800 };
+typedef int job(void *context, size_t i, char message[JOB_MESSAGE]);
+int jobs_run(int jobs, size_t n, const char *what, job *work, void *context, int *signal_number);
+/* Ends this process by the signal that interrupted it, once the caller has cleaned up. */
+_Noreturn void jobs_die(int signal_number);
+
+/* --- golden cases (cmd_gen.c) --- */
+typedef struct {
+    op_list ops;         /* empty: all */
+    name_list suites;    /* empty: core (none if text is given) */
+    name_list precision; /* whose bounds are stored */
+    bool no_twin;        /* --precision none: neither radii nor bounds, and no self-check */
+    uint64_t seed;
+    const char *text;    /* a file to make activations of, or NULL */
+    const char *out;     /* the folder */
+    int jobs;            /* <= 0: as many as there are processors */
+} gen_options;
+
+/* What gen_cases() starts from: suite core, seed 1, bounds for f64, f32 and bf16. */
+gen_options gen_defaults(void);
+/* Writes DIR/NAME.prompt.safetensors, DIR/NAME.expected.safetensors and DIR/manifest.json, all or nothing; an exit status.
+ * The names in an expected file, where TENSOR is an output or d_<input>:
+ *   TENSOR                        the golden value
+ *   radius.TENSOR                 |golden - exact| is at most this
+ *   bound.PRECISION.TENSOR        a candidate that follows the equation is at most this far from golden; +inf: anything is
+ *   score.TENSOR                  for a decision: the scores it was taken on, nearest doubles of the exact values [T,N]
+ *   score_bound.PRECISION.TENSOR  a candidate's score is at most this far from score.TENSOR */
+int gen_cases(const gen_options *o);
+
+#endif
