@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define MANIFEST_SEED_MAX UINT64_C(9007199254740991) /* 2^53 - 1: the same number in every reader of JSON */
-enum { MANIFEST_NAME = 200 };                        /* longest name of a case */
+enum { MANIFEST_NAME = 200, MANIFEST_FLAGS = 64 };    /* longest word; most flags of a case */
 
 typedef struct {
     char *name;       /* a plain file stem: letters, digits and . _ - + = , not beginning with a dot, - or = */
@@ -39,7 +39,7 @@ int manifest_read(const char *path, manifest *m, char *err, size_t errlen);
 int manifest_parse(const char *label, const void *bytes, size_t n, manifest *m, char *err, size_t errlen);
 int manifest_write(const char *path, const manifest *m, char *err, size_t errlen); /* whole or absent */
 int manifest_init(manifest *m, const char *version, const char *suite, uint64_t seed, char *err, size_t errlen);
-/* Appends a copy.  parameters: a JSON object as text ("" or NULL is {}); flags: comma-separated as in op_spec ("" is none). */
+/* Appends a copy, or nothing on an error.  parameters: a JSON object as text ("" or NULL is {}); flags: comma-separated as in op_spec ("" is none). */
 int manifest_add(manifest *m, const char *name, const char *op, const char *parameters, const char *flags,
                  const char *prompt_sha256, const char *expected_sha256, char *err, size_t errlen);
 void manifest_clear(manifest *m);
