@@ -1,0 +1,12 @@
+"""TieOrder: among equal scores the higher index wins."""
+from right import client, main
+
+
+def topk(s, k):
+    n = s.shape[-1]
+    order = client.torch.sort(s.detach().flip(-1).float(), dim=-1, descending=True, stable=True)
+    return n - 1 - order.indices[..., :k]                                   # right: the lower index wins
+
+
+client.topk = topk
+main()
