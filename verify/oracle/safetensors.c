@@ -14,7 +14,6 @@
 
 /* The limit of the format's reference implementation. */
 #define HEADER_LIMIT UINT64_C(100000000)
-#define SUPPORTED "F64, F32, BF16, F16, I64"
 
 static const bool big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
 
@@ -32,16 +31,6 @@ typedef struct {
     size_t begin, end, tensor;
 } span;
 
-static void swap_each(unsigned char *bytes, size_t count, size_t size)
-{
-    for (size_t i = 0; i < count; i++, bytes += size)
-        for (size_t a = 0, b = size - 1; a < b; a++, b--) {
-            unsigned char c = bytes[a];
-            bytes[a] = bytes[b];
-            bytes[b] = c;
-        }
-}
-
 static int dtype_find(const char *name, tensor_dtype *dtype)
 {
     static const tensor_dtype all[] = {TENSOR_F64, TENSOR_F32, TENSOR_BF16, TENSOR_F16, TENSOR_I64};
@@ -54,18 +43,6 @@ static int dtype_find(const char *name, tensor_dtype *dtype)
 }
 
 /* --- reading --- */
-
-/* "[5,4]" for an error message; a shape of TENSOR_RANK sizes always fits. */
-enum { SHAPE_TEXT = 24 * TENSOR_RANK };
-static const char *shape_text(char out[SHAPE_TEXT], size_t rank, const size_t *dim)
-{
-    size_t n = 0;
-    out[n++] = '[';
-    for (size_t i = 0; i < rank; i++) n += (size_t)snprintf(out + n, SHAPE_TEXT - n, "%s%zu", i ? "," : "", dim[i]);
-    out[n++] = ']';
-    out[n] = '\0';
-    return out;
-}
 
 /* A JSON integer that is not negative.  What else may stand there is refused. */
 static int size_from(const json_t *j, size_t *value)
@@ -80,17 +57,17 @@ static int read_dtype(const reader *r, const char *name, const json_t *j, tensor
 {
     char q[TENSOR_QUOTED], v[TENSOR_QUOTED];
     if (!json_is_string(j))
-        return tensor_fail(r->err, r->errlen, "%s: tensor %s: expected \"dtype\", one of " SUPPORTED, r->label,
+        return tensor_fail(r->err, r->errlen, "%s: tensor %s: expected \"dtype\", one of " TENSOR_DTYPES, r->label,
                            tensor_quote(q, name));
     if (dtype_find(json_string_value(j), dtype) != 0)
-        return tensor_fail(r->err, r->errlen, "%s: tensor %s: dtype %s is not supported, expected one of " SUPPORTED,
+        return tensor_fail(r->err, r->errlen, "%s: tensor %s: dtype %s is not supported, expected one of " TENSOR_DTYPES,
                            r->label, tensor_quote(q, name), tensor_quote(v, json_string_value(j)));
     return 0;
 }
 
 static int read_shape(const reader *r, const char *name, const json_t *j, tensor *t)
 {
-    char q[TENSOR_QUOTED], shape[SHAPE_TEXT];
+    char q[TENSOR_QUOTED], shape[TENSOR_SHAPE];
     if (!json_is_array(j))
         return tensor_fail(r->err, r->errlen, "%s: tensor %s: expected \"shape\", an array of sizes", r->label,
                            tensor_quote(q, name));
@@ -104,13 +81,13 @@ static int read_shape(const reader *r, const char *name, const json_t *j, tensor
                                r->label, tensor_quote(q, name));
     if (tensor_count(t->rank, t->dim, &t->count) != 0)
         return tensor_fail(r->err, r->errlen, "%s: tensor %s: shape %s has more elements than memory has addresses",
-                           r->label, tensor_quote(q, name), shape_text(shape, t->rank, t->dim));
+                           r->label, tensor_quote(q, name), tensor_shape_text(shape, t->rank, t->dim));
     return 0;
 }
 
 static int read_offsets(const reader *r, const char *name, const json_t *j, const tensor *t, span *s)
 {
-    char q[TENSOR_QUOTED], shape[SHAPE_TEXT];
+    char q[TENSOR_QUOTED], shape[TENSOR_SHAPE];
     if (!json_is_array(j) || json_array_size(j) != 2 || size_from(json_array_get(j, 0), &s->begin) != 0 ||
         size_from(json_array_get(j, 1), &s->end) != 0)
         return tensor_fail(r->err, r->errlen, "%s: tensor %s: expected \"data_offsets\", two integers from 0 on",
@@ -121,7 +98,7 @@ static int read_offsets(const reader *r, const char *name, const json_t *j, cons
     size_t expected = t->count * tensor_dtype_size(t->dtype);
     if (s->end - s->begin != expected)
         return tensor_fail(r->err, r->errlen, "%s: tensor %s: %zu bytes, expected %zu for shape %s of %s", r->label,
-                           tensor_quote(q, name), s->end - s->begin, expected, shape_text(shape, t->rank, t->dim),
+                           tensor_quote(q, name), s->end - s->begin, expected, tensor_shape_text(shape, t->rank, t->dim),
                            tensor_dtype_name(t->dtype));
     return 0;
 }
@@ -153,7 +130,7 @@ static int read_tensor(const reader *r, const char *name, json_t *j, span *s)
     if (tensor_file_add(r->f, name, t.dtype, t.rank, t.dim, r->data + s->begin) != 0)
         return tensor_fail(r->err, r->errlen, "%s: out of memory", r->label);
     tensor *added = &r->f->t[s->tensor];
-    if (big_endian) swap_each(added->data, added->count, tensor_dtype_size(added->dtype));
+    if (big_endian) tensor_swap(added->data, added->count, tensor_dtype_size(added->dtype));
     return 0;
 }
 
@@ -339,7 +316,7 @@ static int gather_parts(const tensor_file *f, file_part *part, unsigned char **c
         copy[i] = malloc(bytes ? bytes : 1);
         if (copy[i] == NULL) return -1;
         if (bytes) memcpy(copy[i], t->data, bytes);
-        swap_each(copy[i], t->count, size);
+        tensor_swap(copy[i], t->count, size);
         part[i].bytes = copy[i];
     }
     return 0;

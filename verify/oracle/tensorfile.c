@@ -89,6 +89,27 @@ int tensor_count(size_t rank, const size_t *dim, size_t *count)
     return 0;
 }
 
+const char *tensor_shape_text(char out[TENSOR_SHAPE], size_t rank, const size_t *dim)
+{
+    size_t n = 0;
+    out[n++] = '[';
+    for (size_t i = 0; i < rank; i++) n += (size_t)snprintf(out + n, TENSOR_SHAPE - n, "%s%zu", i ? "," : "", dim[i]);
+    out[n++] = ']';
+    out[n] = '\0';
+    return out;
+}
+
+void tensor_swap(void *bytes, size_t count, size_t size)
+{
+    unsigned char *e = bytes;
+    for (size_t i = 0; i < count; i++, e += size)
+        for (size_t a = 0, b = size - 1; a < b; a++, b--) {
+            unsigned char c = e[a];
+            e[a] = e[b];
+            e[b] = c;
+        }
+}
+
 static double half_to_double(uint16_t h)
 {
     double sign = (h & 0x8000u) ? -1.0 : 1.0;

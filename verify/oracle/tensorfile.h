@@ -69,5 +69,11 @@ int tensor_fail(char *err, size_t errlen, const char *format, ...) __attribute__
 /* The number of elements of a shape.  Returns -1 if a product of its dimensions (those that are 0 left out) times 8 does
  * not fit in a ptrdiff_t. */
 int tensor_count(size_t rank, const size_t *dim, size_t *count);
+/* "[5,4]", for errors. */
+enum { TENSOR_SHAPE = 24 * TENSOR_RANK };
+const char *tensor_shape_text(char out[TENSOR_SHAPE], size_t rank, const size_t *dim);
+/* Reverses the bytes of each of count elements. */
+void tensor_swap(void *bytes, size_t count, size_t size);
+#define TENSOR_DTYPES "F64, F32, BF16, F16, I64"
 
 #endif
