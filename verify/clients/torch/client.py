@@ -14,6 +14,7 @@ import sys
 import torch
 import torch.nn.functional as F
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import smoeref_io  # noqa: E402
 
@@ -100,8 +101,7 @@ def topk(s, k):
     """(N.25) The K largest of each row [T,N] -> [T,K]: by value, and the lower index first among equals.
 
     torch.topk leaves ties open; a stable sort does not."""
-    order = torch.sort(s.detach().float() if s.dtype != torch.float64 else s.detach(), dim=-1, descending=True, stable=True)
-    return order.indices[..., :k]
+    return torch.sort(s.detach().double(), dim=-1, descending=True, stable=True).indices[..., :k]
 
 
 def take(s, index):

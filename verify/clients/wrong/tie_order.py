@@ -4,7 +4,7 @@ from right import client, main
 
 def topk(s, k):
     n = s.shape[-1]
-    order = client.torch.sort(s.detach().flip(-1).float(), dim=-1, descending=True, stable=True)
+    order = client.torch.sort(s.detach().flip(-1).double(), dim=-1, descending=True, stable=True)
     return n - 1 - order.indices[..., :k]                                   # right: the lower index wins
 
 

@@ -1,0 +1,79 @@
+#!/bin/sh
+# The sample clients of verify/clients against the command: right ones pass, wrong ones fail, one bent element is seen.
+# Prints TAP.  SMOEREF: the command.  PYTHON: an interpreter with NumPy and PyTorch.
+set -u
+smoeref=${SMOEREF:-./smoeref}
+python=${PYTHON:-python3}
+clients=$(cd "$(dirname "$0")/../verify/clients" && pwd)
+numpy_ops='gate.weights layer.smoe balance.switch balance.zloss compete.route compete.distill compete.diversity compete.layer'
+wrong='double_softmax prob_over_tk diversity_square softmax_selected weights_softmax_scores target_not_detached
+       first_choice_only combine_grad_none tie_order'
+suites='--suite smoke --suite core --suite adversarial --suite large'
+
+if ! "$python" -c 'import numpy, torch' 2>/dev/null; then
+    echo "1..0 # SKIP $python has no NumPy and PyTorch"
+    exit 0
+fi
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+echo 1..33
+n=0
+point() { # point STATUS DESCRIPTION
+    n=$((n + 1))
+    if [ "$1" -eq 0 ]; then echo "ok $n - $2"; else
+        echo "not ok $n - $2"
+        tail -n 40 "$work/log" | sed 's/^/# /'
+    fi
+}
+
+expect() { # expect STATUS COMMAND...: 0 if the command's status is STATUS
+    wanted=$1
+    shift
+    "$@" >"$work/log" 2>&1
+    got=$?
+    [ "$got" -eq "$wanted" ] || { echo "exit status $got instead of $wanted: $*" >>"$work/log"; return 1; }
+}
+
+judge() { # judge CASES CLIENT PRECISION
+    "$smoeref" check --cases "$1" --precision "$3" --exec "'$python' '$clients/$2' {prompts} {answers}"
+}
+
+for seed in 1 2; do
+    # shellcheck disable=SC2086
+    expect 0 "$smoeref" gen $suites --seed $seed --out "$work/all$seed" --precision f64,f32,bf16 || cat "$work/log"
+    # shellcheck disable=SC2086
+    expect 0 "$smoeref" gen $numpy_ops $suites --seed $seed --out "$work/layers$seed" --precision f64,f32,bf16 || cat "$work/log"
+    for precision in f64 f32 bf16; do
+        expect 0 judge "$work/all$seed" torch/client.py $precision
+        point $? "the PyTorch client passes on every suite: seed $seed, $precision"
+        expect 0 judge "$work/layers$seed" numpy/client.py $precision
+        point $? "the NumPy client passes on every suite: seed $seed, $precision"
+    done
+    for client in $wrong; do
+        expect 1 judge "$work/layers$seed" "wrong/$client.py" f32
+        point $? "wrong/$client.py fails: seed $seed, f32"
+    done
+done
+
+# One element of one tensor of one case moved by a part in a million: the right answers pass, the bent ones do not.
+"$python" "$clients/numpy/client.py" "$work/layers1" "$work/answers" --precision f64
+expect 0 "$smoeref" diff "$work/layers1" "$work/answers" --precision f64
+point $? 'answers computed beforehand pass'
+for tensor in y d_w1; do
+    cp -r "$work/answers" "$work/bent"
+    "$python" - "$clients" "$work/bent" $tensor <<'P'
+import glob, sys
+sys.path.insert(0, sys.argv[1])
+import smoeref_io
+path = sorted(glob.glob(sys.argv[2] + "/layer.smoe*.safetensors"))[0]
+tensors, _ = smoeref_io.read(path)
+bent = tensors[sys.argv[3]].copy()
+at = abs(bent).argmax()
+bent.flat[at] *= 1 + 1e-6
+smoeref_io.write(path, {**tensors, sys.argv[3]: bent}, "F64")
+P
+    expect 1 "$smoeref" diff "$work/layers1" "$work/bent" --precision f64
+    point $? "one element of $tensor bent by 1e-6 fails"
+    rm -rf "$work/bent"
+done
