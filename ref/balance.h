@@ -1,0 +1,239 @@
+/* Balancing losses (spec/04-balance.md): how evenly the tokens are spread over the experts.
+ *
+ *   T tokens, N experts, K experts a token; B sequences of S tokens where a loss is taken sequence by sequence.
+ *   z [T,N] scores (logits), p = softmax(z) row by row, index [T,K] the experts that a token was given.
+ *
+ * A count is not differentiable: in every gradient f is a constant and only P carries one.
+ * Unless said otherwise outputs may not overlap inputs or each other, SMOE_EINVAL means a size for which the equation makes
+ * no sense (a mean over nothing), SMOE_EDOM a value that is not finite or out of range (nothing is written in either case),
+ * and SMOE_EOVRFLW that a finite input overflowed (the outputs are then unspecified).
+ */
+#ifndef SMOEREF_BALANCE_H
+#define SMOEREF_BALANCE_H
+
+#include <stddef.h>
+
+#include "numerics.h"
+
+/* load: how many of the first A assignments chose expert i.  column: which choice of its token assignment a is, counted
+ * 0 .. K-1 over and over.  first_load: how many of the first A assignments are first choices and chose expert i. */
+/*@ logic integer load{L}(size_t *choice, integer A, integer i) =
+      A <= 0 ? 0 : load(choice, A-1, i) + (choice[A-1] == i ? 1 : 0);
+    logic integer column(integer a, integer K) =
+      a <= 0 ? 0 : (column(a-1, K) + 1 == K ? 0 : column(a-1, K) + 1);
+    logic integer first_load{L}(size_t *index, integer A, integer K, integer i) =
+      A <= 0 ? 0 : first_load(index, A-1, K, i) + (column(A-1, K) == 0 && index[A-1] == i ? 1 : 0); */
+
+/* (B.1) Expert load:  c_i = #{ a : choice_a = i },  over A = T·K assignments
+ *
+ *   choice  [A]  the expert of each assignment, each below N
+ *   count   [N]  out: assignments that expert i received; they sum to A
+ *
+ * Errors: SMOE_EDOM if a choice is not below N; nothing is written.
+ * Source: Fedus et al. 2022, eq. (5), for K = 1; spec §4.1 for K > 1 and its variants.
+ */
+/*@ requires \valid_read(choice + (0 .. A-1));
+    requires \valid(count + (0 .. N-1));
+    requires \separated(choice + (0 .. A-1), count + (0 .. N-1));
+    behavior bad:
+      assumes \exists integer a; 0 <= a < A && choice[a] >= N;
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes \forall integer a; 0 <= a < A ==> choice[a] < N;
+      assigns count[0 .. N-1];
+      ensures \result == SMOE_OK;
+      ensures \forall integer i; 0 <= i < N ==> count[i] == \old(load(choice, A, i));
+      ensures \forall integer i; 0 <= i < N ==> count[i] <= A;
+    complete behaviors; disjoint behaviors; */
+smoe_status smoe_expert_load(size_t A, size_t N, const size_t *choice, size_t *count);
+
+/* (B.1) Expert load, variant `first`:  c_i = #{ t : index_{t,0} = i },  only the first choice of each token counts
+ *
+ *   index  [T,K]  the experts of each token, best first; the first of each row is below N
+ *   count  [N]    out: tokens whose first choice is expert i; they sum to T
+ *
+ * Errors: SMOE_EINVAL if K = 0; SMOE_EDOM if a first choice is not below N; nothing is written.
+ * Source: Fedus et al. 2022 for K = 1, where it is (B.1); for K > 1 the public code of CompeteSMoE v2.
+ */
+/*@ requires T * K <= 0xffffffffffffffff;
+    requires \valid_read(index + (0 .. T*K-1));
+    requires \valid(count + (0 .. N-1));
+    requires \separated(index + (0 .. T*K-1), count + (0 .. N-1));
+    behavior senseless:
+      assumes K == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior bad:
+      assumes K > 0 && \exists integer a; 0 <= a < T*K && column(a, K) == 0 && index[a] >= N;
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes K > 0 && \forall integer a; 0 <= a < T*K && column(a, K) == 0 ==> index[a] < N;
+      assigns count[0 .. N-1];
+      ensures \result == SMOE_OK;
+      ensures \forall integer i; 0 <= i < N ==> count[i] == \old(first_load(index, T*K, K, i));
+      ensures \forall integer i; 0 <= i < N ==> count[i] <= T*K;
+    complete behaviors; disjoint behaviors; */
+smoe_status smoe_expert_load_first(size_t T, size_t K, size_t N, const size_t *index, size_t *count);
+
+/* (B.2) Fraction:  f_i = c_i / A
+ *
+ *   count  [N]  assignments of each expert, each at most A
+ *   f      [N]  out: fractions; they sum to 1 when the counts sum to A
+ *
+ * A is what was counted: T·K with smoe_expert_load, T with smoe_expert_load_first.
+ * Errors: SMOE_EINVAL if A = 0; SMOE_EDOM if a count exceeds A.
+ * Source: Fedus et al. 2022, eq. (5).
+ */
+/*@ requires \valid_read(count + (0 .. N-1));
+    requires \valid(f + (0 .. N-1));
+    requires \separated(count + (0 .. N-1), f + (0 .. N-1));
+    behavior senseless:
+      assumes A == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior bad:
+      assumes A > 0 && \exists integer i; 0 <= i < N && count[i] > A;
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes A > 0 && \forall integer i; 0 <= i < N ==> count[i] <= A;
+      assigns f[0 .. N-1];
+      ensures \result == SMOE_OK;
+    complete behaviors; disjoint behaviors; */
+smoe_status smoe_load_fraction(size_t A, size_t N, const size_t *count, double *f);
+
+/* (B.3) Mean probability:  P_i = (1/T) sum_t p_{t,i}
+ *
+ *   p  [T,N]  probabilities of each token
+ *   P  [N]    out: their mean over the tokens, tokens ascending, sum first, then divided
+ *
+ * Errors: SMOE_EINVAL if T = 0 or N = 0.
+ * Source: Fedus et al. 2022, eq. (6).
+ */
+/*@ requires \valid_read(p + (0 .. T*N-1));
+    requires \valid(P + (0 .. N-1));
+    requires \separated(p + (0 .. T*N-1), P + (0 .. N-1));
+    assigns P[0 .. N-1];
+    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_mean_probability(size_t T, size_t N, const double *p, double *P);
+
+/* (B.3), gradient:  dp_{t,i} = dP_i / T */
+/*@ requires \valid_read(dP + (0 .. N-1));
+    requires \valid(dp + (0 .. T*N-1));
+    requires \separated(dP + (0 .. N-1), dp + (0 .. T*N-1));
+    assigns dp[0 .. T*N-1];
+    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_mean_probability_vjp(size_t T, size_t N, const double *dP, double *dp);
+
+/* (B.4) Switch loss:  loss = N sum_i f_i P_i
+ *
+ *   f     [N]  fractions (B.2)
+ *   P     [N]  mean probabilities (B.3)
+ *   loss  []   out: 1 if f or P is uniform, at most N/K, and it can be below 1 (7/8 in spec §4.4)
+ *
+ * Errors: SMOE_EINVAL if N = 0.
+ * Source: Fedus et al. 2022, eq. (4), without its coefficient.
+ */
+/*@ requires \valid_read(f + (0 .. N-1)) && \valid_read(P + (0 .. N-1));
+    requires \valid(loss);
+    requires \separated(loss, f + (0 .. N-1)) && \separated(loss, P + (0 .. N-1));
+    assigns *loss;
+    ensures N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_switch_loss(size_t N, const double *f, const double *P, double *loss);
+
+/* (B.4), gradient:  dP_i = (dloss N) f_i; f is a count and gets none */
+/*@ requires \valid_read(f + (0 .. N-1));
+    requires \valid(dP + (0 .. N-1));
+    requires \separated(f + (0 .. N-1), dP + (0 .. N-1));
+    assigns dP[0 .. N-1];
+    ensures N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_switch_loss_vjp(size_t N, const double *f, double dloss, double *dP);
+
+/* (B.5) Per-sequence form:  loss = (1/B) sum_b N sum_i f_{b,i} P_{b,i},  B sequences of equal length
+ *
+ *   f     [B,N]  fractions of each sequence
+ *   P     [B,N]  mean probabilities of each sequence
+ *   loss  []     out: mean of the sequences' Switch losses; B = 1 is (B.4), bit for bit
+ *
+ * Errors: SMOE_EINVAL if B = 0 or N = 0.
+ * Source: public code of CompeteSMoE v2; DeepSeek-V3's sequence-wise loss has the same shape.
+ */
+/*@ requires \valid_read(f + (0 .. B*N-1)) && \valid_read(P + (0 .. B*N-1));
+    requires \valid(loss);
+    requires \separated(loss, f + (0 .. B*N-1)) && \separated(loss, P + (0 .. B*N-1));
+    assigns *loss;
+    ensures B == 0 || N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_switch_loss_sequences(size_t B, size_t N, const double *f, const double *P, double *loss);
+
+/* (B.5), gradient:  dP_{b,i} = ((dloss / B) N) f_{b,i} */
+/*@ requires \valid_read(f + (0 .. B*N-1));
+    requires \valid(dP + (0 .. B*N-1));
+    requires \separated(f + (0 .. B*N-1), dP + (0 .. B*N-1));
+    assigns dP[0 .. B*N-1];
+    ensures B == 0 || N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_switch_loss_sequences_vjp(size_t B, size_t N, const double *f, double dloss, double *dP);
+
+/* (B.3) to (B.5) on scores:  p = softmax(z) row by row, P_b its mean over sequence b, loss by (B.5)
+ *
+ *   z     [B,S,N]  scores; S = T and B = 1 is the loss of the whole batch (B.4)
+ *   f     [B,N]    fractions of each sequence
+ *   p     [B,S,N]  out: softmax(z), which the gradient needs
+ *   P     [B,N]    out: mean probabilities
+ *   loss  []       out
+ *
+ * Errors: SMOE_EINVAL if B, S or N is 0.
+ */
+/*@ requires \valid_read(z + (0 .. B*S*N-1)) && \valid_read(f + (0 .. B*N-1));
+    requires \valid(p + (0 .. B*S*N-1)) && \valid(P + (0 .. B*N-1)) && \valid(loss);
+    requires \separated(z + (0 .. B*S*N-1), f + (0 .. B*N-1), p + (0 .. B*S*N-1), P + (0 .. B*N-1), loss);
+    assigns p[0 .. B*S*N-1], P[0 .. B*N-1], *loss;
+    ensures B == 0 || S == 0 || N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_balance_loss(size_t B, size_t S, size_t N, const double *z, const double *f, double *p, double *P,
+                              double *loss);
+
+/* ..., gradient:  total dP_{b,i} = dP_{b,i} + ((dloss / B) N) f_{b,i};  dp_{t,i} = that / S;  dz_t = softmax vjp of dp_t
+ *
+ *   p     [B,S,N]  the forward's output
+ *   dP    [B,N]    cotangent that reaches P by another way (zeros if none)
+ *   dp    [N]      workspace
+ *   dz    [B,S,N]  out
+ */
+/*@ requires \valid_read(f + (0 .. B*N-1)) && \valid_read(p + (0 .. B*S*N-1)) && \valid_read(dP + (0 .. B*N-1));
+    requires \valid(dp + (0 .. N-1)) && \valid(dz + (0 .. B*S*N-1));
+    requires \separated(f + (0 .. B*N-1), p + (0 .. B*S*N-1), dP + (0 .. B*N-1), dp + (0 .. N-1), dz + (0 .. B*S*N-1));
+    assigns dp[0 .. N-1], dz[0 .. B*S*N-1];
+    ensures B == 0 || S == 0 || N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_balance_loss_vjp(size_t B, size_t S, size_t N, const double *f, const double *p, double dloss,
+                                  const double *dP, double *dp, double *dz);
+
+/* (B.6) z-loss:  loss = (1/T) sum_t (log sum_i exp r_{t,i})^2
+ *
+ *   r     [T,N]  logits, not probabilities
+ *   lse   [T]    out: logsumexp of each row, which the gradient needs
+ *   loss  []     out
+ *
+ * Errors: SMOE_EINVAL if T = 0 or N = 0.
+ * Source: Zoph et al. 2022 (ST-MoE), eq. (5), without its coefficient.
+ */
+/*@ requires \valid_read(r + (0 .. T*N-1));
+    requires \valid(lse + (0 .. T-1)) && \valid(loss);
+    requires \separated(r + (0 .. T*N-1), lse + (0 .. T-1), loss);
+    assigns lse[0 .. T-1], *loss;
+    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_z_loss(size_t T, size_t N, const double *r, double *lse, double *loss);
+
+/* (B.6), gradient:  dr_{t,i} = (2 lse_t / T) dloss softmax(r_t)_i
+ *
+ *   lse  [T]    the forward's output
+ *   dr   [T,N]  out
+ */
+/*@ requires \valid_read(r + (0 .. T*N-1)) && \valid_read(lse + (0 .. T-1));
+    requires \valid(dr + (0 .. T*N-1));
+    requires \separated(r + (0 .. T*N-1), lse + (0 .. T-1), dr + (0 .. T*N-1));
+    assigns dr[0 .. T*N-1];
+    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_z_loss_vjp(size_t T, size_t N, const double *r, const double *lse, double dloss, double *dr);
+
+#endif
