@@ -1,0 +1,144 @@
+/* Independent pieces of work in forked workers (see cmd.h). */
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cmd.h"
+
+typedef struct {
+    int status;
+    char message[JOB_MESSAGE];
+} result;
+
+/* Shared by the workers: the next piece to take, how many are done, and what each left. */
+typedef struct {
+    atomic_size_t next, done;
+    result of[];
+} board;
+
+enum { unfinished = -1 };
+
+static volatile sig_atomic_t caught;
+
+static void catch_signal(int number)
+{
+    caught = number;
+}
+
+static void worker(board *b, size_t n, job *work, void *context)
+{
+    for (size_t i; (i = atomic_fetch_add(&b->next, 1)) < n;) {
+        b->of[i].message[0] = '\0';
+        b->of[i].status = work(context, i, b->of[i].message);
+        atomic_fetch_add(&b->done, 1);
+    }
+}
+
+static void show(const char *what, size_t done, size_t n)
+{
+    if (!isatty(STDERR_FILENO)) return;
+    fprintf(stderr, done < n ? "\r%s %zu/%zu" : "\r\033[K", what, done, n);
+    fflush(stderr);
+}
+
+static size_t online(void)
+{
+    const long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (size_t)n : 1;
+}
+
+/* Starts the workers; how many could be started. */
+static size_t start(pid_t *pid, size_t workers, board *b, size_t n, job *work, void *context)
+{
+    fflush(NULL);
+    for (size_t w = 0; w < workers; w++) {
+        pid[w] = fork();
+        if (pid[w] < 0) return w;
+        if (pid[w] > 0) continue;
+        signal(SIGINT, SIG_DFL);
+        signal(SIGTERM, SIG_DFL);
+        worker(b, n, work, context);
+        fflush(NULL);
+        _exit(0);
+    }
+    return workers;
+}
+
+/* Waits for the workers; false if one of them died. */
+static bool wait_all(const pid_t *pid, size_t workers, board *b, size_t n, const char *what)
+{
+    bool whole = true, stopping = false;
+    for (size_t left = workers; left > 0;) {
+        int status;
+        show(what, atomic_load(&b->done), n);
+        if (caught && !stopping) {
+            stopping = true;
+            for (size_t w = 0; w < workers; w++) kill(pid[w], SIGTERM);
+        }
+        const pid_t ended = waitpid(-1, &status, stopping ? 0 : WNOHANG);
+        if (ended == 0)
+            usleep(5000);
+        else if (ended > 0) {
+            left--;
+            whole = whole && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        } else if (errno != EINTR)
+            break;
+    }
+    show(what, n, n);
+    return whole;
+}
+
+static int first_failure(const board *b, size_t n, bool whole, const char *what)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (b->of[i].status == 0) continue;
+        if (b->of[i].status == unfinished) {
+            fprintf(stderr, "smoeref: %s: a worker process died at piece %zu of %zu\n", what, i + 1, n);
+            return STATUS_FAIL;
+        }
+        fprintf(stderr, "smoeref: %s\n", b->of[i].message);
+        return b->of[i].status;
+    }
+    return whole ? 0 : STATUS_FAIL;
+}
+
+int jobs_run(int jobs, size_t n, const char *what, job *work, void *context, int *signal_number)
+{
+    const size_t size = sizeof(board) + (n ? n : 1) * sizeof(result);
+    board *b = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (b == MAP_FAILED) return cli_input("out of memory for %zu pieces of work", n);
+    for (size_t i = 0; i < n; i++) b->of[i].status = unfinished;
+    size_t workers = jobs > 0 ? (size_t)jobs : online();
+    if (workers > n) workers = n;
+    pid_t *pid = calloc(workers + 1, sizeof *pid);
+    struct sigaction old_int, old_term, action = {.sa_handler = catch_signal};
+    int status = STATUS_INPUT;
+    caught = 0;
+    sigaction(SIGINT, &action, &old_int);
+    sigaction(SIGTERM, &action, &old_term);
+    const size_t started = pid ? start(pid, workers, b, n, work, context) : 0;
+    if (started == 0 && n > 0)
+        cli_input("%s: no worker process could be started", what);
+    else {
+        const bool whole = wait_all(pid, started, b, n, what);
+        status = caught ? STATUS_FAIL : first_failure(b, n, whole, what);
+    }
+    sigaction(SIGINT, &old_int, NULL);
+    sigaction(SIGTERM, &old_term, NULL);
+    *signal_number = caught;
+    free(pid);
+    munmap(b, size);
+    return caught ? -1 : status;
+}
+
+_Noreturn void jobs_die(int signal_number)
+{
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+    _exit(128 + signal_number);
+}

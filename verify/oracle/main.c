@@ -1,0 +1,380 @@
+/* The smoeref command: arguments, messages and exit statuses.  Each subcommand is a cmd_*.c. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <float.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gmp.h>
+#include <gsl/gsl_version.h>
+#include <jansson.h>
+#include <mpfr.h>
+
+#include "cmd.h"
+#include "twin.h"
+
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "0.1.0"
+#endif
+const char cli_version[] = PACKAGE_VERSION;
+
+static const struct {
+    const char *name, *summary;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"list", "the operations, with their tensors, parameters and known wrong variants", cmd_list},
+    {"explain", "one operation: formula, source, certainty, where the code is", cmd_explain},
+    {"eval", "evaluate an operation, and its gradients, on your own inputs", cmd_eval},
+    {"gen", "write golden cases: prompts, expected values, bounds", cmd_gen},
+    {"diff", "judge a folder of answers against golden cases", cmd_diff},
+    {"check", "generate cases, run your program on each, judge its answers", cmd_check},
+    {"gradcheck", "check the reference's own gradients by three other methods", cmd_gradcheck},
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+/* --- messages ------------------------------------------------------------------------------------------------- */
+
+int cli_usage(const cli_command *command, const char *format, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    fprintf(stderr, "smoeref %s: %s (see smoeref %s --help)\n", command->name, text, command->name);
+    return STATUS_USAGE;
+}
+
+int cli_input(const char *format, ...)
+{
+    char text[2048];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    fprintf(stderr, "smoeref: %s\n", text);
+    return STATUS_INPUT;
+}
+
+/* The number of insertions, deletions and substitutions that turn a into b. */
+static size_t edit_distance(const char *a, const char *b)
+{
+    enum { longest = 64 };
+    const size_t n = strlen(a), m = strlen(b);
+    size_t row[longest + 1];
+    if (n > longest || m > longest) return longest;
+    for (size_t j = 0; j <= m; j++) row[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < best) best = row[j] + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[m];
+}
+
+const char *cli_nearest(const char *word, const char *const *candidates)
+{
+    const char *nearest = NULL;
+    size_t least = strlen(word) / 3 + 2; /* further away is another word */
+    for (; *candidates; candidates++) {
+        const size_t d = edit_distance(word, *candidates);
+        if (d < least) {
+            least = d;
+            nearest = *candidates;
+        }
+    }
+    return nearest;
+}
+
+/* " (did you mean 'gate.linear'?)", or nothing. */
+static const char *suggestion(const char *word, const char *const *candidates, char text[128])
+{
+    const char *nearest = cli_nearest(word, candidates);
+    text[0] = '\0';
+    if (nearest) snprintf(text, 128, "; did you mean '%s'?", nearest);
+    return text;
+}
+
+bool cli_colour(FILE *f)
+{
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(fileno(f)) && !(no && *no) && !(term && strcmp(term, "dumb") == 0);
+}
+
+/* --- options -------------------------------------------------------------------------------------------------- */
+
+static int print_version(void)
+{
+    printf("smoeref %s\n", cli_version);
+#ifdef __clang__
+    printf("compiler    clang %s\n", __clang_version__);
+#elif defined __GNUC__
+    printf("compiler    gcc %s\n", __VERSION__);
+#endif
+    printf("arithmetic  IEEE binary64, FLT_EVAL_METHOD %d, long double with a %d-bit significand\n", (int)FLT_EVAL_METHOD,
+           LDBL_MANT_DIG);
+#if defined __x86_64__
+    __builtin_cpu_init();
+    printf("processor   x86-64%s%s%s\n", __builtin_cpu_supports("fma") ? ", FMA" : "",
+           __builtin_cpu_supports("avx2") ? ", AVX2" : "", __builtin_cpu_supports("avx512f") ? ", AVX-512" : "");
+#endif
+    printf("libraries   GSL %s, MPFR %s, GMP %s, jansson %s\n", gsl_version, mpfr_get_version(), gmp_version,
+           JANSSON_VERSION);
+    const char *what = NULL;
+    printf("self-test   %s\n", smoe_selftest(&what) == SMOE_OK ? "passed" : what);
+    return STATUS_PASS;
+}
+
+static int print_command_help(const cli_command *c)
+{
+    printf("usage: smoeref %s %s\n\n%s\n\n", c->name, c->synopsis, c->summary);
+    for (const cli_option *o = c->option; o->name; o++) {
+        char left[64];
+        if (!o->help) continue;
+        snprintf(left, sizeof left, "%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+        printf("  %-26s %s\n", left, o->help);
+    }
+    printf("  %-26s %s\n  %-26s %s\n", "--help", "print this and exit", "--version",
+           "print version, compiler and floating-point facts and exit");
+    return STATUS_PASS;
+}
+
+cli cli_start(const cli_command *command, int argc, char **argv)
+{
+    return (cli){.command = command, .argc = argc, .at = 1, .argv = argv};
+}
+
+static int stop(cli *p, int status)
+{
+    p->status = status;
+    return CLI_STOP;
+}
+
+static int unknown_option(cli *p, const char *word)
+{
+    const char *names[64];
+    char text[128];
+    size_t n = 0;
+    for (const cli_option *o = p->command->option; o->name && n < 61; o++)
+        if (o->help) names[n++] = o->name;
+    names[n++] = "--help";
+    names[n++] = "--version";
+    names[n] = NULL;
+    return stop(p, cli_usage(p->command, "unknown option '%.80s'%s", word, suggestion(word, names, text)));
+}
+
+int cli_next(cli *p, const char **value)
+{
+    *value = NULL;
+    if (p->at >= p->argc) return CLI_END;
+    const char *word = p->argv[p->at++];
+    if (!p->only_words && strcmp(word, "--") == 0) {
+        p->only_words = true;
+        return cli_next(p, value);
+    }
+    if (p->only_words || word[0] != '-' || word[1] == '\0') {
+        *value = word;
+        return CLI_WORD;
+    }
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) return stop(p, print_command_help(p->command));
+    if (strcmp(word, "--version") == 0) return stop(p, print_version());
+    const size_t len = strcspn(word, "=");
+    for (int i = 0; p->command->option[i].name; i++) {
+        const cli_option *o = &p->command->option[i];
+        if (strlen(o->name) != len || strncmp(o->name, word, len) != 0) continue;
+        if (!o->argument && word[len] == '=') return stop(p, cli_usage(p->command, "%s takes no value", o->name));
+        if (!o->argument) return i;
+        if (word[len] != '=' && p->at >= p->argc)
+            return stop(p, cli_usage(p->command, "%s needs a value: %s", o->name, o->argument));
+        *value = word[len] == '=' ? word + len + 1 : p->argv[p->at++];
+        return i;
+    }
+    return unknown_option(p, word);
+}
+
+/* --- values of options ---------------------------------------------------------------------------------------- */
+
+static void add_op(op_list *list, const op_record *op)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->op[i] == op) return;
+    if (list->count < sizeof list->op / sizeof *list->op) list->op[list->count++] = op;
+}
+
+int cli_add_ops(const cli_command *command, op_list *list, const char *word)
+{
+    const char *ids[sizeof list->op / sizeof *list->op + 1];
+    char text[128];
+    const size_t len = strlen(word);
+    bool found = false;
+    size_t n = 0;
+    for (; op_registry[n] && n < sizeof list->op / sizeof *list->op; n++) {
+        const char *id = ids[n] = op_registry[n]->id;
+        if (strcmp(id, word) != 0 && !(strncmp(id, word, len) == 0 && id[len] == '.')) continue;
+        add_op(list, op_registry[n]);
+        found = true;
+    }
+    ids[n] = NULL;
+    if (found) return 0;
+    return cli_usage(command, "unknown operation '%.80s'%s", word, suggestion(word, ids, text));
+}
+
+void cli_sort_ops(op_list *list)
+{
+    op_list sorted = {.count = 0};
+    for (size_t i = 0; op_registry[i]; i++) {
+        bool wanted = list->count == 0;
+        for (size_t j = 0; j < list->count; j++) wanted = wanted || list->op[j] == op_registry[i];
+        if (wanted) add_op(&sorted, op_registry[i]);
+    }
+    *list = sorted;
+}
+
+bool cli_parse_seed(const char *text, uint64_t *seed)
+{
+    char *end;
+    if (*text < '0' || *text > '9') return false;
+    errno = 0;
+    const unsigned long long n = strtoull(text, &end, 10);
+    *seed = n;
+    return *end == '\0' && errno == 0 && n < 1ULL << 53;
+}
+
+/* Adds each item of a comma-separated list that is among the candidates. */
+static int add_names(const cli_command *command, name_list *list, const char *text, const char *what,
+                     const char *const *candidates)
+{
+    for (const char *p = text;; p++) {
+        char item[32], near[128];
+        const size_t len = strcspn(p, ",");
+        snprintf(item, sizeof item, "%.*s", (int)len, p);
+        size_t i = 0;
+        while (candidates[i] && strcmp(candidates[i], item) != 0) i++;
+        if (!candidates[i])
+            return cli_usage(command, "unknown %s '%s'%s", what, item, suggestion(item, candidates, near));
+        size_t j = 0;
+        while (j < list->count && list->name[j] != candidates[i]) j++;
+        if (j == list->count) list->name[list->count++] = candidates[i];
+        p += len;
+        if (*p == '\0') return 0;
+    }
+}
+
+int cli_parse_precisions(const cli_command *command, name_list *list, const char *text)
+{
+    const char *known[9];
+    size_t n = 0;
+    for (; twin_profiles[n].name && n < 8; n++) known[n] = twin_profiles[n].name;
+    known[n] = NULL;
+    list->count = 0;
+    return strcmp(text, "none") == 0 ? 0 : add_names(command, list, text, "precision", known);
+}
+
+int cli_parse_suites(const cli_command *command, name_list *list, const char *text)
+{
+    static const char *const known[] = {"smoke", "core", "adversarial", "large", NULL};
+    return add_names(command, list, text, "suite", known);
+}
+
+int cli_parse_jobs(const cli_command *command, int *jobs, const char *text)
+{
+    char *end;
+    const long n = strtol(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || n < 1 || n > 1024)
+        return cli_usage(command, "--jobs is '%.40s', expected a number from 1 to 1024", text);
+    *jobs = (int)n;
+    return 0;
+}
+
+/* --- files ---------------------------------------------------------------------------------------------------- */
+
+static int write_all(int fd, const char *p, size_t n)
+{
+    while (n > 0) {
+        const ssize_t done = write(fd, p, n);
+        if (done < 0 && errno == EINTR) continue;
+        if (done < 0) return -1;
+        p += done;
+        n -= (size_t)done;
+    }
+    return 0;
+}
+
+int cli_write_file(const char *path, const void *bytes, size_t n, char *err, size_t errlen)
+{
+    struct stat s;
+    /* A device or a pipe cannot be replaced; it is written to. */
+    const bool special = stat(path, &s) == 0 && !S_ISREG(s.st_mode);
+    char *temporary = NULL;
+    if (asprintf(&temporary, special ? "%s" : "%s.%ld.tmp", path, (long)getpid()) < 0) {
+        snprintf(err, errlen, "%s: out of memory", path);
+        return -1;
+    }
+    const int fd = open(temporary, special ? O_WRONLY : O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    int bad = fd < 0 ? errno : 0;
+    if (fd >= 0 && write_all(fd, bytes, n) != 0) bad = errno;
+    if (fd >= 0 && close(fd) != 0 && !bad) bad = errno;
+    if (!special && !bad && rename(temporary, path) != 0) bad = errno;
+    if (bad && !special && fd >= 0) unlink(temporary);
+    if (bad) snprintf(err, errlen, "%s: cannot write: %s", path, strerror(bad));
+    free(temporary);
+    return bad ? -1 : 0;
+}
+
+/* --- the command ---------------------------------------------------------------------------------------------- */
+
+static int print_help(FILE *f)
+{
+    fprintf(f, "usage: smoeref COMMAND [ARGUMENT ...]\n\n"
+               "The golden reference for sparse mixture-of-experts training: checks your implementation of a layer, a loss or\n"
+               "a router, forward and backward, in your precision, and says what is wrong with it.\n\n");
+    for (size_t i = 0; i < COMMANDS; i++) fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fprintf(f, "\nsmoeref COMMAND --help has the options.  To begin:\n"
+               "  smoeref check layer.smoe --exec 'python3 mine.py {prompt} {answer}' --precision f32\n\n"
+               "Exit status: 0 all pass, 1 a verdict failed, 2 usage, 3 an input file is unusable,\n"
+               "4 the environment breaks the numerics policy.\n");
+    return f == stdout ? STATUS_PASS : STATUS_USAGE;
+}
+
+/* Output that could not be written must not look like success. */
+static int finish(int status)
+{
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        cli_input("standard output: cannot write: %s", strerror(errno));
+        return status ? status : STATUS_INPUT;
+    }
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) return print_help(stderr);
+    const char *word = argv[1], *names[COMMANDS + 1], *what = NULL;
+    char text[128];
+    if (strcmp(word, "--version") == 0) return finish(print_version());
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
+        return finish(print_help(stdout));
+    if (smoe_selftest(&what) != SMOE_OK) {
+        fprintf(stderr, "smoeref: the environment breaks the numerics policy: %s\n", what);
+        return STATUS_ENVIRONMENT;
+    }
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(word, commands[i].name) == 0) return finish(commands[i].run(argc - 1, argv + 1));
+        names[i] = commands[i].name;
+    }
+    names[COMMANDS] = NULL;
+    fprintf(stderr, "smoeref: unknown command '%.80s'%s (see smoeref --help)\n", word, suggestion(word, names, text));
+    return STATUS_USAGE;
+}
