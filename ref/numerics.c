@@ -4,6 +4,12 @@
 #include <float.h>
 #include <math.h>
 #include <mpfr.h>
+#include <string.h>
+
+#if defined __FAST_MATH__ || (defined __FINITE_MATH_ONLY__ && __FINITE_MATH_ONLY__)
+#error "smoeref needs IEEE 754 arithmetic as written (N.2): compile without -ffast-math and its parts"
+#endif
+_Static_assert(FLT_RADIX == 2 && DBL_MANT_DIG == 53 && DBL_MAX_EXP == 1024, "double must be IEEE 754 binary64 (N.1)");
 
 const char *smoe_strerror(smoe_status status)
 {
@@ -17,10 +23,57 @@ const char *smoe_strerror(smoe_status status)
     return "unknown status";
 }
 
+/* Does long double carry 64 bits and round to nearest, at this moment?  The x87 unit has a control word of its own, and
+ * Valgrind computes with 53 bits. */
+static bool extended_works(void)
+{
+#if LDBL_MANT_DIG == 64
+    volatile long double one = 1, ulp = 0x1p-63L, half = 0x1p-64L;
+    return (one + ulp) + half == 0x1.0000000000000004p0L && one + half == one; /* two ties, up and down to even */
+#else
+    return false;
+#endif
+}
+
+/* Some C libraries have long double functions that are no better than double: then the low bits are 0. */
+static bool extended_functions_work(void)
+{
+    volatile long double x = 0.5L;
+    long double y[] = { expl(x), expm1l(x), logl(x), log1pl(x), tanhl(x), erfl(x), erfcl(x) };
+    for (size_t i = 0; i < sizeof y / sizeof *y; i++)
+        if (y[i] == (double)y[i]) return false;
+    return true;
+}
+
+/* The first part of the policy that does not hold, as a sentence, or NULL.  The operands are volatile so that the
+ * compiler cannot know the answers. */
+static const char *policy_breach(void)
+{
+    volatile double one = 1, quarter = 0x1p-54, tiny = 0x1p-60, zero = 0, least = 0x1p-1074, small = 0x1p-1022;
+    volatile double c = 0x1.0000002p0, cc = 0x1.0000004p0; /* c = 1 + 2^-27; its square is cc + 2^-54 */
+    if (one + 2 * quarter != 1 || one + 3 * quarter != 0x1.0000000000001p0 || -one - 2 * quarter != -1)
+        return "the rounding mode is not to nearest, ties to even (N.1)";
+    if (small * 0.5 != 0x1p-1023) return "subnormal results are flushed to zero (N.1)";
+    if (least * 0x1p52 != 0x1p-1022) return "subnormal operands are read as zero (N.1)";
+    if ((one + tiny) - one != 0 || one + (2 * quarter + 0x1p-64) != 0x1.0000000000001p0)
+        return "intermediate results carry excess precision, or sums are reordered (N.1, N.2)";
+    double x = c, y = cc, contracted = x * x - y;
+    if (contracted != 0) return "a product and a sum are contracted: compile with -ffp-contract=off (N.2)";
+    if (!(1 / (zero + -zero) > 0) || isfinite(1 / zero) || zero / zero == zero / zero)
+        return "signed zeros, infinities or NaN are not kept (N.2)";
+    if (fma(c, c, -cc) != 0x1p-54 || fma(0x1.0000000000001p-53, one, 1) != 0x1.0000000000001p0 ||
+        fma(0x1p-537, 0x1p-537 * one, zero) != 0x1p-1074)
+        return "fma() rounds more than once (N.4)";
+    if (extended_works() && !extended_functions_work())
+        return "the C library's long double functions have the precision of double only (N.5)";
+    return NULL;
+}
+
 smoe_status smoe_selftest(const char **what)
 {
-    if (what) *what = "";
-    return SMOE_OK;
+    const char *breach = policy_breach();
+    if (what) *what = breach ? breach : "";
+    return breach ? SMOE_EENV : SMOE_OK;
 }
 
 bool smoe_all_finite(size_t n, const double *x)
@@ -74,105 +127,297 @@ NAIVE(smoe_matmul_naive_nn_acc, i * k, 1, j, n, C[i * n + j])
 NAIVE(smoe_matmul_naive_nt_acc, i * k, 1, j * k, 1, C[i * n + j])
 NAIVE(smoe_matmul_naive_tn_acc, i, m, j, n, C[i * n + j])
 
-void smoe_matmul_nn(size_t m, size_t n, size_t k, const double *A, const double *B, double *C)
+#if !defined SMOE_PORTABLE_KERNEL && !defined __FRAMAC__ && defined __GNUC__
+#if defined __x86_64__
+#define X86_KERNELS
+#include <immintrin.h>
+#elif defined __aarch64__
+#define NEON_KERNEL
+#include <arm_neon.h>
+#endif
+#endif
+
+#define UNROLL _Pragma("GCC unroll 8")
+
+/* A kernel adds the product of a strip of A (ROWS rows; element (r,l) at a[r ar + l al]) and a packed panel of B (three
+ * vectors wide; element (l,j) at b[l COLS + j]) to a tile of C.  The tile is held in ROWS x 3 vector registers, loaded
+ * from C and stored to C: each element continues the chain that the panels before began, so l ascends throughout. */
+#define KERNEL(NAME, TARGET, ROWS, LANES, VECTOR, LOAD, STORE, SPLAT, FMA)                                          \
+    TARGET static void NAME(size_t k, const double *a, size_t ar, size_t al, const double *b, double *c, size_t cr) \
+    {                                                                                                               \
+        VECTOR s[ROWS][3];                                                                                          \
+        UNROLL for (size_t r = 0; r < ROWS; r++)                                                                    \
+            UNROLL for (size_t v = 0; v < 3; v++) s[r][v] = LOAD(c + r * cr + v * LANES);                           \
+        for (size_t l = 0; l < k; l++, a += al, b += 3 * LANES) {                                                   \
+            VECTOR b0 = LOAD(b), b1 = LOAD(b + LANES), b2 = LOAD(b + 2 * LANES);                                    \
+            UNROLL for (size_t r = 0; r < ROWS; r++) {                                                              \
+                VECTOR x = SPLAT(a[r * ar]);                                                                        \
+                s[r][0] = FMA(x, b0, s[r][0]); /* (N.13) */                                                         \
+                s[r][1] = FMA(x, b1, s[r][1]);                                                                      \
+                s[r][2] = FMA(x, b2, s[r][2]);                                                                      \
+            }                                                                                                       \
+        }                                                                                                           \
+        UNROLL for (size_t r = 0; r < ROWS; r++)                                                                    \
+            UNROLL for (size_t v = 0; v < 3; v++) STORE(c + r * cr + v * LANES, s[r][v]);                           \
+    }
+
+#ifdef X86_KERNELS
+KERNEL(kernel_avx512, __attribute__((target("avx512f"))), 8, 8, __m512d, _mm512_loadu_pd, _mm512_storeu_pd,
+       _mm512_set1_pd, _mm512_fmadd_pd)
+KERNEL(kernel_avx2, __attribute__((target("avx2,fma"))), 4, 4, __m256d, _mm256_loadu_pd, _mm256_storeu_pd,
+       _mm256_set1_pd, _mm256_fmadd_pd)
+#endif
+#ifdef NEON_KERNEL
+#define NEON_FMA(x, y, s) vfmaq_f64(s, x, y)
+KERNEL(kernel_neon, , 8, 2, float64x2_t, vld1q_f64, vst1q_f64, vdupq_n_f64, NEON_FMA)
+#endif
+#define ONE_LOAD(p) (*(p))
+#define ONE_STORE(p, x) (*(p) = (x))
+#define ONE_SPLAT(x) (x)
+KERNEL(kernel_portable, , 4, 1, double, ONE_LOAD, ONE_STORE, ONE_SPLAT, fma)
+
+typedef struct {
+    const char *name;
+    size_t rows, cols; /* the tile: at most MAX_ROWS x MAX_COLS */
+    void (*run)(size_t k, const double *a, size_t ar, size_t al, const double *b, double *c, size_t cr);
+} kernel;
+enum { MAX_ROWS = 8, MAX_COLS = 24 };
+
+/* The kernel of that number among those that this machine can run; false, and the last one, beyond them. */
+static bool kernel_number(size_t number, kernel *t)
 {
-    smoe_matmul_naive_nn(m, n, k, A, B, C);
+#ifdef X86_KERNELS
+    *t = (kernel){ "avx512", 8, 24, kernel_avx512 };
+    if (__builtin_cpu_supports("avx512f") && number-- == 0) return true;
+    *t = (kernel){ "avx2", 4, 12, kernel_avx2 };
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && number-- == 0) return true;
+#endif
+#ifdef NEON_KERNEL
+    *t = (kernel){ "neon", 8, 6, kernel_neon };
+    if (number-- == 0) return true;
+#endif
+    *t = (kernel){ "portable", 4, 3, kernel_portable };
+    return number == 0;
 }
 
-void smoe_matmul_nt(size_t m, size_t n, size_t k, const double *A, const double *B, double *C)
+const char *smoe_matmul_kernel(size_t number)
 {
-    smoe_matmul_naive_nt(m, n, k, A, B, C);
+    kernel t;
+    return kernel_number(number, &t) ? t.name : NULL;
 }
 
-void smoe_matmul_tn(size_t m, size_t n, size_t k, const double *A, const double *B, double *C)
+/* A factor whose element (r,l) is at p[r step + l deep]; l counts along the chain. */
+typedef struct {
+    const double *p;
+    size_t step, deep;
+} factor;
+
+/* Copies `count` rows of a factor, with zeros up to `width`: out[l width + r]. */
+static void pack(size_t width, size_t count, size_t k, factor f, double *out)
 {
-    smoe_matmul_naive_tn(m, n, k, A, B, C);
+    if (count < width) memset(out, 0, k * width * sizeof *out);
+    if (f.step == 1)
+        for (size_t l = 0; l < k; l++)
+            memcpy(out + l * width, f.p + l * f.deep, count * sizeof *out);
+    else
+        for (size_t r = 0; r < count; r++)
+            for (size_t l = 0; l < k; l++)
+                out[l * width + r] = f.p[r * f.step + l * f.deep];
+}
+
+/* A tile at the edge: the kernel computes a whole one, of which rows x cols are wanted. */
+static void edge(const kernel *t, size_t rows, size_t cols, size_t k, factor a, const double *b, double *c, size_t cr)
+{
+    double whole[MAX_ROWS * MAX_COLS] = { 0 };
+    for (size_t i = 0; i < rows; i++)
+        memcpy(whole + i * t->cols, c + i * cr, cols * sizeof *c);
+    t->run(k, a.p, a.step, a.deep, b, whole, t->cols);
+    for (size_t i = 0; i < rows; i++)
+        memcpy(c + i * cr, whole + i * t->cols, cols * sizeof *c);
+}
+
+/* The blocks, chosen to fit the caches and a modest stack: DEPTH steps of the chain at a time; a panel of B (48 KiB)
+ * stays near while HEIGHT rows of A pass by.  Rows of A that are not contiguous are packed first (96 KiB). */
+enum { DEPTH = 256, HEIGHT = 256, PACKED = 48 };
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* One block: m rows of A, k <= DEPTH steps. */
+static void block(const kernel *t, size_t m, size_t n, size_t k, factor A, factor B, double *C, size_t cr)
+{
+    double strips[PACKED * DEPTH], panel[MAX_COLS * DEPTH];
+    size_t packed = A.deep == 1 ? m - m % t->rows : 0; /* rows from here on are packed: an incomplete strip, or all */
+    for (size_t i = packed; i < m; i += t->rows)
+        pack(t->rows, least(t->rows, m - i), k, (factor){ A.p + i * A.step, A.step, A.deep },
+             strips + (i - packed) * k);
+    for (size_t j = 0; j < n; j += t->cols) {
+        size_t cols = least(t->cols, n - j);
+        pack(t->cols, cols, k, (factor){ B.p + j * B.step, B.step, B.deep }, panel);
+        for (size_t i = 0; i < m; i += t->rows) {
+            size_t rows = least(t->rows, m - i);
+            factor a = i < packed ? (factor){ A.p + i * A.step, A.step, A.deep }
+                                  : (factor){ strips + (i - packed) * k, 1, t->rows };
+            if (rows == t->rows && cols == t->cols)
+                t->run(k, a.p, a.step, a.deep, panel, C + i * cr + j, cr);
+            else
+                edge(t, rows, cols, k, a, panel, C + i * cr + j, cr);
+        }
+    }
+}
+
+/* C += A B, block by block; the blocks of one element come in ascending order of l. */
+static void product(const kernel *t, size_t m, size_t n, size_t k, factor A, factor B, double *C)
+{
+    size_t height = A.deep == 1 ? HEIGHT : PACKED;
+    for (size_t l = 0; l < k; l += DEPTH)
+        for (size_t i = 0; i < m; i += height)
+            block(t, least(height, m - i), n, least(DEPTH, k - l),
+                  (factor){ A.p + i * A.step + l * A.deep, A.step, A.deep },
+                  (factor){ B.p + l * B.deep, B.step, B.deep }, C + i * n, n);
+}
+
+void smoe_matmul_strided_acc(size_t number, size_t m, size_t n, size_t k, const double *A, size_t ai, size_t al,
+                             const double *B, size_t bl, size_t bj, double *C)
+{
+    kernel t;
+    kernel_number(number, &t);
+    product(&t, m, n, k, (factor){ A, ai, al }, (factor){ B, bj, bl }, C);
+}
+
+static void zero(size_t n, double *x)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = 0;
 }
 
 void smoe_matmul_nn_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C)
 {
-    smoe_matmul_naive_nn_acc(m, n, k, A, B, C);
+    smoe_matmul_strided_acc(0, m, n, k, A, k, 1, B, n, 1, C);
 }
 
 void smoe_matmul_nt_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C)
 {
-    smoe_matmul_naive_nt_acc(m, n, k, A, B, C);
+    smoe_matmul_strided_acc(0, m, n, k, A, k, 1, B, 1, k, C);
 }
 
 void smoe_matmul_tn_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C)
 {
-    smoe_matmul_naive_tn_acc(m, n, k, A, B, C);
+    smoe_matmul_strided_acc(0, m, n, k, A, 1, m, B, n, 1, C);
 }
 
-const char *smoe_matmul_kernel(void)
+void smoe_matmul_nn(size_t m, size_t n, size_t k, const double *A, const double *B, double *C)
 {
-    return "portable";
+    zero(m * n, C);
+    smoe_matmul_nn_acc(m, n, k, A, B, C);
 }
 
-/* (N.14) by MPFR alone: correctly rounded at 53 bits, then once onto the grid of the subnormals. */
-static double by_mpfr(int (*f)(mpfr_ptr, mpfr_srcptr, mpfr_rnd_t), double x)
+void smoe_matmul_nt(size_t m, size_t n, size_t k, const double *A, const double *B, double *C)
+{
+    zero(m * n, C);
+    smoe_matmul_nt_acc(m, n, k, A, B, C);
+}
+
+void smoe_matmul_tn(size_t m, size_t n, size_t k, const double *A, const double *B, double *C)
+{
+    zero(m * n, C);
+    smoe_matmul_tn_acc(m, n, k, A, B, C);
+}
+
+/* --- (N.14) correctly rounded functions --- */
+
+typedef long double long_double_function(long double);
+typedef int mpfr_function(mpfr_ptr, mpfr_srcptr, mpfr_rnd_t);
+
+/* By MPFR alone: rounded to 53 bits, and from there to the coarser grid of the subnormals with the help of the
+ * direction of the first rounding.  MPFR's exponent range and flags belong to the caller and are given back. */
+static double by_mpfr(mpfr_function *f, double x)
 {
     mpfr_exp_t emin = mpfr_get_emin(), emax = mpfr_get_emax();
     mpfr_flags_t flags = mpfr_flags_save();
-    mpfr_set_emin(-1073);
+    mpfr_set_emin(-1073); /* MPFR's significands lie in [1/2,1): 2^-1074 is 1/2 * 2^-1073 */
     mpfr_set_emax(1024);
     MPFR_DECL_INIT(v, 53);
     MPFR_DECL_INIT(y, 53);
     mpfr_set_d(v, x, MPFR_RNDN);
-    int t = f(y, v, MPFR_RNDN);
-    t = mpfr_subnormalize(y, t, MPFR_RNDN);
+    int direction = f(y, v, MPFR_RNDN);
+    mpfr_subnormalize(y, direction, MPFR_RNDN);
     double r = mpfr_get_d(y, MPFR_RNDN);
-    (void)t;
     mpfr_set_emin(emin);
     mpfr_set_emax(emax);
     mpfr_flags_restore(flags, MPFR_FLAGS_ALL);
     return r;
 }
 
+/* Ziv's test: the long double value is off by 15 units of its last place at most (the C library's documented errors are
+ * 5 and less); if the whole interval rounds to one double, that is the answer, and otherwise, in one call of sixty, MPFR
+ * is asked.  Infinities and NaN fail the test.  Returning the lower end keeps the sign of a zero. */
+static double rounded(long_double_function *wide, mpfr_function *exact, double x)
+{
+    if (extended_works()) {
+        long double y = wide(x), error = fabsl(y) * 0x1p-59L;
+        double low = (double)(y - error), high = (double)(y + error);
+        if (low == high) return low;
+    }
+    return by_mpfr(exact, x);
+}
+
 double smoe_exp(double x)
 {
-    return by_mpfr(mpfr_exp, x);
+    return rounded(expl, mpfr_exp, x);
 }
 
 double smoe_expm1(double x)
 {
-    return by_mpfr(mpfr_expm1, x);
+    return rounded(expm1l, mpfr_expm1, x);
 }
 
 double smoe_log(double x)
 {
-    return by_mpfr(mpfr_log, x);
+    return rounded(logl, mpfr_log, x);
 }
 
 double smoe_log1p(double x)
 {
-    return by_mpfr(mpfr_log1p, x);
+    return rounded(log1pl, mpfr_log1p, x);
 }
 
 double smoe_tanh(double x)
 {
-    return by_mpfr(mpfr_tanh, x);
+    return rounded(tanhl, mpfr_tanh, x);
 }
 
 double smoe_erf(double x)
 {
-    return by_mpfr(mpfr_erf, x);
+    return rounded(erfl, mpfr_erf, x);
 }
 
 double smoe_erfc(double x)
 {
-    return by_mpfr(mpfr_erfc, x);
+    return rounded(erfcl, mpfr_erfc, x);
+}
+
+/* --- (N.15) to (N.21) functions built on them --- */
+
+/* sigmoid(z) and sigmoid(-z) from one exponential that cannot overflow; neither is found as 1 less the other. */
+static void sigmoids(double z, double *positive, double *negative)
+{
+    double e = smoe_exp(-fabs(z)), large = 1 / (1 + e), small = e / (1 + e);
+    *positive = z >= 0 ? large : small;
+    *negative = z >= 0 ? small : large;
 }
 
 double smoe_sigmoid(double z)
 {
-    double e = smoe_exp(-fabs(z)); /* in [0,1]: neither form can overflow */
+    double e = smoe_exp(-fabs(z));
     return (z >= 0 ? 1 : e) / (1 + e); /* (N.15) */
 }
 
 double smoe_sigmoid_deriv(double z)
 {
-    double e = smoe_exp(-fabs(z)); /* even in z */
+    double e = smoe_exp(-fabs(z)); /* the derivative is even */
     return e / ((1 + e) * (1 + e)); /* (N.15) */
 }
 
@@ -193,14 +438,16 @@ double smoe_silu(double z)
 
 double smoe_silu_deriv(double z)
 {
-    return smoe_sigmoid(z) * fma(z, smoe_sigmoid(-z), 1); /* (N.17) */
+    double S, R;
+    sigmoids(z, &S, &R);
+    return S * fma(z, R, 1); /* (N.17) */
 }
 
 double smoe_normal_pdf(double x)
 {
     static const double inv_sqrt_2pi = 0x1.9884533d43651p-2; /* 1/sqrt(2 pi) */
-    if (fabs(x) > 40) return 0; /* below half the least subnormal, and x*x might overflow */
-    double q = x * x, r = fma(x, x, -q); /* x^2 = q + r exactly: the error of q would be multiplied by x^2/2 */
+    if (fabs(x) > 40) return 0; /* e^-800 is far below the least subnormal, and x*x might overflow */
+    double q = x * x, r = fma(x, x, -q); /* x^2 = q + r: the exponential would multiply the rounding of q by x^2/2 */
     double e = smoe_exp(-0.5 * q);
     return fma(e, -0.5 * r, e) * inv_sqrt_2pi; /* (N.21) */
 }
@@ -212,10 +459,11 @@ double smoe_normal_pdf_deriv(double x)
 
 double smoe_normal_cdf(double x)
 {
-    /* 1/sqrt(2) = c + cl; t = -x/sqrt(2) is needed to twice the precision, as erfc multiplies its error by 2 t^2. */
-    static const double c = 0x1.6a09e667f3bcdp-1, cl = -0x1.bdd3413b26456p-55, sqrt2 = 0x1.6a09e667f3bcdp+0;
-    double t = -x * c, tl = fma(-x, c, -t) - x * cl;
-    return fma(-tl * sqrt2, smoe_normal_pdf(x), 0.5 * smoe_erfc(t)); /* (N.20) */
+    /* 1/sqrt(2) = c + d.  -x/sqrt(2) = t + u: erfc would multiply the rounding of t by 2 t^2, so u enters through the
+     * derivative, of which exp(-t^2)/sqrt(pi) = sqrt(2) phi(x) to first order. */
+    static const double c = 0x1.6a09e667f3bcdp-1, d = -0x1.bdd3413b26456p-55, sqrt2 = 0x1.6a09e667f3bcdp+0;
+    double t = -x * c, u = fma(-x, c, -t) - x * d;
+    return fma(-u * sqrt2, smoe_normal_pdf(x), 0.5 * smoe_erfc(t)); /* (N.20) */
 }
 
 double smoe_normal_cdf_deriv(double x)
@@ -233,23 +481,29 @@ double smoe_gelu_deriv(double x)
     return fma(x, smoe_normal_pdf(x), smoe_normal_cdf(x)); /* (N.18) */
 }
 
-static const double GELU_TANH_A = 0x1.9884533d43651p+0; /* 2 sqrt(2/pi) */
-static const double GELU_TANH_B = 0.044715;
+/* v = 2u = 2 sqrt(2/pi) (x + 0.044715 x^3), so that (1 + tanh u)/2 = sigmoid(v), which does not cancel for u < 0. */
+static const double two_sqrt_2_over_pi = 0x1.9884533d43651p+0, gelu_cubic = 0.044715;
+
+static double gelu_tanh_v(double x)
+{
+    return two_sqrt_2_over_pi * fma(gelu_cubic * x, x * x, x);
+}
 
 double smoe_gelu_tanh(double x)
 {
-    double v = GELU_TANH_A * fma(GELU_TANH_B * x, x * x, x); /* v = 2u */
-    return x * smoe_sigmoid(v); /* (1 + tanh u)/2 = sigmoid(2u), without the cancellation at u < 0   (N.19) */
+    return x * smoe_sigmoid(gelu_tanh_v(x)); /* (N.19) */
 }
 
 double smoe_gelu_tanh_deriv(double x)
 {
-    double v = GELU_TANH_A * fma(GELU_TANH_B * x, x * x, x);
-    double S = smoe_sigmoid(v), R = smoe_sigmoid(-v);
-    if (S == 0 || R == 0) return S; /* saturated; v' may be infinite there */
-    double dv = GELU_TANH_A * fma(3 * GELU_TANH_B * x, x, 1);
+    double S, R, v = gelu_tanh_v(x);
+    sigmoids(v, &S, &R);
+    if (S == 0 || R == 0) return S; /* saturated, and v' might be infinite */
+    double dv = two_sqrt_2_over_pi * fma(3 * gelu_cubic * x, x, 1);
     return S * fma(x * R, dv, 1); /* (N.19) */
 }
+
+/* --- (N.22) to (N.25) functions of a vector --- */
 
 static double maximum(size_t N, const double *z)
 {
@@ -326,23 +580,27 @@ smoe_status smoe_norm_vjp(size_t d, const double *x, double norm, double dnorm, 
     return smoe_all_finite(d, dx) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
+/* One pass: index[0 .. c-1] holds the best c = min(i, K) of s[0 .. i-1], in order.  A newcomer has the highest index so
+ * far and so must be strictly larger than those it passes. */
 smoe_status smoe_topk(size_t N, size_t K, const double *s, size_t *index, double *value, double *margin)
 {
     if (K == 0 || K > N) return SMOE_EINVAL;
     if (!smoe_all_finite(N, s)) return SMOE_EDOM;
-    for (size_t j = 0; j <= K; j++) {
-        size_t best = N; /* the best that comes after index[j-1] in the order (value down, index up) */
-        for (size_t i = 0; i < N; i++) {
-            bool after = j == 0 || s[i] < s[index[j - 1]] || (s[i] == s[index[j - 1]] && i > index[j - 1]);
-            if (after && (best == N || s[i] > s[best])) best = i;
+    size_t next = 0; /* the best that was not taken, once i > K */
+    for (size_t i = 0; i < N; i++) {
+        if (i >= K && !(s[i] > s[index[K - 1]])) {
+            if (i == K || s[i] > s[next]) next = i;
+            continue;
         }
-        if (j == K) {
-            *margin = best == N ? INFINITY : value[K - 1] - s[best];
-        } else {
-            index[j] = best;
-            value[j] = s[best]; /* (N.25) */
-        }
+        if (i >= K) next = index[K - 1];
+        size_t j = i < K ? i : K - 1;
+        for (; j > 0 && s[i] > s[index[j - 1]]; j--)
+            index[j] = index[j - 1];
+        index[j] = i; /* (N.25) */
     }
+    for (size_t j = 0; j < K; j++)
+        value[j] = s[index[j]];
+    *margin = K < N ? s[index[K - 1]] - s[next] : INFINITY;
     return SMOE_OK;
 }
 

@@ -72,8 +72,14 @@ void smoe_matmul_naive_nn_acc(size_t m, size_t n, size_t k, const double *A, con
 void smoe_matmul_naive_nt_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
 void smoe_matmul_naive_tn_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
 
-/* The kernel that the matrix products run on here: "avx512", "avx2", "neon" or "portable".  For messages only. */
-const char *smoe_matmul_kernel(void);
+/* The kernels that this machine can run, the best first: "avx512", "avx2", "neon", "portable"; NULL after the last. */
+const char *smoe_matmul_kernel(size_t number);
+
+/* C += A B for any strides: element (i,l) of A is at A[i ai + l al], (l,j) of B at B[l bl + j bj], (i,j) of C at
+ * C[i n + j].  On the kernel of that number (0 is the best, and what the functions above use; beyond the last counts as
+ * the last).  All kernels give the same bits: that is what this function is there to show. */
+void smoe_matmul_strided_acc(size_t kernel, size_t m, size_t n, size_t k, const double *A, size_t ai, size_t al,
+                             const double *B, size_t bl, size_t bj, double *C);
 
 /* --- functions of one number --------------------------------------------------------------------------------------
  * (N.14) Correctly rounded: the double nearest to the exact value, ties to even, subnormals included.  Zeros keep their
