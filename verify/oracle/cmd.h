@@ -91,6 +91,9 @@ int cli_write_file(const char *path, const void *bytes, size_t n, char *err, siz
 enum { JOB_MESSAGE = 800 };
 typedef int job(void *context, size_t i, char message[JOB_MESSAGE]);
 int jobs_run(int jobs, size_t n, const char *what, job *work, void *context, int *signal_number);
+/* Zeroed memory that the workers share with their parent, or NULL; for results that are more than a message. */
+void *jobs_share(size_t bytes);
+void jobs_unshare(void *p, size_t bytes);
 /* Ends this process by the signal that interrupted it, once the caller has cleaned up. */
 _Noreturn void jobs_die(int signal_number);
 

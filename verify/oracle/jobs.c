@@ -107,11 +107,22 @@ static int first_failure(const board *b, size_t n, bool whole, const char *what)
     return whole ? 0 : STATUS_FAIL;
 }
 
+void *jobs_share(size_t bytes)
+{
+    void *p = mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void jobs_unshare(void *p, size_t bytes)
+{
+    if (p) munmap(p, bytes ? bytes : 1);
+}
+
 int jobs_run(int jobs, size_t n, const char *what, job *work, void *context, int *signal_number)
 {
-    const size_t size = sizeof(board) + (n ? n : 1) * sizeof(result);
-    board *b = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (b == MAP_FAILED) return cli_input("out of memory for %zu pieces of work", n);
+    const size_t size = sizeof(board) + n * sizeof(result);
+    board *b = jobs_share(size);
+    if (!b) return cli_input("out of memory for %zu pieces of work", n);
     for (size_t i = 0; i < n; i++) b->of[i].status = unfinished;
     size_t workers = jobs > 0 ? (size_t)jobs : online();
     if (workers > n) workers = n;
@@ -132,7 +143,7 @@ int jobs_run(int jobs, size_t n, const char *what, job *work, void *context, int
     sigaction(SIGTERM, &old_term, NULL);
     *signal_number = caught;
     free(pid);
-    munmap(b, size);
+    jobs_unshare(b, size);
     return caught ? -1 : status;
 }
 
