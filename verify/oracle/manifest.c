@@ -29,25 +29,13 @@ static bool word_ok(const char *s, const char *others)
     return n > 0 && n <= MANIFEST_NAME;
 }
 
-bool manifest_name_ok(const char *name)
-{
-    return word_ok(name, "._-+=,") && (letter_or_digit(*name) || *name == '_');
-}
+bool manifest_name_ok(const char *name) { return word_ok(name, "._-+=,") && (letter_or_digit(*name) || *name == '_'); }
 
-static bool op_ok(const char *s)
-{
-    return word_ok(s, "._-") && letter_or_digit(*s);
-}
+static bool op_ok(const char *s) { return word_ok(s, "._-") && letter_or_digit(*s); }
 
-static bool plain_ok(const char *s)
-{
-    return word_ok(s, "._-+~");
-}
+static bool plain_ok(const char *s) { return word_ok(s, "._-+~"); }
 
-static bool digest_ok(const char *s)
-{
-    return strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64;
-}
+static bool digest_ok(const char *s) { return strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64; }
 
 bool manifest_has_flag(const manifest_case *c, const char *flag)
 {
@@ -113,10 +101,11 @@ static int print_parameters(FILE *to, form as, const char *label, json_t *object
     char q[TENSOR_QUOTED], text[MANIFEST_NAME + 1];
     const char *key, *separator = "";
     json_t *value;
-    json_object_foreach(object, key, value) {
+    json_object_foreach(object, key, value)
+    {
         if (!word_ok(key, "_") || value_text(text, value) != 0)
-            return tensor_fail(err, errlen, "%s: parameter %s: expected a plain name and an integer, a real or a word", label,
-                               tensor_quote(q, key));
+            return tensor_fail(err, errlen, "%s: parameter %s: expected a plain name and an integer, a real or a word",
+                               label, tensor_quote(q, key));
         const char *mark = json_is_string(value) ? "\"" : "";
         if (as == AS_JSON)
             fprintf(to, "%s\"%s\": %s%s%s", separator, key, mark, text, mark);
@@ -233,7 +222,8 @@ int manifest_init(manifest *m, const char *version, const char *suite, uint64_t 
     *m = (manifest){0};
     if (!plain_ok(version))
         return tensor_fail(err, errlen, "manifest: version %s: expected a word", tensor_quote(q, version));
-    if (!plain_ok(suite)) return tensor_fail(err, errlen, "manifest: suite %s: expected a word", tensor_quote(q, suite));
+    if (!plain_ok(suite))
+        return tensor_fail(err, errlen, "manifest: suite %s: expected a word", tensor_quote(q, suite));
     if (seed > MANIFEST_SEED_MAX)
         return tensor_fail(err, errlen, "manifest: seed %llu: expected at most %llu", (unsigned long long)seed,
                            (unsigned long long)MANIFEST_SEED_MAX);
@@ -266,15 +256,16 @@ static int add_case(const char *label, manifest *m, const char *name, const char
 {
     char q[TENSOR_QUOTED], v[TENSOR_QUOTED];
     if (!manifest_name_ok(name))
-        return tensor_fail(err, errlen,
-                           "%s: case %s: expected a plain file stem: letters, digits and . _ - + = , and no leading mark", label,
-                           tensor_quote(q, name));
+        return tensor_fail(
+            err, errlen, "%s: case %s: expected a plain file stem: letters, digits and . _ - + = , and no leading mark",
+            label, tensor_quote(q, name));
     if (!op_ok(op))
-        return tensor_fail(err, errlen, "%s: case %s: op %s: expected the id of an operation", label, tensor_quote(q, name),
-                           tensor_quote(v, op));
+        return tensor_fail(err, errlen, "%s: case %s: op %s: expected the id of an operation", label,
+                           tensor_quote(q, name), tensor_quote(v, op));
     if (!digest_ok(prompt) || !digest_ok(expected))
-        return tensor_fail(err, errlen, "%s: case %s: sha256: expected 64 lower-case hex digits for prompt and for expected",
-                           label, tensor_quote(q, name));
+        return tensor_fail(err, errlen,
+                           "%s: case %s: sha256: expected 64 lower-case hex digits for prompt and for expected", label,
+                           tensor_quote(q, name));
     if ((m->cases & (m->cases - 1)) == 0) { /* room for twice as many at each power of two */
         manifest_case *grown = realloc(m->c, (m->cases ? 2 * m->cases : 1) * sizeof *grown);
         if (grown == NULL) return tensor_fail(err, errlen, "%s: out of memory", label);
@@ -312,10 +303,7 @@ int manifest_add(manifest *m, const char *name, const char *op, const char *para
     return result;
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
+static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 static int check_names(const char *label, const manifest *m, char *err, size_t errlen)
 {
@@ -336,7 +324,8 @@ static int check_names(const char *label, const manifest *m, char *err, size_t e
 
 static void print_case(FILE *to, const manifest_case *c)
 {
-    fprintf(to, "    {\"name\": \"%s\", \"op\": \"%s\", \"parameters\": %s,\n     \"flags\": [", c->name, c->op, c->parameters);
+    fprintf(to, "    {\"name\": \"%s\", \"op\": \"%s\", \"parameters\": %s,\n     \"flags\": [", c->name, c->op,
+            c->parameters);
     for (size_t i = 0; i < c->flags; i++) fprintf(to, "%s\"%s\"", i ? ", " : "", c->flag[i]);
     fprintf(to, "],\n     \"sha256\": {\"prompt\": \"%s\",\n                \"expected\": \"%s\"}}", c->prompt_sha256,
             c->expected_sha256);
@@ -347,8 +336,8 @@ int manifest_write(const char *path, const manifest *m, char *err, size_t errlen
     memory out;
     if (check_names(path, m, err, errlen) != 0) return -1;
     if (start(&out) != 0) return tensor_fail(err, errlen, "%s: out of memory", path);
-    fprintf(out.stream, "{\n  \"smoeref\": \"%s\",\n  \"suite\": \"%s\",\n  \"seed\": %llu,\n  \"cases\": [", m->smoeref,
-            m->suite, (unsigned long long)m->seed);
+    fprintf(out.stream, "{\n  \"smoeref\": \"%s\",\n  \"suite\": \"%s\",\n  \"seed\": %llu,\n  \"cases\": [",
+            m->smoeref, m->suite, (unsigned long long)m->seed);
     for (size_t i = 0; i < m->cases; i++) {
         fputs(i ? ",\n" : "\n", out.stream);
         print_case(out.stream, &m->c[i]);
@@ -364,7 +353,8 @@ int manifest_write(const char *path, const manifest *m, char *err, size_t errlen
 /* --- reading --- */
 
 /* Exactly the fields named in `fields`: none missing, none besides. */
-static int check_fields(const char *where, json_t *object, size_t n, const char *const *fields, char *err, size_t errlen)
+static int check_fields(const char *where, json_t *object, size_t n, const char *const *fields, char *err,
+                        size_t errlen)
 {
     char q[TENSOR_QUOTED];
     const char *key;
@@ -373,7 +363,8 @@ static int check_fields(const char *where, json_t *object, size_t n, const char 
     for (size_t i = 0; i < n; i++)
         if (json_object_get(object, fields[i]) == NULL)
             return tensor_fail(err, errlen, "%s: missing field \"%s\"", where, fields[i]);
-    json_object_foreach(object, key, value) {
+    json_object_foreach(object, key, value)
+    {
         bool known = false;
         for (size_t i = 0; i < n; i++) known = known || strcmp(key, fields[i]) == 0;
         if (!known) return tensor_fail(err, errlen, "%s: unknown field %s", where, tensor_quote(q, key));
@@ -393,11 +384,14 @@ static int parse_flags(const char *label, manifest_case *c, const json_t *flags,
     int result = json_is_array(flags) ? 0 : -1;
     for (size_t i = 0; result == 0 && i < json_array_size(flags); i++) {
         const char *flag = json_string_value(json_array_get(flags, i));
-        if (flag == NULL) result = -1;
-        else if (add_flag(label, c, flag, err, errlen) != 0) return -1;
+        if (flag == NULL)
+            result = -1;
+        else if (add_flag(label, c, flag, err, errlen) != 0)
+            return -1;
     }
     if (result == 0) return 0;
-    return tensor_fail(err, errlen, "%s: case %s: expected \"flags\", an array of strings", label, tensor_quote(q, c->name));
+    return tensor_fail(err, errlen, "%s: case %s: expected \"flags\", an array of strings", label,
+                       tensor_quote(q, c->name));
 }
 
 static int parse_case(const char *label, manifest *m, json_t *j, char *err, size_t errlen)
@@ -413,7 +407,8 @@ static int parse_case(const char *label, manifest *m, json_t *j, char *err, size
     char at[TENSOR_ERROR + 16];
     snprintf(at, sizeof at, "%s: sha256", where);
     if (check_fields(at, sha, 2, digests, err, errlen) != 0) return -1;
-    if (add_case(label, m, name, string_of(j, "op"), string_of(sha, "prompt"), string_of(sha, "expected"), err, errlen) != 0)
+    if (add_case(label, m, name, string_of(j, "op"), string_of(sha, "prompt"), string_of(sha, "expected"), err,
+                 errlen) != 0)
         return -1;
     manifest_case *c = &m->c[m->cases - 1];
     if (parameters_text(AS_JSON, where, json_object_get(j, "parameters"), &c->parameters, err, errlen) != 0) return -1;
@@ -446,7 +441,8 @@ int manifest_parse(const char *label, const void *bytes, size_t n, manifest *m, 
     *m = (manifest){0};
     json_t *root = json_loadb(bytes, n, JSON_REJECT_DUPLICATES, &problem);
     if (root == NULL)
-        return tensor_fail(err, errlen, "%s: line %d: not valid JSON: %s", label, problem.line, tensor_quote(q, problem.text));
+        return tensor_fail(err, errlen, "%s: line %d: not valid JSON: %s", label, problem.line,
+                           tensor_quote(q, problem.text));
     int result = parse_root(label, root, m, err, errlen);
     json_decref(root);
     if (result != 0) manifest_clear(m);

@@ -4,8 +4,8 @@
  *    "cases": [{"name": "gate.weights-ties", "op": "gate.weights", "parameters": {"k": 2, "order": "topk-softmax"},
  *               "flags": ["ties"], "sha256": {"prompt": "<64 hex digits>", "expected": "<64 hex digits>"}}]}
  *
- * Reading is strict: an unknown or missing field, a name that is not a plain file stem, or a name that occurs twice is an
- * error of one line.  The schema is spec/schema/manifest.json, the prose spec/formats.md.
+ * Reading is strict: an unknown or missing field, a name that is not a plain file stem, or a name that occurs twice
+ * is an error of one line.  The schema is spec/schema/manifest.json, the prose spec/formats.md.
  */
 #ifndef SMOEREF_ORACLE_MANIFEST_H
 #define SMOEREF_ORACLE_MANIFEST_H
@@ -39,7 +39,8 @@ int manifest_read(const char *path, manifest *m, char *err, size_t errlen);
 int manifest_parse(const char *label, const void *bytes, size_t n, manifest *m, char *err, size_t errlen);
 int manifest_write(const char *path, const manifest *m, char *err, size_t errlen); /* whole or absent */
 int manifest_init(manifest *m, const char *version, const char *suite, uint64_t seed, char *err, size_t errlen);
-/* Appends a copy, or nothing on an error.  parameters: a JSON object as text ("" or NULL is {}); flags: comma-separated as in op_spec ("" is none). */
+/* Appends a copy, or nothing on an error.  parameters: a JSON object as text ("" or NULL is {}); flags:
+ * comma-separated as in op_spec ("" is none). */
 int manifest_add(manifest *m, const char *name, const char *op, const char *parameters, const char *flags,
                  const char *prompt_sha256, const char *expected_sha256, char *err, size_t errlen);
 void manifest_clear(manifest *m);
@@ -47,9 +48,9 @@ void manifest_clear(manifest *m);
 bool manifest_has_flag(const manifest_case *c, const char *flag);
 bool manifest_name_ok(const char *name);
 
-/* Between the parameters of a file (a flat JSON object: values are strings, integers or finite reals) and the text that
- * op_case_new() takes ("k=2,order=topk-softmax").  *out is malloc'd.  Reals are printed with the fewest digits that read
- * back as the same double, so text -> JSON -> text is the identity on values. */
+/* Between the parameters of a file (a flat JSON object: values are strings, integers or finite reals) and the text
+ * that op_case_new() takes ("k=2,order=topk-softmax").  *out is malloc'd.  Reals are printed with the fewest digits
+ * that read back as the same double, so text -> JSON -> text is the identity on values. */
 int manifest_parameters_to_set(const char *label, const char *json, char **out, char *err, size_t errlen);
 int manifest_set_to_parameters(const char *label, const char *set, char **out, char *err, size_t errlen);
 

@@ -112,8 +112,10 @@ static int read_descr(cursor *c, npy_header *h)
             return 0;
         }
     const char *hint = strcmp(text, "|O") == 0 || strcmp(text, "O") == 0 ? " (Python objects are never read)"
-                       : strchr(text, 'V') != NULL ? " (bfloat16 has no npy dtype: use safetensors)" : "";
-    return tensor_fail(c->err, c->errlen, "%s: tensor %s: npy dtype %s is not supported, expected f8, f4, f2 or i8 after < or >%s",
+                       : strchr(text, 'V') != NULL ? " (bfloat16 has no npy dtype: use safetensors)"
+                                                   : "";
+    return tensor_fail(c->err, c->errlen,
+                       "%s: tensor %s: npy dtype %s is not supported, expected f8, f4, f2 or i8 after < or >%s",
                        c->label, tensor_quote(q, c->name), tensor_quote(v, text), hint);
 }
 
@@ -136,16 +138,20 @@ static int read_shape(cursor *c, npy_header *h)
         comma = take(c, ',');
     }
     if (h->rank == 1 && !comma) return bad(c, "expected a tuple after 'shape', found a number in parentheses");
-    if (tensor_count(h->rank, h->dim, &h->count) != 0) return bad(c, "the shape has more elements than memory has addresses");
+    if (tensor_count(h->rank, h->dim, &h->count) != 0)
+        return bad(c, "the shape has more elements than memory has addresses");
     return 0;
 }
 
 static int read_entry(cursor *c, npy_header *h)
 {
     char key[16];
-    if (take_string(c, key, sizeof key) != 0 || !take(c, ':')) return bad(c, "expected 'descr', 'fortran_order' and 'shape'");
-    unsigned bit = strcmp(key, "descr") == 0 ? HAS_DESCR
-                   : strcmp(key, "fortran_order") == 0 ? HAS_ORDER : strcmp(key, "shape") == 0 ? HAS_SHAPE : 0;
+    if (take_string(c, key, sizeof key) != 0 || !take(c, ':'))
+        return bad(c, "expected 'descr', 'fortran_order' and 'shape'");
+    unsigned bit = strcmp(key, "descr") == 0           ? HAS_DESCR
+                   : strcmp(key, "fortran_order") == 0 ? HAS_ORDER
+                   : strcmp(key, "shape") == 0         ? HAS_SHAPE
+                                                       : 0;
     if (bit == 0) return bad(c, "unknown key, expected 'descr', 'fortran_order' and 'shape'");
     if (h->seen & bit) return bad(c, "a key that is there twice");
     h->seen |= bit;
@@ -187,7 +193,8 @@ static void transpose(const npy_header *h, size_t size, const unsigned char *fro
     }
 }
 
-/* The magic, the version and the length of the header; leaves the cursor on the header and returns its length, or -1. */
+/* The magic, the version and the length of the header; leaves the cursor on the header and returns its length, or
+ * -1. */
 static int read_frame(cursor *c, size_t *length)
 {
     size_t n = (size_t)(c->end - c->at);
@@ -206,8 +213,8 @@ static int read_frame(cursor *c, size_t *length)
     return 0;
 }
 
-static int parse_npy(const char *label, const char *name, const unsigned char *bytes, size_t n, tensor_file *f, char *err,
-                     size_t errlen)
+static int parse_npy(const char *label, const char *name, const unsigned char *bytes, size_t n, tensor_file *f,
+                     char *err, size_t errlen)
 {
     cursor c = {label, name, bytes, bytes + n, err, errlen};
     npy_header h = {.seen = 0};
@@ -222,7 +229,8 @@ static int parse_npy(const char *label, const char *name, const unsigned char *b
         return tensor_fail(err, errlen, "%s: tensor %s: %zu bytes of data, expected %zu for shape %s of %s", label,
                            tensor_quote(q, name), found, h.count * size, tensor_shape_text(shape, h.rank, h.dim),
                            tensor_dtype_name(h.dtype));
-    if (tensor_file_add(f, name, h.dtype, h.rank, h.dim, data) != 0) return tensor_fail(err, errlen, "%s: out of memory", label);
+    if (tensor_file_add(f, name, h.dtype, h.rank, h.dim, data) != 0)
+        return tensor_fail(err, errlen, "%s: out of memory", label);
     tensor *t = &f->t[f->tensors - 1];
     if (h.fortran) transpose(&h, size, data, t->data);
     if (h.swap) tensor_swap(t->data, t->count, size);
@@ -250,13 +258,14 @@ int tensor_file_parse_npy(const char *label, const void *bytes, size_t n, tensor
 
 /* --- .npz: a zip archive of .npy files --- */
 
-/* Deflate cannot do better than 258 bytes in 2 bits, 1032 to 1: an entry that says more lies, and one that says a gigabyte is
- * not for us.  Stored entries cannot be larger than the file. */
-#define RATIO_LIMIT 1032
-#define ENTRY_LIMIT (UINT64_C(1) << 30)
+/* Deflate cannot do better than 258 bytes in 2 bits, 1032 to 1: an entry that says more lies, and one that says a
+ * gigabyte is not for us.  Stored entries cannot be larger than the file. */
+#define RATIO_LIMIT   1032
+#define ENTRY_LIMIT   (UINT64_C(1) << 30)
 #define ENTRIES_LIMIT 10000
 
-static int check_entry(const char *label, const zip_stat_t *st, uint64_t *compressed, uint64_t n, char *err, size_t errlen)
+static int check_entry(const char *label, const zip_stat_t *st, uint64_t *compressed, uint64_t n, char *err,
+                       size_t errlen)
 {
     char q[TENSOR_QUOTED];
     const zip_uint64_t needed = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
@@ -271,11 +280,12 @@ static int check_entry(const char *label, const zip_stat_t *st, uint64_t *compre
     if ((st->valid & ZIP_STAT_ENCRYPTION_METHOD) && st->encryption_method != ZIP_EM_NONE)
         return tensor_fail(err, errlen, "%s: entry %s: is encrypted", label, q);
     if (st->comp_size > n - *compressed)
-        return tensor_fail(err, errlen, "%s: entry %s: its %llu bytes and those before it exceed the file's %llu", label, q,
-                           (unsigned long long)st->comp_size, (unsigned long long)n);
+        return tensor_fail(err, errlen, "%s: entry %s: its %llu bytes and those before it exceed the file's %llu",
+                           label, q, (unsigned long long)st->comp_size, (unsigned long long)n);
     *compressed += st->comp_size;
-    uint64_t most = st->comp_method == ZIP_CM_STORE ? st->comp_size
-                    : st->comp_size > ENTRY_LIMIT / RATIO_LIMIT ? ENTRY_LIMIT : st->comp_size * RATIO_LIMIT;
+    uint64_t most = st->comp_method == ZIP_CM_STORE             ? st->comp_size
+                    : st->comp_size > ENTRY_LIMIT / RATIO_LIMIT ? ENTRY_LIMIT
+                                                                : st->comp_size * RATIO_LIMIT;
     if (st->size > most)
         return tensor_fail(err, errlen, "%s: entry %s: says %llu bytes in %llu, expected at most %llu", label, q,
                            (unsigned long long)st->size, (unsigned long long)st->comp_size, (unsigned long long)most);
@@ -306,20 +316,22 @@ static unsigned char *inflate_entry(zip_file_t *file, size_t size)
     return NULL;
 }
 
-static int read_entry_of(const char *label, zip_t *archive, zip_uint64_t i, uint64_t *compressed, uint64_t n, tensor_file *f,
-                         char *err, size_t errlen)
+static int read_entry_of(const char *label, zip_t *archive, zip_uint64_t i, uint64_t *compressed, uint64_t n,
+                         tensor_file *f, char *err, size_t errlen)
 {
     char q[TENSOR_QUOTED];
     zip_stat_t st;
     zip_stat_init(&st);
     if (zip_stat_index(archive, i, 0, &st) != 0)
-        return tensor_fail(err, errlen, "%s: entry %llu: cannot be read: %s", label, (unsigned long long)i, zip_strerror(archive));
+        return tensor_fail(err, errlen, "%s: entry %llu: cannot be read: %s", label, (unsigned long long)i,
+                           zip_strerror(archive));
     if (check_entry(label, &st, compressed, n, err, errlen) != 0) return -1;
     zip_file_t *file = zip_fopen_index(archive, i, 0);
     unsigned char *bytes = file == NULL ? NULL : inflate_entry(file, (size_t)st.size);
     if (file != NULL) zip_fclose(file);
     if (bytes == NULL)
-        return tensor_fail(err, errlen, "%s: entry %s: damaged, or out of memory: expected %llu bytes and their checksum", label,
+        return tensor_fail(err, errlen,
+                           "%s: entry %s: damaged, or out of memory: expected %llu bytes and their checksum", label,
                            tensor_quote(q, st.name), (unsigned long long)st.size);
     char *name = without_suffix(st.name);
     int result;
@@ -337,12 +349,15 @@ static int read_entry_of(const char *label, zip_t *archive, zip_uint64_t i, uint
 int tensor_file_parse_npz(const char *label, const void *bytes, size_t n, tensor_file *f, char *err, size_t errlen)
 {
     *f = (tensor_file){0};
+    if (n < 22) return tensor_fail(err, errlen, "%s: is no .npz file: %zu bytes, the shortest has 22", label, n);
     zip_error_t problem;
     zip_error_init(&problem);
     zip_source_t *source = zip_source_buffer_create(bytes, n, 0, &problem);
     zip_t *archive = source == NULL ? NULL : zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &problem);
     if (archive == NULL) {
-        tensor_fail(err, errlen, "%s: is no .npz file: %s", label, zip_error_strerror(&problem));
+        bool twice = zip_error_code_zip(&problem) == ZIP_ER_EXISTS;
+        tensor_fail(err, errlen, "%s: is no .npz file: %s", label,
+                    twice ? "expected each name once" : zip_error_strerror(&problem));
         if (source != NULL) zip_source_free(source);
         zip_error_fini(&problem);
         return -1;
@@ -351,7 +366,8 @@ int tensor_file_parse_npz(const char *label, const void *bytes, size_t n, tensor
     zip_int64_t entries = zip_get_num_entries(archive, 0);
     int result = 0;
     if (entries > ENTRIES_LIMIT)
-        result = tensor_fail(err, errlen, "%s: %lld entries, expected at most %d", label, (long long)entries, ENTRIES_LIMIT);
+        result =
+            tensor_fail(err, errlen, "%s: %lld entries, expected at most %d", label, (long long)entries, ENTRIES_LIMIT);
     for (zip_int64_t i = 0; i < entries && result == 0; i++)
         result = read_entry_of(label, archive, (zip_uint64_t)i, &compressed, n, f, err, errlen);
     zip_discard(archive);

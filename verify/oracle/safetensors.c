@@ -1,5 +1,5 @@
-/* safetensors: an 8-byte little-endian header length, a header in JSON, and the tensors' bytes, little-endian, row-major.
- * The subset that is read and written is spec/formats.md's. */
+/* safetensors: an 8-byte little-endian header length, a header in JSON, and the tensors' bytes, little-endian,
+ * row-major. The subset that is read and written is spec/formats.md's. */
 #ifndef _XOPEN_SOURCE
 #define _XOPEN_SOURCE 700
 #endif
@@ -60,8 +60,9 @@ static int read_dtype(const reader *r, const char *name, const json_t *j, tensor
         return tensor_fail(r->err, r->errlen, "%s: tensor %s: expected \"dtype\", one of " TENSOR_DTYPES, r->label,
                            tensor_quote(q, name));
     if (dtype_find(json_string_value(j), dtype) != 0)
-        return tensor_fail(r->err, r->errlen, "%s: tensor %s: dtype %s is not supported, expected one of " TENSOR_DTYPES,
-                           r->label, tensor_quote(q, name), tensor_quote(v, json_string_value(j)));
+        return tensor_fail(r->err, r->errlen,
+                           "%s: tensor %s: dtype %s is not supported, expected one of " TENSOR_DTYPES, r->label,
+                           tensor_quote(q, name), tensor_quote(v, json_string_value(j)));
     return 0;
 }
 
@@ -93,13 +94,14 @@ static int read_offsets(const reader *r, const char *name, const json_t *j, cons
         return tensor_fail(r->err, r->errlen, "%s: tensor %s: expected \"data_offsets\", two integers from 0 on",
                            r->label, tensor_quote(q, name));
     if (s->begin > s->end || s->end > r->size)
-        return tensor_fail(r->err, r->errlen, "%s: tensor %s: bytes %zu to %zu, expected a range within the %zu bytes of data",
-                           r->label, tensor_quote(q, name), s->begin, s->end, r->size);
+        return tensor_fail(r->err, r->errlen,
+                           "%s: tensor %s: bytes %zu to %zu, expected a range within the %zu bytes of data", r->label,
+                           tensor_quote(q, name), s->begin, s->end, r->size);
     size_t expected = t->count * tensor_dtype_size(t->dtype);
     if (s->end - s->begin != expected)
         return tensor_fail(r->err, r->errlen, "%s: tensor %s: %zu bytes, expected %zu for shape %s of %s", r->label,
-                           tensor_quote(q, name), s->end - s->begin, expected, tensor_shape_text(shape, t->rank, t->dim),
-                           tensor_dtype_name(t->dtype));
+                           tensor_quote(q, name), s->end - s->begin, expected,
+                           tensor_shape_text(shape, t->rank, t->dim), tensor_dtype_name(t->dtype));
     return 0;
 }
 
@@ -111,10 +113,13 @@ static int check_fields(const reader *r, const char *name, json_t *j)
     if (!json_is_object(j))
         return tensor_fail(r->err, r->errlen, "%s: tensor %s: expected an object with dtype, shape and data_offsets",
                            r->label, tensor_quote(q, name));
-    json_object_foreach(j, field, value)
-        if (strcmp(field, "dtype") != 0 && strcmp(field, "shape") != 0 && strcmp(field, "data_offsets") != 0)
-            return tensor_fail(r->err, r->errlen, "%s: tensor %s: unknown field %s, expected dtype, shape and data_offsets",
-                               r->label, tensor_quote(q, name), tensor_quote(v, field));
+    json_object_foreach(
+        j, field,
+        value) if (strcmp(field, "dtype") != 0 && strcmp(field, "shape") != 0 &&
+                   strcmp(field, "data_offsets") !=
+                       0) return tensor_fail(r->err, r->errlen,
+                                             "%s: tensor %s: unknown field %s, expected dtype, shape and data_offsets",
+                                             r->label, tensor_quote(q, name), tensor_quote(v, field));
     return 0;
 }
 
@@ -141,9 +146,11 @@ static int read_metadata(const reader *r, json_t *j)
     json_t *value;
     if (!json_is_object(j))
         return tensor_fail(r->err, r->errlen, "%s: expected \"__metadata__\", an object of strings", r->label);
-    json_object_foreach(j, key, value) {
+    json_object_foreach(j, key, value)
+    {
         if (!json_is_string(value))
-            return tensor_fail(r->err, r->errlen, "%s: __metadata__ %s: expected a string", r->label, tensor_quote(q, key));
+            return tensor_fail(r->err, r->errlen, "%s: __metadata__ %s: expected a string", r->label,
+                               tensor_quote(q, key));
         if (tensor_file_add_meta(r->f, key, json_string_value(value)) != 0)
             return tensor_fail(r->err, r->errlen, "%s: out of memory", r->label);
     }
@@ -171,8 +178,8 @@ static int check_tiling(const reader *r, size_t n, span *s)
         at = s[i].end;
     }
     if (at != r->size)
-        return tensor_fail(r->err, r->errlen, "%s: %zu bytes of data, expected %zu: bytes after the last tensor", r->label,
-                           r->size, at);
+        return tensor_fail(r->err, r->errlen, "%s: %zu bytes of data, expected %zu: bytes after the last tensor",
+                           r->label, r->size, at);
     return 0;
 }
 
@@ -184,7 +191,8 @@ static int read_header(const reader *r, json_t *header)
     span *s = calloc(json_object_size(header) + 1, sizeof *s);
     if (s == NULL) return tensor_fail(r->err, r->errlen, "%s: out of memory", r->label);
     int result = 0;
-    json_object_foreach(header, name, value) {
+    json_object_foreach(header, name, value)
+    {
         if (strcmp(name, "__metadata__") == 0)
             result = read_metadata(r, value);
         else
@@ -196,30 +204,33 @@ static int read_header(const reader *r, json_t *header)
     return result;
 }
 
-int tensor_file_parse_safetensors(const char *label, const void *bytes, size_t n, tensor_file *f, char *err, size_t errlen)
+int tensor_file_parse_safetensors(const char *label, const void *bytes, size_t n, tensor_file *f, char *err,
+                                  size_t errlen)
 {
     const unsigned char *b = bytes;
     uint64_t length = 0;
     *f = (tensor_file){0};
     if (n < 8)
-        return tensor_fail(err, errlen, "%s: %zu bytes, expected a safetensors file: its header length takes 8", label, n);
+        return tensor_fail(err, errlen, "%s: %zu bytes, expected a safetensors file: its header length takes 8", label,
+                           n);
     for (size_t i = 8; i-- > 0;) length = length << 8 | b[i];
     if (length > HEADER_LIMIT)
         return tensor_fail(err, errlen,
-                           "%s: is no safetensors, .npy or .npz file: a header length of %llu, expected at most %llu", label,
-                           (unsigned long long)length, (unsigned long long)HEADER_LIMIT);
+                           "%s: is no safetensors, .npy or .npz file: a header length of %llu, expected at most %llu",
+                           label, (unsigned long long)length, (unsigned long long)HEADER_LIMIT);
     if (length > n - 8)
         return tensor_fail(err, errlen, "%s: truncated: a header of %llu bytes is announced, %zu bytes follow", label,
                            (unsigned long long)length, n - 8);
     if (length < 2 || b[8] != '{')
-        return tensor_fail(err, errlen, "%s: is no safetensors, .npy or .npz file: expected a header that begins with {", label);
+        return tensor_fail(err, errlen,
+                           "%s: is no safetensors, .npy or .npz file: expected a header that begins with {", label);
 
     json_error_t problem;
     char q[TENSOR_QUOTED];
     json_t *header = json_loadb((const char *)b + 8, (size_t)length, JSON_REJECT_DUPLICATES, &problem);
     if (header == NULL)
-        return tensor_fail(err, errlen, "%s: header is not valid JSON: %s at byte %d", label, tensor_quote(q, problem.text),
-                           problem.position);
+        return tensor_fail(err, errlen, "%s: header is not valid JSON: %s at byte %d", label,
+                           tensor_quote(q, problem.text), problem.position);
     reader r = {label, b + 8 + length, n - 8 - (size_t)length, f, err, errlen};
     int result = read_header(&r, header);
     json_decref(header);
@@ -246,8 +257,8 @@ static int describe(json_t *header, const char *path, const tensor *t, size_t *a
     char q[TENSOR_QUOTED];
     size_t count;
     if (*t->name == '\0' || strcmp(t->name, "__metadata__") == 0 || json_object_get(header, t->name) != NULL)
-        return tensor_fail(err, errlen, "%s: tensor %s: cannot be written: the name is empty, reserved or there twice", path,
-                           tensor_quote(q, t->name));
+        return tensor_fail(err, errlen, "%s: tensor %s: cannot be written: the name is empty, reserved or there twice",
+                           path, tensor_quote(q, t->name));
     if (t->rank > TENSOR_RANK || tensor_count(t->rank, t->dim, &count) != 0 || count != t->count)
         return tensor_fail(err, errlen, "%s: tensor %s: cannot be written: its shape does not hold %zu elements", path,
                            tensor_quote(q, t->name), t->count);
@@ -256,8 +267,8 @@ static int describe(json_t *header, const char *path, const tensor *t, size_t *a
                               "data_offsets", (json_int_t)*at, (json_int_t)end);
     *at = end;
     if (json_object_set_new(header, t->name, entry) != 0)
-        return tensor_fail(err, errlen, "%s: tensor %s: cannot be written: a name that is not UTF-8, or out of memory", path,
-                           tensor_quote(q, t->name));
+        return tensor_fail(err, errlen, "%s: tensor %s: cannot be written: a name that is not UTF-8, or out of memory",
+                           path, tensor_quote(q, t->name));
     return 0;
 }
 
@@ -272,7 +283,8 @@ static int describe_metadata(json_t *header, const char *path, const tensor_file
             return tensor_fail(err, errlen, "%s: __metadata__ %s: cannot be written: not UTF-8, or there twice", path,
                                tensor_quote(q, f->entry[i].key));
         }
-    if (json_object_set_new(header, "__metadata__", metadata) != 0) return tensor_fail(err, errlen, "%s: out of memory", path);
+    if (json_object_set_new(header, "__metadata__", metadata) != 0)
+        return tensor_fail(err, errlen, "%s: out of memory", path);
     return 0;
 }
 
@@ -291,8 +303,9 @@ static unsigned char *frame(const char *path, const tensor_file *f, size_t *n, c
     size_t length = text == NULL ? 0 : strlen(text), padded = (length + 7) / 8 * 8;
     unsigned char *bytes = text == NULL ? NULL : malloc(8 + padded);
     if (bytes == NULL || padded > HEADER_LIMIT) {
-        tensor_fail(err, errlen, "%s: cannot be written: a header of %zu bytes, expected at most %llu and the memory for it",
-                    path, padded, (unsigned long long)HEADER_LIMIT);
+        tensor_fail(err, errlen,
+                    "%s: cannot be written: a header of %zu bytes, expected at most %llu and the memory for it", path,
+                    padded, (unsigned long long)HEADER_LIMIT);
         free(text);
         free(bytes);
         return NULL;

@@ -63,15 +63,9 @@ static const struct {
     [TENSOR_F16] = {"F16", 2}, [TENSOR_I64] = {"I64", 8},
 };
 
-const char *tensor_dtype_name(tensor_dtype t)
-{
-    return dtypes[t].name;
-}
+const char *tensor_dtype_name(tensor_dtype t) { return dtypes[t].name; }
 
-size_t tensor_dtype_size(tensor_dtype t)
-{
-    return dtypes[t].size;
-}
+size_t tensor_dtype_size(tensor_dtype t) { return dtypes[t].size; }
 
 int tensor_count(size_t rank, const size_t *dim, size_t *count)
 {
@@ -130,11 +124,16 @@ static double bfloat16_to_double(uint16_t b)
 double tensor_get(const tensor *t, size_t i)
 {
     switch (t->dtype) {
-    case TENSOR_F64: return ((const double *)t->data)[i];
-    case TENSOR_F32: return (double)((const float *)t->data)[i];
-    case TENSOR_BF16: return bfloat16_to_double(((const uint16_t *)t->data)[i]);
-    case TENSOR_F16: return half_to_double(((const uint16_t *)t->data)[i]);
-    case TENSOR_I64: return (double)((const int64_t *)t->data)[i];
+    case TENSOR_F64:
+        return ((const double *)t->data)[i];
+    case TENSOR_F32:
+        return (double)((const float *)t->data)[i];
+    case TENSOR_BF16:
+        return bfloat16_to_double(((const uint16_t *)t->data)[i]);
+    case TENSOR_F16:
+        return half_to_double(((const uint16_t *)t->data)[i]);
+    case TENSOR_I64:
+        return (double)((const int64_t *)t->data)[i];
     }
     return NAN;
 }
@@ -162,7 +161,8 @@ static void *one_more(void *array, size_t used, size_t size)
     return realloc(array, (used ? 2 * used : 1) * size);
 }
 
-int tensor_file_add(tensor_file *f, const char *name, tensor_dtype dtype, size_t rank, const size_t *dim, const void *data)
+int tensor_file_add(tensor_file *f, const char *name, tensor_dtype dtype, size_t rank, const size_t *dim,
+                    const void *data)
 {
     size_t count;
     if (rank > TENSOR_RANK || tensor_count(rank, dim, &count) != 0) return -1;
@@ -396,8 +396,8 @@ int tensor_file_read(const char *path, tensor_file *f, char *err, size_t errlen)
     size_t n = 0;
     *f = (tensor_file){0};
     if (whole_file_read(path, &bytes, &n, err, errlen) != 0) return -1;
-    /* A safetensors header of 0x04034b50 bytes begins like a zip file, but a zip file has no '{' as its ninth byte: that is
-     * its method of compression, and 0x7b is none.  The magic of npy is no header length below the limit. */
+    /* A safetensors header of 0x04034b50 bytes begins like a zip file, but a zip file has no '{' as its ninth byte:
+     * that is its method of compression, and 0x7b is none.  The magic of npy is no header length below the limit. */
     bool npy = n >= 6 && memcmp(bytes, "\x93NUMPY", 6) == 0;
     bool zip = n >= 4 && (memcmp(bytes, "PK\3\4", 4) == 0 || memcmp(bytes, "PK\5\6", 4) == 0);
     int result;

@@ -1,7 +1,8 @@
 /* Files of named tensors: safetensors (read and written), .npy and .npz (read).
  *
- * Readers treat a file as hostile: every length, offset and shape is checked before it is used, nothing is allocated that
- * the file's own size does not justify, and an error is one line naming file, tensor and what was expected.
+ * Readers treat a file as hostile: every length, offset and shape is checked before it is used, nothing is
+ * allocated that the file's own size does not justify, and an error is one line naming file, tensor and what was
+ * expected.
  */
 #ifndef SMOEREF_ORACLE_TENSORFILE_H
 #define SMOEREF_ORACLE_TENSORFILE_H
@@ -33,7 +34,8 @@ size_t tensor_dtype_size(tensor_dtype t);
  * Returns 0, or -1 with one line in err. */
 int tensor_file_read(const char *path, tensor_file *f, char *err, size_t errlen);
 /* The same from memory; `label` names it in errors.  These are what the fuzzers call. */
-int tensor_file_parse_safetensors(const char *label, const void *bytes, size_t n, tensor_file *f, char *err, size_t errlen);
+int tensor_file_parse_safetensors(const char *label, const void *bytes, size_t n, tensor_file *f, char *err,
+                                  size_t errlen);
 int tensor_file_parse_npy(const char *label, const void *bytes, size_t n, tensor_file *f, char *err, size_t errlen);
 int tensor_file_parse_npz(const char *label, const void *bytes, size_t n, tensor_file *f, char *err, size_t errlen);
 
@@ -43,7 +45,8 @@ int tensor_file_write(const char *path, const tensor_file *f, char *err, size_t 
 const tensor *tensor_file_find(const tensor_file *f, const char *name);
 const char *tensor_file_meta(const tensor_file *f, const char *key); /* NULL if absent */
 /* Appends a copy of the data (or of the text).  Returns 0, or -1 out of memory. */
-int tensor_file_add(tensor_file *f, const char *name, tensor_dtype dtype, size_t rank, const size_t *dim, const void *data);
+int tensor_file_add(tensor_file *f, const char *name, tensor_dtype dtype, size_t rank, const size_t *dim,
+                    const void *data);
 int tensor_file_add_meta(tensor_file *f, const char *key, const char *value);
 void tensor_file_clear(tensor_file *f);
 
@@ -66,8 +69,8 @@ enum { TENSOR_QUOTED = 84 };
 const char *tensor_quote(char out[TENSOR_QUOTED], const char *name);
 /* Writes the line into err; always -1. */
 int tensor_fail(char *err, size_t errlen, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* The number of elements of a shape.  Returns -1 if a product of its dimensions (those that are 0 left out) times 8 does
- * not fit in a ptrdiff_t. */
+/* The number of elements of a shape.  Returns -1 if a product of its dimensions (those that are 0 left out) times 8
+ * does not fit in a ptrdiff_t. */
 int tensor_count(size_t rank, const size_t *dim, size_t *count);
 /* "[5,4]", for errors. */
 enum { TENSOR_SHAPE = 24 * TENSOR_RANK };
