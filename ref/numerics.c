@@ -24,12 +24,12 @@ const char *smoe_strerror(smoe_status status)
 }
 
 /* Does long double carry 64 bits and round to nearest, at this moment?  The x87 unit has a control word of its own, and
- * Valgrind computes with 53 bits. */
+ * Valgrind computes with 53 bits (and reads constants so too: hence differences, not a constant to compare with). */
 static bool extended_works(void)
 {
 #if LDBL_MANT_DIG == 64
     volatile long double one = 1, ulp = 0x1p-63L, half = 0x1p-64L;
-    return (one + ulp) + half == 0x1.0000000000000004p0L && one + half == one; /* two ties, up and down to even */
+    return ((one + ulp) + half) - one == 0x1p-62L && (one + half) - one == 0; /* ties, up to even and down to even */
 #else
     return false;
 #endif
@@ -352,7 +352,7 @@ static double by_mpfr(mpfr_function *f, double x)
 }
 
 /* Ziv's test: the long double value is off by 15 units of its last place at most (the C library's documented errors are
- * 5 and less); if the whole interval rounds to one double, that is the answer, and otherwise, in one call of sixty, MPFR
+ * 5 and less); if the whole interval rounds to one double, that is the answer, and otherwise, in a call of sixty, MPFR
  * is asked.  Infinities and NaN fail the test.  Returning the lower end keeps the sign of a zero. */
 static double rounded(long_double_function *wide, mpfr_function *exact, double x)
 {

@@ -1,8 +1,8 @@
-/* How fast our matrix product (N.13) is, next to OpenBLAS's DGEMM, in one run on one thread; and that its bits are those of
- * the triple loop that defines it.
+/* How fast our matrix product (N.13) is next to OpenBLAS's DGEMM, in one run on one thread; and that its bits are those
+ * of the triple loop that defines it.
  *
- *   bench_matmul [MINIMUM]     exit 1 if a median ratio is below MINIMUM (default 0), or if bits differ; 2 if a fair run is
- *                              not possible because OPENBLAS_CORETYPE forces a kernel
+ *   bench_matmul [MINIMUM]     exit 1 if a median ratio is below MINIMUM (default 0), or if bits differ;
+ *                              exit 2 if OPENBLAS_CORETYPE forces a kernel on OpenBLAS, which would not be fair
  *
  * Each repeat times both, in alternating order; the ratio is the median over repeats of theirs divided by ours.
  */
