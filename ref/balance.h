@@ -4,9 +4,9 @@
  *   z [T,N] scores (logits), p = softmax(z) row by row, index [T,K] the experts that a token was given.
  *
  * A count is not differentiable: in every gradient f is a constant and only P carries one.
- * Unless said otherwise outputs may not overlap inputs or each other, SMOE_EINVAL means a size for which the equation makes
- * no sense (a mean over nothing), SMOE_EDOM a value that is not finite or out of range (nothing is written in either case),
- * and SMOE_EOVRFLW that a finite input overflowed (the outputs are then unspecified).
+ * vjps overwrite; outputs may not overlap inputs or each other.  SMOE_EINVAL means a size for which the equation makes no
+ * sense (a mean over nothing), SMOE_EDOM a value that is not finite or out of range (nothing is written in either case),
+ * SMOE_EOVRFLW that a finite input overflowed (the outputs are then unspecified).
  */
 #ifndef SMOEREF_BALANCE_H
 #define SMOEREF_BALANCE_H
@@ -30,7 +30,7 @@
  *   count   [N]  out: assignments that expert i received; they sum to A
  *
  * Errors: SMOE_EDOM if a choice is not below N; nothing is written.
- * Source: Fedus et al. 2022, eq. (5), for K = 1; spec §4.1 for K > 1 and its variants.
+ * Source: Fedus et al. 2022, eq. (5), for K = 1; spec (B.1) for K > 1 and its variants.
  */
 /*@ requires \valid_read(choice + (0 .. A-1));
     requires \valid(count + (0 .. N-1));
@@ -131,7 +131,7 @@ smoe_status smoe_mean_probability_vjp(size_t T, size_t N, const double *dP, doub
  *
  *   f     [N]  fractions (B.2)
  *   P     [N]  mean probabilities (B.3)
- *   loss  []   out: 1 if f or P is uniform, at most N/K, and it can be below 1 (7/8 in spec §4.4)
+ *   loss  []   out: 1 if f or P is uniform, at most N/K, and it can be below 1 (7/8 in spec (B.4))
  *
  * Errors: SMOE_EINVAL if N = 0.
  * Source: Fedus et al. 2022, eq. (4), without its coefficient.
@@ -193,7 +193,7 @@ smoe_status smoe_switch_loss_sequences_vjp(size_t B, size_t N, const double *f, 
 smoe_status smoe_balance_loss(size_t B, size_t S, size_t N, const double *z, const double *f, double *p, double *P,
                               double *loss);
 
-/* ..., gradient:  total dP_{b,i} = dP_{b,i} + ((dloss / B) N) f_{b,i};  dp_{t,i} = that / S;  dz_t = softmax vjp of dp_t
+/* ..., gradient:  total dP_{b,i} = dP_{b,i} + ((dloss/B) N) f_{b,i},  dp_{t,i} = that / S,  dz_t = softmax vjp of dp_t
  *
  *   p     [B,S,N]  the forward's output
  *   dP    [B,N]    cotangent that reaches P by another way (zeros if none)

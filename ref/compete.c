@@ -1,0 +1,737 @@
+/* Competition: spec/05-compete.md. */
+#include "compete.h"
+
+#include <math.h>
+#include <stdbool.h>
+
+static smoe_status finite_or_overflow(size_t n, const double *x)
+{
+    return smoe_all_finite(n, x) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+static bool all_below(size_t n, const size_t *index, size_t N)
+{
+    for (size_t a = 0; a < n; a++)
+        if (index[a] >= N) return false;
+    return true;
+}
+
+/* --- C.1 --- */
+
+typedef double scalar(double);
+
+static double relu(double z)
+{
+    return z > 0 ? z : 0;
+}
+
+static double relu_deriv(double z)
+{
+    return z > 0;
+}
+
+static double mean_of(scalar *phi, size_t d, const double *o)
+{
+    double sum = 0;
+    for (size_t e = 0; e < d; e++)
+        sum += phi(o[e]);
+    return sum / (double)d;
+}
+
+static smoe_status mean_response(scalar *phi, size_t N, size_t d, const double *o, double *s)
+{
+    if (N == 0 || d == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(N * d, o)) return SMOE_EDOM;
+    for (size_t i = 0; i < N; i++)
+        s[i] = mean_of(phi, d, o + i * d);                              /* (C.1) (C.1b) (C.1c) (C.1d) */
+    return finite_or_overflow(N, s);
+}
+
+static smoe_status mean_response_vjp(scalar *deriv, size_t N, size_t d, const double *o, const double *ds, double *do_)
+{
+    if (N == 0 || d == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(N * d, o) || !smoe_all_finite(N, ds)) return SMOE_EDOM;
+    for (size_t i = 0; i < N; i++)
+        for (size_t e = 0; e < d; e++)
+            do_[i * d + e] = ds[i] / (double)d * deriv(o[i * d + e]);   /* (C.1') */
+    return finite_or_overflow(N * d, do_);
+}
+
+smoe_status smoe_response_softplus(size_t N, size_t d, const double *o, double *s)
+{
+    return mean_response(smoe_softplus, N, d, o, s);
+}
+
+smoe_status smoe_response_softplus_vjp(size_t N, size_t d, const double *o, const double *ds, double *do_)
+{
+    return mean_response_vjp(smoe_softplus_deriv, N, d, o, ds, do_);
+}
+
+smoe_status smoe_response_norm(size_t N, size_t d, const double *o, double *s)
+{
+    if (N == 0 || d == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(N * d, o)) return SMOE_EDOM;
+    for (size_t i = 0; i < N; i++) {
+        smoe_status status = smoe_norm(d, o + i * d, &s[i]);            /* (C.1a) */
+        if (status != SMOE_OK) return status;
+    }
+    return SMOE_OK;
+}
+
+smoe_status smoe_response_norm_vjp(size_t N, size_t d, const double *o, const double *s, const double *ds,
+                                   double *do_)
+{
+    if (N == 0 || d == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(N * d, o) || !smoe_all_finite(N, s) || !smoe_all_finite(N, ds)) return SMOE_EDOM;
+    for (size_t i = 0; i < N; i++)
+        if (s[i] < 0) return SMOE_EDOM;
+    for (size_t i = 0; i < N; i++) {
+        smoe_status status = smoe_norm_vjp(d, o + i * d, s[i], ds[i], do_ + i * d);
+        if (status != SMOE_OK) return status;
+    }
+    return SMOE_OK;
+}
+
+smoe_status smoe_response_relu(size_t N, size_t d, const double *o, double *s)
+{
+    return mean_response(relu, N, d, o, s);
+}
+
+smoe_status smoe_response_relu_vjp(size_t N, size_t d, const double *o, const double *ds, double *do_)
+{
+    return mean_response_vjp(relu_deriv, N, d, o, ds, do_);
+}
+
+smoe_status smoe_response_sigmoid(size_t N, size_t d, const double *o, double *s)
+{
+    return mean_response(smoe_sigmoid, N, d, o, s);
+}
+
+smoe_status smoe_response_sigmoid_vjp(size_t N, size_t d, const double *o, const double *ds, double *do_)
+{
+    return mean_response_vjp(smoe_sigmoid_deriv, N, d, o, ds, do_);
+}
+
+smoe_status smoe_response_silu(size_t N, size_t d, const double *o, double *s)
+{
+    return mean_response(smoe_silu, N, d, o, s);
+}
+
+smoe_status smoe_response_silu_vjp(size_t N, size_t d, const double *o, const double *ds, double *do_)
+{
+    return mean_response_vjp(smoe_silu_deriv, N, d, o, ds, do_);
+}
+
+/* --- C.2 --- */
+
+smoe_status smoe_compete_weights(size_t K, const double *value, double *weight)
+{
+    if (K == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(K, value)) return SMOE_EDOM;
+    double sum = smoe_sum(K, value);
+    if (!(sum > 0)) return SMOE_EDOM;
+    if (!isfinite(sum)) return SMOE_EOVRFLW;
+    for (size_t j = 0; j < K; j++)
+        weight[j] = value[j] / sum;                                     /* (C.2) */
+    return finite_or_overflow(K, weight);
+}
+
+smoe_status smoe_compete_weights_vjp(size_t K, const double *value, const double *weight, const double *dweight,
+                                     double *dvalue)
+{
+    if (K == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(K, value) || !smoe_all_finite(K, weight) || !smoe_all_finite(K, dweight)) return SMOE_EDOM;
+    double sum = smoe_sum(K, value);
+    if (!(sum > 0)) return SMOE_EDOM;
+    double mean = smoe_dot(K, weight, dweight);
+    for (size_t j = 0; j < K; j++)
+        dvalue[j] = (dweight[j] - mean) / sum;                          /* (C.2') */
+    return isfinite(sum) && smoe_all_finite(K, dvalue) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+smoe_status smoe_compete_weights_v1(size_t K, const double *value, double *weight)
+{
+    return smoe_softmax(K, value, weight);                              /* (C.2), version 1 */
+}
+
+smoe_status smoe_compete_weights_v1_vjp(size_t K, const double *weight, const double *dweight, double *dvalue)
+{
+    return smoe_softmax_vjp(K, weight, dweight, dvalue);
+}
+
+/* --- C.3 --- */
+
+smoe_status smoe_compete_combine(size_t N, size_t K, size_t d, const size_t *index, const double *weight,
+                                 const double *o, double *y)
+{
+    if (K == 0 || K > N || d == 0) return SMOE_EINVAL;
+    if (!all_below(K, index, N) || !smoe_all_finite(K, weight) || !smoe_all_finite(N * d, o)) return SMOE_EDOM;
+    for (size_t e = 0; e < d; e++)
+        y[e] = 0;
+    for (size_t j = 0; j < K; j++)
+        smoe_axpy(d, weight[j], o + index[j] * d, y);                   /* (C.3) */
+    return finite_or_overflow(d, y);
+}
+
+smoe_status smoe_compete_combine_vjp(size_t N, size_t K, size_t d, const size_t *index, const double *weight,
+                                     const double *o, const double *dy, double *dweight, double *do_)
+{
+    if (K == 0 || K > N || d == 0) return SMOE_EINVAL;
+    if (!all_below(K, index, N) || !smoe_all_finite(K, weight) || !smoe_all_finite(N * d, o)) return SMOE_EDOM;
+    if (!smoe_all_finite(d, dy)) return SMOE_EDOM;
+    for (size_t k = 0; k < N * d; k++)
+        do_[k] = 0;
+    for (size_t j = 0; j < K; j++) {
+        const size_t i = index[j];
+        dweight[j] = smoe_dot(d, dy, o + i * d);                        /* (C.3'), weight */
+        for (size_t e = 0; e < d; e++)
+            do_[i * d + e] = weight[j] * dy[e];                         /* (C.3'), outputs */
+    }
+    return smoe_all_finite(K, dweight) && smoe_all_finite(N * d, do_) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+/* Is there a token whose responses are all 0?  Asked before anything is written. */
+static bool someone_is_silent(size_t T, size_t N, size_t d, const double *o)
+{
+    for (size_t t = 0; t < T; t++) {
+        size_t i = 0;
+        while (i < N && !(mean_of(smoe_softplus, d, o + (t * N + i) * d) > 0))
+            i++;
+        if (i == N) return true;
+    }
+    return false;
+}
+
+static smoe_status check_route(size_t T, size_t N, size_t K, size_t d, const double *o)
+{
+    if (K == 0 || K > N || d == 0) return SMOE_EINVAL;
+    return smoe_all_finite(T * N * d, o) ? SMOE_OK : SMOE_EDOM;
+}
+
+smoe_status smoe_route(size_t T, size_t N, size_t K, size_t d, const double *o, double *s, size_t *index,
+                       double *weight, double *margin, double *y, double *value)
+{
+    smoe_status status = check_route(T, N, K, d, o);
+    if (status == SMOE_OK && someone_is_silent(T, N, d, o)) status = SMOE_EDOM;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        const double *ot = o + t * N * d;
+        status = smoe_response_softplus(N, d, ot, s + t * N);                                           /* (C.1) */
+        if (status == SMOE_OK) status = smoe_topk(N, K, s + t * N, index + t * K, value, &margin[t]);
+        if (status == SMOE_OK) status = smoe_compete_weights(K, value, weight + t * K);                 /* (C.2) */
+        if (status == SMOE_OK)
+            status = smoe_compete_combine(N, K, d, index + t * K, weight + t * K, ot, y + t * d);       /* (C.3) */
+    }
+    return status;
+}
+
+smoe_status smoe_route_v1(size_t T, size_t N, size_t K, size_t d, const double *o, double *s, size_t *index,
+                          double *weight, double *margin, double *y, double *value)
+{
+    smoe_status status = check_route(T, N, K, d, o);
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        const double *ot = o + t * N * d;
+        status = smoe_response_norm(N, d, ot, s + t * N);                                               /* (C.1a) */
+        if (status == SMOE_OK) status = smoe_topk(N, K, s + t * N, index + t * K, value, &margin[t]);
+        if (status == SMOE_OK) status = smoe_compete_weights_v1(K, value, weight + t * K);    /* (C.2), version 1 */
+        if (status == SMOE_OK)
+            status = smoe_compete_combine(N, K, d, index + t * K, weight + t * K, ot, y + t * d);       /* (C.3) */
+    }
+    return status;
+}
+
+static smoe_status check_route_vjp(size_t T, size_t N, size_t K, size_t d, const double *o, const double *s,
+                                   const size_t *index, const double *weight, const double *dy, const double *dweight,
+                                   const double *ds)
+{
+    smoe_status status = check_route(T, N, K, d, o);
+    if (status != SMOE_OK) return status;
+    if (!all_below(T * K, index, N)) return SMOE_EDOM;
+    bool finite = smoe_all_finite(T * N, s) && smoe_all_finite(T * K, weight) && smoe_all_finite(T * d, dy) &&
+                  smoe_all_finite(T * K, dweight) && smoe_all_finite(T * N, ds);
+    return finite ? SMOE_OK : SMOE_EDOM;
+}
+
+/* The part of a token's gradient that both versions share: do_ by (C.3), and the total gradient dw of its weights. */
+static smoe_status weights_total(size_t N, size_t K, size_t d, const size_t *index, const double *weight,
+                                 const double *o, const double *dy, const double *dweight, double *dw, double *do_)
+{
+    smoe_status status = smoe_compete_combine_vjp(N, K, d, index, weight, o, dy, dw, do_);
+    if (status != SMOE_OK) return status;
+    for (size_t j = 0; j < K; j++)
+        dw[j] = dweight[j] + dw[j];
+    return finite_or_overflow(K, dw);
+}
+
+/* total ds = ds + dvalue at the winners. */
+static smoe_status responses_total(size_t N, size_t K, const size_t *index, const double *ds, const double *dvalue,
+                                   double *total)
+{
+    for (size_t i = 0; i < N; i++)
+        total[i] = ds[i];
+    for (size_t j = 0; j < K; j++)
+        total[index[j]] += dvalue[j];
+    return finite_or_overflow(N, total);
+}
+
+static smoe_status add(size_t n, const double *x, double *y)
+{
+    for (size_t k = 0; k < n; k++)
+        y[k] += x[k];
+    return finite_or_overflow(n, y);
+}
+
+smoe_status smoe_route_vjp(size_t T, size_t N, size_t K, size_t d, const double *o, const double *s,
+                           const size_t *index, const double *weight, const double *dy, const double *dweight,
+                           const double *ds, double *do_, double *work)
+{
+    smoe_status status = check_route_vjp(T, N, K, d, o, s, index, weight, dy, dweight, ds);
+    double *through_s = work, *total = work + N * d, *dw = total + N, *dvalue = dw + K, *value = dvalue + K;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        const double *ot = o + t * N * d, *st = s + t * N, *wt = weight + t * K;
+        const size_t *It = index + t * K;
+        status = weights_total(N, K, d, It, wt, ot, dy + t * d, dweight + t * K, dw, do_ + t * N * d);
+        for (size_t j = 0; j < K; j++)
+            value[j] = st[It[j]];
+        if (status == SMOE_OK) status = smoe_compete_weights_vjp(K, value, wt, dw, dvalue);
+        if (status == SMOE_OK) status = responses_total(N, K, It, ds + t * N, dvalue, total);
+        if (status == SMOE_OK) status = smoe_response_softplus_vjp(N, d, ot, total, through_s);
+        if (status == SMOE_OK) status = add(N * d, through_s, do_ + t * N * d);
+    }
+    return status;
+}
+
+smoe_status smoe_route_v1_vjp(size_t T, size_t N, size_t K, size_t d, const double *o, const double *s,
+                              const size_t *index, const double *weight, const double *dy, const double *dweight,
+                              const double *ds, double *do_, double *work)
+{
+    smoe_status status = check_route_vjp(T, N, K, d, o, s, index, weight, dy, dweight, ds);
+    double *through_s = work, *total = work + N * d, *dw = total + N, *dvalue = dw + K;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        const double *ot = o + t * N * d, *st = s + t * N, *wt = weight + t * K;
+        const size_t *It = index + t * K;
+        status = weights_total(N, K, d, It, wt, ot, dy + t * d, dweight + t * K, dw, do_ + t * N * d);
+        if (status == SMOE_OK) status = smoe_compete_weights_v1_vjp(K, wt, dw, dvalue);
+        if (status == SMOE_OK) status = responses_total(N, K, It, ds + t * N, dvalue, total);
+        if (status == SMOE_OK) status = smoe_response_norm_vjp(N, d, ot, st, total, through_s);
+        if (status == SMOE_OK) status = add(N * d, through_s, do_ + t * N * d);
+    }
+    return status;
+}
+
+/* --- C.4, C.5 --- */
+
+static smoe_status check_distill(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
+                                 const size_t *index)
+{
+    if (T == 0 || K == 0 || K > N) return SMOE_EINVAL;
+    if (!isfinite(theta) || !smoe_all_finite(T * N, p) || !smoe_all_finite(T * N, q)) return SMOE_EDOM;
+    return all_below(T * K, index, N) ? SMOE_OK : SMOE_EDOM;
+}
+
+smoe_status smoe_distill_loss(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
+                              const size_t *index, double *loss)
+{
+    smoe_status status = check_distill(T, N, K, theta, p, q, index);
+    if (status != SMOE_OK) return status;
+    double all = 0, winners = 0;
+    for (size_t t = 0; t < T; t++)
+        for (size_t i = 0; i < N; i++) {
+            double delta = p[t * N + i] - q[t * N + i];
+            all = fma(delta, delta, all);
+        }
+    for (size_t t = 0; t < T; t++)
+        for (size_t j = 0; j < K; j++) {
+            size_t i = index[t * K + j];
+            double delta = p[t * N + i] - q[t * N + i];
+            winners = fma(delta, delta, winners);
+        }
+    *loss = all / (double)(T * N) + theta * (winners / (double)(T * K));                                /* (C.5) */
+    return finite_or_overflow(1, loss);
+}
+
+/* (C.5') for one token, with  c = 2 dloss/(T N)  and  c_winner = 2 dloss theta/(T K). */
+static void distill_row(size_t N, size_t K, double c, double c_winner, const double *p, const double *q,
+                        const size_t *index, double *dp)
+{
+    for (size_t i = 0; i < N; i++)
+        dp[i] = c * (p[i] - q[i]);
+    for (size_t j = 0; j < K; j++)
+        dp[index[j]] += c_winner * (p[index[j]] - q[index[j]]);
+}
+
+smoe_status smoe_distill_loss_vjp(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
+                                  const size_t *index, double dloss, double *dp)
+{
+    smoe_status status = check_distill(T, N, K, theta, p, q, index);
+    if (status != SMOE_OK) return status;
+    if (!isfinite(dloss)) return SMOE_EDOM;
+    double c = 2 * dloss / (double)(T * N), c_winner = 2 * dloss * theta / (double)(T * K);
+    for (size_t t = 0; t < T; t++)
+        distill_row(N, K, c, c_winner, p + t * N, q + t * N, index + t * K, dp + t * N);
+    return finite_or_overflow(T * N, dp);
+}
+
+smoe_status smoe_distill(size_t T, size_t N, size_t K, double theta, const double *r, const double *s,
+                         const size_t *index, double *p, double *q, double *loss)
+{
+    smoe_status status = check_distill(T, N, K, theta, r, s, index);
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        status = smoe_softmax(N, r + t * N, p + t * N);
+        if (status == SMOE_OK) status = smoe_softmax(N, s + t * N, q + t * N);                          /* (C.4) */
+    }
+    return status == SMOE_OK ? smoe_distill_loss(T, N, K, theta, p, q, index, loss) : status;
+}
+
+/* Gradient of the scores whose softmax is `through`; sign is +1 for the router's side and -1 for the target's. */
+static smoe_status distill_scores_vjp(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
+                                      const size_t *index, double dloss, double sign, const double *through,
+                                      double *dscore, double *work)
+{
+    smoe_status status = check_distill(T, N, K, theta, p, q, index);
+    if (status == SMOE_OK && !isfinite(dloss)) status = SMOE_EDOM;
+    double c = 2 * dloss / (double)(T * N), c_winner = 2 * dloss * theta / (double)(T * K);
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        distill_row(N, K, sign * c, sign * c_winner, p + t * N, q + t * N, index + t * K, work);
+        status = finite_or_overflow(N, work);
+        if (status == SMOE_OK) status = smoe_softmax_vjp(N, through + t * N, work, dscore + t * N);
+    }
+    return status;
+}
+
+smoe_status smoe_distill_vjp(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
+                             const size_t *index, double dloss, double *dr, double *dp)
+{
+    return distill_scores_vjp(T, N, K, theta, p, q, index, dloss, 1, p, dr, dp);
+}
+
+smoe_status smoe_distill_target_vjp(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
+                                    const size_t *index, double dloss, double *ds, double *dq)
+{
+    return distill_scores_vjp(T, N, K, theta, p, q, index, dloss, -1, q, ds, dq);
+}
+
+/* --- C.6 --- */
+
+/* u = o / |o| for n rows, 0 for a zero row. */
+static smoe_status unit_rows(size_t n, size_t d, const double *o, double *unit, double *norm)
+{
+    for (size_t a = 0; a < n; a++) {
+        smoe_status status = smoe_norm(d, o + a * d, &norm[a]);
+        if (status != SMOE_OK) return status;
+        for (size_t e = 0; e < d; e++)
+            unit[a * d + e] = norm[a] > 0 ? o[a * d + e] / norm[a] : 0;
+    }
+    return SMOE_OK;
+}
+
+/* The sum over pairs, divided by `entries`; 0 where there is no pair. */
+static smoe_status diversity(double entries, size_t T, size_t K, size_t d, const double *o, double *unit, double *norm,
+                             double *loss)
+{
+    if (T == 0 || K == 0 || d == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(T * K * d, o)) return SMOE_EDOM;
+    smoe_status status = unit_rows(T * K, d, o, unit, norm);
+    if (status != SMOE_OK) return status;
+    double sum = 0;
+    for (size_t t = 0; t < T; t++) {
+        const double *u = unit + t * K * d;
+        double pairs = 0;
+        for (size_t i = 0; i < K; i++)
+            for (size_t j = 0; j < K; j++)
+                if (j != i) pairs += smoe_dot(d, u + i * d, u + j * d);
+        sum += K > 1 ? pairs / entries : 0;
+    }
+    *loss = sum / (double)T;                                                                            /* (C.6) */
+    return SMOE_OK;
+}
+
+static smoe_status diversity_vjp(double entries, size_t T, size_t K, size_t d, const double *unit, const double *norm,
+                                 double dloss, double *do_)
+{
+    if (T == 0 || K == 0 || d == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(T * K * d, unit) || !smoe_all_finite(T * K, norm) || !isfinite(dloss)) return SMOE_EDOM;
+    const double g = K > 1 ? 2 * dloss / ((double)T * entries) : 0;
+    for (size_t a = 0; a < T * K; a++) {
+        const double *u = unit + a / K * K * d, *ui = unit + a * d;
+        double *v = do_ + a * d;
+        for (size_t e = 0; e < d; e++)
+            v[e] = 0;
+        for (size_t j = 0; j < K; j++) {
+            if (j == a % K) continue;
+            for (size_t e = 0; e < d; e++)
+                v[e] += u[j * d + e];                                   /* v_i = sum_{j != i} u_j */
+        }
+        smoe_axpy(d, -smoe_dot(d, ui, v), ui, v);                       /* v_i - <u_i, v_i> u_i */
+        for (size_t e = 0; e < d; e++)
+            v[e] = norm[a] > 0 ? g * v[e] / norm[a] : 0;                /* (C.6') */
+    }
+    return finite_or_overflow(T * K * d, do_);
+}
+
+smoe_status smoe_diversity_pairs(size_t T, size_t K, size_t d, const double *o, double *unit, double *norm,
+                                 double *loss)
+{
+    return diversity((double)K * ((double)K - 1), T, K, d, o, unit, norm, loss);
+}
+
+smoe_status smoe_diversity_square(size_t T, size_t K, size_t d, const double *o, double *unit, double *norm,
+                                  double *loss)
+{
+    return diversity((double)K * (double)K, T, K, d, o, unit, norm, loss);
+}
+
+smoe_status smoe_diversity_pairs_vjp(size_t T, size_t K, size_t d, const double *unit, const double *norm, double dloss,
+                                     double *do_)
+{
+    return diversity_vjp((double)K * ((double)K - 1), T, K, d, unit, norm, dloss, do_);
+}
+
+smoe_status smoe_diversity_square_vjp(size_t T, size_t K, size_t d, const double *unit, const double *norm,
+                                      double dloss, double *do_)
+{
+    return diversity_vjp((double)K * (double)K, T, K, d, unit, norm, dloss, do_);
+}
+
+/* --- C.8 --- */
+
+static bool options_make_sense(const smoe_layer_shape *s, const smoe_compete_options *opt)
+{
+    bool sizes = s->T > 0 && s->d > 0 && s->h > 0 && s->K > 0 && s->K <= s->N;
+    bool phi = s->phi == SMOE_RELU || s->phi == SMOE_GELU || s->phi == SMOE_GELU_TANH;
+    bool count = opt->count == SMOE_COUNT_ALL || opt->count == SMOE_COUNT_FIRST;
+    bool target = opt->target == SMOE_TARGET_DETACHED || opt->target == SMOE_TARGET_ATTACHED;
+    bool mean = opt->diversity == SMOE_DIVERSITY_PAIRS || opt->diversity == SMOE_DIVERSITY_SQUARE;
+    return sizes && phi && count && target && mean;
+}
+
+static bool options_are_finite(const smoe_compete_options *opt)
+{
+    return isfinite(opt->theta) && isfinite(opt->c_distill) && isfinite(opt->c_diversity) &&
+           isfinite(opt->c_balance) && isfinite(opt->c_zloss);
+}
+
+static bool inputs_are_finite(const smoe_layer_shape *s, const smoe_layer_in *in)
+{
+    return smoe_all_finite(s->T * s->d, in->x) && smoe_all_finite(s->N * s->d, in->wr) &&
+           smoe_all_finite(s->N, in->br) && smoe_all_finite(s->N * s->h * s->d, in->w1) &&
+           smoe_all_finite(s->N * s->h, in->b1) && smoe_all_finite(s->N * s->d * s->h, in->w2) &&
+           smoe_all_finite(s->N * s->d, in->b2);
+}
+
+static bool cot_is_finite(const smoe_compete_cot *cot)
+{
+    return isfinite(cot->loss) && isfinite(cot->distill) && isfinite(cot->diversity) && isfinite(cot->balance) &&
+           isfinite(cot->zloss);
+}
+
+static smoe_status check_step(const smoe_layer_shape *shape, const smoe_compete_options *opt, const smoe_layer_in *in)
+{
+    if (!options_make_sense(shape, opt)) return SMOE_EINVAL;
+    return options_are_finite(opt) && inputs_are_finite(shape, in) ? SMOE_OK : SMOE_EDOM;
+}
+
+/* f of (B.2), counted from all choices or from the first ones. */
+static smoe_status fractions(const smoe_layer_shape *s, smoe_count which, const size_t *index, size_t *count, double *f)
+{
+    size_t A = which == SMOE_COUNT_ALL ? s->T * s->K : s->T;
+    smoe_status status = which == SMOE_COUNT_ALL ? smoe_expert_load(A, s->N, index, count)
+                                                 : smoe_expert_load_first(s->T, s->K, s->N, index, count);
+    return status == SMOE_OK ? smoe_load_fraction(A, s->N, count, f) : status;
+}
+
+/* o_{t,i} = E_i(x_t) for all experts and tokens. */
+static smoe_status all_experts(const smoe_layer_shape *s, const smoe_layer_in *in, const smoe_compete_kept *kept)
+{
+    size_t T = s->T, d = s->d, h = s->h, N = s->N;
+    for (size_t i = 0; i < N; i++) {
+        smoe_status status = smoe_expert_mlp(s->phi, T, d, h, in->x, in->w1 + i * h * d, in->b1 + i * h,
+                                             in->w2 + i * d * h, in->b2 + i * d, kept->a + i * T * h,
+                                             kept->u + i * T * h, kept->e);
+        if (status != SMOE_OK) return status;
+        for (size_t t = 0; t < T; t++)
+            for (size_t e = 0; e < d; e++)
+                kept->o[(t * N + i) * d + e] = kept->e[t * d + e];
+    }
+    return SMOE_OK;
+}
+
+/* The four losses of a competition, out of o, s, index and r. */
+static smoe_status competition_losses(const smoe_layer_shape *s, const smoe_compete_options *opt,
+                                      const smoe_compete_out *out, const smoe_compete_kept *kept)
+{
+    size_t T = s->T, d = s->d, N = s->N, K = s->K;
+    smoe_status status = smoe_distill(T, N, K, opt->theta, out->r, out->s, out->index, kept->p, kept->q, out->distill);
+    if (status != SMOE_OK) return status;
+    for (size_t a = 0; a < T * K; a++)
+        for (size_t e = 0; e < d; e++)
+            kept->won[a * d + e] = kept->o[(a / K * N + out->index[a]) * d + e];
+    status = opt->diversity == SMOE_DIVERSITY_PAIRS
+                 ? smoe_diversity_pairs(T, K, d, kept->won, kept->unit, kept->norm, out->diversity)
+                 : smoe_diversity_square(T, K, d, kept->won, kept->unit, kept->norm, out->diversity);
+    if (status == SMOE_OK) status = fractions(s, opt->count, out->index, kept->count, kept->f);
+    if (status == SMOE_OK)
+        status = smoe_balance_loss(1, T, N, out->s, kept->f, kept->q, kept->P, out->balance);          /* (C.7) */
+    return status;
+}
+
+smoe_status smoe_compete_step(const smoe_layer_shape *shape, const smoe_compete_options *opt, const smoe_layer_in *in,
+                              const smoe_compete_out *out, const smoe_compete_kept *kept)
+{
+    smoe_status status = check_step(shape, opt, in);
+    if (status != SMOE_OK) return status;
+    size_t T = shape->T, d = shape->d, N = shape->N, K = shape->K;
+    status = all_experts(shape, in, kept);
+    if (status == SMOE_OK)
+        status = smoe_route(T, N, K, d, kept->o, out->s, out->index, out->weight, out->margin, out->y, kept->value);
+    if (status == SMOE_OK) status = smoe_gate_linear(T, d, N, in->x, in->wr, in->br, out->r);
+    if (status == SMOE_OK) status = competition_losses(shape, opt, out, kept);
+    if (status != SMOE_OK) return status;
+    *out->zloss = 0;
+    *out->loss = opt->c_distill * *out->distill + opt->c_diversity * *out->diversity + opt->c_balance * *out->balance;
+    return finite_or_overflow(1, out->loss);                                                            /* (C.8) */
+}
+
+size_t smoe_compete_step_vjp_work(const smoe_layer_shape *s)
+{
+    return 3 * s->T * s->N + s->T * s->N * s->d + s->T * s->K * s->d + 2 * s->T * s->d + s->T * s->h +
+           s->N * s->d + 3 * s->N + 3 * s->K;
+}
+
+/* A term's total cotangent:  g = d_term + c_term d_loss. */
+static double total(double term, double c, double loss)
+{
+    return term + c * loss;
+}
+
+/* Gradient of the experts and of x through them, i ascending, for the gradient do_ [T,N,d] of their outputs. */
+static smoe_status all_experts_vjp(const smoe_layer_shape *s, const smoe_layer_in *in, const smoe_compete_kept *kept,
+                                   const double *do_, const smoe_layer_grad *grad, double *de, double *dx, double *da)
+{
+    size_t T = s->T, d = s->d, h = s->h, N = s->N;
+    for (size_t k = 0; k < T * d; k++)
+        grad->x[k] = 0;
+    for (size_t i = 0; i < N; i++) {
+        for (size_t t = 0; t < T; t++)
+            for (size_t e = 0; e < d; e++)
+                de[t * d + e] = do_[(t * N + i) * d + e];
+        smoe_status status = smoe_expert_mlp_vjp(s->phi, T, d, h, in->x, in->w1 + i * h * d, in->w2 + i * d * h,
+                                                 kept->a + i * T * h, kept->u + i * T * h, de, dx, grad->w1 + i * h * d,
+                                                 grad->b1 + i * h, grad->w2 + i * d * h, grad->b2 + i * d, da);
+        if (status == SMOE_OK) status = add(T * d, dx, grad->x);
+        if (status != SMOE_OK) return status;
+    }
+    return SMOE_OK;
+}
+
+/* ds of (C.5), if the target is attached, plus that of (C.7).  dz [T,N] and row [2 N] are work. */
+static smoe_status responses_vjp(const smoe_layer_shape *s, const smoe_compete_options *opt,
+                                 const smoe_compete_out *out, const smoe_compete_kept *kept, double g_distill,
+                                 double g_balance, double *ds, double *dz, double *row)
+{
+    size_t T = s->T, N = s->N;
+    smoe_status status = SMOE_OK;
+    for (size_t k = 0; k < T * N; k++)
+        ds[k] = 0;
+    for (size_t i = 0; i < N; i++)
+        row[i] = 0;                                                     /* nothing else reaches P */
+    if (opt->target == SMOE_TARGET_ATTACHED)
+        status = smoe_distill_target_vjp(T, N, s->K, opt->theta, kept->p, kept->q, out->index, g_distill, ds, row + N);
+    if (status == SMOE_OK)
+        status = smoe_balance_loss_vjp(1, T, N, kept->f, kept->q, g_balance, row, row + N, dz);
+    return status == SMOE_OK ? add(T * N, dz, ds) : status;
+}
+
+/* Adds the gradient of (C.6) to the winners' rows of do_. */
+static smoe_status winners_vjp(const smoe_layer_shape *s, const smoe_compete_options *opt, const smoe_compete_out *out,
+                               const smoe_compete_kept *kept, double g, double *do_, double *dwon)
+{
+    size_t T = s->T, d = s->d, N = s->N, K = s->K;
+    smoe_status status = opt->diversity == SMOE_DIVERSITY_PAIRS
+                             ? smoe_diversity_pairs_vjp(T, K, d, kept->unit, kept->norm, g, dwon)
+                             : smoe_diversity_square_vjp(T, K, d, kept->unit, kept->norm, g, dwon);
+    for (size_t a = 0; a < T * K && status == SMOE_OK; a++)
+        status = add(d, dwon + a * d, do_ + (a / K * N + out->index[a]) * d);
+    return status;
+}
+
+smoe_status smoe_compete_step_vjp(const smoe_layer_shape *shape, const smoe_compete_options *opt,
+                                  const smoe_layer_in *in, const smoe_compete_out *out, const smoe_compete_kept *kept,
+                                  const smoe_compete_cot *cot, const smoe_layer_grad *grad, double *work)
+{
+    smoe_status status = check_step(shape, opt, in);
+    if (status != SMOE_OK) return status;
+    size_t T = shape->T, d = shape->d, N = shape->N, K = shape->K;
+    const double g[3] = {total(cot->distill, opt->c_distill, cot->loss),
+                         total(cot->diversity, opt->c_diversity, cot->loss),
+                         total(cot->balance, opt->c_balance, cot->loss)};
+    if (!smoe_all_finite(T * d, cot->y) || !smoe_all_finite(T * K, cot->weight) || !cot_is_finite(cot))
+        return SMOE_EDOM;
+    if (!smoe_all_finite(3, g)) return SMOE_EOVRFLW;
+    double *dr = work, *ds = dr + T * N, *dz = ds + T * N, *do_ = dz + T * N, *dwon = do_ + T * N * d;
+    double *de = dwon + T * K * d, *dx = de + T * d, *da = dx + T * d, *row = da + T * shape->h, *route = row + 2 * N;
+
+    status = smoe_distill_vjp(T, N, K, opt->theta, kept->p, kept->q, out->index, g[0], dr, row);
+    if (status == SMOE_OK) status = responses_vjp(shape, opt, out, kept, g[0], g[2], ds, dz, row);
+    if (status == SMOE_OK)
+        status = smoe_route_vjp(T, N, K, d, kept->o, out->s, out->index, out->weight, cot->y, cot->weight, ds, do_,
+                                route);
+    if (status == SMOE_OK) status = winners_vjp(shape, opt, out, kept, g[1], do_, dwon);
+    if (status == SMOE_OK) status = all_experts_vjp(shape, in, kept, do_, grad, de, dx, da);
+    if (status == SMOE_OK) status = smoe_gate_linear_vjp(T, d, N, in->x, in->wr, dr, dx, grad->wr, grad->br);
+    return status == SMOE_OK ? add(T * d, dx, grad->x) : status;
+}
+
+/* Only a step without competition uses the router's order of softmax and selection. */
+static bool order_is_known(const smoe_layer_shape *s)
+{
+    return s->order == SMOE_TOPK_SOFTMAX || s->order == SMOE_SOFTMAX_TOPK || s->order == SMOE_SOFTMAX_TOPK_RENORM;
+}
+
+smoe_status smoe_router_step(const smoe_layer_shape *shape, const smoe_compete_options *opt, const smoe_layer_in *in,
+                             const smoe_compete_out *out, const smoe_router_kept *kept)
+{
+    if (!order_is_known(shape)) return SMOE_EINVAL;
+    smoe_status status = check_step(shape, opt, in);
+    if (status != SMOE_OK) return status;
+    size_t T = shape->T, N = shape->N;
+    const smoe_layer_out layer = {out->y, out->r, out->index, out->weight, out->margin};
+    status = smoe_layer(shape, in, &layer, &kept->layer);
+    if (status == SMOE_OK) status = fractions(shape, opt->count, out->index, kept->count, kept->f);
+    if (status == SMOE_OK) status = smoe_balance_loss(1, T, N, out->r, kept->f, kept->p, kept->P, out->balance);
+    if (status == SMOE_OK) status = smoe_z_loss(T, N, out->r, kept->lse, out->zloss);
+    if (status != SMOE_OK) return status;
+    for (size_t k = 0; k < T * N; k++)
+        out->s[k] = 0;
+    *out->distill = *out->diversity = 0;
+    *out->loss = opt->c_balance * *out->balance + opt->c_zloss * *out->zloss;                           /* (C.8) */
+    return finite_or_overflow(1, out->loss);
+}
+
+size_t smoe_router_step_vjp_work(const smoe_layer_shape *s)
+{
+    return 2 * s->T * s->N + 2 * s->N + smoe_layer_vjp_work(s);
+}
+
+smoe_status smoe_router_step_vjp(const smoe_layer_shape *shape, const smoe_compete_options *opt,
+                                 const smoe_layer_in *in, const smoe_compete_out *out, const smoe_router_kept *kept,
+                                 const smoe_compete_cot *cot, const smoe_layer_grad *grad, double *work)
+{
+    if (!order_is_known(shape)) return SMOE_EINVAL;
+    smoe_status status = check_step(shape, opt, in);
+    if (status != SMOE_OK) return status;
+    size_t T = shape->T, N = shape->N;
+    const double g[2] = {total(cot->balance, opt->c_balance, cot->loss), total(cot->zloss, opt->c_zloss, cot->loss)};
+    if (!smoe_all_finite(T * shape->d, cot->y) || !smoe_all_finite(T * shape->K, cot->weight) || !cot_is_finite(cot))
+        return SMOE_EDOM;
+    if (!smoe_all_finite(2, g)) return SMOE_EOVRFLW;
+    double *dr = work, *dz = dr + T * N, *row = dz + T * N;
+    for (size_t i = 0; i < N; i++)
+        row[i] = 0;                                                     /* nothing else reaches P */
+
+    status = smoe_balance_loss_vjp(1, T, N, kept->f, kept->p, g[0], row, row + N, dr);
+    if (status == SMOE_OK) status = smoe_z_loss_vjp(T, N, out->r, kept->lse, g[1], dz);
+    if (status == SMOE_OK) status = add(T * N, dz, dr);
+    if (status != SMOE_OK) return status;
+    const smoe_layer_out layer = {out->y, out->r, out->index, out->weight, out->margin};
+    return smoe_layer_vjp(shape, in, &layer, &kept->layer, cot->y, cot->weight, dr, grad, row + 2 * N);
+}
