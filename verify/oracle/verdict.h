@@ -15,18 +15,12 @@
 #include "tensorfile.h"
 #include "twin.h"
 
-/* --- what an expected file holds (written by `gen`, read by verdict_golden_read) ---------------------------------------
- *   <output>, d_<input>      golden value: F64, or I64 for integers
- *   <tensor>.radius          F64: radius of the enclosure of the exact value, about the golden value
- *   <tensor>.bound.<format>  F64: bound of precision <format> ("f32"), about the golden value, for each precision asked for
- * Integer tensors have neither radius nor bound. */
-
 /* The bound about `golden` that contains the ball [hi + lo - rad, hi + lo + rad]: |hi - golden| + |lo| + rad, rounded up. */
 double verdict_bound(double hi, double lo, double rad, double golden);
 
 enum { VERDICT_PREC = 192 }; /* working precision in bits of every run of the twin */
 
-/* --- golden ------------------------------------------------------------------------------------------------------------ */
+/* --- golden -------------------------------------------------------------------------------------------------- */
 typedef struct {
     size_t count;
     double *value;   /* float tensors */
@@ -36,9 +30,11 @@ typedef struct {
 
 typedef struct {
     golden_tensor out[OP_TENSORS], grad[OP_TENSORS]; /* by output, by input; absent ones have no arrays */
+    golden_tensor score[OP_TENSORS];                 /* by output of kind OP_DECISION: the [T,N] scores it is taken on */
 } verdict_golden;
 
-/* From an expected file.  Bounds that it does not hold are computed by the twin with the golden decision.
+/* From an expected file (its names are those of gen_cases(), see cmd.h and spec/formats.md).  Scores and bounds that it
+ * does not hold are computed by the twin with the golden decision.
  * c: inputs and cotangents are set; its decisions are set to the golden ones.  Returns 0, or -1 with a line in err. */
 int verdict_golden_read(op_case *c, const tensor_file *expected, const char *label, const twin_profile *p,
                         verdict_golden *g, char *err, size_t errlen);
@@ -46,20 +42,21 @@ int verdict_golden_read(op_case *c, const tensor_file *expected, const char *lab
 int verdict_golden_run(op_case *c, const twin_profile *p, verdict_golden *g, char *err, size_t errlen);
 void verdict_golden_clear(verdict_golden *g);
 
-/* --- verdict ----------------------------------------------------------------------------------------------------------- */
+/* --- verdict ------------------------------------------------------------------------------------------------- */
 enum { VERDICT_FACTORS = 20, VERDICT_TEXT = 400 };
 
 typedef struct {
     char *name;          /* "y", "d_x", or the unknown tensor's */
     op_kind kind;
-    bool gradient, present, owed, judged, pass;
+    bool gradient, present, owed, judged, pass; /* judged: there and fit for it; a margin never is */
     size_t rank, dim[OP_RANK], count;
     size_t outside;      /* elements that fail */
     size_t vacuous;      /* elements whose bound is +inf: anything but NaN passes */
     double ratio;        /* the worst |got - golden| / bound; +inf if golden is hit by nothing, NaN if a NaN was got */
     size_t at;           /* where: flat index; count if there is none */
     double got, golden, bound; /* there */
-    char *fault;         /* a sentence if it could not be judged or why it fails: missing, unknown, shape, dtype */
+    size_t slot;         /* index of the output, or of the input that it is the gradient of; OP_TENSORS if unknown */
+    char *fault;         /* a sentence if it could not be judged: missing, unknown, wrong shape or dtype */
     unsigned factors;    /* bit i: every failing element equals golden times factor i of verdict_factor() */
 } verdict_tensor;
 
@@ -73,14 +70,14 @@ typedef struct {
     const op_record *op;
     char *sizes;         /* "T=5 N=4 d=3" */
     char *parameters;    /* "k=2 order=topk-softmax" */
-    char *why;           /* flags of the case, or "" */
     bool pass;
     char *fault;         /* a sentence if the case as a whole failed: no answer, unreadable, the program crashed */
     char *output;        /* last lines of the program's standard error, or NULL */
     size_t tensors;
     verdict_tensor *t;   /* stages and decisions, then outputs, then gradients, each in the record's order; then unknown ones */
-    size_t tokens, differ, inadmissible; /* decisions: how many, other than golden, and of these inadmissible */
-    size_t ambiguous;    /* differ - inadmissible: another decision within the bounds, accepted */
+    size_t tokens;       /* decisions taken, one a token */
+    size_t ambiguous;    /* of these: another decision would be admissible too, within the bounds */
+    size_t differ, inadmissible; /* decisions other than the golden one; of these, the inadmissible ones */
     bool replayed;       /* judged against the equation under the candidate's own decision */
     size_t vacuous, worst; /* elements; index of the worst tensor in t, tensors if there is none */
     size_t details;
@@ -89,23 +86,41 @@ typedef struct {
     verdict_match *match; /* the variants that explain this case, best first; filled by verdict_diagnose */
 } verdict_case;
 
-/* Judges.  c: inputs and cotangents are set; c's decisions are overwritten.  answer NULL: there is none, and why is in
- * `fault`.  Returns 0 (pass or fail is in v), or -1 with a line in err if it could not be judged (no twin, no memory). */
-int verdict_judge(op_case *c, const verdict_golden *g, const tensor_file *answer, const char *fault,
-                  const twin_profile *p, verdict_case *v, char *err, size_t errlen);
+/* Judges.  c: inputs and cotangents are set; its decisions are set to those that the answer was judged by.  answer NULL:
+ * there is none.  Returns 0 (pass or fail is in v), or -1 with a line in err if it could not be judged (the twin failed). */
+int verdict_judge(op_case *c, const char *name, const verdict_golden *g, const tensor_file *answer, const twin_profile *p,
+                  verdict_case *v, char *err, size_t errlen);
 /* Makes the verdict a failure for a reason that lies outside the tensors (exit status, timeout). */
 void verdict_fail(verdict_case *v, const char *fault, const char *output);
 void verdict_case_clear(verdict_case *v);
 
-/* Tries every known wrong variant of the operation and every simple factor on a failing verdict.  Only variants with
- * alive[i] (i an index of twin_variants) are tried; alive NULL tries all. */
+/* Tries every known wrong variant of the operation and every simple factor on a failing verdict, with c as verdict_judge()
+ * left it.  Of the variants only those with alive[i] (i an index of twin_variants) are tried; alive NULL is all. */
 int verdict_diagnose(op_case *c, const verdict_golden *g, const tensor_file *answer, const twin_profile *p,
                      const bool *alive, verdict_case *v, char *err, size_t errlen);
-/* "golden times 1/K", and its value for a case; NULL past the end. */
-const char *verdict_factor(size_t i, const op_case *c, double *value);
+/* The name of a simple factor, such as "1/K", and what it is for a case (NaN if the operation has no such size). */
+const char *verdict_factor(size_t i, const op_case *c, double *value); /* NULL past the end; c may be NULL */
 
 /* Power: exposed[i] is set for every variant i of c's operation that some tensor of this case tells from the equation. */
 int verdict_power(op_case *c, const verdict_golden *g, const twin_profile *p, bool *exposed, char *err, size_t errlen);
+
+/* The twin's values and bounds under c's decisions, of the equation (variant NULL) or of a wrong variant of it.  Tensors
+ * that the twin does not compute have count 0 and no arrays. */
+int verdict_replay(const op_case *c, const twin_profile *p, const char *variant, verdict_golden *g, char *err,
+                   size_t errlen);
+/* |got - golden| / bound with 0/0 = 0, x/inf = 0 unless got is NaN, and NaN if got is NaN.  Pass iff ratio <= 1. */
+double verdict_ratio(double got, double golden, double bound);
+/* Is this selection of K out of N, in this order, admissible for balls of scores?  (Exact ties of exact scores go to the
+ * lower index; within bounds a tie may go either way.)  If not, `left` should have been taken
+ * in the place of `taken` (or before it). */
+bool verdict_admissible(const golden_tensor *score, size_t row, size_t N, size_t K, const int64_t *index, int64_t *taken,
+                        int64_t *left);
+/* Is there another admissible selection than this one? */
+bool verdict_ambiguous(const golden_tensor *score, size_t row, size_t N, size_t K, const int64_t *index);
+/* Appends a malloc'd sentence to the case's details. */
+void verdict_detail(verdict_case *v, char *sentence);
+/* A malloc'd sentence: printf, then every byte that is neither printable nor part of valid UTF-8 replaced by '?'. */
+char *verdict_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Can this dtype hold the precision that was promised? */
 bool verdict_dtype_holds(tensor_dtype t, const twin_profile *p);

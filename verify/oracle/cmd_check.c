@@ -1,0 +1,568 @@
+/* smoeref check: generates cases, runs a program on each, judges its answers. */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "judge.h"
+
+extern char **environ;
+
+enum { PATH = 4096, LINE = TENSOR_ERROR, WORDS = 256, TAIL_LINES = 6, TAIL = 1500, MOST_CHILDREN = 64 };
+
+typedef struct {
+    judge_options judge;
+    const char *exec, *text, *cases, *keep;
+    name_list suites;
+    uint64_t seed, seeds;
+    bool seeded;
+    long timeout;
+    char *word[WORDS + 1];   /* of the command, placeholders not yet replaced */
+    bool each;               /* {prompt} {answer}: once a case; else {prompts} {answers}: once for all */
+    char work[PATH - 500];   /* the folder of this run */
+} check;
+
+/* --- signals ------------------------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t caught;
+
+static void catch_signal(int number)
+{
+    caught = number;
+}
+
+static void set_signals(void (*handler)(int))
+{
+    const struct sigaction action = {.sa_handler = handler};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+}
+
+static void nap(long milliseconds)
+{
+    nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000}, NULL);
+}
+
+/* --- the command --------------------------------------------------------------------------------------------- */
+
+/* Splits as a shell does, quotes and backslashes and nothing else.  Returns the number of words, or -1: a quote is open,
+ * or there are too many. */
+static int split(const char *text, char **word, int most)
+{
+    char *buffer = malloc(strlen(text) + 1);
+    int n = 0;
+    size_t len = 0;
+    bool in_word = false, bad = !buffer;
+    char quote = '\0';
+    for (const char *p = text; !bad; p++) {
+        const char c = *p;
+        if (c == '\0' || (!quote && strchr(" \t\n", c))) {
+            if (c == '\0' && quote) bad = true;
+            if (in_word && !bad) {
+                buffer[len] = '\0';
+                bad = n == most || !(word[n] = strdup(buffer));
+                n += !bad;
+            }
+            in_word = false;
+            len = 0;
+            if (c == '\0') break;
+            continue;
+        }
+        in_word = true;
+        if (quote ? c == quote : c == '\'' || c == '"') {
+            quote = quote ? '\0' : c;
+        } else if (c == '\\' && quote != '\'' && p[1] && (!quote || strchr("\"\\", p[1]))) {
+            buffer[len++] = *++p;
+        } else
+            buffer[len++] = c;
+    }
+    free(buffer);
+    return bad ? -1 : n;
+}
+
+static bool mentions(char *const *word, const char *what)
+{
+    for (; *word; word++)
+        if (strstr(*word, what)) return true;
+    return false;
+}
+
+/* A word with every {prompt...} and {answer...} replaced.  malloc'd. */
+static char *fill_in(const char *word, const char *prompt, const char *answer, bool each)
+{
+    const char *const name[2] = {each ? "{prompt}" : "{prompts}", each ? "{answer}" : "{answers}"};
+    const char *const value[2] = {prompt, answer};
+    char *out = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&out, &n);
+    if (!f) return NULL;
+    while (*word) {
+        int which = 0;
+        while (which < 2 && strncmp(word, name[which], strlen(name[which])) != 0) which++;
+        fputs(which < 2 ? value[which] : (char[2]){*word, '\0'}, f);
+        word += which < 2 ? strlen(name[which]) : 1;
+    }
+    fclose(f);
+    return out;
+}
+
+/* --- running it ---------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    pid_t pid;
+    size_t which;           /* of the manifest */
+    struct timespec started;
+    char log[PATH + 300];
+} child;
+
+static double seconds_since(const struct timespec *then)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - then->tv_sec) + 1e-9 * (double)(now.tv_nsec - then->tv_nsec);
+}
+
+/* Starts the program in a process group of its own, its output going to the log.  0, or an errno. */
+static int start(const check *k, const char *prompt, const char *answer, child *c)
+{
+    char *argv[WORDS + 1] = {NULL};
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
+    sigset_t none, defaults;
+    for (int i = 0; k->word[i]; i++)
+        if (!(argv[i] = fill_in(k->word[i], prompt, answer, k->each))) return ENOMEM;
+    sigemptyset(&none);
+    sigemptyset(&defaults);
+    const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGCHLD};
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) sigaddset(&defaults, ours[i]);
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, c->log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
+    posix_spawn_file_actions_adddup2(&files, STDOUT_FILENO, STDERR_FILENO);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &defaults);
+    const int status = posix_spawnp(&c->pid, argv[0], &files, &attributes, argv, environ);
+    clock_gettime(CLOCK_MONOTONIC, &c->started);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&files);
+    for (int i = 0; argv[i]; i++) free(argv[i]);
+    return status;
+}
+
+/* The last lines of a log, malloc'd; NULL if it is empty. */
+static char *tail(const char *path)
+{
+    char *text = calloc(TAIL + 1, 1);
+    FILE *f = fopen(path, "rb");
+    size_t n = 0;
+    if (text && f) {
+        fseek(f, 0, SEEK_END);
+        const long size = ftell(f);
+        fseek(f, size > TAIL ? size - TAIL : 0, SEEK_SET);
+        n = fread(text, 1, TAIL, f);
+    }
+    if (f) fclose(f);
+    while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\0')) n--;
+    if (n == 0) {
+        free(text);
+        return NULL;
+    }
+    text[n] = '\0';
+    size_t at = n;
+    for (int lines = 0; at > 0; at--) {
+        if (text[at - 1] == '\0') text[at - 1] = ' ';
+        if (text[at - 1] == '\n' && ++lines == TAIL_LINES) break;
+    }
+    memmove(text, text + at, n - at + 1);
+    return text;
+}
+
+static void note(judge_run *run, const char *fault, const char *log)
+{
+    free(run->fault);
+    free(run->output);
+    run->fault = verdict_say("%s", fault);
+    run->output = tail(log);
+}
+
+/* Has this child ended, or is its time up?  Then it is reaped with its whole group, and what came of it is in *run. */
+static bool ended(const check *k, const child *c, judge_run *run)
+{
+    siginfo_t s = {0};
+    char fault[200] = "";
+    const int waited = waitid(P_PID, (id_t)c->pid, &s, WEXITED | WNOHANG | WNOWAIT);
+    const bool gone = waited == 0 && s.si_pid == c->pid;
+    if (!gone && !caught && seconds_since(&c->started) < (double)k->timeout) return false;
+    if (!gone)
+        snprintf(fault, sizeof fault, "the program was stopped after %ld s (--timeout)", k->timeout);
+    else if (s.si_code != CLD_EXITED)
+        snprintf(fault, sizeof fault, "the program was ended by signal %d (%s)", s.si_status, strsignal(s.si_status));
+    else if (s.si_status != 0)
+        snprintf(fault, sizeof fault, "the program ended with exit status %d", s.si_status);
+    kill(-c->pid, SIGKILL); /* and whatever it left running; the group exists until its leader is reaped */
+    waitpid(c->pid, NULL, 0);
+    if (*fault)
+        note(run, fault, c->log);
+    else
+        run->output = tail(c->log);
+    return true;
+}
+
+static void show_progress(size_t done, size_t n)
+{
+    if (!isatty(STDERR_FILENO)) return;
+    fprintf(stderr, done < n ? "\rrun %zu/%zu" : "\r\033[K", done, n);
+    fflush(stderr);
+}
+
+static size_t places(const check *k, size_t n)
+{
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t most = k->judge.jobs > 0 ? (size_t)k->judge.jobs : online > 0 ? (size_t)online : 1;
+    if (most > MOST_CHILDREN) most = MOST_CHILDREN;
+    return most < n ? most : n;
+}
+
+static int cannot_run(const check *k, int error)
+{
+    return cli_input("--exec: cannot run '%.200s': %s", k->word[0], strerror(error)) * 0 + STATUS_USAGE;
+}
+
+/* The program once for each case, some at a time.  An exit status, or -1 if interrupted. */
+static int run_each(const check *k, const char *golden, const manifest *m, judge_run *runs)
+{
+    static child children[MOST_CHILDREN];
+    size_t running = 0, next = 0, done = 0, wanted = 0;
+    int status = 0;
+    for (size_t i = 0; i < m->cases; i++) wanted += judge_wants(&k->judge, &m->c[i]);
+    const size_t most = places(k, wanted);
+    while (running > 0 || (next < m->cases && status == 0 && !caught)) {
+        for (; running < most && next < m->cases && status == 0 && !caught; next++) {
+            char prompt[PATH + 300], answer[PATH + 300];
+            child *c = &children[running];
+            if (!judge_wants(&k->judge, &m->c[next])) continue;
+            c->which = next;
+            snprintf(prompt, sizeof prompt, "%s/%s.prompt.safetensors", golden, m->c[next].name);
+            snprintf(answer, sizeof answer, "%s/answers/%s.safetensors", k->work, m->c[next].name);
+            snprintf(c->log, sizeof c->log, "%s/logs/%s.txt", k->work, m->c[next].name);
+            const int error = start(k, prompt, answer, c);
+            if (error) status = cannot_run(k, error);
+            running += !error;
+        }
+        for (size_t i = 0; i < running;) {
+            if (!ended(k, &children[i], &runs[children[i].which])) {
+                i++;
+                continue;
+            }
+            done++;
+            running--;
+            if (i < running) children[i] = children[running];
+        }
+        show_progress(done, wanted);
+        if (running > 0) nap(3);
+    }
+    return caught ? -1 : status;
+}
+
+/* A folder with links to the prompts that are asked for, and to nothing else. */
+static int link_prompts(const check *k, const char *golden, const manifest *m)
+{
+    char from[PATH + 300], to[PATH + 300], absolute[PATH];
+    if (!realpath(golden, absolute)) return cli_input("%s: %s", golden, strerror(errno));
+    for (size_t i = 0; i < m->cases; i++) {
+        if (!judge_wants(&k->judge, &m->c[i])) continue;
+        snprintf(from, sizeof from, "%s/%s.prompt.safetensors", absolute, m->c[i].name);
+        snprintf(to, sizeof to, "%s/prompts/%s.prompt.safetensors", k->work, m->c[i].name);
+        if (symlink(from, to) != 0)
+            return cli_input("%s: cannot be written: %s", to, strerror(errno));
+    }
+    return 0;
+}
+
+/* The program once for all cases. */
+static int run_all(const check *k, const char *golden, const manifest *m, judge_run *runs)
+{
+    static child c;
+    judge_run run = {NULL, NULL};
+    char prompts[PATH], answers[PATH];
+    int status = link_prompts(k, golden, m);
+    if (status != 0) return status;
+    snprintf(prompts, sizeof prompts, "%s/prompts", k->work);
+    snprintf(answers, sizeof answers, "%s/answers", k->work);
+    snprintf(c.log, sizeof c.log, "%s/logs/all.txt", k->work);
+    const int error = start(k, prompts, answers, &c);
+    if (error) return cannot_run(k, error);
+    show_progress(0, 1);
+    for (long wait = 1; !ended(k, &c, &run); wait = wait < 20 ? wait + 1 : wait) nap(wait);
+    show_progress(1, 1);
+    for (size_t i = 0; i < m->cases && !caught; i++) {
+        runs[i].fault = run.fault ? strdup(run.fault) : NULL;
+        runs[i].output = run.output ? strdup(run.output) : NULL;
+    }
+    free(run.fault);
+    free(run.output);
+    return caught ? -1 : 0;
+}
+
+/* --- folders ------------------------------------------------------------------------------------------------- */
+
+static int remove_entry(const char *path, const struct stat *s, int type, struct FTW *f)
+{
+    (void)s;
+    (void)type;
+    (void)f;
+    return remove(path);
+}
+
+static void remove_tree(const char *path)
+{
+    /* What a killed program was just writing may still appear for a moment. */
+    for (int i = 0; i < 20 && nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT; i++) nap(5);
+}
+
+static int make_folder(const char *base, const char *name)
+{
+    char path[PATH];
+    snprintf(path, sizeof path, "%s/%s", base, name);
+    return mkdir(path, 0777) == 0 ? 0 : cli_input("%s: cannot be made: %s", path, strerror(errno));
+}
+
+/* The private folder of the whole run, or the one that is to be kept: new or empty, so that no old answer is judged. */
+static int make_work(const check *k, char *path, size_t room)
+{
+    if (k->keep) {
+        if ((size_t)snprintf(path, room, "%s", k->keep) >= room) return cli_input("--keep: the name is too long");
+        if (mkdir(path, 0777) == 0 || (errno == EEXIST && rmdir(path) == 0 && mkdir(path, 0777) == 0)) return 0;
+        return cli_input("--keep %s: cannot be made: %s (a new or empty folder is expected)", path, strerror(errno));
+    }
+    const char *base = getenv("TMPDIR");
+    if ((size_t)snprintf(path, room, "%s/smoeref-XXXXXX", base && *base ? base : "/tmp") >= room)
+        return cli_input("TMPDIR: the name is too long");
+    return mkdtemp(path) ? 0 : cli_input("%s: cannot be made: %s", path, strerror(errno));
+}
+
+/* --- one seed ------------------------------------------------------------------------------------------------ */
+
+/* In a process of its own, so that it may clean up after itself whatever happens to it. */
+static int generate(const check *k, uint64_t seed, const char *golden)
+{
+    gen_options g = gen_defaults();
+    g.ops = k->judge.ops;
+    g.suites = k->suites;
+    g.precision = (name_list){.name = {k->judge.precision->name}, .count = 1};
+    g.seed = seed;
+    g.text = k->text;
+    g.out = golden;
+    g.jobs = k->judge.jobs;
+    fflush(NULL);
+    const pid_t pid = fork();
+    if (pid < 0) return cli_input("no process could be started: %s", strerror(errno));
+    if (pid == 0) {
+        set_signals(SIG_DFL);
+        const int status = gen_cases(&g);
+        fflush(NULL);
+        _exit(status);
+    }
+    int status = 0;
+    bool told = false;
+    while (waitpid(pid, &status, WNOHANG) == 0) {
+        if (caught && !told) kill(pid, SIGTERM);
+        told = caught;
+        nap(3);
+    }
+    if (caught) return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : cli_input("the generation of cases was ended by a signal");
+}
+
+static void free_runs(judge_run *runs, size_t n)
+{
+    for (size_t i = 0; runs && i < n; i++) {
+        free(runs[i].fault);
+        free(runs[i].output);
+    }
+    free(runs);
+}
+
+/* Generates (unless there are cases), runs, judges.  An exit status, or -1 if interrupted; *m is filled in either case. */
+static int check_seed(check *k, uint64_t seed, manifest *m, judge_result *r)
+{
+    char golden[PATH], path[PATH + 20], answers[PATH], suffix[40] = "", err[LINE] = "";
+    int status = 0;
+    snprintf(golden, sizeof golden, "%s", k->cases ? k->cases : "");
+    snprintf(answers, sizeof answers, "%s/answers", k->work);
+    if (!k->cases) {
+        snprintf(golden, sizeof golden, "%s/golden", k->work);
+        status = generate(k, seed, golden);
+    }
+    if (k->seeds > 1) snprintf(suffix, sizeof suffix, " (seed %llu)", (unsigned long long)seed);
+    snprintf(path, sizeof path, "%s/manifest.json", golden);
+    if (status == 0) status = make_folder(k->work, "answers");
+    if (status == 0) status = make_folder(k->work, "logs");
+    if (status == 0 && !k->each) status = make_folder(k->work, "prompts");
+    if (status == 0 && manifest_read(path, m, err, sizeof err) != 0) status = cli_input("%s", err);
+    judge_run *runs = status == 0 ? calloc(m->cases ? m->cases : 1, sizeof *runs) : NULL;
+    if (runs) status = k->each ? run_each(k, golden, m, runs) : run_all(k, golden, m, runs);
+    if (status == 0) status = judge_folder(&k->judge, golden, answers, m, runs, suffix, r);
+    if (status >= 0) free_runs(runs, m->cases);
+    return status;
+}
+
+/* All seeds, each in a folder of its own. */
+static int check_seeds(check *k, const char *base, judge_result *r, char suite[128])
+{
+    for (uint64_t i = 0; i < k->seeds; i++) {
+        manifest m;
+        memset(&m, 0, sizeof m);
+        snprintf(k->work, sizeof k->work, "%.3000s", base);
+        if (k->seeds > 1) {
+            char name[40];
+            snprintf(name, sizeof name, "seed-%llu", (unsigned long long)(k->seed + i));
+            const int status = make_folder(base, name);
+            if (status != 0) return status;
+            snprintf(k->work, sizeof k->work, "%.3000s/%s", base, name);
+        }
+        const int status = check_seed(k, k->seed + i, &m, r);
+        if (status == -1) return -1; /* threads may still be reading m */
+        if (m.suite) snprintf(suite, 128, "%s", m.suite);
+        if (m.suite && k->cases) k->seed = m.seed;
+        manifest_clear(&m);
+        if (status != 0) return status;
+        if (k->seeds > 1 && !k->keep) remove_tree(k->work);
+    }
+    return 0;
+}
+
+static int run_check(check *k)
+{
+    char base[3000], suite[128] = "";
+    static judge_result r;
+    set_signals(catch_signal);
+    int status = make_work(k, base, sizeof base);
+    if (status != 0) return status;
+    k->judge.stop = &caught;
+    setenv("SMOEREF_PRECISION", k->judge.precision->name, 1);
+    status = check_seeds(k, base, &r, suite);
+    if (!k->keep) remove_tree(base);
+    if (status == -1) jobs_die(caught);
+    set_signals(SIG_DFL);
+    if (status == 0) status = judge_finish(&k->judge, &r, suite, k->seed, k->seeds);
+    judge_result_clear(&r);
+    return status;
+}
+
+/* --- options ------------------------------------------------------------------------------------------------- */
+
+enum {
+    OPTION_EXEC = JUDGE_NEXT,
+    OPTION_SUITE,
+    OPTION_SEED,
+    OPTION_SEEDS,
+    OPTION_TEXT,
+    OPTION_CASES,
+    OPTION_TIMEOUT,
+    OPTION_KEEP
+};
+
+static const cli_option options[] = {
+    JUDGE_OPTIONS,
+    {"--exec", "CMD", "the program: {prompt} and {answer} (once a case) or {prompts} and {answers} (once for all)"},
+    {"--suite", "SUITE", "smoke, core (the default), adversarial or large; may be repeated"},
+    {"--seed", "S", "the cases' seed (default 1)"},
+    {"--seeds", "A..B", "every seed from A to B"},
+    {"--text", "FILE", "cases made of a text file, for layer.smoe and compete.layer"},
+    {"--cases", "DIR", "use the golden cases of DIR instead of generating some"},
+    {"--timeout", "SEC", "stop a run of the program after this many seconds (default 300)"},
+    {"--keep", "DIR", "a new folder for cases, answers and the program's output, kept"},
+    {NULL, NULL, NULL},
+};
+
+static const cli_command command = {
+    "check",
+    "[OP ...] --exec 'CMD {prompt} {answer}' [--precision P] [--suite SUITE]",
+    "Generates cases, runs your program on them and judges its answers.  The program is started without a shell; the\n"
+    "environment variable SMOEREF_PRECISION names the precision.  It reads NAME.prompt.safetensors and writes\n"
+    "NAME.safetensors; with {prompts} {answers} it gets two folders.\n"
+    "Exit status: 0 all pass, 1 a verdict failed, 2 usage, 3 a golden file is unusable.",
+    options,
+};
+
+static int parse_seeds(check *k, const char *text)
+{
+    char first[32];
+    uint64_t last = 0;
+    const char *dots = strstr(text, "..");
+    snprintf(first, sizeof first, "%.*s", dots ? (int)(dots - text) : 0, text);
+    if (!dots || dots - text > 30 || !cli_parse_seed(first, &k->seed) || !cli_parse_seed(dots + 2, &last) || last < k->seed)
+        return cli_usage(&command, "--seeds is '%.60s', expected A..B with A <= B", text);
+    k->seeds = last - k->seed + 1;
+    return 0;
+}
+
+static int parse_timeout(check *k, const char *text)
+{
+    char *end;
+    k->timeout = strtol(text, &end, 10);
+    if (*text >= '0' && *text <= '9' && !*end && k->timeout >= 1 && k->timeout <= 1000000) return 0;
+    return cli_usage(&command, "--timeout is '%.40s', expected seconds, at least 1", text);
+}
+
+static int take_option(check *k, int option, const char *value)
+{
+    switch (option) {
+    case OPTION_EXEC: k->exec = value; return 0;
+    case OPTION_SUITE: return cli_parse_suites(&command, &k->suites, value);
+    case OPTION_SEED:
+        k->seeded = true;
+        k->seeds = 1;
+        if (cli_parse_seed(value, &k->seed)) return 0;
+        return cli_usage(&command, "--seed is '%.40s', expected a number from 0 to 2^53 - 1", value);
+    case OPTION_SEEDS: k->seeded = true; return parse_seeds(k, value);
+    case OPTION_TEXT: k->text = value; return 0;
+    case OPTION_CASES: k->cases = value; return 0;
+    case OPTION_TIMEOUT: return parse_timeout(k, value);
+    case OPTION_KEEP: k->keep = value; return 0;
+    case CLI_WORD: return cli_add_ops(&command, &k->judge.ops, value);
+    default: return judge_option(&k->judge, &command, option, value);
+    }
+}
+
+/* Do the command's words make sense? */
+static int parse_exec(check *k)
+{
+    if (!k->exec) return cli_usage(&command, "--exec 'CMD {prompt} {answer}' is missing");
+    const int n = split(k->exec, k->word, WORDS);
+    if (n < 0) return cli_usage(&command, "--exec: a quote is not closed, or there are more than %d words", WORDS);
+    k->each = mentions(k->word, "{prompt}") && mentions(k->word, "{answer}");
+    const bool all = mentions(k->word, "{prompts}") && mentions(k->word, "{answers}");
+    if (k->each != all && n > 0) return 0;
+    return cli_usage(&command, "--exec: expected both {prompt} and {answer}, or both {prompts} and {answers}");
+}
+
+int cmd_check(int argc, char **argv)
+{
+    static check k;
+    cli p = cli_start(&command, argc, argv);
+    const char *value;
+    int status = 0;
+    k = (check){.judge = {.precision = twin_profile_find("f64")}, .seed = 1, .seeds = 1, .timeout = 300};
+    for (int option; status == 0 && (option = cli_next(&p, &value)) != CLI_END;) {
+        if (option == CLI_STOP) return p.status;
+        status = take_option(&k, option, value);
+    }
+    if (status == 0) status = parse_exec(&k);
+    if (status == 0 && k.cases && (k.text || k.suites.count > 0 || k.seeded))
+        status = cli_usage(&command, "--cases leaves nothing to generate: no --suite, --seed, --seeds or --text with it");
+    if (status == 0) status = run_check(&k);
+    for (int i = 0; k.word[i]; i++) free(k.word[i]);
+    return status;
+}

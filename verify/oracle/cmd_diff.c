@@ -1,0 +1,482 @@
+/* smoeref diff: a folder of answers against golden cases; and the judging that `check` shares (judge.h). */
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "judge.h"
+#include "prompt.h"
+
+enum { PATH = 4096, LINE = TENSOR_ERROR };
+
+/* --- options ------------------------------------------------------------------------------------------------- */
+
+static int set_precision(judge_options *o, const cli_command *command, const char *value)
+{
+    o->precision = twin_profile_find(value);
+    if (o->precision) return 0;
+    char known[128] = "";
+    for (size_t i = 0, at = 0; twin_profiles[i].name && at < sizeof known; i++)
+        at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", i ? ", " : "", twin_profiles[i].name);
+    return cli_usage(command, "--precision is '%.40s', expected one of %s", value, known);
+}
+
+static int add_report(judge_options *o, const cli_command *command, const char *path)
+{
+    report_format f;
+    if (!report_format_of(path, &f))
+        return cli_usage(command, "--report is '%.200s', expected a name that ends in .txt, .tap, .json or .xml", path);
+    if (o->reports == sizeof o->report / sizeof *o->report) return cli_usage(command, "--report: too many files");
+    o->report[o->reports++] = path;
+    return 0;
+}
+
+int judge_option(judge_options *o, const cli_command *command, int option, const char *value)
+{
+    switch (option) {
+    case JUDGE_PRECISION: return set_precision(o, command, value);
+    case JUDGE_REPORT: return add_report(o, command, value);
+    case JUDGE_JOBS: return cli_parse_jobs(command, &o->jobs, value);
+    case JUDGE_POWER: o->power = true; return 0;
+    case JUDGE_QUIET: o->quiet = true; return 0;
+    default: return STATUS_USAGE;
+    }
+}
+
+bool judge_wants(const judge_options *o, const manifest_case *c)
+{
+    for (size_t i = 0; i < o->ops.count; i++)
+        if (strcmp(o->ops.op[i]->id, c->op) == 0) return true;
+    return o->ops.count == 0;
+}
+
+/* --- one case's files ---------------------------------------------------------------------------------------- */
+
+static int check_sha256(const char *path, const char *want, char *err, size_t errlen)
+{
+    char got[65];
+    if (tensor_file_sha256(path, got, err, errlen) != 0) return -1;
+    if (strcmp(got, want) == 0) return 0;
+    snprintf(err, errlen, "%s: has changed since the manifest was written (SHA-256 is %.12s..., expected %.12s...)", path, got,
+             want);
+    return -1;
+}
+
+/* The prompt's own parameters must be those that the manifest announces. */
+static int check_parameters(const manifest_case *mc, const op_case *c, const char *path, char *err, size_t errlen)
+{
+    char *mine = op_parameters_json(c), *a = NULL, *b = NULL;
+    int status = -1;
+    snprintf(err, errlen, "%s: out of memory", path);
+    if (mine && manifest_parameters_to_set(path, mine, &a, err, errlen) == 0 &&
+        manifest_parameters_to_set(path, mc->parameters, &b, err, errlen) == 0) {
+        status = strcmp(a, b) == 0 ? 0 : -1;
+        if (status != 0) snprintf(err, errlen, "%s: parameters are %.150s, the manifest says %.150s", path, a, b);
+    }
+    free(mine);
+    free(a);
+    free(b);
+    return status;
+}
+
+/* The case and what is golden about it.  0, or -1 with a line in err. */
+static int load_golden(const judge_options *o, const char *dir, const manifest_case *mc, op_case **c, verdict_golden *g,
+                       char *err, size_t errlen)
+{
+    char path[PATH];
+    tensor_file f;
+    const op_record *op = op_find(mc->op);
+    snprintf(path, sizeof path, "%s/%s.prompt.safetensors", dir, mc->name);
+    if (!op) {
+        snprintf(err, errlen, "%s: case %s: there is no operation '%.80s'", dir, mc->name, mc->op);
+        return -1;
+    }
+    if (check_sha256(path, mc->prompt_sha256, err, errlen) != 0) return -1;
+    *c = op_case_from_prompt(path, op, NULL, NULL, NULL, err, errlen);
+    if (!*c) return -1;
+    int status = check_parameters(mc, *c, path, err, errlen);
+    snprintf(path, sizeof path, "%s/%s.expected.safetensors", dir, mc->name);
+    if (status == 0) status = check_sha256(path, mc->expected_sha256, err, errlen);
+    if (status == 0) status = tensor_file_read(path, &f, err, errlen);
+    if (status == 0) {
+        status = verdict_golden_read(*c, &f, path, o->precision, g, err, errlen);
+        tensor_file_clear(&f);
+    }
+    if (status == 0) return 0;
+    op_case_free(*c);
+    *c = NULL;
+    return -1;
+}
+
+/* A folder of .npy files, one a tensor, named after the tensors. */
+static int read_npy_folder(const char *path, tensor_file *f, char *err, size_t errlen)
+{
+    DIR *d = opendir(path);
+    int status = d ? 0 : -1;
+    memset(f, 0, sizeof *f);
+    if (!d) snprintf(err, errlen, "%.300s: %s", path, strerror(errno));
+    for (const struct dirent *e; d && status == 0 && (e = readdir(d));) {
+        char file[PATH + 260];
+        const size_t n = strlen(e->d_name);
+        tensor_file one;
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+        snprintf(file, sizeof file, "%s/%s", path, e->d_name);
+        if (n < 5 || strcmp(e->d_name + n - 4, ".npy") != 0) {
+            snprintf(err, errlen, "%.300s: expected TENSOR.npy files and nothing else", file);
+            status = -1;
+            break;
+        }
+        status = tensor_file_read(file, &one, err, errlen);
+        if (status != 0) break;
+        const tensor *t = one.t;
+        if (one.tensors != 1 || tensor_file_add(f, t->name, t->dtype, t->rank, t->dim, t->data) != 0) {
+            snprintf(err, errlen, "%.300s: expected one tensor", file);
+            status = -1;
+        }
+        tensor_file_clear(&one);
+    }
+    if (d) closedir(d);
+    if (status != 0) tensor_file_clear(f);
+    return status;
+}
+
+/* An .npy has no names: it can answer an operation that owes one tensor. */
+static int name_single(const op_record *op, tensor_file *f, const char *path, char *err, size_t errlen)
+{
+    size_t owed = 0;
+    char name[80] = "";
+    for (const op_tensor *t = op->out; t->name; t++)
+        if (t->kind != OP_STAGE && !(t->flags & OP_OPTIONAL) && owed++ == 0) snprintf(name, sizeof name, "%s", t->name);
+    for (const op_tensor *t = op->in; t->name; t++)
+        if ((t->flags & OP_DIFF) && owed++ == 0) snprintf(name, sizeof name, "d_%s", t->name);
+    if (owed != 1 || f->tensors != 1) {
+        snprintf(err, errlen, "%.300s: one array cannot answer %s, which owes %zu tensors", path, op->id, owed);
+        return -1;
+    }
+    char *copy = strdup(name);
+    if (!copy) return -1;
+    free(f->t[0].name);
+    f->t[0].name = copy;
+    return 0;
+}
+
+/* 0: read; -1: there is no usable answer, and err is a sentence why. */
+static int read_answer(const char *answers, const manifest_case *mc, tensor_file *f, char *err, size_t errlen)
+{
+    static const char *const ending[] = {".safetensors", ".npz", ".npy", ""};
+    char path[PATH], found[PATH] = "";
+    int which = -1;
+    struct stat s;
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s/%s%s", answers, mc->name, ending[i]);
+        if (stat(path, &s) != 0) continue;
+        if (which >= 0) {
+            snprintf(err, errlen, "two answers: %s%s and %s%s", mc->name, ending[which], mc->name, ending[i]);
+            return -1;
+        }
+        if (i < 3 ? !S_ISREG(s.st_mode) : !S_ISDIR(s.st_mode)) {
+            snprintf(err, errlen, "%.300s: expected a %s", path, i < 3 ? "file" : "folder of .npy files");
+            return -1;
+        }
+        which = i;
+        snprintf(found, sizeof found, "%s", path);
+    }
+    if (which < 0) {
+        snprintf(err, errlen, "there is no answer: expected %.200s/%s.safetensors (or .npz)", answers, mc->name);
+        return -1;
+    }
+    if (which == 3) return read_npy_folder(found, f, err, errlen);
+    if (tensor_file_read(found, f, err, errlen) != 0) return -1;
+    if (which != 2 || name_single(op_find(mc->op), f, found, err, errlen) == 0) return 0;
+    tensor_file_clear(f);
+    return -1;
+}
+
+/* --- judging in parallel ------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const judge_options *o;
+    const char *dir, *answers, *suffix;
+    const manifest *m;
+    const judge_run *runs;
+    size_t n;              /* cases to judge */
+    const size_t *which;   /* of the manifest */
+    verdict_case *v;       /* where their verdicts go */
+    bool *exposed;
+    int (*work)(void *folder, size_t i, char *err, size_t errlen);
+    size_t units;          /* of work: cases, then operations */
+    pthread_mutex_t lock;
+    size_t next, done, threads;
+    size_t failed_unit;    /* the first that could not be done */
+    char err[LINE];
+} folder;
+
+static int judge_one(void *context, size_t i, char *err, size_t errlen)
+{
+    folder *j = context;
+    const manifest_case *mc = &j->m->c[j->which[i]];
+    const judge_run *run = j->runs ? &j->runs[j->which[i]] : NULL;
+    op_case *c;
+    verdict_golden g;
+    tensor_file answer;
+    char why[LINE] = "", name[MANIFEST_NAME + 40];
+    if (load_golden(j->o, j->dir, mc, &c, &g, err, errlen) != 0) return -1;
+    const bool there = read_answer(j->answers, mc, &answer, why, sizeof why) == 0;
+    snprintf(name, sizeof name, "%s%s", mc->name, j->suffix);
+    int status = verdict_judge(c, name, &g, there ? &answer : NULL, j->o->precision, &j->v[i], err, errlen);
+    if (status == 0) {
+        if (!there) verdict_fail(&j->v[i], why, run ? run->output : NULL);
+        if (run && run->fault) verdict_fail(&j->v[i], run->fault, run->output);
+    }
+    if (status == 0 && j->o->power) {
+        bool mine[sizeof((judge_result *)NULL)->exposed];
+        pthread_mutex_lock(&j->lock);
+        memcpy(mine, j->exposed, sizeof mine);
+        pthread_mutex_unlock(&j->lock);
+        status = verdict_power(c, &g, j->o->precision, mine, err, errlen);
+        pthread_mutex_lock(&j->lock);
+        for (size_t k = 0; k < sizeof mine; k++) j->exposed[k] |= mine[k];
+        pthread_mutex_unlock(&j->lock);
+    }
+    if (there) tensor_file_clear(&answer);
+    verdict_golden_clear(&g);
+    op_case_free(c);
+    return status;
+}
+
+/* Diagnoses one failing case.  `alive`: the variants that explain every failing case of the operation before it; they are
+ * tried first, and the rest only if none of them fits, so that a long list of failures costs little. */
+static int diagnose_one(folder *j, size_t i, bool *alive, size_t variants, char *err, size_t errlen)
+{
+    const manifest_case *mc = &j->m->c[j->which[i]];
+    verdict_case *v = &j->v[i];
+    op_case *c;
+    verdict_golden g;
+    verdict_case again;
+    tensor_file answer;
+    char why[LINE];
+    if (load_golden(j->o, j->dir, mc, &c, &g, err, errlen) != 0) return -1;
+    int status = 0;
+    if (read_answer(j->answers, mc, &answer, why, sizeof why) == 0) {
+        /* Judged once more: this leaves the decisions in c as they were judged by. */
+        status = verdict_judge(c, mc->name, &g, &answer, j->o->precision, &again, err, errlen);
+        if (status == 0) {
+            verdict_case_clear(&again);
+            status = verdict_diagnose(c, &g, &answer, j->o->precision, alive, v, err, errlen);
+            if (status == 0 && v->matches == 0)
+                status = verdict_diagnose(c, &g, &answer, j->o->precision, NULL, v, err, errlen);
+        }
+        tensor_file_clear(&answer);
+    }
+    bool any = false;
+    for (size_t w = 0; w < variants; w++) {
+        bool matches = false;
+        for (size_t k = 0; k < v->matches; k++) matches |= v->match[k].variant == &twin_variants[w];
+        alive[w] &= matches;
+        any |= alive[w];
+    }
+    if (!any) memset(alive, true, variants);
+    verdict_golden_clear(&g);
+    op_case_free(c);
+    return status;
+}
+
+static bool to_diagnose(const verdict_case *v)
+{
+    for (size_t i = 0; i < v->tensors; i++)
+        if (v->t[i].judged && !v->t[i].pass) return true;
+    return false;
+}
+
+/* All failing cases of operation number i of the registry, in their order. */
+static int diagnose_operation(void *context, size_t i, char *err, size_t errlen)
+{
+    folder *j = context;
+    bool alive[sizeof((judge_result *)NULL)->exposed];
+    size_t variants = 0;
+    while (twin_variants[variants].op) variants++;
+    memset(alive, true, sizeof alive);
+    for (size_t k = 0; k < j->n; k++) {
+        if (j->v[k].op != op_registry[i] || !to_diagnose(&j->v[k])) continue;
+        if (diagnose_one(j, k, alive, variants, err, errlen) != 0)
+            verdict_detail(&j->v[k], verdict_say("could not be diagnosed: %s", err));
+    }
+    return 0;
+}
+
+static void *worker(void *context)
+{
+    folder *j = context;
+    pthread_mutex_lock(&j->lock);
+    while (j->next < j->units && !(j->o->stop && *j->o->stop)) {
+        const size_t i = j->next++;
+        char err[LINE] = "";
+        pthread_mutex_unlock(&j->lock);
+        const int status = j->work(j, i, err, sizeof err);
+        pthread_mutex_lock(&j->lock);
+        if (status != 0 && i < j->failed_unit) {
+            j->failed_unit = i;
+            memcpy(j->err, err, sizeof err);
+            j->next = j->units; /* golden files are unusable: no more verdicts */
+        }
+        j->done++;
+    }
+    j->threads--;
+    pthread_mutex_unlock(&j->lock);
+    return NULL;
+}
+
+static size_t processors(void)
+{
+    const long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (size_t)n : 1;
+}
+
+/* Waits for the workers; this thread shows the progress and notices a signal.  False if interrupted. */
+static bool wait_for(folder *j, const char *what)
+{
+    const bool show = isatty(STDERR_FILENO);
+    for (;;) {
+        pthread_mutex_lock(&j->lock);
+        const size_t left = j->threads, done = j->done;
+        pthread_mutex_unlock(&j->lock);
+        if (left == 0) break;
+        if (j->o->stop && *j->o->stop) return false;
+        if (show) fprintf(stderr, "\r%s %zu/%zu", what, done, j->units);
+        usleep(left > 0 && done == 0 ? 2000 : 10000);
+    }
+    if (show) fprintf(stderr, "\r\033[K");
+    return true;
+}
+
+/* Runs `work` on every unit.  0, an exit status, or -1 if interrupted (the threads may still be running then). */
+static int in_parallel(folder *j, size_t units, const char *what, int (*work)(void *, size_t, char *, size_t))
+{
+    enum { MOST = 64 };
+    pthread_t thread[MOST];
+    size_t n = j->o->jobs > 0 ? (size_t)j->o->jobs : processors();
+    if (n > units) n = units;
+    if (n > MOST) n = MOST;
+    j->work = work;
+    j->units = j->failed_unit = units;
+    j->next = j->done = 0;
+    j->threads = n;
+    for (size_t i = 0; i < n; i++)
+        if (pthread_create(&thread[i], NULL, worker, j) != 0) {
+            pthread_mutex_lock(&j->lock);
+            j->threads -= n - i;
+            pthread_mutex_unlock(&j->lock);
+            n = i;
+        }
+    if (n == 0 && units > 0) {
+        j->threads = 1;
+        worker(j); /* no thread could be had: do it here */
+    }
+    if (!wait_for(j, what)) return -1;
+    for (size_t i = 0; i < n; i++) pthread_join(thread[i], NULL);
+    if (j->o->stop && *j->o->stop) return -1;
+    return j->failed_unit < units ? cli_input("%s", j->err) : 0;
+}
+
+int judge_folder(const judge_options *o, const char *dir, const char *answers, const manifest *m, const judge_run *runs,
+                 const char *suffix, judge_result *r)
+{
+    /* Static storage: an interrupted caller leaves threads behind that still look at it until the process ends. */
+    static folder j;
+    static size_t *which;
+    free(which);
+    which = calloc(m->cases ? m->cases : 1, sizeof *which);
+    j = (folder){.o = o, .dir = dir, .answers = answers, .suffix = suffix, .m = m, .runs = runs, .exposed = r->exposed};
+    pthread_mutex_init(&j.lock, NULL);
+    for (size_t i = 0; which && i < m->cases; i++)
+        if (judge_wants(o, &m->c[i])) which[j.n++] = i;
+    if (!which || j.n == 0) return cli_input("%s/manifest.json: no case of the operations that were asked for", dir);
+    verdict_case *list = realloc(r->c, (r->cases + j.n) * sizeof *list);
+    if (!list) return cli_input("out of memory for %zu verdicts", j.n);
+    r->c = list;
+    memset(r->c + r->cases, 0, j.n * sizeof *list);
+    j.which = which;
+    j.v = r->c + r->cases;
+    size_t operations = 0;
+    while (op_registry[operations]) operations++;
+    int status = in_parallel(&j, j.n, "judge", judge_one);
+    if (status >= 0) r->cases += j.n;
+    if (status == 0) status = in_parallel(&j, operations, "diagnose", diagnose_operation);
+    return status;
+}
+
+void judge_result_clear(judge_result *r)
+{
+    for (size_t i = 0; i < r->cases; i++) verdict_case_clear(&r->c[i]);
+    free(r->c);
+    r->c = NULL;
+    r->cases = 0;
+}
+
+int judge_finish(const judge_options *o, const judge_result *r, const char *suite, uint64_t seed, uint64_t seeds)
+{
+    const report rep = {.version = cli_version, .suite = suite, .seed = seed, .seeds = seeds, .precision = o->precision,
+                        .cases = r->cases, .c = r->c, .exposed = o->power ? r->exposed : NULL};
+    int status = report_failed(&rep) ? STATUS_FAIL : STATUS_PASS;
+    report_print(stdout, &rep, o->quiet, cli_colour(stdout));
+    if (fflush(stdout) != 0) status = cli_input("standard output: %s", strerror(errno));
+    for (size_t i = 0; i < o->reports; i++) {
+        report_format f = REPORT_TEXT;
+        size_t n = 0;
+        char err[LINE] = "";
+        report_format_of(o->report[i], &f);
+        char *text = report_render(&rep, f, &n);
+        if (!text || cli_write_file(o->report[i], text, n, err, sizeof err) != 0)
+            status = cli_input("%s", text ? err : "out of memory for a report");
+        free(text);
+    }
+    return status;
+}
+
+/* --- the command --------------------------------------------------------------------------------------------- */
+
+static const cli_option options[] = {JUDGE_OPTIONS, {NULL, NULL, NULL}};
+
+static const cli_command command = {
+    "diff",
+    "DIR ANSWERS [OP ...] [--precision P] [--report FILE]",
+    "Judges the answers in a folder against the golden cases of DIR (see smoeref gen).  The answer to case NAME is\n"
+    "ANSWERS/NAME.safetensors, NAME.npz or a folder NAME of TENSOR.npy files.  A missing answer or tensor is a failure.\n"
+    "Exit status: 0 all pass, 1 a verdict failed, 2 usage, 3 a golden file is unusable.",
+    options,
+};
+
+int cmd_diff(int argc, char **argv)
+{
+    cli p = cli_start(&command, argc, argv);
+    judge_options o = {.precision = twin_profile_find("f64")};
+    const char *value, *folder_name[2] = {NULL, NULL};
+    int status = 0;
+    for (int option; status == 0 && (option = cli_next(&p, &value)) != CLI_END;) {
+        if (option == CLI_STOP) return p.status;
+        if (option != CLI_WORD)
+            status = judge_option(&o, &command, option, value);
+        else if (!folder_name[0] || !folder_name[1])
+            folder_name[folder_name[0] ? 1 : 0] = value;
+        else
+            status = cli_add_ops(&command, &o.ops, value);
+    }
+    if (status != 0) return status;
+    if (!folder_name[1]) return cli_usage(&command, "expected two folders: the golden cases and the answers");
+    char path[PATH], err[LINE];
+    struct stat s;
+    manifest m;
+    judge_result r = {0};
+    if (stat(folder_name[1], &s) != 0 || !S_ISDIR(s.st_mode))
+        return cli_input("%s: expected a folder of answers", folder_name[1]);
+    snprintf(path, sizeof path, "%s/manifest.json", folder_name[0]);
+    if (manifest_read(path, &m, err, sizeof err) != 0) return cli_input("%s", err);
+    status = judge_folder(&o, folder_name[0], folder_name[1], &m, NULL, "", &r);
+    if (status == 0) status = judge_finish(&o, &r, m.suite, m.seed, 1);
+    judge_result_clear(&r);
+    manifest_clear(&m);
+    return status;
+}

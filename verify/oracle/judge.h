@@ -1,0 +1,58 @@
+/* Judging a folder of answers: what `diff` and `check` share (cmd_diff.c). */
+#ifndef SMOEREF_ORACLE_JUDGE_H
+#define SMOEREF_ORACLE_JUDGE_H
+
+#include <signal.h>
+
+#include "cmd.h"
+#include "manifest.h"
+#include "report.h"
+
+typedef struct {
+    op_list ops;                     /* empty: all */
+    const twin_profile *precision;
+    int jobs;                        /* <= 0: as many as there are processors */
+    bool power, quiet;
+    size_t reports;
+    const char *report[8];           /* files */
+    volatile const sig_atomic_t *stop; /* non-zero: give up (NULL: never) */
+} judge_options;
+
+/* What came of the candidate's program, by case of the manifest. */
+typedef struct {
+    char *fault;  /* a sentence; NULL if it ended well */
+    char *output; /* the last lines that it printed, or NULL */
+} judge_run;
+
+/* Verdicts that have been reached so far. */
+typedef struct {
+    size_t cases;
+    verdict_case *c;
+    bool exposed[256]; /* by index of twin_variants */
+} judge_result;
+
+/* Options that both commands have, as the first entries of their tables. */
+#define JUDGE_OPTIONS \
+    {"--precision", "P", "what the implementation promises: f64 (the default), f32, tf32, bf16 or f16"}, \
+    {"--report", "FILE", "write a report too: .txt, .tap, .json or .xml (JUnit); may be repeated"}, \
+    {"--jobs", "N", "cases at a time (default: one for each processor)"}, \
+    {"--power", NULL, "also say which known wrong variants these cases would have exposed"}, \
+    {"--quiet", NULL, "print failures, diagnoses and the summary only"}
+enum { JUDGE_PRECISION, JUDGE_REPORT, JUDGE_JOBS, JUDGE_POWER, JUDGE_QUIET, JUDGE_NEXT };
+
+/* Takes one of JUDGE_OPTIONS: 0, or STATUS_USAGE. */
+int judge_option(judge_options *o, const cli_command *command, int option, const char *value);
+
+/* Judges the cases of DIR (of these operations) by ANSWERS/NAME.{safetensors,npz,npy} or ANSWERS/NAME/TENSOR.npy and appends
+ * to r.  runs: by case of the manifest, or NULL.  suffix is appended to the cases' names.  An exit status: STATUS_PASS even if
+ * verdicts failed, STATUS_INPUT if a golden file is unusable. */
+int judge_folder(const judge_options *o, const char *dir, const char *answers, const manifest *m, const judge_run *runs,
+                 const char *suffix, judge_result *r);
+/* Prints and writes the reports; the exit status of the command. */
+int judge_finish(const judge_options *o, const judge_result *r, const char *suite, uint64_t seed, uint64_t seeds);
+void judge_result_clear(judge_result *r);
+
+/* Does the command line ask for this case? */
+bool judge_wants(const judge_options *o, const manifest_case *c);
+
+#endif

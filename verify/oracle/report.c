@@ -1,0 +1,711 @@
+/* See report.h. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "report.h"
+
+/* --- what the cases say together ----------------------------------------------------------------------------- */
+
+size_t report_failed(const report *r)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->cases; i++) n += !r->c[i].pass;
+    return n;
+}
+
+/* The operation number `which`, in the order in which the cases name them; NULL past the last. */
+static const op_record *operation(const report *r, size_t which)
+{
+    for (size_t i = 0; i < r->cases; i++) {
+        bool first = true;
+        for (size_t j = 0; j < i && first; j++) first = r->c[j].op != r->c[i].op;
+        if (first && which-- == 0) return r->c[i].op;
+    }
+    return NULL;
+}
+
+static bool value_failed(const verdict_tensor *t)
+{
+    return t->judged && !t->pass;
+}
+
+static bool has_values(const verdict_case *v)
+{
+    for (size_t i = 0; i < v->tensors; i++)
+        if (value_failed(&v->t[i])) return true;
+    return false;
+}
+
+static const verdict_match *match_of(const verdict_case *v, const twin_variant *variant)
+{
+    for (size_t i = 0; i < v->matches; i++)
+        if (v->match[i].variant == variant) return &v->match[i];
+    return NULL;
+}
+
+/* Variants that match every failing case with values; in the order of the first such case, where the best is first. */
+static void common_variants(const report *r, report_explanation *e)
+{
+    const verdict_case *first = NULL;
+    for (size_t i = 0; i < r->cases && !first; i++)
+        if (r->c[i].op == e->op && !r->c[i].pass && has_values(&r->c[i])) first = &r->c[i];
+    if (!first || first->matches == 0) return;
+    e->variant = calloc(first->matches, sizeof *e->variant);
+    for (size_t m = 0; e->variant && m < first->matches; m++) {
+        bool all = true;
+        for (size_t i = 0; i < r->cases && all; i++)
+            all = r->c[i].op != e->op || r->c[i].pass || !has_values(&r->c[i]) ||
+                  match_of(&r->c[i], first->match[m].variant) != NULL;
+        if (all) e->variant[e->variants++] = first->match[m].variant;
+    }
+}
+
+static void add_factor(report_explanation *e, const verdict_tensor *t)
+{
+    for (size_t i = 0; i < e->factors; i++)
+        if (strcmp(e->factor[i].tensor, t->name) == 0) {
+            e->factor[i].mask &= t->factors;
+            e->factor[i].failing++;
+            return;
+        }
+    void *list = realloc(e->factor, (e->factors + 1) * sizeof *e->factor);
+    if (!list) return;
+    e->factor = list;
+    e->factor[e->factors].tensor = t->name;
+    e->factor[e->factors].mask = t->factors;
+    e->factor[e->factors++].failing = 1;
+}
+
+report_explanation *report_explain(const report *r, size_t which)
+{
+    const op_record *op = operation(r, which);
+    report_explanation *e = op ? calloc(1, sizeof *e) : NULL;
+    if (!e) return NULL;
+    e->op = op;
+    for (size_t i = 0; i < r->cases; i++) {
+        const verdict_case *v = &r->c[i];
+        if (v->op != op) continue;
+        e->cases++;
+        if (v->pass) continue;
+        e->failed++;
+        e->with_values += has_values(v);
+        for (size_t j = 0; j < v->tensors; j++)
+            if (value_failed(&v->t[j])) add_factor(e, &v->t[j]);
+    }
+    common_variants(r, e);
+    e->factored = e->factors > 0;
+    for (size_t i = 0; i < e->factors; i++) e->factored &= e->factor[i].mask != 0;
+    return e;
+}
+
+void report_explanation_free(report_explanation *e)
+{
+    if (!e) return;
+    free(e->variant);
+    free(e->factor);
+    free(e);
+}
+
+/* --- pieces of text ------------------------------------------------------------------------------------------ */
+
+static const char *kind_name(const verdict_tensor *t)
+{
+    if (t->gradient) return "gradient";
+    switch (t->kind) {
+    case OP_EXACT: return "exact";
+    case OP_DECISION: return "decision";
+    case OP_STAGE: return "stage";
+    case OP_INPUT:
+    case OP_BOUNDED: break;
+    }
+    return t->slot == OP_TENSORS ? "unknown" : "output";
+}
+
+static void ratio_text(char s[24], const verdict_tensor *t)
+{
+    if (!t->judged || t->kind == OP_DECISION)
+        snprintf(s, 24, "-");
+    else if (isnan(t->ratio))
+        snprintf(s, 24, "NaN");
+    else
+        snprintf(s, 24, t->ratio == 0 || (t->ratio >= 1e-3 && t->ratio < 1e4) ? "%.3f" : "%.2e", t->ratio);
+}
+
+/* "0 (it was never computed) or 1/T" */
+static void factors_text(char *s, size_t len, unsigned mask)
+{
+    size_t at = 0;
+    *s = '\0';
+    for (size_t i = 0; verdict_factor(i, NULL, NULL); i++)
+        if (mask & 1U << i && at < len)
+            at += (size_t)snprintf(s + at, len - at, "%s%s", at ? " or " : "", verdict_factor(i, NULL, NULL));
+}
+
+/* The first tensor that departs: stages, then decisions, then outputs, then gradients. */
+static const verdict_tensor *first_departure(const verdict_case *v)
+{
+    for (size_t i = 0; i < v->tensors; i++)
+        if (value_failed(&v->t[i])) return &v->t[i];
+    return NULL;
+}
+
+/* Names of tensors that were given, judged and agree, among the first n. */
+static void agreeing(char *s, size_t len, const verdict_case *v, const verdict_tensor *end)
+{
+    size_t at = 0;
+    *s = '\0';
+    for (const verdict_tensor *t = v->t; t < end; t++)
+        if (t->judged && t->pass && at < len) at += (size_t)snprintf(s + at, len - at, "%s%s", at ? ", " : "", t->name);
+}
+
+static void print_departure(FILE *f, const char *indent, const verdict_case *v)
+{
+    const verdict_tensor *t = first_departure(v);
+    char before[256];
+    if (!t) return;
+    agreeing(before, sizeof before, v, t);
+    fprintf(f, "%sfirst to depart: %s%s%s%s%s\n", indent, t->gradient ? "the gradient " : "", t->name,
+            *before ? " (before it, " : "", before, *before ? " agree)" : "");
+}
+
+static void print_variant(FILE *f, const char *indent, const char *how, const twin_variant *w)
+{
+    fprintf(f, "%s%s %s: %s; met in %s; effect: %s\n", indent, how, w->formula, w->name, w->met, w->effect);
+}
+
+typedef struct {
+    const char *red, *green, *bold, *off;
+} palette;
+
+static palette colours(bool colour)
+{
+    return colour ? (palette){"\033[31m", "\033[32m", "\033[1m", "\033[0m"} : (palette){"", "", "", ""};
+}
+
+/* --- tables -------------------------------------------------------------------------------------------------- */
+
+/* Failing before passing; a fault or a NaN before any number; then the larger ratio. */
+static double severity(const verdict_tensor *t)
+{
+    if (t->fault) return INFINITY;
+    const double base = t->pass ? 0 : 2;
+    if (!t->judged) return base - 1;
+    if (t->kind == OP_DECISION) return t->pass ? 0 : INFINITY;
+    return isnan(t->ratio) ? INFINITY : base + t->ratio;
+}
+
+static double case_severity(const verdict_case *v)
+{
+    if (v->fault) return INFINITY;
+    if (v->tensors == 0 || v->worst >= v->tensors) return 0;
+    return (v->pass ? 0 : 1) + severity(&v->t[v->worst]);
+}
+
+/* One tensor of one operation over all cases. */
+typedef struct {
+    const verdict_tensor *worst;
+    const verdict_case *in;
+    size_t cases, failing, vacuous, elements;
+} row;
+
+static int by_severity(const void *a, const void *b)
+{
+    const double x = severity(((const row *)a)->worst), y = severity(((const row *)b)->worst);
+    return x > y ? -1 : x < y;
+}
+
+static void add_row(row *list, size_t *n, const verdict_case *v, const verdict_tensor *t)
+{
+    size_t i = 0;
+    while (i < *n && strcmp(list[i].worst->name, t->name) != 0) i++;
+    if (i == *n) list[(*n)++] = (row){.worst = t, .in = v};
+    list[i].cases++;
+    list[i].failing += !t->pass;
+    list[i].vacuous += t->vacuous;
+    list[i].elements += t->count;
+    if (severity(t) > severity(list[i].worst)) {
+        list[i].worst = t;
+        list[i].in = v;
+    }
+}
+
+static void print_row(FILE *f, const row *x, palette c)
+{
+    char ratio[24], vacuous[32] = "";
+    ratio_text(ratio, x->worst);
+    if (x->vacuous) snprintf(vacuous, sizeof vacuous, "%zu", x->vacuous);
+    fprintf(f, "  %-16s %-9s %9zu %11s %8s  %s%s%s", x->worst->name, kind_name(x->worst), x->elements, ratio, vacuous,
+            x->failing ? c.red : c.green, x->failing ? "FAIL" : "pass", c.off);
+    if (x->failing && x->cases > 1) fprintf(f, " in %zu of %zu cases", x->failing, x->cases);
+    fputc('\n', f);
+}
+
+/* One table an operation: every tensor that was given or owed, the worst first. */
+static void print_operation(FILE *f, const report *r, const op_record *op, palette c)
+{
+    row list[3 * OP_TENSORS];
+    size_t n = 0, cases = 0, tokens = 0, ambiguous = 0, differ = 0, inadmissible = 0;
+    for (size_t i = 0; i < r->cases; i++) {
+        const verdict_case *v = &r->c[i];
+        if (v->op != op) continue;
+        cases++;
+        tokens += v->tokens;
+        ambiguous += v->ambiguous;
+        differ += v->differ;
+        inadmissible += v->inadmissible;
+        for (size_t j = 0; j < v->tensors && n < 3 * OP_TENSORS; j++)
+            if (v->t[j].slot != OP_TENSORS && (v->t[j].present || v->t[j].fault)) add_row(list, &n, v, &v->t[j]);
+    }
+    fprintf(f, "%s%s%s, %zu case%s\n", c.bold, op->id, c.off, cases, cases == 1 ? "" : "s");
+    if (n > 0) fprintf(f, "  %-16s %-9s %9s %11s %8s\n", "tensor", "kind", "elements", "worst ratio", "vacuous");
+    qsort(list, n, sizeof *list, by_severity);
+    for (size_t i = 0; i < n; i++) print_row(f, &list[i], c);
+    if (tokens > 0)
+        fprintf(f, "  decisions: %zu, ambiguous %zu, other than golden %zu, inadmissible %zu\n", tokens, ambiguous, differ,
+                inadmissible);
+}
+
+static const verdict_case **worst_first(const report *r)
+{
+    const verdict_case **list = calloc(r->cases ? r->cases : 1, sizeof *list);
+    for (size_t i = 0; list && i < r->cases; i++) {
+        size_t at = i;
+        for (; at > 0 && case_severity(list[at - 1]) < case_severity(&r->c[i]); at--) list[at] = list[at - 1];
+        list[at] = &r->c[i];
+    }
+    return list;
+}
+
+enum { LINES = 40, DETAILED = 12 }; /* cases listed; failing cases shown in full.  The JSON report has all. */
+
+static void print_case_line(FILE *f, const verdict_case *v, palette c)
+{
+    char ratio[24] = "-";
+    const verdict_tensor *t = v->worst < v->tensors ? &v->t[v->worst] : NULL;
+    if (t && !v->fault) ratio_text(ratio, t);
+    fprintf(f, "  %s%s%s  %-44s %11s", v->pass ? c.green : c.red, v->pass ? "pass" : "FAIL", c.off, v->name, ratio);
+    if (t && !v->fault) fprintf(f, "  %s", t->name);
+    if (v->differ > 0) fprintf(f, "  (%zu other decision%s)", v->differ, v->differ == 1 ? "" : "s");
+    if (v->vacuous > 0) fprintf(f, "  (%zu vacuous)", v->vacuous);
+    fputc('\n', f);
+}
+
+static void print_cases(FILE *f, const report *r, const verdict_case **list, palette c)
+{
+    fprintf(f, "%scases, worst first%s\n", c.bold, c.off);
+    for (size_t i = 0; i < r->cases && i < LINES; i++) print_case_line(f, list[i], c);
+    if (r->cases > LINES) fprintf(f, "  ... and %zu more, none worse\n", r->cases - LINES);
+}
+
+/* --- failures in full ---------------------------------------------------------------------------------------- */
+
+static void print_output(FILE *f, const char *text)
+{
+    while (text && *text) {
+        const size_t n = strcspn(text, "\n");
+        fprintf(f, "    | %.*s\n", (int)n, text);
+        text += n + (text[n] == '\n');
+    }
+}
+
+static void print_explanation_of_case(FILE *f, const verdict_case *v)
+{
+    for (size_t i = 0; i < v->matches; i++) print_variant(f, "    ", i ? "or equals" : "equals", v->match[i].variant);
+    for (size_t i = 0; i < v->tensors; i++) {
+        char text[300];
+        if (v->t[i].factors == 0) continue;
+        factors_text(text, sizeof text, v->t[i].factors);
+        fprintf(f, "    %s: every failing element equals golden times %s\n", v->t[i].name, text);
+    }
+}
+
+static void print_failure(FILE *f, const verdict_case *v, palette c)
+{
+    fprintf(f, "%sFAIL%s %s%s%s: %s (%s), %s%s%s\n", c.red, c.off, c.bold, v->name, c.off, v->op->id, v->op->equations,
+            v->sizes, *v->parameters ? "; " : "", v->parameters);
+    if (v->fault) fprintf(f, "    %s\n", v->fault);
+    print_output(f, v->output);
+    for (size_t i = 0; i < v->details; i++) fprintf(f, "    %s\n", v->detail[i]);
+    if (v->replayed)
+        fprintf(f, "    judged under its own decision: %zu of %zu tokens chose other experts than golden\n", v->differ,
+                v->tokens);
+    print_departure(f, "    ", v);
+    print_explanation_of_case(f, v);
+}
+
+static void print_failures(FILE *f, const verdict_case **list, size_t n, palette c)
+{
+    size_t shown = 0, failed = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (list[i]->pass) continue;
+        if (failed++ >= DETAILED) continue;
+        shown++;
+        print_failure(f, list[i], c);
+    }
+    if (failed > shown) fprintf(f, "... and %zu more failing cases (a .json report has all of them)\n", failed - shown);
+}
+
+static void print_explanation(FILE *f, const report_explanation *e)
+{
+    if (e->with_values == 0) return;
+    fprintf(f, "%s: ", e->op->id);
+    if (e->variants > 0) {
+        fprintf(f, "%s%zu failing case%s", e->with_values > 1 ? "all " : "the ", e->with_values, e->with_values > 1 ? "s" : "");
+        for (size_t i = 0; i < e->variants; i++)
+            print_variant(f, i ? "    " : " ", i ? "or equal" : e->with_values > 1 ? "equal" : "equals", e->variant[i]);
+    } else
+        fprintf(f, "no known wrong variant explains %s failing case%s\n", e->with_values > 1 ? "all" : "the",
+                e->with_values > 1 ? "s" : "");
+    for (size_t i = 0; i < e->factors; i++) {
+        char text[300];
+        if (e->factor[i].mask == 0) continue;
+        factors_text(text, sizeof text, e->factor[i].mask);
+        fprintf(f, "    %s: golden times %s, in all %zu cases where it fails\n", e->factor[i].tensor, text,
+                e->factor[i].failing);
+    }
+}
+
+static void print_explanations(FILE *f, const report *r)
+{
+    for (size_t i = 0;; i++) {
+        report_explanation *e = report_explain(r, i);
+        if (!e) return;
+        print_explanation(f, e);
+        report_explanation_free(e);
+    }
+}
+
+/* Known wrong variants of the operations at hand: how many would these cases have exposed? */
+static void print_power(FILE *f, const report *r)
+{
+    size_t known = 0, exposed = 0;
+    if (!r->exposed) return;
+    for (size_t which = 0; operation(r, which); which++)
+        for (size_t i = 0; twin_variants[i].op; i++) {
+            if (strcmp(twin_variants[i].op, operation(r, which)->id) != 0) continue;
+            known++;
+            exposed += r->exposed[i];
+        }
+    fprintf(f, "power: of %zu known wrong variants of these operations, these cases expose %zu at %s", known, exposed,
+            r->precision->name);
+    const char *separator = exposed < known ? "; not " : "";
+    for (size_t which = 0; operation(r, which); which++)
+        for (size_t i = 0; twin_variants[i].op; i++) {
+            if (strcmp(twin_variants[i].op, operation(r, which)->id) != 0 || r->exposed[i]) continue;
+            fprintf(f, "%s%s of %s", separator, twin_variants[i].name, twin_variants[i].op);
+            separator = ", ";
+        }
+    fputc('\n', f);
+}
+
+void report_print(FILE *f, const report *r, bool quiet, bool colour)
+{
+    const palette c = colours(colour);
+    const size_t failed = report_failed(r);
+    const verdict_case **list = worst_first(r);
+    if (!list) return;
+    if (!quiet) {
+        fprintf(f, "%zu case%s of suite %s, seed %" PRIu64, r->cases, r->cases == 1 ? "" : "s", r->suite, r->seed);
+        if (r->seeds > 1) fprintf(f, "..%" PRIu64, r->seed + r->seeds - 1);
+        fprintf(f, ", judged at precision %s\n\n", r->precision->name);
+        for (size_t i = 0; operation(r, i); i++) print_operation(f, r, operation(r, i), c);
+        fputc('\n', f);
+        print_cases(f, r, list, c);
+        fputc('\n', f);
+    }
+    if (failed > 0) {
+        print_failures(f, list, r->cases, c);
+        fputc('\n', f);
+        print_explanations(f, r);
+    }
+    print_power(f, r);
+    fprintf(f, "%s%zu passed, %zu failed%s\n", failed ? c.red : c.green, r->cases - failed, failed, c.off);
+    free(list);
+}
+
+/* --- TAP ----------------------------------------------------------------------------------------------------- */
+
+static void print_tap(FILE *f, const report *r)
+{
+    fprintf(f, "TAP version 13\n1..%zu\n", r->cases);
+    for (size_t i = 0; i < r->cases; i++) {
+        const verdict_case *v = &r->c[i];
+        fprintf(f, "%s %zu - %s (%s)\n", v->pass ? "ok" : "not ok", i + 1, v->name, v->op->id);
+        if (v->pass) continue;
+        char *text = NULL;
+        size_t n = 0;
+        FILE *m = open_memstream(&text, &n);
+        if (!m) continue;
+        print_failure(m, v, colours(false));
+        fclose(m);
+        for (const char *p = text; *p;) { /* a diagnostic line each */
+            const size_t line = strcspn(p, "\n");
+            fprintf(f, "# %.*s\n", (int)line, p);
+            p += line + (p[line] == '\n');
+        }
+        free(text);
+    }
+    for (size_t i = 0;; i++) {
+        report_explanation *e = report_explain(r, i);
+        if (!e) break;
+        for (size_t w = 0; w < e->variants; w++) print_variant(f, "# ", e->op->id, e->variant[w]);
+        report_explanation_free(e);
+    }
+    fprintf(f, "# %zu passed, %zu failed\n", r->cases - report_failed(r), report_failed(r));
+}
+
+/* --- JUnit XML ----------------------------------------------------------------------------------------------- */
+
+/* Text here is valid UTF-8 without control characters (verdict_say); only markup is left to escape. */
+static void print_xml_text(FILE *f, const char *s)
+{
+    for (; *s; s++)
+        switch (*s) {
+        case '&': fputs("&amp;", f); break;
+        case '<': fputs("&lt;", f); break;
+        case '>': fputs("&gt;", f); break;
+        case '"': fputs("&quot;", f); break;
+        case '\n': fputs("&#10;", f); break;
+        case '\t': fputs("&#9;", f); break;
+        default: fputc(*s, f);
+        }
+}
+
+static void print_xml_case(FILE *f, const verdict_case *v)
+{
+    fputs("    <testcase classname=\"", f);
+    print_xml_text(f, v->op->id);
+    fputs("\" name=\"", f);
+    print_xml_text(f, v->name);
+    if (v->pass) {
+        fputs("\"/>\n", f);
+        return;
+    }
+    const verdict_tensor *t = first_departure(v);
+    fputs("\">\n      <failure type=\"verdict\" message=\"", f);
+    print_xml_text(f, v->fault ? v->fault : v->details ? v->detail[0] : t ? t->name : "failed");
+    fputs("\">", f);
+    char *text = NULL;
+    size_t n = 0;
+    FILE *m = open_memstream(&text, &n);
+    if (m) {
+        print_failure(m, v, colours(false));
+        fclose(m);
+        print_xml_text(f, text);
+        free(text);
+    }
+    fputs("</failure>\n    </testcase>\n", f);
+}
+
+static void print_xml(FILE *f, const report *r)
+{
+    fprintf(f, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"smoeref\" tests=\"%zu\" failures=\"%zu\">\n",
+            r->cases, report_failed(r));
+    for (size_t which = 0;; which++) {
+        report_explanation *e = report_explain(r, which);
+        if (!e) break;
+        fprintf(f, "  <testsuite name=\"%s\" tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"0\">\n", e->op->id, e->cases,
+                e->failed);
+        for (size_t i = 0; i < r->cases; i++)
+            if (r->c[i].op == e->op) print_xml_case(f, &r->c[i]);
+        fputs("  </testsuite>\n", f);
+        report_explanation_free(e);
+    }
+    fputs("</testsuites>\n", f);
+}
+
+/* --- JSON ---------------------------------------------------------------------------------------------------- */
+
+/* JSON has no NaN and no infinity: they travel as the strings "nan", "inf", "-inf". */
+static json_t *number(double x)
+{
+    if (isnan(x)) return json_string("nan");
+    if (isinf(x)) return json_string(x > 0 ? "inf" : "-inf");
+    return json_real(x);
+}
+
+static json_t *count(size_t n)
+{
+    return json_integer((json_int_t)n);
+}
+
+static json_t *text_or_null(const char *s)
+{
+    return s ? json_string(s) : json_null();
+}
+
+static json_t *worst_json(const verdict_tensor *t)
+{
+    if (!t->judged || t->kind == OP_DECISION || t->at >= t->count) return json_null();
+    json_t *o = json_object(), *index = json_array();
+    size_t e = t->at, at[OP_RANK];
+    for (size_t i = t->rank; i-- > 0; e /= t->dim[i]) at[i] = e % t->dim[i];
+    for (size_t i = 0; i < t->rank; i++) json_array_append_new(index, count(at[i]));
+    json_object_set_new(o, "index", index);
+    json_object_set_new(o, "got", number(t->got));
+    json_object_set_new(o, "golden", number(t->golden));
+    json_object_set_new(o, "bound", number(t->bound));
+    return o;
+}
+
+static json_t *factors_json(unsigned mask)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; verdict_factor(i, NULL, NULL); i++)
+        if (mask & 1U << i) json_array_append_new(list, json_string(verdict_factor(i, NULL, NULL)));
+    return list;
+}
+
+static json_t *tensor_json(const verdict_tensor *t)
+{
+    json_t *o = json_object(), *shape = json_array();
+    for (size_t i = 0; i < t->rank; i++) json_array_append_new(shape, count(t->dim[i]));
+    json_object_set_new(o, "name", json_string(t->name));
+    json_object_set_new(o, "kind", json_string(kind_name(t)));
+    json_object_set_new(o, "pass", json_boolean(t->pass));
+    json_object_set_new(o, "present", json_boolean(t->present));
+    json_object_set_new(o, "judged", json_boolean(t->judged));
+    json_object_set_new(o, "fault", text_or_null(t->fault));
+    json_object_set_new(o, "shape", shape);
+    json_object_set_new(o, "outside", count(t->outside));
+    json_object_set_new(o, "vacuous", count(t->vacuous));
+    json_object_set_new(o, "ratio", t->judged && t->kind != OP_DECISION ? number(t->ratio) : json_null());
+    json_object_set_new(o, "worst", worst_json(t));
+    json_object_set_new(o, "factors", factors_json(t->factors));
+    return o;
+}
+
+static json_t *variant_json(const twin_variant *w)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "class", json_string(w->name));
+    json_object_set_new(o, "formula", json_string(w->formula));
+    json_object_set_new(o, "effect", json_string(w->effect));
+    json_object_set_new(o, "met", json_string(w->met));
+    return o;
+}
+
+static json_t *case_json(const verdict_case *v)
+{
+    json_t *o = json_object(), *tensors = json_array(), *details = json_array(), *matches = json_array();
+    json_t *decisions = json_object();
+    for (size_t i = 0; i < v->tensors; i++) json_array_append_new(tensors, tensor_json(&v->t[i]));
+    for (size_t i = 0; i < v->details; i++) json_array_append_new(details, json_string(v->detail[i]));
+    for (size_t i = 0; i < v->matches; i++) json_array_append_new(matches, variant_json(v->match[i].variant));
+    json_object_set_new(decisions, "taken", count(v->tokens));
+    json_object_set_new(decisions, "ambiguous", count(v->ambiguous));
+    json_object_set_new(decisions, "other", count(v->differ));
+    json_object_set_new(decisions, "inadmissible", count(v->inadmissible));
+    json_object_set_new(o, "name", json_string(v->name));
+    json_object_set_new(o, "op", json_string(v->op->id));
+    json_object_set_new(o, "sizes", json_string(v->sizes));
+    json_object_set_new(o, "parameters", json_string(v->parameters));
+    json_object_set_new(o, "pass", json_boolean(v->pass));
+    json_object_set_new(o, "fault", text_or_null(v->fault));
+    json_object_set_new(o, "output", text_or_null(v->output));
+    json_object_set_new(o, "decisions", decisions);
+    json_object_set_new(o, "replayed", json_boolean(v->replayed));
+    const verdict_tensor *t = first_departure(v);
+    json_object_set_new(o, "first_to_depart", text_or_null(t ? t->name : NULL));
+    json_object_set_new(o, "tensors", tensors);
+    json_object_set_new(o, "details", details);
+    json_object_set_new(o, "equals", matches);
+    return o;
+}
+
+static json_t *operation_json(const report_explanation *e)
+{
+    json_t *o = json_object(), *variants = json_array(), *factors = json_array();
+    for (size_t i = 0; i < e->variants; i++) json_array_append_new(variants, variant_json(e->variant[i]));
+    for (size_t i = 0; i < e->factors; i++) {
+        if (e->factor[i].mask == 0) continue;
+        json_t *x = json_object();
+        json_object_set_new(x, "tensor", json_string(e->factor[i].tensor));
+        json_object_set_new(x, "factors", factors_json(e->factor[i].mask));
+        json_array_append_new(factors, x);
+    }
+    json_object_set_new(o, "op", json_string(e->op->id));
+    json_object_set_new(o, "cases", count(e->cases));
+    json_object_set_new(o, "failed", count(e->failed));
+    json_object_set_new(o, "equals", variants);
+    json_object_set_new(o, "factors", factors);
+    return o;
+}
+
+static json_t *power_json(const report *r)
+{
+    json_t *list = json_array();
+    for (size_t which = 0; operation(r, which); which++)
+        for (size_t i = 0; twin_variants[i].op; i++) {
+            if (strcmp(twin_variants[i].op, operation(r, which)->id) != 0) continue;
+            json_t *o = json_object();
+            json_object_set_new(o, "op", json_string(twin_variants[i].op));
+            json_object_set_new(o, "class", json_string(twin_variants[i].name));
+            json_object_set_new(o, "exposed", json_boolean(r->exposed[i]));
+            json_array_append_new(list, o);
+        }
+    return list;
+}
+
+static void print_json(FILE *f, const report *r)
+{
+    json_t *o = json_object(), *cases = json_array(), *operations = json_array();
+    for (size_t i = 0; i < r->cases; i++) json_array_append_new(cases, case_json(&r->c[i]));
+    for (size_t i = 0;; i++) {
+        report_explanation *e = report_explain(r, i);
+        if (!e) break;
+        json_array_append_new(operations, operation_json(e));
+        report_explanation_free(e);
+    }
+    json_object_set_new(o, "smoeref", json_string(r->version));
+    json_object_set_new(o, "suite", json_string(r->suite));
+    json_object_set_new(o, "seed", json_integer((json_int_t)r->seed));
+    json_object_set_new(o, "seeds", json_integer((json_int_t)r->seeds));
+    json_object_set_new(o, "precision", json_string(r->precision->name));
+    json_object_set_new(o, "passed", count(r->cases - report_failed(r)));
+    json_object_set_new(o, "failed", count(report_failed(r)));
+    json_object_set_new(o, "operations", operations);
+    json_object_set_new(o, "cases", cases);
+    json_object_set_new(o, "power", r->exposed ? power_json(r) : json_null());
+    char *text = json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+    if (text) fprintf(f, "%s\n", text);
+    free(text);
+    json_decref(o);
+}
+
+/* --- all of them --------------------------------------------------------------------------------------------- */
+
+bool report_format_of(const char *path, report_format *f)
+{
+    static const char *const extension[] = {".txt", ".tap", ".json", ".xml"};
+    const size_t n = strlen(path);
+    for (int i = 0; i < 4; i++) {
+        const size_t m = strlen(extension[i]);
+        if (n <= m || strcmp(path + n - m, extension[i]) != 0) continue;
+        *f = (report_format)i;
+        return true;
+    }
+    return false;
+}
+
+char *report_render(const report *r, report_format format, size_t *n)
+{
+    char *text = NULL;
+    FILE *f = open_memstream(&text, n);
+    if (!f) return NULL;
+    switch (format) {
+    case REPORT_TEXT: report_print(f, r, false, false); break;
+    case REPORT_TAP: print_tap(f, r); break;
+    case REPORT_JSON: print_json(f, r); break;
+    case REPORT_XML: print_xml(f, r); break;
+    }
+    const bool bad = ferror(f);
+    if (fclose(f) == 0 && !bad) return text;
+    free(text);
+    return NULL;
+}

@@ -1,0 +1,875 @@
+/* Judging one case (see verdict.h for the rules, spec/verdicts.md for the reasons). */
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verdict.h"
+
+/* --- text ---------------------------------------------------------------------------------------------------- */
+
+static _Noreturn void out_of_memory(void)
+{
+    fprintf(stderr, "smoeref: out of memory\n");
+    exit(4);
+}
+
+static void *allocate(size_t n, size_t size)
+{
+    void *p = calloc(n ? n : 1, size);
+    if (!p) out_of_memory();
+    return p;
+}
+
+/* Length of the well-formed UTF-8 sequence of a printable character at s, or 0. */
+static size_t printable(const unsigned char *s)
+{
+    if (s[0] < 0x80) return s[0] == '\n' || s[0] == '\t' || (s[0] >= 0x20 && s[0] != 0x7f);
+    if (s[0] < 0xc2 || s[0] > 0xf4) return 0;
+    const size_t n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+    for (size_t i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80) return 0;
+    if (n == 2) return s[0] == 0xc2 && s[1] < 0xa0 ? 0 : n;          /* C1 controls */
+    if (n == 3 && s[0] == 0xe0 && s[1] < 0xa0) return 0;             /* overlong */
+    if (n == 3 && s[0] == 0xed && s[1] > 0x9f) return 0;             /* surrogates */
+    if (n == 3 && s[0] == 0xef && s[1] == 0xbf && s[2] > 0xbd) return 0; /* U+FFFE, U+FFFF: not allowed in XML */
+    if (n == 4 && ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))) return 0;
+    return n;
+}
+
+/* Names come out of files that others wrote, and end up in terminals, JSON and XML. */
+static void clean(char *text)
+{
+    for (unsigned char *s = (unsigned char *)text; *s;) {
+        const size_t n = printable(s);
+        if (n == 0) *s = '?';
+        s += n ? n : 1;
+    }
+}
+
+char *verdict_say(const char *format, ...)
+{
+    va_list ap;
+    char *text;
+    va_start(ap, format);
+    const int n = vasprintf(&text, format, ap);
+    va_end(ap);
+    if (n < 0) out_of_memory();
+    clean(text);
+    return text;
+}
+
+void verdict_detail(verdict_case *v, char *sentence)
+{
+    char **list = realloc(v->detail, (v->details + 1) * sizeof *list);
+    if (!list) out_of_memory();
+    v->detail = list;
+    v->detail[v->details++] = sentence;
+}
+
+/* "[5,3]"; a scalar is "[]". */
+static void shape_text(char *s, size_t len, size_t rank, const size_t *dim)
+{
+    size_t at = (size_t)snprintf(s, len, "[");
+    for (size_t i = 0; i < rank && at < len; i++)
+        at += (size_t)snprintf(s + at, len - at, "%s%zu", i ? "," : "", dim[i]);
+    if (at < len) snprintf(s + at, len - at, "]");
+}
+
+/* --- golden -------------------------------------------------------------------------------------------------- */
+
+double verdict_bound(double hi, double lo, double rad, double golden)
+{
+    if (hi == golden && lo == 0) return rad;
+    const double d = fabs((hi - golden) + lo);
+    return nextafter(nextafter(d, INFINITY) + rad, INFINITY);
+}
+
+static void golden_tensor_new(golden_tensor *g, size_t count, bool integer)
+{
+    g->count = count;
+    if (integer) {
+        g->index = allocate(count, sizeof *g->index);
+        return;
+    }
+    g->value = allocate(count, sizeof *g->value);
+    g->bound = allocate(count, sizeof *g->bound);
+}
+
+static void golden_tensor_clear(golden_tensor *g)
+{
+    free(g->value);
+    free(g->bound);
+    free(g->index);
+    memset(g, 0, sizeof *g);
+}
+
+void verdict_golden_clear(verdict_golden *g)
+{
+    for (size_t i = 0; i < OP_TENSORS; i++) {
+        golden_tensor_clear(&g->out[i]);
+        golden_tensor_clear(&g->grad[i]);
+        golden_tensor_clear(&g->score[i]);
+    }
+}
+
+static size_t experts(const op_case *c)
+{
+    for (size_t i = 0; i < c->dims; i++)
+        if (c->dim_name[i] == 'N') return c->dim_size[i];
+    return 0;
+}
+
+static size_t row_length(const op_value *v)
+{
+    return v->rank > 0 ? v->dim[v->rank - 1] : 1;
+}
+
+/* The number of rows: the product of all sizes but the last. */
+static size_t rows_of(const op_value *v)
+{
+    size_t rows = 1;
+    for (size_t i = 0; i + 1 < v->rank; i++) rows *= v->dim[i];
+    return rows;
+}
+
+static void golden_new(const op_case *c, verdict_golden *g)
+{
+    memset(g, 0, sizeof *g);
+    for (size_t i = 0; c->op->out[i].name; i++) {
+        golden_tensor_new(&g->out[i], c->out[i].count, c->out[i].i64);
+        if (c->op->out[i].kind == OP_DECISION) golden_tensor_new(&g->score[i], rows_of(&c->out[i]) * experts(c), false);
+    }
+    for (size_t i = 0; c->op->in[i].name; i++)
+        if (c->op->in[i].flags & OP_DIFF) golden_tensor_new(&g->grad[i], c->grad[i].count, false);
+}
+
+static bool is_margin(const op_tensor *t)
+{
+    return t->flags & OP_MARGIN;
+}
+
+static void set_vacuous(golden_tensor *g)
+{
+    for (size_t e = 0; e < g->count; e++) g->bound[e] = INFINITY;
+}
+
+/* Which tensors of a golden still need the twin: by output, by input, by decision. */
+typedef struct {
+    bool out[OP_TENSORS], grad[OP_TENSORS], score[OP_TENSORS], any;
+} wanted;
+
+/* One tensor's bounds about the golden values that are there; for scores (centred) the values too. */
+static int bound_tensor(const op_case *c, const char *prefix, const char *name, const twin_tensor *w, bool centred,
+                        golden_tensor *g, char *err, size_t errlen)
+{
+    if (w->count != g->count || (g->count > 0 && !w->rad)) {
+        snprintf(err, errlen, "%s: the twin computes no %s%s, so it has no bound", c->op->id, prefix, name);
+        return -1;
+    }
+    for (size_t e = 0; e < g->count; e++) {
+        if (centred) g->value[e] = w->hi[e];
+        g->bound[e] = verdict_bound(w->hi[e], w->lo[e], w->rad[e], g->value[e]);
+        if (isnan(g->bound[e])) g->bound[e] = INFINITY;
+    }
+    return 0;
+}
+
+static int bounds_from_twin(const op_case *c, const twin_profile *p, const wanted *want, verdict_golden *g, char *err,
+                            size_t errlen)
+{
+    twin_result r;
+    memset(&r, 0, sizeof r);
+    if (twin_run(c, p, NULL, VERDICT_PREC, &r, err, errlen) != 0) return -1;
+    int bad = 0;
+    for (size_t i = 0; i < OP_TENSORS && !bad; i++) {
+        if (want->out[i]) bad = bound_tensor(c, "", c->op->out[i].name, &r.out[i], false, &g->out[i], err, errlen);
+        if (want->score[i] && !bad)
+            bad = bound_tensor(c, "scores of ", c->op->out[i].name, &r.score[i], true, &g->score[i], err, errlen);
+        if (want->grad[i] && !bad)
+            bad = bound_tensor(c, "d_", c->op->in[i].name, &r.grad[i], false, &g->grad[i], err, errlen);
+    }
+    twin_result_clear(&r);
+    return bad;
+}
+
+static void set_golden_decisions(op_case *c, const verdict_golden *g)
+{
+    for (size_t i = 0; c->op->out[i].name; i++)
+        if (c->op->out[i].kind == OP_DECISION)
+            memcpy(c->out[i].i64, g->out[i].index, g->out[i].count * sizeof *c->out[i].i64);
+}
+
+int verdict_golden_run(op_case *c, const twin_profile *p, verdict_golden *g, char *err, size_t errlen)
+{
+    wanted want;
+    memset(&want, 0, sizeof want);
+    golden_new(c, g);
+    for (size_t i = 0; c->op->out[i].name; i++) {
+        const size_t n = c->out[i].count;
+        want.score[i] = c->op->out[i].kind == OP_DECISION;
+        want.out[i] = !c->out[i].i64 && !is_margin(&c->op->out[i]);
+        if (c->out[i].i64)
+            memcpy(g->out[i].index, c->out[i].i64, n * sizeof *c->out[i].i64);
+        else
+            memcpy(g->out[i].value, c->out[i].f64, n * sizeof *c->out[i].f64);
+        if (is_margin(&c->op->out[i])) set_vacuous(&g->out[i]);
+    }
+    for (size_t i = 0; c->op->in[i].name; i++) {
+        want.grad[i] = c->op->in[i].flags & OP_DIFF;
+        if (want.grad[i]) memcpy(g->grad[i].value, c->grad[i].f64, c->grad[i].count * sizeof *c->grad[i].f64);
+    }
+    if (bounds_from_twin(c, p, &want, g, err, errlen) == 0) return 0;
+    verdict_golden_clear(g);
+    return -1;
+}
+
+/* Where an expected file is read from, and where an error goes. */
+typedef struct {
+    const tensor_file *file;
+    const char *label;
+    const twin_profile *profile;
+    char *err;
+    size_t errlen;
+} expected_reader;
+
+/* A tensor of the file.  0: copied into `to`; 1: it is not there and `optional`; -1: it is not what it should be. */
+static int read_tensor(const expected_reader *r, const char *name, tensor_dtype dtype, size_t rank, const size_t *dim,
+                       bool optional, void *to)
+{
+    char want[128];
+    const tensor *t = tensor_file_find(r->file, name);
+    if (!t && optional) return 1;
+    bool same = t && t->dtype == dtype && t->rank == rank;
+    for (size_t i = 0; same && i < rank; i++) same = t->dim[i] == dim[i];
+    if (same) {
+        memcpy(to, t->data, t->count * tensor_dtype_size(dtype));
+        return 0;
+    }
+    shape_text(want, sizeof want, rank, dim);
+    snprintf(r->err, r->errlen, "%s: tensor '%s' %s %s %s", r->label, name, t ? "is not" : "is missing, expected",
+             tensor_dtype_name(dtype), want);
+    return -1;
+}
+
+static int check_numbers(const expected_reader *r, const char *name, const golden_tensor *g)
+{
+    for (size_t e = 0; e < g->count; e++)
+        if (!(g->bound[e] >= 0) || isnan(g->value[e])) {
+            snprintf(r->err, r->errlen, "%s: '%s': element %zu has a value or bound that is NaN or a negative bound",
+                     r->label, name, e);
+            return -1;
+        }
+    return 0;
+}
+
+/* One golden tensor with its bound.  *bounded: the file holds one, or none is needed.  Returns 0 or -1. */
+static int read_golden(const expected_reader *r, const op_tensor *t, const char *prefix, const op_value *v,
+                       golden_tensor *g, bool *bounded)
+{
+    char name[160], bound[200];
+    snprintf(name, sizeof name, "%s%s", prefix, t->name);
+    *bounded = true;
+    if (g->index) return read_tensor(r, name, TENSOR_I64, v->rank, v->dim, false, g->index);
+    if (read_tensor(r, name, TENSOR_F64, v->rank, v->dim, false, g->value) != 0) return -1;
+    if (is_margin(t)) {
+        set_vacuous(g);
+        return 0;
+    }
+    snprintf(bound, sizeof bound, "bound.%s.%s", r->profile->name, name);
+    const int status = read_tensor(r, bound, TENSOR_F64, v->rank, v->dim, true, g->bound);
+    *bounded = status == 0;
+    return status < 0 ? -1 : check_numbers(r, name, g);
+}
+
+/* The scores of a decision, and their bounds. */
+static int read_scores(const expected_reader *r, const op_tensor *t, const op_value *v, size_t N, golden_tensor *g,
+                       bool *bounded)
+{
+    char name[160], bound[200];
+    const size_t dim[2] = {rows_of(v), N};
+    snprintf(name, sizeof name, "score.%s", t->name);
+    snprintf(bound, sizeof bound, "score_bound.%s.%s", r->profile->name, t->name);
+    const int value = read_tensor(r, name, TENSOR_F64, 2, dim, true, g->value);
+    const int radius = value == 0 ? read_tensor(r, bound, TENSOR_F64, 2, dim, true, g->bound) : 1;
+    *bounded = value == 0 && radius == 0;
+    return value < 0 || radius < 0 ? -1 : check_numbers(r, name, g);
+}
+
+/* Is `name` one of an operation's outputs or gradients? */
+static bool is_result(const op_record *op, const char *name)
+{
+    for (const op_tensor *t = op->out; t->name; t++)
+        if (strcmp(name, t->name) == 0) return true;
+    for (const op_tensor *t = op->in; t->name; t++)
+        if ((t->flags & OP_DIFF) && strncmp(name, "d_", 2) == 0 && strcmp(name + 2, t->name) == 0) return true;
+    return false;
+}
+
+static bool expected_knows(const op_record *op, const char *name)
+{
+    static const char *const prefix[] = {"", "radius.", "score."}, *const with_precision[] = {"bound.", "score_bound."};
+    for (size_t i = 0; i < 3; i++)
+        if (strncmp(name, prefix[i], strlen(prefix[i])) == 0 && is_result(op, name + strlen(prefix[i]))) return true;
+    for (size_t i = 0; i < 2; i++) {
+        const size_t n = strlen(with_precision[i]);
+        if (strncmp(name, with_precision[i], n) != 0) continue;
+        for (const twin_profile *p = twin_profiles; p->name; p++) {
+            const size_t m = strlen(p->name);
+            if (strncmp(name + n, p->name, m) == 0 && name[n + m] == '.' && is_result(op, name + n + m + 1)) return true;
+        }
+    }
+    return false;
+}
+
+static int read_all(const expected_reader *r, const op_case *c, verdict_golden *g, wanted *want)
+{
+    for (size_t i = 0; i < r->file->tensors; i++)
+        if (!expected_knows(c->op, r->file->t[i].name)) {
+            snprintf(r->err, r->errlen, "%s: unknown tensor '%.100s' for %s", r->label, r->file->t[i].name, c->op->id);
+            return -1;
+        }
+    for (size_t i = 0; c->op->out[i].name; i++) {
+        bool bounded, scored = true;
+        if (read_golden(r, &c->op->out[i], "", &c->out[i], &g->out[i], &bounded) != 0) return -1;
+        if (c->op->out[i].kind == OP_DECISION &&
+            read_scores(r, &c->op->out[i], &c->out[i], experts(c), &g->score[i], &scored) != 0)
+            return -1;
+        want->out[i] = !bounded;
+        want->score[i] = !scored;
+        want->any |= !bounded || !scored;
+    }
+    for (size_t i = 0; c->op->in[i].name; i++) {
+        bool bounded;
+        if (!(c->op->in[i].flags & OP_DIFF)) continue;
+        if (read_golden(r, &c->op->in[i], "d_", &c->grad[i], &g->grad[i], &bounded) != 0) return -1;
+        want->grad[i] = !bounded;
+        want->any |= !bounded;
+    }
+    return 0;
+}
+
+int verdict_golden_read(op_case *c, const tensor_file *expected, const char *label, const twin_profile *p,
+                        verdict_golden *g, char *err, size_t errlen)
+{
+    const expected_reader r = {expected, label, p, err, errlen};
+    wanted want;
+    memset(&want, 0, sizeof want);
+    golden_new(c, g);
+    int status = read_all(&r, c, g, &want);
+    if (status == 0) {
+        set_golden_decisions(c, g);
+        if (want.any) status = bounds_from_twin(c, p, &want, g, err, errlen);
+    }
+    if (status != 0) verdict_golden_clear(g);
+    return status;
+}
+
+static void take_balls(const twin_tensor *w, golden_tensor *g)
+{
+    if (w->count == 0 || !w->rad) return;
+    golden_tensor_new(g, w->count, false);
+    for (size_t e = 0; e < g->count; e++) {
+        g->value[e] = w->hi[e];
+        g->bound[e] = verdict_bound(w->hi[e], w->lo[e], w->rad[e], w->hi[e]);
+        if (isnan(g->bound[e])) g->bound[e] = INFINITY;
+    }
+}
+
+int verdict_replay(const op_case *c, const twin_profile *p, const char *variant, verdict_golden *g, char *err,
+                   size_t errlen)
+{
+    twin_result r;
+    memset(&r, 0, sizeof r);
+    memset(g, 0, sizeof *g);
+    if (twin_run(c, p, variant, VERDICT_PREC, &r, err, errlen) != 0) return -1;
+    for (size_t i = 0; i < OP_TENSORS; i++) {
+        take_balls(&r.out[i], &g->out[i]);
+        take_balls(&r.grad[i], &g->grad[i]);
+        take_balls(&r.score[i], &g->score[i]);
+    }
+    twin_result_clear(&r);
+    return 0;
+}
+
+/* --- one element --------------------------------------------------------------------------------------------- */
+
+double verdict_ratio(double got, double golden, double bound)
+{
+    if (isnan(got)) return NAN;
+    if (got == golden || isinf(bound)) return 0; /* equal infinities too */
+    return fabs(got - golden) / bound;           /* bound 0: +inf; golden or got infinite: +inf */
+}
+
+/* The worst element is the first NaN, else the one with the largest ratio; one is noted even when every ratio is 0. */
+static void note_element(verdict_tensor *t, size_t e, double ratio, double got, double golden, double bound)
+{
+    if (!(ratio <= 1)) t->outside++;
+    if (t->at < t->count && (isnan(t->ratio) || ratio <= t->ratio)) return;
+    t->at = e;
+    t->ratio = ratio;
+    t->got = got;
+    t->golden = golden;
+    t->bound = bound;
+}
+
+static void judge_floats(verdict_tensor *t, const tensor *got, const golden_tensor *g)
+{
+    for (size_t e = 0; e < t->count; e++) {
+        const double x = tensor_get(got, e);
+        const bool same = memcmp(&x, &g->value[e], sizeof x) == 0;
+        if (t->kind == OP_EXACT) {
+            note_element(t, e, same ? 0 : INFINITY, x, g->value[e], 0);
+            continue;
+        }
+        if (isinf(g->bound[e])) t->vacuous++;
+        note_element(t, e, verdict_ratio(x, g->value[e], g->bound[e]), x, g->value[e], g->bound[e]);
+    }
+}
+
+static void judge_integers(verdict_tensor *t, const tensor *got, const golden_tensor *g)
+{
+    const int64_t *x = got->data;
+    for (size_t e = 0; e < t->count; e++)
+        note_element(t, e, x[e] == g->index[e] ? 0 : INFINITY, (double)x[e], (double)g->index[e], 0);
+}
+
+/* --- decisions ----------------------------------------------------------------------------------------------- */
+
+/* May expert i stand before expert u?  Its score is not behind by more than the two bounds together.  Where both scores are
+ * known exactly every implementation sees the same tie, and the rule of (N.25) decides it: the lower index. */
+static bool may_precede(const golden_tensor *score, size_t i, size_t u)
+{
+    const long double gap = (long double)score->value[i] - score->value[u];
+    if (gap == 0 && score->bound[i] == 0 && score->bound[u] == 0) return i < u;
+    return gap + score->bound[i] + score->bound[u] >= 0;
+}
+
+static bool stands_among(const int64_t *index, size_t n, size_t u)
+{
+    for (size_t j = 0; j < n; j++)
+        if (index[j] == (int64_t)u) return true;
+    return false;
+}
+
+bool verdict_admissible(const golden_tensor *score, size_t row, size_t N, size_t K, const int64_t *index, int64_t *taken,
+                        int64_t *left)
+{
+    for (size_t j = 0; j < K; j++)
+        for (size_t u = 0; u < N; u++) {
+            if (stands_among(index, j + 1, u) || may_precede(score, row * N + (size_t)index[j], row * N + u)) continue;
+            *taken = index[j];
+            *left = (int64_t)u;
+            return false;
+        }
+    return true;
+}
+
+bool verdict_ambiguous(const golden_tensor *score, size_t row, size_t N, size_t K, const int64_t *index)
+{
+    for (size_t j = 0; j < K; j++)
+        for (size_t u = 0; u < N; u++)
+            if (!stands_among(index, j + 1, u) && may_precede(score, row * N + u, row * N + (size_t)index[j])) return true;
+    return false;
+}
+
+/* A row must name K different experts below N. */
+static bool row_formed(const int64_t *index, size_t K, size_t N)
+{
+    for (size_t j = 0; j < K; j++) {
+        if (index[j] < 0 || (uint64_t)index[j] >= N) return false;
+        for (size_t b = 0; b < j; b++)
+            if (index[b] == index[j]) return false;
+    }
+    return true;
+}
+
+static void row_text(char *s, size_t len, const int64_t *index, size_t K)
+{
+    size_t at = (size_t)snprintf(s, len, "(");
+    for (size_t j = 0; j < K && at < len; j++)
+        at += (size_t)snprintf(s + at, len - at, "%s%" PRId64, j ? " " : "", index[j]);
+    if (at < len) snprintf(s + at, len - at, ")");
+}
+
+enum { SHOWN = 3 }; /* sentences on the same tensor; the rest is counted */
+
+/* Compares a decision with the golden one and checks its form.  A well-formed one is put into the case. */
+static void take_decision(op_case *c, verdict_case *v, verdict_tensor *t, const tensor *got, const golden_tensor *g)
+{
+    op_value *const o = &c->out[t->slot];
+    const size_t K = row_length(o), N = experts(c), rows = rows_of(o);
+    const int64_t *x = got->data;
+    size_t malformed = 0, differ = 0;
+    char text[160];
+    for (size_t row = 0; row < rows; row++) {
+        const int64_t *mine = x + row * K;
+        if (memcmp(mine, g->index + row * K, K * sizeof *mine) == 0) continue;
+        differ++;
+        if (row_formed(mine, K, N)) continue;
+        if (malformed++ >= SHOWN) continue;
+        row_text(text, sizeof text, mine, K);
+        verdict_detail(v, verdict_say("%s: token %zu chose %s, expected %zu different experts out of 0..%zu", t->name, row,
+                                  text, K, N ? N - 1 : 0));
+    }
+    v->differ += differ;
+    v->inadmissible += malformed;
+    t->outside = malformed;
+    if (malformed > SHOWN) verdict_detail(v, verdict_say("%s: and %zu more such tokens", t->name, malformed - SHOWN));
+    if (malformed == 0) memcpy(o->i64, x, o->count * sizeof *x);
+}
+
+static char *say_inadmissible(const verdict_tensor *t, size_t row, const int64_t *mine, const int64_t *golden, size_t K,
+                              const golden_tensor *s, size_t at, int64_t taken, int64_t left)
+{
+    char got[160], want[160];
+    bool ordered = false;
+    for (size_t j = 0; j < K; j++) ordered |= mine[j] == left;
+    row_text(got, sizeof got, mine, K);
+    row_text(want, sizeof want, golden, K);
+    const size_t a = at + (size_t)taken, b = at + (size_t)left;
+    if (s->value[a] == s->value[b] && s->bound[a] == 0 && s->bound[b] == 0)
+        return verdict_say("%s: token %zu chose %s, golden %s: experts %" PRId64 " and %" PRId64 " tie exactly (score %.9g), "
+                           "and the lower index wins (N.25)",
+                           t->name, row, got, want, left, taken, s->value[a]);
+    return verdict_say("%s: token %zu chose %s, golden %s: expert %" PRId64 " (score %.9g +- %.2g) %s expert %" PRId64
+                       " (score %.9g +- %.2g); it is behind by %.3g, the bounds excuse %.2g",
+                       t->name, row, got, want, taken, s->value[a], s->bound[a],
+                       ordered ? "stands before" : "was preferred to", left, s->value[b], s->bound[b],
+                       s->value[b] - s->value[a], s->bound[a] + s->bound[b]);
+}
+
+/* Rows that differ from the golden decision must be admissible for the scores' balls. */
+static void judge_decision(const op_case *c, verdict_case *v, verdict_tensor *t, const verdict_golden *g)
+{
+    const op_value *o = &c->out[t->slot];
+    const golden_tensor *score = &g->score[t->slot];
+    const size_t K = row_length(o), N = experts(c), rows = rows_of(o);
+    size_t wrong = 0;
+    for (size_t row = 0; row < rows; row++) {
+        const int64_t *mine = o->i64 + row * K, *golden = g->out[t->slot].index + row * K;
+        int64_t taken, left;
+        if (memcmp(mine, golden, K * sizeof *mine) == 0) continue;
+        if (verdict_admissible(score, row, N, K, mine, &taken, &left)) continue;
+        if (wrong++ < SHOWN) verdict_detail(v, say_inadmissible(t, row, mine, golden, K, score, row * N, taken, left));
+    }
+    if (wrong > SHOWN) verdict_detail(v, verdict_say("%s: and %zu more such tokens", t->name, wrong - SHOWN));
+    t->outside += wrong;
+    v->inadmissible += wrong;
+}
+
+static void count_decisions(const op_case *c, verdict_case *v, const verdict_golden *g)
+{
+    for (size_t i = 0; c->op->out[i].name; i++) {
+        if (c->op->out[i].kind != OP_DECISION) continue;
+        const size_t K = row_length(&c->out[i]), rows = rows_of(&c->out[i]);
+        v->tokens += rows;
+        for (size_t row = 0; row < rows; row++)
+            v->ambiguous += verdict_ambiguous(&g->score[i], row, experts(c), K, g->out[i].index + row * K);
+    }
+}
+
+/* --- the tensors of a case ----------------------------------------------------------------------------------- */
+
+static verdict_tensor *add_tensor(verdict_case *v, char *name)
+{
+    verdict_tensor *list = realloc(v->t, (v->tensors + 1) * sizeof *list);
+    if (!list) out_of_memory();
+    v->t = list;
+    verdict_tensor *t = &v->t[v->tensors++];
+    memset(t, 0, sizeof *t);
+    t->name = name;
+    t->slot = OP_TENSORS;
+    return t;
+}
+
+static void add_known(verdict_case *v, const op_tensor *o, size_t slot, const op_value *shape, bool gradient)
+{
+    verdict_tensor *t = add_tensor(v, verdict_say("%s%s", gradient ? "d_" : "", o->name));
+    t->slot = slot;
+    t->kind = gradient ? OP_BOUNDED : o->kind;
+    t->gradient = gradient;
+    t->owed = gradient || (o->kind != OP_STAGE && !(o->flags & OP_OPTIONAL));
+    t->rank = shape->rank;
+    memcpy(t->dim, shape->dim, sizeof t->dim);
+    t->count = t->at = shape->count;
+}
+
+/* Stages, then decisions, then all other outputs, then gradients: the order in which a departure shows first. */
+static void list_tensors(const op_case *c, verdict_case *v)
+{
+    for (int turn = 0; turn < 3; turn++)
+        for (size_t i = 0; c->op->out[i].name; i++) {
+            const op_kind kind = c->op->out[i].kind;
+            const int mine = kind == OP_STAGE ? 0 : kind == OP_DECISION ? 1 : 2;
+            if (mine == turn) add_known(v, &c->op->out[i], i, &c->out[i], false);
+        }
+    for (size_t i = 0; c->op->in[i].name; i++)
+        if (c->op->in[i].flags & OP_DIFF) add_known(v, &c->op->in[i], i, &c->grad[i], true);
+}
+
+static int digits(tensor_dtype t)
+{
+    switch (t) {
+    case TENSOR_F64: return 53;
+    case TENSOR_F32: return 24;
+    case TENSOR_F16: return 11;
+    case TENSOR_BF16: return 8;
+    case TENSOR_I64: return 0;
+    }
+    return 0;
+}
+
+bool verdict_dtype_holds(tensor_dtype t, const twin_profile *p)
+{
+    return digits(t) >= p->storage.digits;
+}
+
+/* NULL if the tensor can be judged, else why not. */
+static char *unfit(const verdict_tensor *t, bool integer, const tensor *got, const twin_profile *p)
+{
+    char want[128], have[256];
+    shape_text(want, sizeof want, t->rank, t->dim);
+    shape_text(have, sizeof have, got->rank, got->dim);
+    bool same = got->rank == t->rank;
+    for (size_t i = 0; same && i < t->rank; i++) same = got->dim[i] == t->dim[i];
+    if (integer != (got->dtype == TENSOR_I64))
+        return verdict_say("'%s' is %s, expected %s %s", t->name, tensor_dtype_name(got->dtype),
+                           integer ? "I64" : "a floating-point dtype", want);
+    if (!same) return verdict_say("'%s' has shape %s, expected %s", t->name, have, want);
+    if (!integer && !verdict_dtype_holds(got->dtype, p))
+        return verdict_say("'%s' is %s, which cannot hold the precision %s that was promised", t->name,
+                           tensor_dtype_name(got->dtype), p->name);
+    return NULL;
+}
+
+static void match_tensors(const op_case *c, verdict_case *v, const tensor_file *answer, const twin_profile *p)
+{
+    const size_t known = v->tensors;
+    for (size_t i = 0; i < known; i++) {
+        verdict_tensor *t = &v->t[i];
+        const tensor *got = tensor_file_find(answer, t->name);
+        const bool integer = !t->gradient && c->out[t->slot].i64;
+        t->present = got != NULL;
+        if (got) {
+            t->fault = unfit(t, integer, got, p);
+        } else if (t->owed) {
+            char want[128];
+            shape_text(want, sizeof want, t->rank, t->dim);
+            t->fault = verdict_say("'%s' is missing, expected %s %s", t->name, integer ? "I64" : "floats", want);
+        }
+        /* The distance to the next candidate is shown, never judged: it is no value of the equation. */
+        t->judged = got && !t->fault && (t->gradient || !is_margin(&c->op->out[t->slot]));
+    }
+    for (size_t i = 0; i < answer->tensors; i++) {
+        bool found = false;
+        for (size_t j = 0; j < known; j++) found |= strcmp(v->t[j].name, answer->t[i].name) == 0;
+        if (found) continue;
+        verdict_tensor *t = add_tensor(v, verdict_say("%s", answer->t[i].name));
+        t->present = true;
+        t->fault = verdict_say("'%s' is unknown: %s has no output and no gradient of this name", t->name, c->op->id);
+    }
+}
+
+/* --- what failed, in sentences ------------------------------------------------------------------------------- */
+
+static void element_text(char *s, size_t len, const verdict_tensor *t)
+{
+    size_t index[OP_RANK], e = t->at;
+    for (size_t i = t->rank; i-- > 0;) {
+        index[i] = t->dim[i] ? e % t->dim[i] : 0;
+        e = t->dim[i] ? e / t->dim[i] : 0;
+    }
+    const size_t at = (size_t)snprintf(s, len, "%s", t->name);
+    if (t->rank > 0 && at < len) shape_text(s + at, len - at, t->rank, index);
+}
+
+/* The inputs that share the first axis with the failing element: "r[3,:] = 0.5 -1 2". */
+static void say_inputs(const op_case *c, verdict_case *v, const verdict_tensor *t)
+{
+    enum { VALUES = 8 };
+    const op_tensor *mine = t->gradient ? &c->op->in[t->slot] : &c->op->out[t->slot];
+    if (t->rank == 0 || t->dim[0] == 0) return;
+    const size_t row = t->at / (t->count / t->dim[0]);
+    for (size_t i = 0; c->op->in[i].name; i++) {
+        const op_value *x = &c->in[i];
+        if (!x->f64 || x->rank == 0 || x->dim[0] == 0 || c->op->in[i].shape[0] != mine->shape[0]) continue;
+        const size_t width = x->count / x->dim[0];
+        char text[256];
+        size_t at = 0;
+        for (size_t j = 0; j < width && j < VALUES && at < sizeof text; j++)
+            at += (size_t)snprintf(text + at, sizeof text - at, " %.7g", x->f64[row * width + j]);
+        if (width > 0)
+            verdict_detail(v, verdict_say("    input %s[%zu%s] =%s%s", c->op->in[i].name, row, x->rank > 1 ? ",..." : "", text,
+                                      width > VALUES ? " ..." : ""));
+    }
+}
+
+static void say_failures(const op_case *c, verdict_case *v)
+{
+    for (size_t i = 0; i < v->tensors; i++) {
+        const verdict_tensor *t = &v->t[i];
+        char where[192];
+        if (t->fault) verdict_detail(v, verdict_say("%s", t->fault));
+        if (t->pass || t->fault || t->kind == OP_DECISION || t->at >= t->count) continue;
+        element_text(where, sizeof where, t);
+        if (t->kind == OP_EXACT)
+            verdict_detail(v, verdict_say("%s = %.17g, expected exactly %.17g (%zu of %zu elements differ)", where, t->got,
+                                      t->golden, t->outside, t->count));
+        else
+            verdict_detail(v, verdict_say("%s = %.9g, %s %.9g, bound %.3g: off by %.3g, %.3g times the bound (%zu of %zu "
+                                      "elements fail)",
+                                      where, t->got, v->replayed ? "by its own decision" : "golden", t->golden, t->bound,
+                                      fabs(t->got - t->golden), t->ratio, t->outside, t->count));
+        if (i == v->worst) say_inputs(c, v, t);
+    }
+}
+
+/* A tensor's place from best to worst; NaN and faults are the worst. */
+static double badness(const verdict_tensor *t)
+{
+    if (t->fault || isnan(t->ratio)) return INFINITY;
+    return t->pass ? fmin(t->ratio, 1) : fmax(t->ratio, nextafter(1, 2));
+}
+
+static void sum_up(verdict_case *v)
+{
+    v->pass = !v->fault && v->inadmissible == 0;
+    v->worst = v->tensors;
+    for (size_t i = 0; i < v->tensors; i++) {
+        verdict_tensor *t = &v->t[i];
+        t->pass = !t->fault && t->outside == 0;
+        v->pass &= t->pass;
+        v->vacuous += t->vacuous;
+        if (v->worst == v->tensors || badness(t) > badness(&v->t[v->worst])) v->worst = i;
+    }
+}
+
+/* --- the case ------------------------------------------------------------------------------------------------ */
+
+static char *sizes_text(const op_case *c)
+{
+    char text[256] = "";
+    for (size_t i = 0, at = 0; i < c->dims && at < sizeof text; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s%c=%zu", i ? " " : "", c->dim_name[i], c->dim_size[i]);
+    return verdict_say("%s", text);
+}
+
+static char *parameters_text(const op_case *c)
+{
+    char text[512] = "";
+    const op_param *p = c->op->param;
+    for (size_t i = 0, at = 0; p && p[i].name && at < sizeof text; i++)
+        if (p[i].type == OP_CHOICE)
+            at += (size_t)snprintf(text + at, sizeof text - at, "%s%s=%s", i ? " " : "", p[i].name, c->choice[i]);
+        else
+            at += (size_t)snprintf(text + at, sizeof text - at, "%s%s=%.17g", i ? " " : "", p[i].name, c->number[i]);
+    return verdict_say("%s", text);
+}
+
+/* Takes every decision of the answer into the case; true if one is not the golden one and all can be replayed. */
+static bool take_decisions(op_case *c, verdict_case *v, const verdict_golden *g, const tensor_file *answer)
+{
+    for (size_t i = 0; i < v->tensors; i++)
+        if (v->t[i].kind == OP_DECISION && v->t[i].judged)
+            take_decision(c, v, &v->t[i], tensor_file_find(answer, v->t[i].name), &g->out[v->t[i].slot]);
+    if (v->inadmissible > 0) set_golden_decisions(c, g); /* some token named no experts at all: nothing to replay */
+    if (v->inadmissible > 0 || v->differ == 0) return false;
+    for (size_t i = 0; i < v->tensors; i++)
+        if (v->t[i].kind == OP_DECISION && v->t[i].judged) judge_decision(c, v, &v->t[i], g);
+    return true;
+}
+
+/* Everything under the candidate's own decision.  Exact tensors that the twin does not compute stay golden. */
+static int replay_case(const op_case *c, verdict_case *v, const verdict_golden *g, const twin_profile *p,
+                       verdict_golden *replay, char *err, size_t errlen)
+{
+    if (verdict_replay(c, p, NULL, replay, err, errlen) != 0) return -1;
+    v->replayed = true;
+    for (size_t i = 0; i < v->tensors; i++) {
+        const verdict_tensor *t = &v->t[i];
+        if (!t->judged || t->kind == OP_DECISION) continue;
+        golden_tensor *mine = t->gradient ? &replay->grad[t->slot] : &replay->out[t->slot];
+        const golden_tensor *golden = t->gradient ? &g->grad[t->slot] : &g->out[t->slot];
+        if (mine->count == t->count) continue;
+        if (t->kind != OP_EXACT) {
+            snprintf(err, errlen, "%s: the twin computes no %s to replay a decision with", c->op->id, t->name);
+            return -1;
+        }
+        golden_tensor_new(mine, t->count, golden->index);
+        if (golden->index)
+            memcpy(mine->index, golden->index, t->count * sizeof *mine->index);
+        else
+            memcpy(mine->value, golden->value, t->count * sizeof *mine->value);
+    }
+    return 0;
+}
+
+static void judge_values(const op_case *c, verdict_case *v, const verdict_golden *g, const tensor_file *answer)
+{
+    for (size_t i = 0; i < v->tensors; i++) {
+        verdict_tensor *t = &v->t[i];
+        if (!t->judged || t->kind == OP_DECISION) continue;
+        const tensor *got = tensor_file_find(answer, t->name);
+        if (!t->gradient && c->out[t->slot].i64)
+            judge_integers(t, got, &g->out[t->slot]);
+        else
+            judge_floats(t, got, t->gradient ? &g->grad[t->slot] : &g->out[t->slot]);
+    }
+}
+
+int verdict_judge(op_case *c, const char *name, const verdict_golden *g, const tensor_file *answer, const twin_profile *p,
+                  verdict_case *v, char *err, size_t errlen)
+{
+    verdict_golden replay;
+    memset(v, 0, sizeof *v);
+    memset(&replay, 0, sizeof replay);
+    v->name = verdict_say("%s", name);
+    v->op = c->op;
+    v->sizes = sizes_text(c);
+    v->parameters = parameters_text(c);
+    set_golden_decisions(c, g);
+    list_tensors(c, v);
+    count_decisions(c, v, g);
+    int status = 0;
+    if (answer) {
+        match_tensors(c, v, answer, p);
+        if (take_decisions(c, v, g, answer)) status = replay_case(c, v, g, p, &replay, err, errlen);
+        if (status == 0) judge_values(c, v, v->replayed ? &replay : g, answer);
+    } else
+        v->fault = verdict_say("there is no answer");
+    sum_up(v);
+    if (answer && !v->pass) say_failures(c, v);
+    verdict_golden_clear(&replay);
+    if (status != 0) verdict_case_clear(v);
+    return status;
+}
+
+void verdict_fail(verdict_case *v, const char *fault, const char *output)
+{
+    free(v->fault);
+    free(v->output);
+    v->fault = verdict_say("%s", fault);
+    v->output = output ? verdict_say("%s", output) : NULL;
+    v->pass = false;
+}
+
+void verdict_case_clear(verdict_case *v)
+{
+    for (size_t i = 0; i < v->tensors; i++) {
+        free(v->t[i].name);
+        free(v->t[i].fault);
+    }
+    for (size_t i = 0; i < v->details; i++) free(v->detail[i]);
+    free(v->t);
+    free(v->detail);
+    free(v->match);
+    free(v->name);
+    free(v->sizes);
+    free(v->parameters);
+    free(v->fault);
+    free(v->output);
+    memset(v, 0, sizeof *v);
+}
