@@ -1,0 +1,254 @@
+/* Does the oracle see the known wrong variants?  For each row of twin_variants and each precision, a wrong candidate's
+ * answers are forged (the variant's exact values, rounded to the storage format) for the cases of suites core and adversarial
+ * of its operation, and judged like anybody's answers.
+ *
+ *   mutants_known [INVISIBLE]     INVISIBLE: the rows that are allowed to go undetected, see invisible.txt
+ *
+ * Prints a table: detected, and named as itself or as what.  The control: the equation itself, forged in the same way, must
+ * pass.  Exit status 1 if a variant is undetected without a line in INVISIBLE, unnamed in f64 or f32, or if a line of
+ * INVISIBLE is stale, or if the control fails. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report.h"
+
+enum { CASES = 256, ERROR = 512, ROWS = 256 };
+
+/* The golden side of one operation's cases in one precision. */
+typedef struct {
+    const op_record *op;
+    const twin_profile *p;
+    size_t n;
+    op_case *c[CASES];
+    verdict_golden g[CASES];
+    const char *name[CASES];
+} bench;
+
+static _Noreturn void die(const char *what, const char *name, const char *err)
+{
+    fprintf(stderr, "mutants_known: %s (%s): %s\n", what, name, err);
+    exit(1);
+}
+
+static double rounded(double x, const twin_format *f)
+{
+    int e;
+    if (!isfinite(x) || x == 0 || f->digits >= 53) return x;
+    const double m = frexp(x, &e), y = ldexp(nearbyint(ldexp(m, f->digits)), e - f->digits);
+    return fabs(y) > f->largest ? copysign(INFINITY, y) : y;
+}
+
+static void bench_new(bench *b, const op_record *op, const twin_profile *p)
+{
+    char err[ERROR];
+    *b = (bench){.op = op, .p = p};
+    for (const op_spec *s = op->cases; s->name; s++) {
+        if (strcmp(s->suite, "core") != 0 && strcmp(s->suite, "adversarial") != 0) continue;
+        if (b->n == CASES) die("too many cases", op->id, s->name);
+        op_case *c = op_case_from_spec(op, s, 1, err, sizeof err);
+        if (!c) die(op->id, s->name, err);
+        const smoe_status status = op_run(c);
+        if (status != SMOE_OK) die(op->id, s->name, smoe_strerror(status));
+        if (verdict_golden_run(c, p, &b->g[b->n], err, sizeof err) != 0) die(op->id, s->name, err);
+        b->c[b->n] = c;
+        b->name[b->n++] = s->name;
+    }
+}
+
+static void bench_free(bench *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        verdict_golden_clear(&b->g[i]);
+        op_case_free(b->c[i]);
+    }
+}
+
+static void add_rounded(tensor_file *f, const char *prefix, const char *name, const op_value *v, const twin_tensor *t,
+                        const twin_profile *p)
+{
+    char full[160];
+    double *x = calloc(v->count ? v->count : 1, sizeof *x);
+    snprintf(full, sizeof full, "%s%s", prefix, name);
+    for (size_t e = 0; x && e < t->count; e++) x[e] = rounded(t->hi[e], &p->storage);
+    if (!x || t->count != v->count || tensor_file_add(f, full, TENSOR_F64, v->rank, v->dim, x) != 0)
+        die("cannot forge", full, "the twin does not compute it");
+    free(x);
+}
+
+/* What a candidate that computes this variant exactly, and stores it in the precision's format, would answer. */
+static void forge(op_case *c, const char *variant, const twin_profile *p, tensor_file *f)
+{
+    twin_result r;
+    char err[ERROR];
+    memset(&r, 0, sizeof r);
+    memset(f, 0, sizeof *f);
+    if (twin_run(c, NULL, variant, VERDICT_PREC, &r, err, sizeof err) != 0) die(c->op->id, variant ? variant : "-", err);
+    for (size_t i = 0; c->op->out[i].name; i++) {
+        const op_value *v = &c->out[i];
+        if (c->op->out[i].kind == OP_STAGE) continue;
+        if (!v->i64)
+            add_rounded(f, "", c->op->out[i].name, v, &r.out[i], p);
+        else if (tensor_file_add(f, c->op->out[i].name, TENSOR_I64, v->rank, v->dim, v->i64) != 0)
+            die("cannot forge", c->op->out[i].name, "out of memory");
+    }
+    for (size_t i = 0; c->op->in[i].name; i++)
+        if (c->op->in[i].flags & OP_DIFF) add_rounded(f, "d_", c->op->in[i].name, &c->grad[i], &r.grad[i], p);
+    twin_result_clear(&r);
+}
+
+/* The verdicts on all cases of the bench, diagnosed. */
+static void judge(bench *b, const char *variant, report *r)
+{
+    bool alive[ROWS];
+    char err[ERROR];
+    memset(alive, true, sizeof alive);
+    for (size_t i = 0; i < b->n; i++) {
+        tensor_file answer;
+        verdict_case *v = &r->c[i];
+        forge(b->c[i], variant, b->p, &answer);
+        if (verdict_judge(b->c[i], b->name[i], &b->g[i], &answer, b->p, v, err, sizeof err) != 0 ||
+            verdict_diagnose(b->c[i], &b->g[i], &answer, b->p, alive, v, err, sizeof err) != 0)
+            die(b->op->id, b->name[i], err);
+        tensor_file_clear(&answer);
+        for (size_t w = 0; w < ROWS && twin_variants[w].op && !v->pass; w++) {
+            bool matches = false;
+            for (size_t k = 0; k < v->matches; k++) matches |= v->match[k].variant == &twin_variants[w];
+            alive[w] &= matches;
+        }
+    }
+    r->cases = b->n;
+    r->precision = b->p;
+}
+
+static void clear(report *r)
+{
+    for (size_t i = 0; i < r->cases; i++) verdict_case_clear(&r->c[i]);
+    r->cases = 0;
+}
+
+/* The names of what explains all failing cases: "itself", "itself or X", "X", or "nothing". */
+static bool naming(const report *r, const char *self, char *text, size_t len)
+{
+    report_explanation *e = report_explain(r, 0);
+    bool itself = false;
+    size_t at = 0;
+    for (size_t i = 0; e && i < e->variants; i++) itself |= strcmp(e->variant[i]->name, self) == 0;
+    at += (size_t)snprintf(text, len, "%s", itself ? "as itself" : "");
+    for (size_t i = 0; e && i < e->variants && at < len; i++)
+        if (strcmp(e->variant[i]->name, self) != 0)
+            at += (size_t)snprintf(text + at, len - at, "%s%s", at ? ", or as " : "as ", e->variant[i]->name);
+    if (at == 0) snprintf(text, len, "no");
+    report_explanation_free(e);
+    return itself;
+}
+
+/* --- the rows that may go undetected ---------------------------------------------------------------------------- */
+
+static struct {
+    char name[64], op[64], precision[16];
+    bool used;
+} invisible[ROWS];
+static size_t invisibles;
+
+static void read_invisible(const char *path)
+{
+    char line[512];
+    FILE *f = fopen(path, "r");
+    if (!f) die("cannot read", path, "expected lines of CLASS OPERATION PRECISION REASON");
+    while (fgets(line, sizeof line, f)) {
+        int reason = 0;
+        if (line[strspn(line, " \t\n")] == '\0' || line[0] == '#') continue;
+        if (invisibles == ROWS || sscanf(line, "%63s %63s %15s %n", invisible[invisibles].name, invisible[invisibles].op,
+                                         invisible[invisibles].precision, &reason) != 3 ||
+            reason == 0 || line[reason] == '\0')
+            die("bad line", path, line);
+        invisibles++;
+    }
+    fclose(f);
+}
+
+static bool is_invisible(const twin_variant *w, const twin_profile *p)
+{
+    for (size_t i = 0; i < invisibles; i++)
+        if (strcmp(invisible[i].name, w->name) == 0 && strcmp(invisible[i].op, w->op) == 0 &&
+            strcmp(invisible[i].precision, p->name) == 0)
+            return invisible[i].used = true;
+    return false;
+}
+
+/* --- the table ---------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    size_t rows, detected, named, allowed, wrong;
+} totals;
+
+static void try_variant(bench *b, const twin_variant *w, report *r, totals *t)
+{
+    char names[400];
+    judge(b, w->name, r);
+    const size_t failed = report_failed(r);
+    const bool named = naming(r, w->name, names, sizeof names), listed = is_invisible(w, b->p);
+    const bool narrow = strcmp(b->p->name, "bf16") != 0;
+    const char *complaint = "";
+    t->rows++;
+    t->detected += failed > 0;
+    t->named += named;
+    t->allowed += failed == 0 && listed;
+    if (failed == 0 && !listed) complaint = "  <-- UNDETECTED";
+    if (failed == 0 && listed && narrow) complaint = "  <-- UNDETECTED: only bf16 may be listed as invisible";
+    if (failed > 0 && listed) complaint = "  <-- listed as invisible, but it is seen";
+    if (failed > 0 && narrow && !named) complaint = "  <-- UNNAMED";
+    t->wrong += *complaint != '\0';
+    printf("%-22s %-20s %-5s %4zu of %-4zu %s%s\n", w->name, w->op, b->p->name, failed, b->n,
+           failed ? names : listed ? "(invisible, listed)" : "-", complaint);
+    fflush(stdout);
+    clear(r);
+}
+
+static void try_control(bench *b, report *r, totals *t)
+{
+    judge(b, NULL, r);
+    const size_t failed = report_failed(r);
+    if (failed > 0) {
+        printf("%-22s %-20s %-5s %4zu of %-4zu <-- the right answer FAILS\n", "(the equation itself)", b->op->id, b->p->name,
+               failed, b->n);
+        report_print(stdout, r, true, false);
+    }
+    t->rows++;
+    t->wrong += failed > 0;
+    clear(r);
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const precisions[] = {"f64", "f32", "bf16"};
+    static verdict_case verdicts[CASES];
+    static bench b;
+    report r = {.version = "", .suite = "core,adversarial", .seed = 1, .seeds = 1, .c = verdicts};
+    totals variants = {0}, controls = {0};
+    if (argc > 2) die("usage", "mutants_known", "[INVISIBLE]");
+    if (argc == 2) read_invisible(argv[1]);
+    printf("%-22s %-20s %-5s %12s %s\n", "variant", "operation", "prec", "cases fail", "named");
+    for (size_t i = 0; i < sizeof precisions / sizeof *precisions; i++)
+        for (size_t o = 0; op_registry[o]; o++) {
+            const twin_profile *p = twin_profile_find(precisions[i]);
+            bench_new(&b, op_registry[o], p);
+            try_control(&b, &r, &controls);
+            for (size_t w = 0; twin_variants[w].op; w++)
+                if (strcmp(twin_variants[w].op, b.op->id) == 0) try_variant(&b, &twin_variants[w], &r, &variants);
+            bench_free(&b);
+        }
+    for (size_t i = 0; i < invisibles; i++) {
+        if (invisible[i].used) continue;
+        printf("%s %s %s: listed as invisible, but there is no such row\n", invisible[i].name, invisible[i].op,
+               invisible[i].precision);
+        variants.wrong++;
+    }
+    printf("%zu variants and precisions: %zu detected, %zu named as themselves, %zu invisible and listed, %zu wrong; "
+           "controls: %zu right answers judged, %zu failed\n",
+           variants.rows, variants.detected, variants.named, variants.allowed, variants.wrong, controls.rows,
+           controls.wrong);
+    return variants.wrong || controls.wrong ? 1 : 0;
+}
