@@ -1,0 +1,990 @@
+/* The tape: nodes, the rules of rounding, sums and products, elementwise operations, reverse.  Functions of one variable
+ * are in tape_apply.c. */
+#include "tape_rounding.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------------------------------------ rounding */
+
+static double unit(const twin_format *f)
+{
+    return ldexp(1, -f->digits);
+}
+
+double tape_upper_of(arb_srcptr v)
+{
+    mag_t m;
+    mag_init(m);
+    arb_get_mag(m, v);
+    const double d = mag_get_d(m); /* 30 bits: exact in a double */
+    mag_clear(m);
+    return d;
+}
+
+/* The exponent of the last bit of x, and the number of its bits. */
+static long last_bit(arf_srcptr x, long *bits)
+{
+    *bits = (long)arf_bits(x);
+    return (long)arf_abs_bound_lt_2exp_si(x) - *bits;
+}
+
+static int finest(const twin_format *f)
+{
+    return ilogb(f->underflow) + 1; /* below, results are not on the format's full grid or may be flushed */
+}
+
+static bool fits(const twin_format *f, arf_srcptr x)
+{
+    if (arf_is_zero(x)) return true;
+    if (!arf_is_finite(x)) return false;
+    long bits;
+    return last_bit(x, &bits) >= finest(f) && bits <= f->digits && arf_cmpabs_d(x, f->largest) <= 0;
+}
+
+void tape_grow(arb_t v, double r)
+{
+    if (r == 0) return;
+    mag_t m;
+    mag_init(m);
+    mag_set_d(m, r * (1 + 0x1p-40) + 0x1p-1074); /* r was computed in doubles: cover that as well */
+    arb_add_error_mag(v, m);
+    mag_clear(m);
+}
+
+static void round_to(const twin_format *f, bool ranged, arb_t v)
+{
+    const double m = tape_upper_of(v);
+    if (ranged && !(m <= f->largest))
+        mag_inf(arb_radref(v));
+    else
+        tape_grow(v, fmax(unit(f) * m, f->underflow));
+}
+
+static bool exact(arb_srcptr v)
+{
+    return mag_is_zero(arb_radref(v)) && arf_is_finite(arb_midref(v));
+}
+
+/* One operation in the arithmetic and its store.  An exact result that both formats can hold is that number. */
+void tape_settle(const tape *t, arb_t v)
+{
+    if (!t->profile || arb_is_zero(v)) return;
+    if (!(exact(v) && fits(&t->profile->arithmetic, arb_midref(v))))
+        round_to(&t->profile->arithmetic, true, v);
+    else if (fits(&t->profile->storage, arb_midref(v)))
+        return;
+    if (t->coarse) round_to(&t->profile->storage, true, v);
+}
+
+/* k more operations on the way to v, each with its store, than the one that tape_settle() accounts for. */
+static void loosen(const tape *t, double k, arb_t v)
+{
+    if (t->profile) tape_grow(v, k * t->w * tape_upper_of(v));
+}
+
+static void tally_add(tape_tally *s, arb_srcptr term)
+{
+    if (arb_is_zero(term)) return; /* x + 0 is x in every format */
+    long bits;
+    const long grid = arf_is_finite(arb_midref(term)) ? last_bit(arb_midref(term), &bits) : 0;
+    if (s->terms++ == 0) {
+        s->exact = true;
+        s->grid = grid;
+    }
+    if (grid < s->grid) s->grid = grid;
+    s->exact &= exact(term);
+    s->magnitude += tape_upper_of(term);
+}
+
+/* Every partial sum, in any order, is a multiple of the grid with few enough bits. */
+static bool exact_in(const twin_format *f, const tape_tally *s)
+{
+    return s->exact && s->grid >= finest(f) && s->magnitude <= f->largest &&
+           s->magnitude * (1 + 0x1p-20) < ldexp(1, f->digits) * ldexp(1, (int)s->grid);
+}
+
+/* v is a sum of the tallied terms; each of them goes through at most `roundings` operations of the arithmetic. */
+static void round_sum(const tape *t, const tape_tally *s, unsigned long roundings, bool ranged, arb_t v)
+{
+    if (!t->profile || s->terms == 0 || roundings == 0) return;
+    const twin_format *f = &t->profile->arithmetic;
+    if (exact_in(f, s)) {
+        if (exact(v) && fits(&t->profile->storage, arb_midref(v))) return;
+    } else {
+        const double n = (double)roundings, nu = n * unit(f);
+        if (!(s->magnitude <= f->largest) || nu >= 0.5) {
+            mag_inf(arb_radref(v));
+            return;
+        }
+        tape_grow(v, nu / (1 - nu) * s->magnitude + n * f->underflow);
+    }
+    if (t->coarse) round_to(&t->profile->storage, ranged, v);
+}
+
+/* v is a sum of the tallied terms that is stored after every addition: all partial sums but the last, which is v, are at
+ * most the sum of magnitudes. */
+static void round_stored_sum(const tape *t, const tape_tally *s, arb_t v)
+{
+    if (!t->profile || s->terms < 2) return;
+    if (exact_in(&t->profile->storage, s) && exact_in(&t->profile->arithmetic, s)) return;
+    const double m = (double)(s->terms - 2);
+    const double largest = fmin(t->profile->storage.largest, t->profile->arithmetic.largest);
+    if (s->terms == 2 && exact(v) && fits(&t->profile->storage, arb_midref(v)) &&
+        fits(&t->profile->arithmetic, arb_midref(v)))
+        return;
+    if (!(s->magnitude <= largest) || m * t->w >= 0.5) {
+        mag_inf(arb_radref(v));
+        return;
+    }
+    tape_grow(v, t->w * (tape_upper_of(v) + m / (1 - m * t->w) * s->magnitude) +
+                     (m + 1) * (t->profile->storage.underflow + t->profile->arithmetic.underflow));
+}
+
+/* ------------------------------------------------------------------------------------------------ nodes */
+
+static void *get(size_t n, size_t size)
+{
+    void *p = calloc(n ? n : 1, size);
+    if (!p) abort();
+    return p;
+}
+
+static size_t elements(const tape_node *a)
+{
+    return a->rows * a->cols;
+}
+
+tape *tape_new(const twin_profile *profile, long prec)
+{
+    tape *t = get(1, sizeof *t);
+    t->profile = profile;
+    t->prec = prec;
+    if (profile) {
+        const double us = unit(&profile->storage), ua = unit(&profile->arithmetic);
+        t->coarse = us > ua;
+        t->w = t->coarse ? (ua + us) * (1 + us) : ua;
+        t->e = 2 * profile->elementary_ulp * ua + (t->coarse ? us * (1 + us) : 0);
+        /* a vectorised exp may flush subnormal results even where the arithmetic does not */
+        const double normal = profile->arithmetic.digits == 53 ? 0x1p-1022 : profile->arithmetic.underflow;
+        t->floor = fmax(normal, profile->storage.underflow);
+    }
+    return t;
+}
+
+static void node_free(tape_node *y)
+{
+    const slong n = (slong)elements(y);
+    if (y->base == y) _arb_vec_clear(y->v, n);
+    if (y->g) _arb_vec_clear(y->g, n);
+    free(y->tally);
+    free(y->part);
+    free(y->index);
+    free(y->array);
+    free(y);
+}
+
+void tape_free(tape *t)
+{
+    if (!t) return;
+    for (tape_node *y = t->first, *next; y; y = next) {
+        next = y->next;
+        node_free(y);
+    }
+    free(t);
+}
+
+static tape_node *link_node(tape *t, size_t rows, size_t cols)
+{
+    tape_node *y = get(1, sizeof *y);
+    y->rows = rows;
+    y->cols = cols;
+    y->base = y;
+    y->previous = t->last;
+    if (t->last)
+        t->last->next = y;
+    else
+        t->first = y;
+    t->last = y;
+    return y;
+}
+
+tape_node *tape_make(tape *t, size_t rows, size_t cols, tape_node *a, tape_node *b, tape_reverse *back)
+{
+    tape_node *y = link_node(t, rows, cols);
+    y->v = _arb_vec_init((slong)(rows * cols));
+    y->a = a;
+    y->b = b;
+    y->back = back;
+    y->wants = (a && a->wants) || (b && b->wants);
+    return y;
+}
+
+static size_t *copy_index(const size_t *index, size_t n)
+{
+    size_t *p = get(n, sizeof *p);
+    if (n) memcpy(p, index, n * sizeof *p);
+    return p;
+}
+
+static double *copy_array(const double *x, size_t n)
+{
+    if (!x) return NULL;
+    double *p = get(n, sizeof *p);
+    if (n) memcpy(p, x, n * sizeof *p);
+    return p;
+}
+
+/* Adds c to element e of x's gradient. */
+void tape_give(tape *t, tape_node *x, size_t e, arb_t c)
+{
+    if (!x->wants || arb_is_zero(c)) return;
+    tape_node *y = x->base;
+    e += x->offset;
+    if (!y->g) {
+        y->g = _arb_vec_init((slong)elements(y));
+        if (t->profile) y->tally = get(elements(y), sizeof *y->tally);
+    }
+    if (t->profile) tally_add(&y->tally[e], c);
+    arb_add(y->g + e, y->g + e, c, t->prec);
+}
+
+arb_srcptr tape_gradient(const tape_node *a)
+{
+    return a->base->g ? a->base->g + a->offset : NULL;
+}
+
+void tape_seed(tape *t, tape_node *a, const double *cotangent)
+{
+    arb_t c;
+    arb_init(c);
+    for (size_t i = 0; i < elements(a); i++) {
+        arb_set_d(c, cotangent[i]);
+        if (t->profile && !fits(&t->profile->storage, arb_midref(c))) round_to(&t->profile->storage, true, c);
+        tape_give(t, a, i, c);
+    }
+    arb_clear(c);
+}
+
+void tape_backward(tape *t)
+{
+    for (tape_node *y = t->last; y; y = y->previous) {
+        if (!y->g) continue;
+        if (y->tally)
+            for (size_t i = 0; i < elements(y); i++)
+                round_stored_sum(t, &y->tally[i], y->g + i);
+        if (y->back) y->back(t, y);
+        if (y->leaf) continue;
+        _arb_vec_clear(y->g, (slong)elements(y));
+        y->g = NULL;
+        free(y->tally);
+        y->tally = NULL;
+    }
+}
+
+bool tape_rounds(const tape *t)
+{
+    return t->profile != NULL;
+}
+
+double tape_u(const tape *t)
+{
+    return t->w;
+}
+
+double tape_elementary(const tape *t)
+{
+    return t->e;
+}
+
+double tape_upper(const tape_node *a, size_t element)
+{
+    return tape_upper_of(a->v + element);
+}
+
+double tape_middle(const tape_node *a, size_t element)
+{
+    return arf_get_d(arb_midref(a->v + element), ARF_RND_NEAR);
+}
+
+/* ------------------------------------------------------------------------------------------------ what is given */
+
+tape_node *tape_leaf(tape *t, size_t rows, size_t cols, const double *x, bool wants)
+{
+    tape_node *y = tape_make(t, rows, cols, NULL, NULL, NULL);
+    y->leaf = true;
+    y->wants = wants;
+    for (size_t i = 0; i < rows * cols; i++) {
+        arb_set_d(y->v + i, x[i]);
+        if (t->profile && !fits(&t->profile->storage, arb_midref(y->v + i)))
+            round_to(&t->profile->storage, true, y->v + i);
+    }
+    return y;
+}
+
+/* v / n for a count n, as a division or as a product with a rounded 1/n: exact for powers of two alone. */
+static void divide_by_count(const tape *t, size_t n, arb_t v)
+{
+    arb_div_ui(v, v, (ulong)n, t->prec);
+    if (n == 0 || (n & (n - 1)) != 0) loosen(t, 1, v);
+    tape_settle(t, v);
+}
+
+tape_node *tape_ratio(tape *t, size_t rows, size_t cols, const size_t *count, size_t n)
+{
+    tape_node *y = tape_make(t, rows, cols, NULL, NULL, NULL);
+    for (size_t i = 0; i < rows * cols; i++) {
+        arb_set_ui(y->v + i, (ulong)count[i]);
+        if (n != 1) divide_by_count(t, n, y->v + i);
+    }
+    return y;
+}
+
+tape_node *tape_fill(tape *t, size_t rows, size_t cols, double x)
+{
+    tape_node *y = tape_make(t, rows, cols, NULL, NULL, NULL);
+    for (size_t i = 0; i < rows * cols; i++)
+        arb_set_d(y->v + i, x);
+    return y;
+}
+
+/* ------------------------------------------------------------------------------------------------ moved, not computed */
+
+tape_node *tape_view(tape *t, tape_node *a, size_t first_row, size_t rows, size_t cols)
+{
+    tape_node *y = link_node(t, rows, cols);
+    y->base = a->base;
+    y->offset = a->offset + first_row * a->cols;
+    y->v = y->base->v + y->offset;
+    y->wants = a->wants;
+    return y;
+}
+
+tape_node *tape_stop(tape *t, tape_node *a)
+{
+    tape_node *y = tape_view(t, a, 0, a->rows, a->cols);
+    y->wants = false;
+    return y;
+}
+
+static void back_gather(tape *t, tape_node *y)
+{
+    for (size_t i = 0; i < elements(y); i++)
+        tape_give(t, y->a, y->index[i], y->g + i);
+}
+
+/* y[i] = a[index[i]], with the index taken over and kept */
+static tape_node *gather(tape *t, tape_node *a, size_t rows, size_t cols, size_t *index)
+{
+    tape_node *y = tape_make(t, rows, cols, a, NULL, back_gather);
+    y->index = index;
+    for (size_t i = 0; i < rows * cols; i++)
+        arb_set(y->v + i, a->v + index[i]);
+    return y;
+}
+
+tape_node *tape_gather_rows(tape *t, tape_node *a, size_t n, const size_t *row)
+{
+    size_t *index = get(n * a->cols, sizeof *index);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < a->cols; j++)
+            index[i * a->cols + j] = row[i] * a->cols + j;
+    return gather(t, a, n, a->cols, index);
+}
+
+tape_node *tape_gather_cols(tape *t, tape_node *a, size_t n, const size_t *col)
+{
+    size_t *index = get(a->rows * n, sizeof *index);
+    for (size_t i = 0; i < a->rows; i++)
+        for (size_t j = 0; j < n; j++)
+            index[i * n + j] = i * a->cols + col[i * n + j];
+    return gather(t, a, a->rows, n, index);
+}
+
+static void back_scatter(tape *t, tape_node *y)
+{
+    for (size_t i = 0; i < elements(y->a); i++)
+        tape_give(t, y->a, i, y->g + y->index[i]);
+}
+
+tape_node *tape_scatter_cols(tape *t, tape_node *a, size_t cols, const size_t *col)
+{
+    tape_node *y = tape_make(t, a->rows, cols, a, NULL, back_scatter);
+    y->index = copy_index(col, elements(a));
+    for (size_t i = 0; i < elements(a); i++) {
+        y->index[i] += i / a->cols * cols;
+        arb_set(y->v + y->index[i], a->v + i);
+    }
+    return y;
+}
+
+static tape_node *concat(tape *t, size_t rows, size_t cols, size_t n, tape_node *const *a, tape_reverse *back)
+{
+    tape_node *y = tape_make(t, rows, cols, NULL, NULL, back);
+    y->parts = n;
+    y->part = get(n, sizeof *y->part);
+    for (size_t p = 0; p < n; p++) {
+        y->part[p] = a[p];
+        y->wants |= a[p]->wants;
+    }
+    return y;
+}
+
+static void back_concat_rows(tape *t, tape_node *y)
+{
+    size_t at = 0;
+    for (size_t p = 0; p < y->parts; p++)
+        for (size_t i = 0; i < elements(y->part[p]); i++)
+            tape_give(t, y->part[p], i, y->g + at++);
+}
+
+tape_node *tape_concat_rows(tape *t, size_t n, tape_node *const *a)
+{
+    size_t rows = 0, at = 0;
+    for (size_t p = 0; p < n; p++)
+        rows += a[p]->rows;
+    tape_node *y = concat(t, rows, n ? a[0]->cols : 0, n, a, back_concat_rows);
+    for (size_t p = 0; p < n; p++)
+        for (size_t i = 0; i < elements(a[p]); i++)
+            arb_set(y->v + at++, a[p]->v + i);
+    return y;
+}
+
+static void back_concat_cols(tape *t, tape_node *y)
+{
+    size_t at = 0;
+    for (size_t p = 0; p < y->parts; at += y->part[p++]->cols)
+        for (size_t i = 0; i < y->rows; i++)
+            for (size_t j = 0; j < y->part[p]->cols; j++)
+                tape_give(t, y->part[p], i * y->part[p]->cols + j, y->g + i * y->cols + at + j);
+}
+
+tape_node *tape_concat_cols(tape *t, size_t n, tape_node *const *a)
+{
+    size_t cols = 0, at = 0;
+    for (size_t p = 0; p < n; p++)
+        cols += a[p]->cols;
+    tape_node *y = concat(t, n ? a[0]->rows : 0, cols, n, a, back_concat_cols);
+    for (size_t p = 0; p < n; at += a[p++]->cols)
+        for (size_t i = 0; i < y->rows; i++)
+            for (size_t j = 0; j < a[p]->cols; j++)
+                arb_set(y->v + i * cols + at + j, a[p]->v + i * a[p]->cols + j);
+    return y;
+}
+
+/* ------------------------------------------------------------------------------------------------ products of matrices */
+
+/* Rows of an operand made contiguous: shallow copies of the balls (only read), and what a bound needs to know of them. */
+typedef struct {
+    size_t n, k;
+    arb_ptr ball;        /* [n, k] */
+    double *upper;       /* [n, k] */
+    long *grid;          /* [n] exponent of the finest bit in the row */
+    unsigned long *full; /* [n] elements that are not 0 */
+    bool *exact;         /* [n] */
+} panel;
+
+/* No product of two of these underflows to 0 in double. */
+static double floored(double m)
+{
+    return m == 0 ? 0 : fmax(m, 0x1p-500);
+}
+
+static panel panel_new(const tape *t, arb_srcptr a, size_t n, size_t k, size_t row_step, size_t col_step)
+{
+    panel p = {n, k, get(n * k, sizeof(arb_struct)), NULL, NULL, NULL, NULL};
+    for (size_t i = 0; i < n; i++)
+        for (size_t l = 0; l < k; l++)
+            p.ball[i * k + l] = a[i * row_step + l * col_step];
+    if (!t->profile) return p;
+    p.upper = get(n * k, sizeof *p.upper);
+    p.grid = get(n, sizeof *p.grid);
+    p.full = get(n, sizeof *p.full);
+    p.exact = get(n, sizeof *p.exact);
+    for (size_t i = 0; i < n; i++) {
+        tape_tally s = {0, 0, 0, true};
+        for (size_t l = 0; l < k; l++) {
+            tally_add(&s, p.ball + i * k + l);
+            p.upper[i * k + l] = floored(tape_upper_of(p.ball + i * k + l));
+        }
+        p.grid[i] = s.grid;
+        p.full[i] = s.terms;
+        p.exact[i] = s.exact;
+    }
+    return p;
+}
+
+static void panel_free(panel *p)
+{
+    free(p->ball); /* shallow: the mantissas belong to the operand */
+    free(p->upper);
+    free(p->grid);
+    free(p->full);
+    free(p->exact);
+}
+
+static double dot_upper(size_t k, const double *x, const double *y)
+{
+    double s[8] = {0};
+    size_t l = 0;
+    for (; l + 8 <= k; l += 8)
+        for (size_t i = 0; i < 8; i++)
+            s[i] += x[l + i] * y[l + i];
+    for (; l < k; l++)
+        s[0] += x[l] * y[l];
+    return (((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]))) * (1 + (double)k * 0x1p-51);
+}
+
+/* c = the inner product of row i of a and row j of b */
+static void inner(const tape *t, const panel *a, size_t i, const panel *b, size_t j, arb_t c)
+{
+    const size_t k = a->k;
+    arb_dot(c, NULL, 0, a->ball + i * k, 1, b->ball + j * k, 1, (slong)k, t->prec);
+    if (!t->profile) return;
+    tape_tally s;
+    s.terms = a->full[i] < b->full[j] ? a->full[i] : b->full[j];
+    s.exact = a->exact[i] && b->exact[j];
+    s.grid = a->grid[i] + b->grid[j];
+    s.magnitude = dot_upper(k, a->upper + i * k, b->upper + j * k);
+    if (s.magnitude != 0) round_sum(t, &s, s.terms, true, c);
+}
+
+/* y = a b as rows of a against rows of b: into the values of y, or into its gradient */
+static void contract(tape *t, const panel *a, const panel *b, tape_node *y, bool gradient)
+{
+    arb_t c;
+    arb_init(c);
+    for (size_t i = 0; i < a->n; i++)
+        for (size_t j = 0; j < b->n; j++) {
+            inner(t, a, i, b, j, gradient ? c : y->v + i * b->n + j);
+            if (gradient) tape_give(t, y, i * b->n + j, c);
+        }
+    arb_clear(c);
+}
+
+enum { NN, NT, TN };
+
+/* Rows of x [r, c], or of its transpose. */
+static panel rows_of(const tape *t, arb_srcptr x, size_t r, size_t c)
+{
+    return panel_new(t, x, r, c, c, 1);
+}
+
+static panel cols_of(const tape *t, arb_srcptr x, size_t r, size_t c)
+{
+    return panel_new(t, x, c, r, 1, c);
+}
+
+static void multiply(tape *t, panel a, panel b, tape_node *y, bool gradient)
+{
+    contract(t, &a, &b, y, gradient);
+    panel_free(&a);
+    panel_free(&b);
+}
+
+static void back_matmul(tape *t, tape_node *y)
+{
+    tape_node *a = y->a, *b = y->b;
+    const size_t m = y->rows, n = y->cols;
+    if (a->wants && y->kind == NN) /* da = g b^T */
+        multiply(t, rows_of(t, y->g, m, n), rows_of(t, b->v, b->rows, b->cols), a, true);
+    if (a->wants && y->kind == NT) /* da = g b */
+        multiply(t, rows_of(t, y->g, m, n), cols_of(t, b->v, b->rows, b->cols), a, true);
+    if (a->wants && y->kind == TN) /* da = b g^T */
+        multiply(t, rows_of(t, b->v, b->rows, b->cols), rows_of(t, y->g, m, n), a, true);
+    if (b->wants && y->kind == NN) /* db = a^T g */
+        multiply(t, cols_of(t, a->v, a->rows, a->cols), cols_of(t, y->g, m, n), b, true);
+    if (b->wants && y->kind == NT) /* db = g^T a */
+        multiply(t, cols_of(t, y->g, m, n), cols_of(t, a->v, a->rows, a->cols), b, true);
+    if (b->wants && y->kind == TN) /* db = a g */
+        multiply(t, rows_of(t, a->v, a->rows, a->cols), cols_of(t, y->g, m, n), b, true);
+}
+
+static tape_node *matmul(tape *t, tape_node *a, tape_node *b, int kind)
+{
+    tape_node *y = tape_make(t, kind == TN ? a->cols : a->rows, kind == NT ? b->rows : b->cols, a, b, back_matmul);
+    y->kind = kind;
+    multiply(t, kind == TN ? cols_of(t, a->v, a->rows, a->cols) : rows_of(t, a->v, a->rows, a->cols),
+             kind == NT ? rows_of(t, b->v, b->rows, b->cols) : cols_of(t, b->v, b->rows, b->cols), y, false);
+    return y;
+}
+
+tape_node *tape_matmul_nn(tape *t, tape_node *a, tape_node *b)
+{
+    return matmul(t, a, b, NN);
+}
+
+tape_node *tape_matmul_nt(tape *t, tape_node *a, tape_node *b)
+{
+    return matmul(t, a, b, NT);
+}
+
+tape_node *tape_matmul_tn(tape *t, tape_node *a, tape_node *b)
+{
+    return matmul(t, a, b, TN);
+}
+
+/* ------------------------------------------------------------------------------------------------ sums */
+
+/* Adds term to sum i of `sum`, and tallies it. */
+static void add_term(const tape *t, arb_ptr sum, tape_tally *tally, size_t i, arb_srcptr term)
+{
+    arb_add(sum + i, sum + i, term, t->prec);
+    if (t->profile) tally_add(&tally[i], term);
+}
+
+/* Where element (i, j) of a goes when `axis` is summed over. */
+static size_t sum_target(int axis, size_t i, size_t j)
+{
+    return axis == TAPE_ROWS ? j : axis == TAPE_COLS ? i : 0;
+}
+
+static void back_sum(tape *t, tape_node *y)
+{
+    tape_node *a = y->a;
+    if (y->n != 1)
+        for (size_t i = 0; i < elements(y); i++)
+            divide_by_count(t, y->n, y->g + i);
+    for (size_t i = 0; i < a->rows; i++)
+        for (size_t j = 0; j < a->cols; j++)
+            tape_give(t, a, i * a->cols + j, y->g + sum_target(y->kind, i, j));
+}
+
+tape_node *tape_mean(tape *t, tape_node *a, int axis, size_t n)
+{
+    tape_node *y = tape_make(t, axis == TAPE_COLS ? a->rows : 1, axis == TAPE_ROWS ? a->cols : 1, a, NULL, back_sum);
+    y->kind = axis;
+    y->n = n;
+    tape_tally *tally = get(elements(y), sizeof *tally);
+    for (size_t i = 0; i < a->rows; i++)
+        for (size_t j = 0; j < a->cols; j++)
+            add_term(t, y->v, tally, sum_target(axis, i, j), a->v + i * a->cols + j);
+    for (size_t i = 0; i < elements(y); i++) {
+        /* a mean may be divided before it is stored: only the mean itself must lie in the format's range */
+        round_sum(t, &tally[i], tally[i].terms ? tally[i].terms - 1 : 0, n == 1, y->v + i);
+        if (n != 1) divide_by_count(t, n, y->v + i);
+    }
+    free(tally);
+    return y;
+}
+
+tape_node *tape_sum(tape *t, tape_node *a, int axis)
+{
+    return tape_mean(t, a, axis, 1);
+}
+
+static void back_sum_groups(tape *t, tape_node *y)
+{
+    for (size_t i = 0; i < y->a->rows; i++)
+        for (size_t j = 0; j < y->cols; j++)
+            tape_give(t, y->a, i * y->cols + j, y->g + i / y->n * y->cols + j);
+}
+
+tape_node *tape_sum_groups(tape *t, tape_node *a, size_t n)
+{
+    tape_node *y = tape_make(t, a->rows / n, a->cols, a, NULL, back_sum_groups);
+    y->n = n;
+    tape_tally *tally = get(elements(y), sizeof *tally);
+    for (size_t i = 0; i < a->rows; i++)
+        for (size_t j = 0; j < a->cols; j++)
+            add_term(t, y->v, tally, i / n * a->cols + j, a->v + i * a->cols + j);
+    for (size_t i = 0; i < elements(y); i++)
+        round_stored_sum(t, &tally[i], y->v + i);
+    free(tally);
+    return y;
+}
+
+static void times_constant(const tape *t, double c, arb_t v)
+{
+    arb_t m;
+    arb_init(m);
+    arb_set_d(m, c);
+    arb_mul(v, v, m, t->prec);
+    if (t->profile && !fits(&t->profile->storage, arb_midref(m))) loosen(t, 1, v); /* the constant itself is rounded */
+    tape_settle(t, v);
+    arb_clear(m);
+}
+
+static void back_scale(tape *t, tape_node *y)
+{
+    for (size_t i = 0; i < elements(y); i++) {
+        times_constant(t, y->constant, y->g + i);
+        tape_give(t, y->a, i, y->g + i);
+    }
+}
+
+tape_node *tape_scale(tape *t, tape_node *a, double c)
+{
+    tape_node *y = tape_make(t, a->rows, a->cols, a, NULL, back_scale);
+    y->constant = c;
+    for (size_t i = 0; i < elements(y); i++) {
+        arb_set(y->v + i, a->v + i);
+        times_constant(t, c, y->v + i);
+    }
+    return y;
+}
+
+/* The largest radius in row i. */
+static double row_radius(const tape_node *a, size_t i)
+{
+    double r = 0;
+    for (size_t j = 0; j < a->cols; j++)
+        r = fmax(r, mag_get_d(arb_radref(a->v + i * a->cols + j)));
+    return r;
+}
+
+/* The gradient of "minus the row's maximum" vanishes whether or not the maximum is differentiated; but who does
+ * differentiate it adds the rounding errors of the row's gradients to every element that may be the maximum. */
+static void blame_maximum(tape *t, tape_node *y, size_t i)
+{
+    tape_tally s = {0, 0, 0, true};
+    double radius = 0;
+    for (size_t j = 0; j < y->cols; j++) {
+        tally_add(&s, y->g + i * y->cols + j);
+        radius += mag_get_d(arb_radref(y->g + i * y->cols + j));
+    }
+    if (s.terms == 0 || exact_in(&t->profile->storage, &s)) return;
+    const double n = (double)s.terms;
+    radius += ((n + 1) * unit(&t->profile->arithmetic) + 3 * t->w) * s.magnitude + 2 * n * t->floor;
+    const double r = row_radius(y, i);
+    for (size_t j = 0; j < y->cols; j++) {
+        const size_t e = i * y->cols + j;
+        if (!(tape_middle(y, e) + mag_get_d(arb_radref(y->v + e)) + r < 0)) tape_grow(y->g + e, radius);
+    }
+}
+
+static void back_offset(tape *t, tape_node *y)
+{
+    for (size_t i = 0; t->profile && y->kind && i < y->rows; i++)
+        blame_maximum(t, y, i);
+    for (size_t i = 0; i < elements(y); i++)
+        tape_give(t, y->a, i, y->g + i);
+}
+
+tape_node *tape_offset(tape *t, tape_node *a, const double *c, bool maximum)
+{
+    tape_node *y = tape_make(t, a->rows, a->cols, a, NULL, back_offset);
+    y->kind = maximum;
+    arb_t m;
+    arb_init(m);
+    for (size_t i = 0; i < y->rows; i++) {
+        const double r = t->profile ? row_radius(a, i) : 0;
+        arb_set_d(m, c[i]);
+        for (size_t j = 0; j < y->cols; j++) {
+            arb_ptr v = y->v + i * y->cols + j;
+            arb_add(v, a->v + i * y->cols + j, m, t->prec);
+            tape_settle(t, v);
+            tape_grow(v, 2 * t->w * r); /* the candidate subtracts a maximum of its own */
+        }
+    }
+    arb_clear(m);
+    return y;
+}
+
+/* ------------------------------------------------------------------------------------------------ two operands */
+
+enum { ADD, SUB, MUL, DIV };
+
+/* The element of x that element (i, j) of the result is made from. */
+static size_t source(const tape_node *x, size_t i, size_t j)
+{
+    return (x->rows == 1 ? 0 : i * x->cols) + (x->cols == 1 ? 0 : j);
+}
+
+static bool power_of_two(arb_srcptr v)
+{
+    return exact(v) && arf_bits(arb_midref(v)) == 1;
+}
+
+static void divide(const tape *t, arb_t q, arb_srcptr a, arb_srcptr b)
+{
+    const bool plain = power_of_two(b);
+    arb_div(q, a, b, t->prec);
+    if (!plain) loosen(t, 1, q); /* a/b, or a times a rounded 1/b */
+    tape_settle(t, q);
+}
+
+static void operate(const tape *t, int kind, arb_t y, arb_srcptr a, arb_srcptr b)
+{
+    if (kind == DIV) {
+        divide(t, y, a, b);
+        return;
+    }
+    if (kind == ADD) arb_add(y, a, b, t->prec);
+    if (kind == SUB) arb_sub(y, a, b, t->prec);
+    if (kind == MUL) arb_mul(y, a, b, t->prec);
+    tape_settle(t, y);
+}
+
+/* What element e of y sends to the operand x. */
+static void term_of(const tape *t, const tape_node *y, size_t e, size_t i, size_t j, bool second, arb_t c)
+{
+    arb_srcptr b = y->b->v + source(y->b, i, j);
+    arb_set(c, y->g + e);
+    if (y->kind == SUB && second) arb_neg(c, c);
+    if (y->kind == MUL) {
+        arb_mul(c, c, second ? y->a->v + source(y->a, i, j) : b, t->prec);
+        tape_settle(t, c);
+    }
+    if (y->kind == DIV && second) {
+        arb_mul(c, c, y->v + e, t->prec);
+        arb_neg(c, c);
+        loosen(t, 2, c);
+    }
+    if (y->kind == DIV) divide(t, c, c, b);
+}
+
+static void back_operand(tape *t, tape_node *y, tape_node *x, bool second)
+{
+    if (!x->wants) return;
+    const bool whole = elements(x) == elements(y);
+    arb_ptr sum = whole ? NULL : _arb_vec_init((slong)elements(x));
+    tape_tally *tally = whole ? NULL : get(elements(x), sizeof *tally);
+    arb_t c;
+    arb_init(c);
+    for (size_t i = 0; i < y->rows; i++)
+        for (size_t j = 0; j < y->cols; j++) {
+            term_of(t, y, i * y->cols + j, i, j, second, c);
+            if (whole)
+                tape_give(t, x, source(x, i, j), c);
+            else
+                add_term(t, sum, tally, source(x, i, j), c);
+        }
+    for (size_t i = 0; !whole && i < elements(x); i++) {
+        round_sum(t, &tally[i], tally[i].terms ? tally[i].terms - 1 : 0, true, sum + i);
+        tape_give(t, x, i, sum + i);
+    }
+    arb_clear(c);
+    if (!whole) _arb_vec_clear(sum, (slong)elements(x));
+    free(tally);
+}
+
+static void back_operation(tape *t, tape_node *y)
+{
+    back_operand(t, y, y->a, false);
+    back_operand(t, y, y->b, true);
+}
+
+static tape_node *operation(tape *t, int kind, tape_node *a, tape_node *b)
+{
+    /* an empty dimension wins over one that is repeated */
+    const size_t rows = a->rows == 1 ? b->rows : a->rows, cols = a->cols == 1 ? b->cols : a->cols;
+    tape_node *y = tape_make(t, rows, cols, a, b, back_operation);
+    y->kind = kind;
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++)
+            operate(t, kind, y->v + i * cols + j, a->v + source(a, i, j), b->v + source(b, i, j));
+    return y;
+}
+
+tape_node *tape_add(tape *t, tape_node *a, tape_node *b)
+{
+    return operation(t, ADD, a, b);
+}
+
+tape_node *tape_sub(tape *t, tape_node *a, tape_node *b)
+{
+    return operation(t, SUB, a, b);
+}
+
+tape_node *tape_mul(tape *t, tape_node *a, tape_node *b)
+{
+    return operation(t, MUL, a, b);
+}
+
+tape_node *tape_div(tape *t, tape_node *a, tape_node *b)
+{
+    return operation(t, DIV, a, b);
+}
+
+/* ------------------------------------------------------------------------------------------------ the norm of a row */
+
+/* c = x / n, a component of a unit vector */
+static void component(const tape *t, arb_t c, arb_srcptr x, arb_srcptr n)
+{
+    arb_div(c, x, n, t->prec);
+    if (tape_upper_of(c) <= 1) return;
+    mag_t one;
+    mag_init(one);
+    mag_one(one);
+    if (!arb_is_finite(c) || mag_cmp(arb_radref(c), one) > 0) {
+        arb_zero(c);
+        arb_add_error_mag(c, one);
+    }
+    mag_clear(one);
+}
+
+static void back_norm(tape *t, tape_node *y)
+{
+    tape_node *a = y->a;
+    arb_t c;
+    arb_init(c);
+    for (size_t i = 0; i < a->rows; i++)
+        for (size_t j = 0; j < a->cols && !arb_is_zero(y->v + i); j++) {
+            component(t, c, a->v + i * a->cols + j, y->v + i);
+            arb_mul(c, c, y->g + i, t->prec);
+            loosen(t, 3, c); /* g (x / n), x (g / n), or g (1 / 2n) 2x */
+            tape_settle(t, c);
+            tape_give(t, a, i * a->cols + j, c);
+        }
+    arb_clear(c);
+}
+
+tape_node *tape_norm(tape *t, tape_node *a)
+{
+    tape_node *y = tape_make(t, a->rows, 1, a, NULL, back_norm);
+    for (size_t i = 0; i < a->rows; i++) {
+        arb_srcptr x = a->v + i * a->cols;
+        arb_dot(y->v + i, NULL, 0, x, 1, x, 1, (slong)a->cols, t->prec);
+        arb_sqrtpos(y->v + i, y->v + i, t->prec);
+        if (!t->profile || arb_is_zero(y->v + i)) continue;
+        /* squares, their sum, its store: half of their relative error; then the root */
+        const double nu = (double)(a->cols + 1) * unit(&t->profile->arithmetic);
+        tape_grow(y->v + i, (0.5 * (nu / (1 - nu) + 2 * t->w) + 2 * t->w) * (1 + 8 * t->w) * tape_upper_of(y->v + i));
+        round_to(&t->profile->storage, true, y->v + i);
+    }
+    return y;
+}
+
+/* ------------------------------------------------------------------------------------------------ fairness and mistakes */
+
+static void back_slack(tape *t, tape_node *y)
+{
+    for (size_t i = 0; i < elements(y); i++) {
+        if (y->array) tape_grow(y->g + i, y->array[i] * tape_upper_of(y->g + i));
+        tape_give(t, y->a, i, y->g + i);
+    }
+}
+
+tape_node *tape_slack(tape *t, tape_node *a, const double *forward, const double *reverse)
+{
+    tape_node *y = tape_make(t, a->rows, a->cols, a, NULL, back_slack);
+    y->array = copy_array(reverse, elements(y));
+    for (size_t i = 0; i < elements(y); i++) {
+        arb_set(y->v + i, a->v + i);
+        if (forward) tape_grow(y->v + i, forward[i]);
+    }
+    return y;
+}
+
+static void back_scale_gradient(tape *t, tape_node *y)
+{
+    arb_t c;
+    arb_init(c);
+    for (size_t i = 0; i < elements(y); i++) {
+        arb_set_d(c, y->constant);
+        arb_mul(c, c, y->g + i, t->prec);
+        tape_give(t, y->a, i, c);
+    }
+    arb_clear(c);
+}
+
+tape_node *tape_scale_gradient(tape *t, tape_node *a, double c)
+{
+    tape_node *y = tape_make(t, a->rows, a->cols, a, NULL, back_scale_gradient);
+    y->constant = c;
+    for (size_t i = 0; i < elements(y); i++)
+        arb_set(y->v + i, a->v + i);
+    return y;
+}

@@ -1,0 +1,263 @@
+/* The twin's entry: precision profiles, one evaluation, and its results as doubles.  See twin.h. */
+#include "twin_parts.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Subnormals are kept in binary64 and binary16; in the formats with binary32's range they may be flushed to 0.
+ * binary64's half of the smallest subnormal is not a double: the smallest one stands for it. */
+#define BINARY64 {53, 0x1p-1074, DBL_MAX}
+#define BINARY32 {24, 0x1p-126, 0x1.fffffep127}
+#define TF32 {11, 0x1p-126, 0x1.ffcp127}
+#define BFLOAT16 {8, 0x1p-126, 0x1.fep127}
+#define BINARY16 {11, 0x1p-25, 65504}
+
+const twin_profile twin_profiles[] = {
+    {"f64", BINARY64, BINARY64, 4},
+    {"f32", BINARY32, BINARY32, 4},
+    {"tf32", TF32, BINARY32, 4},
+    {"bf16", BFLOAT16, BINARY32, 4},
+    {"f16", BINARY16, BINARY32, 4},
+    {NULL, BINARY64, BINARY64, 0},
+};
+
+const twin_profile *twin_profile_find(const char *name)
+{
+    for (const twin_profile *p = twin_profiles; p->name; p++)
+        if (strcmp(p->name, name) == 0) return p;
+    return NULL;
+}
+
+/* ------------------------------------------------------------------------------------------------ what chapters use */
+
+static void fail(twin_eval *x, const char *what, const char *name)
+{
+    if (!x->failed) snprintf(x->err, x->errlen, "%s: %s '%s'", x->c->op->id, what, name);
+    x->failed = true;
+}
+
+static size_t find(const op_tensor *t, const char *name)
+{
+    size_t i = 0;
+    while (t[i].name && strcmp(t[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+static size_t last_dimension(const op_value *v)
+{
+    return v->rank ? v->dim[v->rank - 1] : 1;
+}
+
+static size_t leading_dimensions(const op_value *v)
+{
+    size_t n = 1;
+    for (size_t i = 0; i + 1 < v->rank; i++)
+        n *= v->dim[i];
+    return n;
+}
+
+tape_node *twin_in(twin_eval *x, const char *name)
+{
+    const size_t i = find(x->c->op->in, name);
+    const op_value *v = &x->c->in[i];
+    if (!x->c->op->in[i].name || !v->f64) {
+        fail(x, "the record has no input", name);
+        return tape_fill(x->t, 1, 1, 0);
+    }
+    if (!x->in[i])
+        x->in[i] = tape_leaf(x->t, leading_dimensions(v), last_dimension(v), v->f64, (x->c->op->in[i].flags & OP_DIFF) != 0);
+    return x->in[i];
+}
+
+void twin_out(twin_eval *x, const char *name, tape_node *y)
+{
+    const size_t i = find(x->c->op->out, name);
+    if (!x->c->op->out[i].name)
+        fail(x, "the record has no output", name);
+    else if (y->rows * y->cols != x->c->out[i].count)
+        fail(x, "the twin has another size for", name);
+    else
+        x->out[i] = y;
+}
+
+void twin_scores(twin_eval *x, const char *decision, tape_node *scores)
+{
+    const size_t i = find(x->c->op->out, decision);
+    if (x->c->op->out[i].name)
+        x->score[i] = scores;
+    else
+        fail(x, "the record has no decision", decision);
+}
+
+bool twin_is(const twin_eval *x, const char *variant)
+{
+    return x->variant && strcmp(x->variant, variant) == 0;
+}
+
+bool twin_decide(twin_eval *x, const char *decision, size_t T, size_t K, size_t N)
+{
+    const size_t o = find(x->c->op->out, decision);
+    if (!x->c->op->out[o].name || !x->c->out[o].i64 || x->c->out[o].count != T * K) {
+        fail(x, "the case has no decision", decision);
+        return false;
+    }
+    const int64_t *index = x->c->out[o].i64;
+    x->choice = (twin_choice){T, K, N, malloc((T * K + 1) * sizeof(size_t))};
+    if (!x->choice.of) abort();
+    for (size_t i = 0; i < T * K; i++) {
+        if (index[i] < 0 || (uint64_t)index[i] >= N) {
+            if (!x->failed)
+                snprintf(x->err, x->errlen, "%s: %s[%zu] is %lld, which is not one of %zu experts", x->c->op->id, decision, i,
+                         (long long)index[i], N);
+            x->failed = true;
+            return false;
+        }
+        x->choice.of[i] = (size_t)index[i];
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------------ results */
+
+static void *get(size_t n)
+{
+    void *p = calloc(n ? n : 1, sizeof(double));
+    if (!p) abort();
+    return p;
+}
+
+/* The ball as hi + lo and a radius that covers what those leave over. */
+static void to_doubles(arb_srcptr v, double *hi, double *lo, double *rad)
+{
+    *hi = *lo = 0;
+    *rad = INFINITY;
+    if (!arb_is_finite(v)) return;
+    arf_t rest;
+    mag_t r, m;
+    arf_init(rest);
+    mag_init(r);
+    mag_init(m);
+    *hi = arf_get_d(arb_midref(v), ARF_RND_NEAR);
+    if (isfinite(*hi)) {
+        arf_set_d(rest, *hi);
+        arf_sub(rest, arb_midref(v), rest, ARF_PREC_EXACT, ARF_RND_DOWN);
+        *lo = arf_get_d(rest, ARF_RND_NEAR);
+        arf_t low;
+        arf_init(low);
+        arf_set_d(low, *lo);
+        arf_sub(rest, rest, low, ARF_PREC_EXACT, ARF_RND_DOWN);
+        arf_clear(low);
+        arf_get_mag(m, rest);
+        mag_add(r, arb_radref(v), m);
+        /* mag_get_d() keeps 30 bits but gives up below 2^-1000 */
+        *rad = mag_is_zero(r) ? 0 : mag_cmp_2exp_si(r, -1000) < 0 ? 0x1p-1000 : mag_get_d(r);
+        if (mag_cmp_2exp_si(r, -1074) < 0 && !mag_is_zero(r)) *rad = 0x1p-1074;
+    } else {
+        *hi = 0;
+    }
+    arf_clear(rest);
+    mag_clear(r);
+    mag_clear(m);
+}
+
+static twin_tensor tensor_of(arb_srcptr v, size_t n)
+{
+    twin_tensor y = {n, get(n), get(n), get(n)};
+    for (size_t i = 0; v && i < n; i++)
+        to_doubles(v + i, y.hi + i, y.lo + i, y.rad + i);
+    return y;
+}
+
+static void collect(const twin_eval *x, twin_result *r)
+{
+    for (size_t i = 0; i < OP_TENSORS; i++) {
+        if (x->out[i]) r->out[i] = tensor_of(x->out[i]->v, x->out[i]->rows * x->out[i]->cols);
+        if (x->score[i]) r->score[i] = tensor_of(x->score[i]->v, x->score[i]->rows * x->score[i]->cols);
+    }
+    for (size_t i = 0; x->c->op->in[i].name; i++)
+        if (x->c->op->in[i].flags & OP_DIFF) /* an input that the equation does not use has gradient 0 */
+            r->grad[i] = tensor_of(x->in[i] ? tape_gradient(x->in[i]) : NULL, x->c->in[i].count);
+}
+
+static void clear_tensor(twin_tensor *y)
+{
+    free(y->hi);
+    free(y->lo);
+    free(y->rad);
+    *y = (twin_tensor){0, NULL, NULL, NULL};
+}
+
+void twin_result_clear(twin_result *r)
+{
+    for (size_t i = 0; i < OP_TENSORS; i++) {
+        clear_tensor(&r->out[i]);
+        clear_tensor(&r->grad[i]);
+        clear_tensor(&r->score[i]);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ one evaluation */
+
+static const twin_entry *entry(const char *id)
+{
+    const twin_entry *const chapter[] = {twin_numerics, twin_expert, twin_balance, twin_compete};
+    for (size_t i = 0; i < sizeof chapter / sizeof *chapter; i++)
+        for (const twin_entry *e = chapter[i]; e->id; e++)
+            if (strcmp(e->id, id) == 0) return e;
+    return NULL;
+}
+
+static bool known_variant(const char *op, const char *name)
+{
+    for (const twin_variant *v = twin_variants; v->op; v++)
+        if (strcmp(v->op, op) == 0 && strcmp(v->name, name) == 0) return true;
+    return false;
+}
+
+static void reverse(twin_eval *x)
+{
+    bool given = false;
+    for (size_t i = 0; x->c->op->out[i].name; i++) {
+        const op_value *cot = &x->c->cot[i];
+        if (!x->out[i] || !(x->c->op->out[i].flags & OP_DIFF) || !cot->f64) continue;
+        tape_seed(x->t, x->out[i], cot->f64);
+        given = true;
+    }
+    if (given) tape_backward(x->t);
+}
+
+int twin_run(const op_case *c, const twin_profile *profile, const char *variant, long prec, twin_result *r, char *err,
+             size_t errlen)
+{
+    memset(r, 0, sizeof *r);
+    const twin_entry *e = entry(c->op->id);
+    if (!e) {
+        snprintf(err, errlen, "%s has no twin", c->op->id);
+        return -1;
+    }
+    if (variant && !known_variant(c->op->id, variant)) {
+        snprintf(err, errlen, "%s has no variant '%s'", c->op->id, variant);
+        return -1;
+    }
+    twin_eval *x = calloc(1, sizeof *x);
+    if (!x) abort();
+    x->c = c;
+    x->variant = variant;
+    x->err = err;
+    x->errlen = errlen;
+    x->t = tape_new(profile, prec);
+    e->run(x);
+    if (!x->failed) {
+        reverse(x);
+        collect(x, r);
+    }
+    const int status = x->failed ? -1 : 0;
+    tape_free(x->t);
+    free(x->choice.of);
+    free(x);
+    return status;
+}

@@ -1,0 +1,190 @@
+/* The twin of spec/01-expert.md, 02-gate.md and 03-layer.md. */
+#include "twin_parts.h"
+
+#include <stdlib.h>
+
+/* ------------------------------------------------------------------------------------------------ experts */
+
+/* rows W^T + b */
+static tape_node *affine(twin_eval *x, tape_node *rows, tape_node *w, tape_node *b)
+{
+    tape_node *a = tape_matmul_nt(x->t, rows, w);
+    return b ? tape_add(x->t, a, b) : a;
+}
+
+static tape_function gelu_form(const twin_eval *x, bool tanh_form)
+{
+    if (twin_is(x, "GeluTanh")) return TAPE_GELU_TANH;
+    if (twin_is(x, "GeluErf")) return TAPE_GELU;
+    return tanh_form ? TAPE_GELU_TANH : TAPE_GELU;
+}
+
+static tape_node *two_layers(twin_eval *x, tape_function f, tape_node *rows, tape_node *w1, tape_node *b1, tape_node *w2,
+                             tape_node *b2)
+{
+    if (twin_is(x, "MissingBias")) b2 = NULL;
+    return affine(x, tape_apply(x->t, f, affine(x, rows, w1, b1)), w2, b2);
+}
+
+static void expert_relu(twin_eval *x)
+{
+    twin_out(x, "y", two_layers(x, TAPE_RELU, twin_in(x, "x"), twin_in(x, "w1"), twin_in(x, "b1"), twin_in(x, "w2"),
+                                twin_in(x, "b2")));
+}
+
+static void expert_gelu(twin_eval *x)
+{
+    const tape_function f = gelu_form(x, op_is(x->c, "approximate", "tanh"));
+    twin_out(x, "y", two_layers(x, f, twin_in(x, "x"), twin_in(x, "w1"), twin_in(x, "b1"), twin_in(x, "w2"),
+                                twin_in(x, "b2")));
+}
+
+static void expert_swiglu(twin_eval *x)
+{
+    tape_node *rows = twin_in(x, "x");
+    tape_node *gate = tape_apply(x->t, TAPE_SILU, tape_matmul_nt(x->t, rows, twin_in(x, "w1")));
+    tape_node *up = tape_matmul_nt(x->t, rows, twin_in(x, "w3"));
+    if (twin_is(x, "SwappedGate")) { /* SiLU on the other branch */
+        gate = tape_matmul_nt(x->t, rows, twin_in(x, "w1"));
+        up = tape_apply(x->t, TAPE_SILU, up);
+    }
+    twin_out(x, "y", tape_matmul_nt(x->t, tape_mul(x->t, gate, up), twin_in(x, "w2")));
+}
+
+tape_node *twin_ffn(twin_eval *x, size_t expert, tape_node *rows)
+{
+    tape_node *w1 = twin_in(x, "w1"), *b1 = twin_in(x, "b1"), *w2 = twin_in(x, "w2"), *b2 = twin_in(x, "b2");
+    const size_t h = b1->cols, d = b2->cols;
+    const tape_function f = op_is(x->c, "activation", "relu") ? TAPE_RELU : gelu_form(x, false);
+    return two_layers(x, f, rows, tape_view(x->t, w1, expert * h, h, w1->cols), tape_view(x->t, b1, expert, 1, h),
+                      tape_view(x->t, w2, expert * d, d, h), tape_view(x->t, b2, expert, 1, d));
+}
+
+/* ------------------------------------------------------------------------------------------------ gate */
+
+static void gate_linear(twin_eval *x)
+{
+    tape_node *b = twin_is(x, "MissingBias") ? NULL : twin_in(x, "br");
+    twin_out(x, "r", affine(x, twin_in(x, "x"), twin_in(x, "wr"), b));
+}
+
+/* Softmax of the chosen scores.  Who divides the chosen probabilities by their sum instead rounds each of them once more. */
+static tape_node *softmax_of_chosen(twin_eval *x, tape_node *r)
+{
+    tape_node *w = twin_softmax(x, tape_gather_cols(x->t, r, x->choice.K, x->choice.of));
+    if (!tape_rounds(x->t)) return w;
+    const size_t n = w->rows * w->cols;
+    double *forward = malloc((n + 1) * sizeof *forward), *reverse = malloc((n + 1) * sizeof *reverse);
+    if (!forward || !reverse) abort();
+    for (size_t i = 0; i < n; i++) {
+        forward[i] = 5 * tape_u(x->t) * tape_upper(w, i);
+        reverse[i] = 5 * tape_u(x->t);
+    }
+    tape_node *y = tape_slack(x->t, w, forward, reverse);
+    free(forward);
+    free(reverse);
+    return y;
+}
+
+enum { TOPK_SOFTMAX, SOFTMAX_TOPK, RENORM, SOFTMAX_TWICE };
+
+static int order_of(const twin_eval *x)
+{
+    if (twin_is(x, "NormTopK/topk-softmax")) return TOPK_SOFTMAX;
+    if (twin_is(x, "NormTopK/softmax-topk")) return SOFTMAX_TOPK;
+    if (twin_is(x, "NormTopK/softmax-topk-renorm")) return RENORM;
+    if (twin_is(x, "DoubleSoftmaxWeights")) return SOFTMAX_TWICE;
+    if (op_is(x->c, "order", "topk-softmax")) return TOPK_SOFTMAX;
+    return op_is(x->c, "order", "softmax-topk") ? SOFTMAX_TOPK : RENORM;
+}
+
+tape_node *twin_weights(twin_eval *x, tape_node *r)
+{
+    const int order = order_of(x);
+    if (order == TOPK_SOFTMAX) return softmax_of_chosen(x, r);
+    tape_node *p = tape_gather_cols(x->t, twin_softmax(x, r), x->choice.K, x->choice.of);
+    if (order == SOFTMAX_TWICE) return twin_softmax(x, p);
+    return order == SOFTMAX_TOPK ? p : tape_div(x->t, p, tape_sum(x->t, p, TAPE_COLS));
+}
+
+static void gate_weights(twin_eval *x)
+{
+    tape_node *r = twin_in(x, "r");
+    twin_scores(x, "index", r);
+    if (!twin_decide(x, "index", r->rows, (size_t)op_int(x->c, "k"), r->cols)) return;
+    twin_out(x, "weight", twin_weights(x, r));
+}
+
+/* ------------------------------------------------------------------------------------------------ layer */
+
+static size_t *indices(size_t n)
+{
+    size_t *p = calloc(n ? n : 1, sizeof *p);
+    if (!p) abort();
+    return p;
+}
+
+/* Blocks of one choice and one expert: a candidate may run an expert once for each of the K choices, and then its weights
+ * get a gradient from each. */
+tape_node *twin_dispatch(twin_eval *x, tape_node *tokens)
+{
+    const twin_choice *c = &x->choice;
+    const size_t T = c->T, K = c->K, d = twin_in(x, "b2")->cols;
+    if (T * K == 0) return tape_fill(x->t, 0, d, 0);
+    size_t *rows = indices(T), *where = indices(T * K), blocks = 0, at = 0;
+    tape_node **block = calloc(K * c->N, sizeof *block);
+    if (!block) abort();
+    for (size_t j = 0; j < K; j++)
+        for (size_t i = 0; i < c->N; i++) {
+            size_t n = 0;
+            for (size_t t = 0; t < T; t++) {
+                if (c->of[t * K + j] != i) continue;
+                rows[n++] = t;
+                where[t * K + j] = at++;
+            }
+            if (n) block[blocks++] = twin_ffn(x, twin_is(x, "MisalignedExperts") ? (i + 1) % c->N : i,
+                                              tape_gather_rows(x->t, tokens, n, rows));
+        }
+    tape_node *y = tape_gather_rows(x->t, tape_concat_rows(x->t, blocks, block), T * K, where);
+    free(rows);
+    free(where);
+    free(block);
+    return y;
+}
+
+static tape_node *mirrored(twin_eval *x, tape_node *weight)
+{
+    size_t *col = indices(weight->rows * weight->cols);
+    for (size_t i = 0; i < weight->rows; i++)
+        for (size_t j = 0; j < weight->cols; j++)
+            col[i * weight->cols + j] = weight->cols - 1 - j;
+    tape_node *y = tape_gather_cols(x->t, weight, weight->cols, col);
+    free(col);
+    return y;
+}
+
+tape_node *twin_combine(twin_eval *x, tape_node *outputs, tape_node *weight)
+{
+    const size_t T = weight->rows, K = weight->cols;
+    if (twin_is(x, "SwappedWeights")) weight = mirrored(x, weight);
+    if (twin_is(x, "CombineGradNone")) weight = tape_stop(x->t, weight);
+    return tape_sum_groups(x->t, tape_mul(x->t, outputs, tape_view(x->t, weight, 0, T * K, 1)), K);
+}
+
+static void layer_smoe(twin_eval *x)
+{
+    tape_node *tokens = twin_in(x, "x");
+    tape_node *r = affine(x, tokens, twin_in(x, "wr"), twin_in(x, "br"));
+    twin_scores(x, "index", r);
+    if (!twin_decide(x, "index", r->rows, (size_t)op_int(x->c, "k"), r->cols)) return;
+    tape_node *weight = twin_weights(x, r);
+    twin_out(x, "weight", weight);
+    twin_out(x, "r", r);
+    twin_out(x, "y", twin_loss(x, twin_combine(x, twin_dispatch(x, tokens), weight)));
+}
+
+const twin_entry twin_expert[] = {
+    {"expert.relu", expert_relu}, {"expert.gelu", expert_gelu},   {"expert.swiglu", expert_swiglu},
+    {"gate.linear", gate_linear}, {"gate.weights", gate_weights}, {"layer.smoe", layer_smoe},
+    {NULL, NULL},
+};
