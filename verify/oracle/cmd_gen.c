@@ -526,6 +526,6 @@ int cmd_gen(int argc, char **argv)
     int status = parse(&p, &o);
     if (status >= 0) return status;
     status = gen_counted(&o, &count);
-    if (status == 0) printf("%s: %zu cases\n", o.out, count);
+    if (status == 0) printf("%s: %zu case%s\n", o.out, count, count == 1 ? "" : "s");
     return status;
 }

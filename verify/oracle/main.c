@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <float.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -360,6 +361,7 @@ static int finish(int status)
 
 int main(int argc, char **argv)
 {
+    signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error to report, not a death in the middle of a file */
     if (argc < 2) return print_help(stderr);
     const char *word = argv[1], *names[COMMANDS + 1], *what = NULL;
     char text[128];
