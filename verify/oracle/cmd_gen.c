@@ -391,8 +391,8 @@ static int write_manifest(const generation *g, const name_list *suites)
     char suite[100] = "", path[PATH + 20], err[TENSOR_ERROR];
     size_t at = 0;
     for (size_t i = 0; i < suites->count; i++)
-        at += (size_t)snprintf(suite + at, sizeof suite - at, "%s%s", i ? "," : "", suites->name[i]);
-    if (g->o->text) snprintf(suite + at, sizeof suite - at, "%stext", at ? "," : "");
+        at += (size_t)snprintf(suite + at, sizeof suite - at, "%s%s", i ? "+" : "", suites->name[i]);
+    if (g->o->text) snprintf(suite + at, sizeof suite - at, "%stext", at ? "+" : "");
     manifest m;
     if (manifest_init(&m, cli_version, suite, g->o->seed, err, sizeof err) != 0) return cli_input("%s", err);
     int status = 0;

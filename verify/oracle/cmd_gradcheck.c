@@ -6,13 +6,14 @@
  *
  *   taylor   R(h) = <w, f(x + h v)> - <w, f(x)> - <g, delta>, f from the twin at 256 bits with the decisions held.  With
  *            a right gradient R falls as h^2, with a wrong one as h: the slope between h = 2^-24 and 2^-30 must be 1.9 or
- *            more.  Where R is explained by the rounding of g alone (the twin's binary64 radius), that is enough; a kink
- *            within rounding (a ReLU at 0) makes that radius large, and the table says "kink".
+ *            more.  Where R is explained by the rounding of g alone (the twin's binary64 radius), that is enough, and the
+ *            table says "rounding"; a kink within rounding (a ReLU at 0) makes that radius large, and it says "kink".
  *   adjoint  T(h) = <w, f(x + h v) - f(x - h v)> - <g, delta_+ - delta_->, f the reference's own forward in binary64: the
  *            identity <w, J v> = <J^T w, v> by a central difference.  Its truncation falls as h^3, a wrong gradient as h:
  *            |T(h)| <= |T(2h)| / 4 + rounding, where rounding = 2 sum |w| r_f + sum r_g |delta|, r the twin's binary64
  *            radii.  h = 2^-17, and 2^-21 and 2^-25 where a kink or a decision is nearer than that.
- *   twin     the gradient of the twin's reverse mode encloses g within the rounding of binary64; in ulp, for information.
+ *   twin     the gradient of the twin's reverse mode encloses g within the rounding of binary64; the distance is also given
+ *            in ulp of the tensor's largest element, for information.
  */
 #include <float.h>
 #include <math.h>
@@ -72,6 +73,7 @@ typedef struct {
     op_case *base, *moved;    /* x with its gradient; x + h v */
     double *v[OP_TENSORS];    /* the direction, by input */
     twin_result exact, f64;   /* at x */
+    double size;              /* sum |w f(x)|: with displacements relative to x, what a change of h is compared with */
     outcome *out;
 } bench;
 
@@ -204,7 +206,7 @@ static void check_taylor(bench *b)
     b->out->taylor = METHOD_NONE;
     if (!remainder_at(b, 0x1p-24, &wide, &floor, &scale) || !remainder_at(b, 0x1p-30, &fine, &floor, &scale)) return;
     if (fine <= floor) {
-        b->out->taylor = floor > 0x1p-20 * scale && scale > 0 ? METHOD_KINK : METHOD_PASSED;
+        b->out->taylor = floor > 0x1p-20 * (scale + 0x1p-30 * b->size) ? METHOD_KINK : METHOD_PASSED;
         return;
     }
     b->out->slope = log2(wide / fine) / 6;
@@ -252,6 +254,7 @@ static void check_adjoint(bench *b)
         double near, far, rounding, unused, scale;
         if (!central(b, ldexp(2, e), &far, &unused, &scale) || !central(b, ldexp(1, e), &near, &rounding, &scale)) continue;
         const double tolerance = far / 4 + rounding;
+        scale += ldexp(2, e) * b->size;
         b->out->error = scale > 0 ? near / scale : near;
         b->out->tolerance = scale > 0 ? tolerance / scale : tolerance;
         b->out->adjoint = near <= tolerance ? METHOD_PASSED : METHOD_FAILED;
@@ -273,9 +276,15 @@ static void check_twin(bench *b)
     b->out->twin = METHOD_PASSED;
     for (size_t i = 0; b->base->op->in[i].name; i++) {
         const twin_tensor *exact = &b->exact.grad[i], *f64 = &b->f64.grad[i];
+        double largest = 0, radius = 0;
+        for (size_t j = 0; b->v[i] && j < exact->count; j++) {
+            largest = fmax(largest, fabs(exact->hi[j]));
+            radius = fmax(radius, f64->rad[j]);
+        }
         for (size_t j = 0; b->v[i] && j < b->base->grad[i].count; j++) {
             const double g = b->base->grad[i].f64[j];
-            const double ulp = fabs(exact->hi[j] - g + exact->lo[j]) / ulp_of(exact->hi[j]);
+            /* a gradient that is 0 but for rounding has no ulp to count in */
+            const double ulp = largest > radius ? fabs(exact->hi[j] - g + exact->lo[j]) / ulp_of(largest) : 0;
             const double off = fabs(f64->hi[j] - g + f64->lo[j]) * (1 - 0x1p-50), rad = f64->rad[j];
             const double ratio = off == 0 ? 0 : off / rad;
             if (!(ulp <= b->out->ulp)) b->out->ulp = ulp;
@@ -287,14 +296,14 @@ static void check_twin(bench *b)
 
 /* --- one case -------------------------------------------------------------------------------------------------------- */
 
-/* Adds eps times itself to the largest element of the gradient. */
+/* Adds eps times itself to the largest element of the gradient, or eps if the gradient is 0 (but for rounding). */
 static void spoil(op_case *c, double eps)
 {
     double *worst = NULL;
     for (size_t i = 0; c->op->in[i].name; i++)
         for (size_t j = 0; c->grad[i].f64 && j < c->grad[i].count; j++)
             if (!worst || fabs(c->grad[i].f64[j]) > fabs(*worst)) worst = &c->grad[i].f64[j];
-    if (worst) *worst += *worst == 0 ? eps : eps * *worst;
+    if (worst) *worst += fabs(*worst) < 0x1p-40 ? eps : eps * *worst;
 }
 
 static bool twins_complete(const bench *b, char *err, size_t errlen)
@@ -330,6 +339,9 @@ static bool prepare(bench *b, const item *it, const checks *all, char *err, size
         snprintf(err, errlen, "out of memory");
         return false;
     }
+    for (size_t i = 0; it->op->out[i].name; i++)
+        for (size_t j = 0; b->base->cot[i].f64 && j < b->base->cot[i].count; j++)
+            b->size += fabs(b->base->cot[i].f64[j] * b->base->out[i].f64[j]);
     const twin_profile *f64 = twin_profile_find("f64");
     return twin_run(b->base, NULL, NULL, bits, &b->exact, err, errlen) == 0 &&
            twin_run(b->base, f64, NULL, bits, &b->f64, err, errlen) == 0 && twins_complete(b, err, errlen);
