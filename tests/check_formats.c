@@ -1022,6 +1022,7 @@ START_TEST(parameter_text)
         {"{\"theta\": 0.125, \"c_zloss\": 0.001, \"x\": -1e-300}", "theta=0.125,c_zloss=0.001,x=-1e-300"},
         {"{\"x\": 0.30000000000000004}", "x=0.30000000000000004"},
         {"{\"k\": -9223372036854775808}", "k=-9223372036854775808"},
+        {"{\"x\": -0.0, \"y\": 0}", "x=-0.0,y=0"},
         {"{\"x\": \"1e999\", \"y\": \"nan\", \"z\": \"0x1p3\", \"v\": \"2.\"}",
          "x=1e999,y=nan,z=0x1p3,v=2."}, /* no JSON numbers */
     };
@@ -1034,6 +1035,9 @@ START_TEST(parameter_text)
         ck_assert_str_eq(text, same[i].json);
         free(text);
     }
+    ck_assert_int_eq(manifest_set_to_parameters("p", "x=-0", &text, err, sizeof err), 0);
+    ck_assert_str_eq(text, "{\"x\": -0.0}"); /* found by fuzz_manifest: as an integer it would lose its sign */
+    free(text);
     ck_assert_int_eq(manifest_parameters_to_set("p", "{\"version\": \"2\"}", &text, err, sizeof err), 0);
     ck_assert_str_eq(text,
                      "version=2"); /* a choice that looks like a number: the operation's record knows which it is */

@@ -51,8 +51,9 @@ static void real_text(char out[40], double x)
 {
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(out, 40, "%.*g", digits, x);
-        if (strtod(out, NULL) == x) return;
+        if (strtod(out, NULL) == x) break;
     }
+    if (x == 0 && signbit(x)) snprintf(out, 40, "-0.0"); /* "-0" is an integer in JSON and loses its sign */
 }
 
 /* The value of a parameter as text: "2", "0.125", "topk-softmax".  -1 if it is none of the three kinds. */
@@ -168,7 +169,10 @@ static int set_one(json_t *object, const char *pair)
     char *key = strndup(pair, (size_t)(equals - pair));
     if (key == NULL) return -1;
     json_t *value = json_loads(equals + 1, JSON_DECODE_ANY, NULL);
-    if (!json_is_number(value)) {
+    if (json_is_integer(value) && json_integer_value(value) == 0 && equals[1] == '-') {
+        json_decref(value);
+        value = json_real(-0.0);
+    } else if (!json_is_number(value)) {
         json_decref(value);
         value = json_string(equals + 1);
     }

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Writes the seed inputs of the format targets into corpus/<target>/seed-*.  Needs NumPy, whose files are the .npy and .npz
+seeds; the safetensors and manifest seeds are put together here by the formats' definitions.
+
+    python3 fuzz/seeds.py
+"""
+import io
+import json
+import pathlib
+import struct
+
+import numpy as np
+
+HERE = pathlib.Path(__file__).resolve().parent / "corpus"
+
+
+def put(target, name, data):
+    folder = HERE / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ("seed-" + name)).write_bytes(data)
+
+
+def safetensors(header, data=b"", pad=0):
+    text = header if isinstance(header, bytes) else json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * pad
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def entry(dtype, shape, begin, end):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def npy(array, version=None):
+    out = io.BytesIO()
+    np.lib.format.write_array(out, array, version=version)
+    return out.getvalue()
+
+
+def npz(compressed=False, **arrays):
+    out = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(out, **arrays)
+    return out.getvalue()
+
+
+put("fuzz_safetensors", "empty", safetensors({}))
+put("fuzz_safetensors", "one", safetensors({"x": entry("F64", [2], 0, 16)}, bytes(range(16))))
+put("fuzz_safetensors", "kinds", safetensors(
+    {"__metadata__": {"op": "gate.linear", "parameters": '{"k": 2}'}, "h": entry("F16", [3], 0, 6),
+     "b": entry("BF16", [1, 1], 6, 8), "e": entry("F32", [0, 4], 8, 8), "s": entry("F32", [], 8, 12),
+     "i": entry("I64", [1, 1, 2], 12, 28)}, bytes(range(28)), pad=5))
+put("fuzz_safetensors", "backwards", safetensors({"b": entry("F32", [1], 4, 8), "a": entry("F32", [1], 0, 4)}, bytes(8)))
+put("fuzz_safetensors", "overlap", safetensors({"b": entry("F32", [2], 0, 8), "a": entry("F32", [1], 4, 8)}, bytes(8)))
+put("fuzz_safetensors", "hole", safetensors({"b": entry("F32", [1], 4, 8)}, bytes(8)))
+put("fuzz_safetensors", "huge", safetensors({"x": entry("F64", [2**32, 2**32], 0, 0)}))
+put("fuzz_safetensors", "twice", safetensors(
+    b'{"x":{"dtype":"F32","shape":[],"data_offsets":[0,4]},"x":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}', bytes(4)))
+put("fuzz_safetensors", "lying", struct.pack("<Q", 2**63) + b"{}")
+
+matrix = np.arange(6, dtype="<f8").reshape(2, 3)
+put("fuzz_npy", "f8", npy(matrix))
+put("fuzz_npy", "fortran", npy(np.asfortranarray(np.arange(24, dtype="<f2").reshape(2, 3, 4))))
+put("fuzz_npy", "big", npy(np.array([1, -2], dtype=">i8")))
+put("fuzz_npy", "scalar", npy(np.array(0.5, dtype="<f4"), version=(2, 0)))
+put("fuzz_npy", "three", npy(np.zeros((0, 3), dtype=">f4"), version=(3, 0)))
+put("fuzz_npy", "i4", npy(np.arange(3, dtype="<i4")))
+put("fuzz_npy", "structured", npy(np.zeros(1, dtype=[("a", "<f8")])))
+
+put("fuzz_npz", "none", npz())
+put("fuzz_npz", "stored", npz(x=matrix, y=np.array([3])))
+put("fuzz_npz", "deflated", npz(True, x=np.zeros(64)))
+bomb = bytearray(npz(True, x=np.zeros(64)))
+at = bomb.find(b"PK\1\2")
+bomb[at + 24:at + 28] = bomb[22:26] = struct.pack("<I", 2**30 - 1)
+put("fuzz_npz", "bomb", bytes(bomb))
+
+case = {"name": "gate.weights-ties", "op": "gate.weights", "parameters": {"k": 2, "order": "topk-softmax", "theta": 0.125},
+        "flags": ["ties", "wide"], "sha256": {"prompt": "a" * 64, "expected": "0123456789abcdef" * 4}}
+manifest = {"smoeref": "0.1.0", "suite": "core", "seed": 1, "cases": [case]}
+put("fuzz_manifest", "one", json.dumps(manifest).encode())
+put("fuzz_manifest", "none", json.dumps(dict(manifest, cases=[])).encode())
+put("fuzz_manifest", "twice", json.dumps(dict(manifest, cases=[case, case])).encode())
+put("fuzz_manifest", "climb", json.dumps(dict(manifest, cases=[dict(case, name="../x")])).encode())
+put("fuzz_manifest", "parameters", b'{"k": 2, "theta": 1e-3, "version": "2"}')
+put("fuzz_manifest", "set", b"k=2,theta=1e-3,order=topk-softmax")
