@@ -168,13 +168,10 @@ echo '{"smoeref": 1' >"$work/mine/manifest.json"
 refuses 'a folder with a broken manifest' 3 'manifest.json' gen gate.weights --suite smoke --precision none --out "$work/mine"
 [ "$(ls -A "$work/mine" | tr '\n' ' ')" = 'manifest.json notes ' ]
 ok $? 'gen: a folder with a broken manifest is untouched'
-(
-    ulimit -f 1 # 512 bytes: the first prompt fits nowhere
-    "$smoeref" gen gate.weights --suite smoke --precision none --out "$work/full" >"$work/out" 2>"$work/limited"
-    echo $? >"$work/status"
-) 2>/dev/null
-cat "$work/limited" >"$work/err" 2>/dev/null
-[ "$(cat "$work/status")" -eq 3 ] && one_line && [ ! -e "$work/full" ] && ! ls -A "$work" | grep -q partial
+text=$(ulimit -f 0 && exec "$smoeref" gen gate.weights --suite smoke --precision none --out "$work/full" 2>&1)
+status=$?
+echo "$text" >"$work/err"
+[ "$status" -eq 3 ] && one_line && says gate.weights && [ ! -e "$work/full" ] && ! ls -A "$work" | grep -q partial
 ok $? 'gen: on a full disk one line, exit status 3 and nothing left'
 
 # --- gen --text ----------------------------------------------------------------------------------------------------------
@@ -288,12 +285,10 @@ refuses_file 'a folder' 'bad.st'
 refuses 'an output that cannot be written' 3 'x/y/z' eval gate.weights --in "$work/p" --out "$work/x/y/z"
 refuses 'an output that is a folder' 3 "$work/empty" eval gate.weights --in "$work/p" --out "$work/empty"
 echo before >"$work/kept"
-(
-    ulimit -f 0
-    "$smoeref" eval --in "$work/p" --out "$work/kept" >/dev/null 2>&1
-    # the shell may not write its own result either, so it is the exit status
-) 2>/dev/null
-[ $? -eq 3 ] && [ "$(cat "$work/kept")" = before ] && [ "$(ls -A "$work" | grep -c kept)" -eq 1 ]
+text=$(ulimit -f 0 && exec "$smoeref" eval --in "$work/p" --out "$work/kept" 2>&1)
+status=$?
+echo "$text" >"$work/err"
+[ "$status" -eq 3 ] && one_line && says kept && [ "$(cat "$work/kept")" = before ] && [ "$(ls -A "$work" | grep -c kept)" -eq 1 ]
 ok $? 'eval on a full disk: exit status 3, the old output is whole and nothing half-written is left'
 if [ -c /dev/full ]; then
     "$smoeref" list >/dev/full 2>"$work/err"
@@ -311,6 +306,9 @@ ok $? 'gradcheck: our gradients pass'
 run gradcheck gate.weights balance --suite smoke --break 0.001
 [ "$status" -eq 1 ] && prints 'FAILED' && prints ' 0 passed'
 ok $? 'gradcheck: a gradient that is off by a thousandth fails'
+run gradcheck gate.weights balance --suite smoke --json --break 0.001
+prints '"taylor": "failed"' && prints '"adjoint": "failed"' && prints '"twin": "failed"' && ! prints '"pass": true'
+ok $? 'gradcheck: each of the three methods sees it'
 run gradcheck gate.weights --suite smoke --json
 [ "$status" -eq 0 ] && prints '"pass": true' && prints '"slope"'
 ok $? 'gradcheck --json'

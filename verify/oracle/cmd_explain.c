@@ -28,22 +28,23 @@ static const char *chapter_of(char letter)
     return "spec/";
 }
 
-/* Prints text in lines of at most 100 columns, the first after a label. */
-static void paragraph(const char *label, const char *text)
+enum { LABEL = 12, NAME = 30, WIDTH = 100 };
+
+/* A label, then text from a column on, in lines of at most WIDTH; a label that reaches into it has a line of its own. */
+static void paragraph(size_t indent, const char *label, const char *text)
 {
-    enum { indent = 12, width = 100 };
-    printf("%-*s", indent, label);
+    printf("%-*s", (int)indent, label);
+    if (strlen(label) >= indent) printf("\n%*s", (int)indent, "");
     size_t column = indent;
     for (const char *p = text; *p;) {
         const size_t n = strcspn(p, " ");
-        if (column > indent && column + n > width) {
-            printf("\n%*s", indent, "");
+        if (column > indent && column + 1 + n > WIDTH) {
+            printf("\n%*s", (int)indent, "");
             column = indent;
         }
-        printf("%.*s", (int)n, p);
-        column += n;
-        p += n;
-        for (; *p == ' '; p++, column++) putchar(' ');
+        printf("%s%.*s", column > indent ? " " : "", (int)n, p);
+        column += n + (column > indent);
+        p += n + strspn(p + n, " ");
     }
     putchar('\n');
 }
@@ -64,11 +65,10 @@ static const char *judged(const op_tensor *t)
 static void print_tensors(const char *label, const op_tensor *t)
 {
     for (; t->name; t++, label = "") {
-        char shape[80], text[400];
-        snprintf(shape, sizeof shape, "%s[%s]", t->name, t->shape);
-        snprintf(text, sizeof text, "%-16s %s (%s%s)", shape, t->meaning ? t->meaning : "", t->flags & OP_I64 ? "I64; " : "",
-                 judged(t));
-        paragraph(label, text);
+        char left[120], text[600];
+        snprintf(left, sizeof left, "%-*s%s[%s]", LABEL, label, t->name, t->shape);
+        snprintf(text, sizeof text, "%s (%s%s)", t->meaning ? t->meaning : "", t->flags & OP_I64 ? "I64; " : "", judged(t));
+        paragraph(NAME, left, text);
     }
 }
 
@@ -76,11 +76,11 @@ static void print_params(const op_param *p)
 {
     const char *label = "parameters";
     for (; p && p->name; p++, label = "") {
-        char choice[200], text[600];
-        snprintf(choice, sizeof choice, "%s=%s", p->name, p->values);
-        snprintf(text, sizeof text, "%-16s %s%s", choice, p->meaning ? p->meaning : "",
+        char left[240], text[600];
+        snprintf(left, sizeof left, "%-*s%s=%s", LABEL, label, p->name, p->values);
+        snprintf(text, sizeof text, "%s%s", p->meaning ? p->meaning : "",
                  p->type == OP_CHOICE ? " (the first is the default)" : " (the default is shown)");
-        paragraph(label, text);
+        paragraph(NAME, left, text);
     }
 }
 
@@ -96,7 +96,7 @@ static void print_spec(const op_record *op)
         last = *p;
         p += n + (p[n] == ' ');
     }
-    paragraph("spec", text);
+    paragraph(LABEL, "spec", text);
 }
 
 static void print_variants(const op_record *op)
@@ -109,26 +109,29 @@ static void print_variants(const op_record *op)
         any = true;
         printf("  %s\n", v->name);
         snprintf(text, sizeof text, "%s (%s)", v->formula, v->effect);
-        paragraph("    computes", text);
-        paragraph("    met in", v->met);
+        paragraph(LABEL + 2, "    computes", text);
+        paragraph(LABEL + 2, "    met in", v->met);
     }
 }
 
 static void print_cases(const op_record *op)
 {
     printf("\nCases of `smoeref gen`:\n");
-    for (const op_spec *c = op->cases; c && c->name; c++)
-        printf("  %-12s %-20s %s\n", c->suite, c->name, c->why);
+    for (const op_spec *c = op->cases; c && c->name; c++) {
+        char left[120];
+        snprintf(left, sizeof left, "  %-12s %s", c->suite, c->name);
+        paragraph(36, left, c->why);
+    }
 }
 
 static int explain(const op_record *op)
 {
     const bool colour = cli_colour(stdout);
     printf("%s%s%s: %s\n\n", colour ? "\033[1m" : "", op->id, colour ? "\033[0m" : "", op->title);
-    paragraph("formula", op->formula);
-    paragraph("source", op->source);
+    paragraph(LABEL, "formula", op->formula);
+    paragraph(LABEL, "source", op->source);
     print_spec(op);
-    paragraph("code", op->code);
+    paragraph(LABEL, "code", op->code);
     putchar('\n');
     print_tensors("inputs", op->in);
     print_params(op->param);
