@@ -196,9 +196,14 @@ def switch_loss(fraction, probability):
     return fraction.shape[-1] * (fraction * probability).sum(-1)
 
 
+def fraction_and_probability(logits, index, count):
+    """f and P of logits [...,T,N] and choices [...,T,K]."""
+    return expert_fraction(index, logits.shape[-1], count, logits.dtype), mean_probability(logits)
+
+
 def balance(logits, index, count):
     """(B.4) of logits [...,T,N] and choices [...,T,K]."""
-    return switch_loss(expert_fraction(index, logits.shape[-1], count, logits.dtype), mean_probability(logits))
+    return switch_loss(*fraction_and_probability(logits, index, count))
 
 
 def balance_switch(r, k, count, scope, sequence):
@@ -206,8 +211,8 @@ def balance_switch(r, k, count, scope, sequence):
     loss = balance(r, index, count)
     if scope == "sequence":                                         # (B.5): the mean of the sequences' losses
         loss = mean(balance(r.reshape(-1, sequence, r.shape[-1]), index.reshape(-1, sequence, k), count))
-    return {"loss": loss, "fraction": expert_fraction(index, r.shape[-1], count, r.dtype),
-            "probability": mean_probability(r), "index": index}
+    fraction, probability = fraction_and_probability(r, index, count)
+    return {"loss": loss, "fraction": fraction, "probability": probability, "index": index}
 
 
 def balance_zloss(r):

@@ -1,12 +1,13 @@
 """LblProbOverTK: P divided by T K instead of T, so that the loss is 1/K of the value."""
 from right import client, main
 
-
-def balance(logits, index, count):
-    k = index.shape[-1]
-    fraction = client.expert_fraction(index, logits.shape[-1], count, logits.dtype)
-    return client.switch_loss(fraction, client.mean_probability(logits) / k)     # right: not divided
+right_parts = client.fraction_and_probability
 
 
-client.balance = balance
+def fraction_and_probability(logits, index, count):
+    fraction, probability = right_parts(logits, index, count)
+    return fraction, probability / index.shape[-1]                          # right: probability
+
+
+client.fraction_and_probability = fraction_and_probability
 main()
