@@ -119,7 +119,7 @@ def main():
         if number not in table:
             problems.append(f"a test claims evidence for ({number}), which no chapter of spec/ defines")
     for operation in operations:
-        for number in operation["equations"].split():
+        for number in operation["equations"]:
             if number not in table:
                 problems.append(f"operation {operation['id']} names ({number}), which no chapter of spec/ defines")
 
@@ -127,7 +127,7 @@ def main():
     print(f"{'equation':{width}} " + " ".join(f"{c:>10}" for c in COLUMNS))
     holes = explained_cells = filled = 0
     for number, (title, body) in table.items():
-        mine = [o for o in operations if number in o["equations"].split()]
+        mine = [o for o in operations if number in o["equations"]]
         cells = {
             "spec": int("$$" in body and "ource" in body and "xample" in body),
             "hand": tagged.get(("hand", number), 0),
