@@ -39,11 +39,13 @@ static void worker(board *b, size_t n, job *work, void *context)
     }
 }
 
-static void show(const char *what, size_t done, size_t n)
+/* Rewrites the line of progress when there is some; the last call clears it. */
+static void show(const char *what, size_t done, size_t n, size_t *shown)
 {
-    if (!isatty(STDERR_FILENO)) return;
+    if (!isatty(STDERR_FILENO) || done == *shown) return;
     fprintf(stderr, done < n ? "\r%s %zu/%zu" : "\r\033[K", what, done, n);
     fflush(stderr);
+    *shown = done;
 }
 
 static size_t online(void)
@@ -62,6 +64,7 @@ static size_t start(pid_t *pid, size_t workers, board *b, size_t n, job *work, v
         if (pid[w] > 0) continue;
         signal(SIGINT, SIG_DFL);
         signal(SIGTERM, SIG_DFL);
+        signal(SIGHUP, SIG_DFL);
         worker(b, n, work, context);
         fflush(NULL);
         _exit(0);
@@ -73,9 +76,10 @@ static size_t start(pid_t *pid, size_t workers, board *b, size_t n, job *work, v
 static bool wait_all(const pid_t *pid, size_t workers, board *b, size_t n, const char *what)
 {
     bool whole = true, stopping = false;
+    size_t shown = n + 1;
     for (size_t left = workers; left > 0;) {
         int status;
-        show(what, atomic_load(&b->done), n);
+        show(what, atomic_load(&b->done), n, &shown);
         if (caught && !stopping) {
             stopping = true;
             for (size_t w = 0; w < workers; w++) kill(pid[w], SIGTERM);
@@ -89,7 +93,7 @@ static bool wait_all(const pid_t *pid, size_t workers, board *b, size_t n, const
         } else if (errno != EINTR)
             break;
     }
-    show(what, n, n);
+    show(what, n, n, &shown);
     return whole;
 }
 
@@ -127,11 +131,12 @@ int jobs_run(int jobs, size_t n, const char *what, job *work, void *context, int
     size_t workers = jobs > 0 ? (size_t)jobs : online();
     if (workers > n) workers = n;
     pid_t *pid = calloc(workers + 1, sizeof *pid);
-    struct sigaction old_int, old_term, action = {.sa_handler = catch_signal};
+    struct sigaction old_int, old_term, old_hup, action = {.sa_handler = catch_signal};
     int status = STATUS_INPUT;
     caught = 0;
     sigaction(SIGINT, &action, &old_int);
     sigaction(SIGTERM, &action, &old_term);
+    sigaction(SIGHUP, &action, &old_hup);
     const size_t started = pid ? start(pid, workers, b, n, work, context) : 0;
     if (started == 0 && n > 0)
         cli_input("%s: no worker process could be started", what);
@@ -141,6 +146,7 @@ int jobs_run(int jobs, size_t n, const char *what, job *work, void *context, int
     }
     sigaction(SIGINT, &old_int, NULL);
     sigaction(SIGTERM, &old_term, NULL);
+    sigaction(SIGHUP, &old_hup, NULL);
     *signal_number = caught;
     free(pid);
     jobs_unshare(b, size);
