@@ -306,7 +306,7 @@ static const op_tensor distill_in[] = {
     {NULL, NULL, OP_INPUT, 0, NULL},
 };
 static const op_tensor distill_out[] = {
-    {"loss", "", OP_BOUNDED, OP_DIFF, "mean squared distance of softmax(r) from the target, plus theta times the winners'"},
+    {"loss", "", OP_BOUNDED, OP_DIFF, "mean squared error of softmax(r), plus theta times that of the winners alone"},
     {"index", "T,K", OP_DECISION, OP_I64 | OP_OPTIONAL, "the winners: TopK(s)"},
     {NULL, NULL, OP_INPUT, 0, NULL},
 };
@@ -784,11 +784,11 @@ static void fill_layer_apart(op_case *c, op_rng *r)
     op_fill_apart(r, 0.5, T, N, level);
     for (size_t t = 0; t < T; t++)
         for (size_t i = 0; i < N; i++)
-            op_in(c, "x")[t * d + i] = level[t * N + i] + 1;
+            op_in(c, "x")[t * d + i] = level[t * N + i] + 1.25; /* never 0, where ReLU has its kink */
     free(level);
 }
 
-/* Levels 4, 3, 2, 1 from expert first(t) on, 0 behind. */
+/* Levels 4, 3, 2, 1 from expert 0 on (N/2 in the second half of the tokens if by_halves), 1/4 behind. */
 static void fill_ranked(op_case *c, op_rng *r, bool by_halves)
 {
     const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), N = op_dim(c, 'N');
@@ -796,7 +796,7 @@ static void fill_ranked(op_case *c, op_rng *r, bool by_halves)
     for (size_t t = 0; t < T; t++)
         for (size_t i = 0; i < N; i++) {
             const size_t first = by_halves && 2 * t >= T ? N / 2 : 0, rank = (i + N - first) % N;
-            op_in(c, "x")[t * d + i] = (rank < 4 ? 4 - (double)rank : 0) + 0.0625 * (double)op_below(r, 3);
+            op_in(c, "x")[t * d + i] = (rank < 4 ? 4 - (double)rank : 0.25) + 0.0625 * (double)op_below(r, 3);
         }
 }
 
