@@ -33,14 +33,16 @@ static inline void check_tensors(int result, const tensor_file *f, const char *e
 {
     if (result != 0) {
         check_error(err);
-        if (f->t != NULL || f->entry != NULL || f->tensors != 0 || f->entries != 0) FINDING("a refused file left something");
+        if (f->t != NULL || f->entry != NULL || f->tensors != 0 || f->entries != 0)
+            FINDING("a refused file left something");
         return;
     }
     static volatile double sink;
     for (size_t i = 0; i < f->tensors; i++) {
         const tensor *t = &f->t[i];
         size_t count;
-        if (*t->name == '\0' || t->rank > TENSOR_RANK || tensor_count(t->rank, t->dim, &count) != 0 || count != t->count)
+        if (*t->name == '\0' || t->rank > TENSOR_RANK || tensor_count(t->rank, t->dim, &count) != 0 ||
+            count != t->count)
             FINDING("a tensor that is not what its fields say");
         if (t->data == NULL || (uintptr_t)t->data % 8 != 0) FINDING("tensor data that are not aligned");
         for (size_t j = 0; j < count; j++) sink = tensor_get(t, j); /* every element is there */

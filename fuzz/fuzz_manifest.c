@@ -1,4 +1,5 @@
-/* The manifest reader, and the readers of parameters, on arbitrary bytes; what is accepted is written and read again. */
+/* The manifest reader, and the readers of parameters, on arbitrary bytes; what is accepted is written and read
+ * again. */
 #include "fuzz.h"
 #include "manifest.h"
 
@@ -34,8 +35,8 @@ static char *to_json(const char *set)
     return out;
 }
 
-/* JSON -> text -> JSON is canonical (a string such as "0.10" may have become a number on the way), and so must stay the same
- * when it takes the same way again. */
+/* JSON -> text -> JSON is canonical (a string such as "0.10" may have become a number on the way), and so must stay
+ * the same when it takes the same way again. */
 static void parameters(const char *json)
 {
     char err[TENSOR_ERROR], *set;

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "manifest.h"
+#include "schema.h"
 #include "tensorfile.h"
 
 static char err[TENSOR_ERROR];
@@ -1011,6 +1012,91 @@ START_TEST(manifest_refuses)
 }
 END_TEST
 
+/* The reader and spec/schema/manifest.json are of one mind, on what is written and on each of the wrong manifests;
+ * only that names and flags are there once is beyond the schema. */
+START_TEST(manifest_schema)
+{
+    schema_check why;
+    json_t *schema = schema_load("manifest.json");
+    ck_assert_msg(schema != NULL,
+                  "spec/schema/manifest.json cannot be read: set top_srcdir, or run this in the top folder");
+    manifest m;
+    ck_assert_int_eq(manifest_init(&m, "0.1.0", "core+large", 7, err, sizeof err), 0);
+    ck_assert_int_eq(
+        manifest_add(&m, "a", "x.y", "{\"k\": 2, \"theta\": 0.5, \"v\": \"2\"}", "ties", SHA_A, SHA_0, err, sizeof err),
+        0);
+    ck_assert_int_eq(manifest_write(in_folder("m.json"), &m, err, sizeof err), 0);
+    manifest_clear(&m);
+    json_t *written = json_load_file(in_folder("m.json"), 0, NULL);
+    ck_assert_msg(schema_accepts(&why, schema, written), "%s: %s", why.where, why.what);
+    json_decref(written);
+    for (size_t i = 0; i < sizeof wrong_manifest / sizeof *wrong_manifest; i++) {
+        const bool beyond = strstr(wrong_manifest[i].error, "each name once") != NULL ||
+                            strstr(wrong_manifest[i].error, "flag \"ties\"") != NULL ||
+                            strstr(wrong_manifest[i].error, "parameter \"k") != NULL;
+        json_t *j = json_loads(wrong_manifest[i].text, JSON_REJECT_DUPLICATES, NULL);
+        if (j != NULL && !beyond)
+            ck_assert_msg(!schema_accepts(&why, schema, j), "the schema accepts %s", wrong_manifest[i].text);
+        json_decref(j);
+    }
+    json_decref(schema);
+}
+END_TEST
+
+/* A report with each of its fields, and what the schema must refuse about it. */
+START_TEST(report_schema)
+{
+    static const char good[] =
+        "{'smoeref':'0.1.0','suite':'core','seed':1,'seeds':2,'precision':'bf16','passed':0,'failed':1,'operations':[{'"
+        "op':'a.b',"
+        "'cases':1,'failed':1,'equals':[{'class':'C','formula':'f','effect':'e','met':'m'}],'factors':[{'tensor':'y',"
+        "'factors':['1/K']}]}],'cases':[{'name':'a.b.c','op':'a.b','sizes':'T=1','parameters':'k=2','pass':false,"
+        "'fault':null,'output':null,'decisions':{'taken':1,'ambiguous':0,'other':0,'inadmissible':0},'replayed':false,"
+        "'first_to_depart':'y','tensors':[{'name':'y','kind':'output','pass':false,'present':true,'judged':true,"
+        "'fault':null,'shape':[1,2],'outside':1,'vacuous':0,'ratio':'nan','worst':{'index':[0,1],'got':'nan','golden':"
+        "1.5,"
+        "'bound':'inf'},'factors':[]}],'details':['a sentence'],'equals':[]}],'power':[{'op':'a.b','class':'C',"
+        "'exposed':true}]}";
+    static const struct {
+        const char *old, *new;
+    } spoil[] = {
+        {"'seed':1,", ""},
+        {"'seed':1", "'seed':-1"},
+        {"'seed':1", "'seed':1.5"},
+        {"'bf16'", "'fp8'"},
+        {"'power'", "'powers'"},
+        {"'ratio':'nan'", "'ratio':'large'"},
+        {"'output','pass'", "'result','pass'"},
+        {"'index':[0,1]", "'index':['0']"},
+        {"'exposed':true", "'exposed':1"},
+        {"'taken':1,", ""},
+    };
+    schema_check why;
+    json_t *schema = schema_load("report.json");
+    ck_assert_msg(schema != NULL,
+                  "spec/schema/report.json cannot be read: set top_srcdir, or run this in the top folder");
+    for (size_t i = 0; i <= sizeof spoil / sizeof *spoil; i++) {
+        char text[2000];
+        const char *at = i == 0 ? NULL : strstr(good, spoil[i - 1].old);
+        if (at == NULL) {
+            ck_assert_uint_eq(i, 0);
+            snprintf(text, sizeof text, "%s", good);
+        } else {
+            snprintf(text, sizeof text, "%.*s%s%s", (int)(at - good), good, spoil[i - 1].new,
+                     at + strlen(spoil[i - 1].old));
+        }
+        for (char *c = text; *c != '\0'; c++)
+            if (*c == '\'') *c = '"';
+        json_t *j = json_loads(text, 0, NULL);
+        ck_assert_ptr_nonnull(j);
+        ck_assert_msg(schema_accepts(&why, schema, j) == (i == 0), "%s: %s: %s", i == 0 ? "refused" : spoil[i - 1].new,
+                      why.where, why.what);
+        json_decref(j);
+    }
+    json_decref(schema);
+}
+END_TEST
+
 /* Real parameters are printed with the fewest digits that are read back as the same double. */
 START_TEST(parameter_text)
 {
@@ -1022,7 +1108,7 @@ START_TEST(parameter_text)
         {"{\"theta\": 0.125, \"c_zloss\": 0.001, \"x\": -1e-300}", "theta=0.125,c_zloss=0.001,x=-1e-300"},
         {"{\"x\": 0.30000000000000004}", "x=0.30000000000000004"},
         {"{\"k\": -9223372036854775808}", "k=-9223372036854775808"},
-        {"{\"x\": -0.0, \"y\": 0}", "x=-0.0,y=0"},
+        {"{\"x\": -0.0, \"y\": 0, \"z\": 1.0, \"w\": 1e+300}", "x=-0.0,y=0,z=1.0,w=1e+300"},
         {"{\"x\": \"1e999\", \"y\": \"nan\", \"z\": \"0x1p3\", \"v\": \"2.\"}",
          "x=1e999,y=nan,z=0x1p3,v=2."}, /* no JSON numbers */
     };
@@ -1178,6 +1264,8 @@ int main(void)
     tcase_add_test(t, manifest_bytes);
     tcase_add_loop_test(t, wrong_manifests, 0, COUNT(wrong_manifest));
     tcase_add_test(t, manifest_refuses);
+    tcase_add_test(t, manifest_schema);
+    tcase_add_test(t, report_schema);
     tcase_add_test(t, parameter_text);
     tcase_add_test(t, digests);
     tcase_add_test(t, quotes);

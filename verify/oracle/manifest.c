@@ -46,14 +46,14 @@ bool manifest_has_flag(const manifest_case *c, const char *flag)
 
 /* --- parameters --- */
 
-/* The fewest digits that read back as the same double. */
+/* The fewest digits that read back as the same double; with a point or an exponent, so that a real stays a real. */
 static void real_text(char out[40], double x)
 {
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(out, 40, "%.*g", digits, x);
         if (strtod(out, NULL) == x) break;
     }
-    if (x == 0 && signbit(x)) snprintf(out, 40, "-0.0"); /* "-0" is an integer in JSON and loses its sign */
+    if (strpbrk(out, ".e") == NULL) strcat(out, ".0");
 }
 
 /* The value of a parameter as text: "2", "0.125", "topk-softmax".  -1 if it is none of the three kinds. */
@@ -170,7 +170,7 @@ static int set_one(json_t *object, const char *pair)
     if (key == NULL) return -1;
     json_t *value = json_loads(equals + 1, JSON_DECODE_ANY, NULL);
     if (json_is_integer(value) && json_integer_value(value) == 0 && equals[1] == '-') {
-        json_decref(value);
+        json_decref(value); /* an integer has no -0 */
         value = json_real(-0.0);
     } else if (!json_is_number(value)) {
         json_decref(value);

@@ -1,0 +1,321 @@
+/* Every operation of the registry on sizes, parameters and values that the bytes spell: the reference must be where
+ * the twin says that a binary64 evaluation can be, must refuse what is to be refused, and must refuse nothing else.
+ *
+ *   byte 0        the operation, modulo their number
+ *   then          a byte for each size (see draw_size), one or two for each parameter, and for each input and each
+ *                 cotangent a byte for the kind of values (see draw_values) and bytes for the values
+ *
+ * Bytes that are not there are zeros, so every input means something.
+ */
+#include "fuzz.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdbool.h>
+
+#include "op.h"
+#include "twin.h"
+
+/* No more elements than this in a case: the twin costs microseconds each. */
+enum { MOST_ELEMENTS = 1500, TWIN_BITS = 128 };
+
+typedef struct {
+    const uint8_t *at, *end;
+} bytes;
+
+static unsigned next(bytes *b) { return b->at < b->end ? *b->at++ : 0; }
+
+/* 0 to 4 mostly (0 rarely), now and then more than a block of the matrix product has rows. */
+static unsigned draw_size(bytes *b)
+{
+    static const unsigned size[16] = {2, 3, 4, 1, 2, 3, 4, 1, 5, 2, 3, 0, 7, 9, 17, 26};
+    return size[next(b) % 16];
+}
+
+static void draw_dims(bytes *b, const op_record *op, char *out, size_t room)
+{
+    char seen[64] = "";
+    size_t n = 0;
+    *out = '\0';
+    for (const op_tensor *t = op->in; t->name != NULL; t++)
+        for (const char *p = t->shape; *p != '\0'; p++)
+            if (isalpha((unsigned char)*p) && strchr(seen, *p) == NULL) {
+                const size_t known = strlen(seen);
+                seen[known] = *p;
+                seen[known + 1] = '\0';
+                n += (size_t)snprintf(out + n, room - n, "%s%c=%u", n ? "," : "", *p, draw_size(b));
+            }
+}
+
+/* The n-th of "a|b|c", counted round. */
+static void pick(const char *values, unsigned n, char out[64])
+{
+    unsigned choices = 1;
+    for (const char *p = values; *p != '\0'; p++) choices += *p == '|';
+    n %= choices;
+    while (n-- > 0) values = strchr(values, '|') + 1;
+    snprintf(out, 64, "%.*s", (int)strcspn(values, "|"), values);
+}
+
+static void draw_set(bytes *b, const op_record *op, char *out, size_t room)
+{
+    static const char *const real[8] = {"0.125", "0", "1", "-1", "0.001", "1e300", "1e-300", "3.7"};
+    size_t n = 0;
+    *out = '\0';
+    for (const op_param *p = op->param; p != NULL && p->name != NULL; p++) {
+        char value[64] = "";
+        unsigned byte = next(b);
+        if (byte % 8 == 0) continue; /* the default */
+        byte /= 8;
+        if (p->type == OP_INT) snprintf(value, sizeof value, "%d", (int)(byte % 8) - (byte >= 24 ? 1 : 0));
+        if (p->type == OP_REAL) snprintf(value, sizeof value, "%s", real[byte % 8]);
+        if (p->type == OP_CHOICE) pick(p->values, byte, value);
+        n += (size_t)snprintf(out + n, room - n, "%s%s=%s", n ? "," : "", p->name, value);
+    }
+}
+
+static double special(unsigned byte)
+{
+    static const double value[32] = {0.0,
+                                     -0.0,
+                                     1.0,
+                                     -1.0,
+                                     0x1p-1074,
+                                     -0x1p-1074,
+                                     0x1p-1022,
+                                     -0x1p-1022,
+                                     0x1p-1,
+                                     0x1.fffffffffffffp-1,
+                                     0x1.0000000000001p0,
+                                     0x1p53,
+                                     700.0,
+                                     -700.0,
+                                     710.0,
+                                     -710.0,
+                                     745.5,
+                                     -745.5,
+                                     37.5,
+                                     -37.5,
+                                     1e-8,
+                                     -1e-8,
+                                     1e8,
+                                     1e154,
+                                     -1e154,
+                                     1e300,
+                                     -1e300,
+                                     0x1.fffffffffffffp1023,
+                                     -0x1.fffffffffffffp1023,
+                                     5.9,
+                                     -5.9,
+                                     0x1p-600};
+    /* One in 16 is no number; most bytes stay inside what can be computed with. */
+    if (byte >= 248) return byte == 248 ? (double)NAN : byte == 249 ? (double)INFINITY : (double)-INFINITY;
+    return value[byte % 32];
+}
+
+static double raw(bytes *b)
+{
+    uint64_t bits = 0;
+    double x;
+    for (int i = 0; i < 8; i++) bits = bits << 8 | next(b);
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static double draw_value(bytes *b, unsigned kind, unsigned scale)
+{
+    const int small = (int)next(b) - 128;
+    switch (kind) {
+    case 1:
+        return special((unsigned)(small + 128));
+    case 2:
+        return small / 16.0; /* dyadic, many of them equal */
+    case 3:
+        return small / 128.0 * (1 + 0x1p-52 * next(b)); /* with neighbours in the last place */
+    case 4:
+        return ldexp(small, (int)(scale % 128) - 64); /* large and small, all of one size */
+    case 5:
+        return ldexp(small, (int)next(b) - 128); /* of all sizes at once */
+    case 6:
+        return (int)(scale % 16) - 8; /* all the same */
+    default:
+        return small / 64.0 + next(b) / 4096.0; /* ordinary */
+    }
+}
+
+static void draw_values(bytes *b, size_t n, double *x)
+{
+    const unsigned kind = next(b) % 9, scale = kind == 4 || kind == 6 ? next(b) : 0;
+    for (size_t i = 0; i < n; i++) x[i] = kind == 8 ? raw(b) : draw_value(b, kind, scale);
+}
+
+static op_case *draw_case(bytes *b)
+{
+    size_t n = 0;
+    while (op_registry[n] != NULL) n++;
+    const op_record *op = op_registry[next(b) % n];
+    char dims[256], set[1024], err[512];
+    draw_dims(b, op, dims, sizeof dims);
+    draw_set(b, op, set, sizeof set);
+    op_case *c = op_case_new(op, dims, set, err, sizeof err);
+    if (c == NULL) {
+        if (*err == '\0' || strchr(err, '\n') != NULL) FINDING("%s %s %s: refused without a line", op->id, dims, set);
+        return NULL;
+    }
+    size_t total = 0;
+    for (size_t i = 0; i < OP_TENSORS; i++) total += c->in[i].count + c->out[i].count;
+    if (total > MOST_ELEMENTS) {
+        op_case_free(c);
+        return NULL;
+    }
+    for (size_t i = 0; op->in[i].name != NULL; i++)
+        if (c->in[i].f64 != NULL) draw_values(b, c->in[i].count, c->in[i].f64);
+    for (size_t i = 0; op->out[i].name != NULL; i++)
+        if (op->out[i].flags & OP_DIFF) draw_values(b, c->cot[i].count, c->cot[i].f64);
+    return c;
+}
+
+/* --- what must hold --- */
+
+static void describe(const op_case *c)
+{
+    fprintf(stderr, "%s", c->op->id);
+    for (size_t i = 0; i < c->dims; i++) fprintf(stderr, " %c=%zu", c->dim_name[i], c->dim_size[i]);
+    for (size_t i = 0; c->op->param != NULL && c->op->param[i].name != NULL; i++) {
+        fprintf(stderr, " %s=", c->op->param[i].name);
+        if (c->op->param[i].type == OP_CHOICE)
+            fprintf(stderr, "%s", c->choice[i]);
+        else
+            fprintf(stderr, "%g", c->number[i]);
+    }
+    for (size_t i = 0; c->op->in[i].name != NULL; i++) {
+        fprintf(stderr, "\n  %s =", c->op->in[i].name);
+        for (size_t j = 0; j < c->in[i].count; j++) fprintf(stderr, " %.17g", c->in[i].f64[j]);
+    }
+    for (size_t i = 0; c->op->out[i].name != NULL; i++) {
+        if (!(c->op->out[i].flags & OP_DIFF)) continue;
+        fprintf(stderr, "\n  d_%s =", c->op->out[i].name);
+        for (size_t j = 0; j < c->cot[i].count; j++) fprintf(stderr, " %.17g", c->cot[i].f64[j]);
+    }
+    fputc('\n', stderr);
+}
+
+#define CASE_FINDING(c, ...)                                                                                           \
+    do {                                                                                                               \
+        describe(c);                                                                                                   \
+        FINDING(__VA_ARGS__);                                                                                          \
+    } while (0)
+
+static bool finite_values(const op_value *v) { return v->f64 == NULL || smoe_all_finite(v->count, v->f64); }
+
+static bool finite_inputs(const op_case *c)
+{
+    for (size_t i = 0; c->op->in[i].name != NULL; i++)
+        if (!finite_values(&c->in[i])) return false;
+    return true;
+}
+
+static bool finite_cotangents(const op_case *c)
+{
+    for (size_t i = 0; c->op->out[i].name != NULL; i++)
+        if ((c->op->out[i].flags & OP_DIFF) && !finite_values(&c->cot[i])) return false;
+    return true;
+}
+
+/* A margin is +inf where all are selected. */
+static bool finite_results(const op_case *c)
+{
+    for (size_t i = 0; c->op->out[i].name != NULL; i++)
+        if (!(c->op->out[i].flags & OP_MARGIN) && !finite_values(&c->out[i])) return false;
+    for (size_t i = 0; c->op->in[i].name != NULL; i++)
+        if ((c->op->in[i].flags & OP_DIFF) && !finite_values(&c->grad[i])) return false;
+    return true;
+}
+
+static bool in_domain(const op_case *c)
+{
+    const double least = strcmp(c->op->id, "numerics.log") == 0     ? 0.0
+                         : strcmp(c->op->id, "numerics.log1p") == 0 ? -1.0
+                                                                    : -INFINITY;
+    for (size_t i = 0; i < c->in[0].count; i++)
+        if (!(c->in[0].f64[i] > least)) return false;
+    return true;
+}
+
+static void check_status(const op_case *c, smoe_status status)
+{
+    const bool good = finite_inputs(c) && finite_cotangents(c) && in_domain(c);
+    if (status == SMOE_EINVAL) CASE_FINDING(c, "EINVAL after the record's check had passed");
+    if (status == SMOE_EENV) CASE_FINDING(c, "EENV");
+    if (status == SMOE_EDOM && good) CASE_FINDING(c, "EDOM although every value is finite and in the domain");
+    if (status != SMOE_EDOM && !good)
+        CASE_FINDING(c, "a value that is not finite or not in the domain: %s", smoe_strerror(status));
+    if (status == SMOE_OK && !finite_results(c)) CASE_FINDING(c, "a result that is not finite without EOVRFLW");
+}
+
+/* The ball is [hi + lo - rad, hi + lo + rad]; long double holds the differences to more than enough. */
+static void check_values(const op_case *c, const char *prefix, const char *name, const double *got, size_t count,
+                         const twin_tensor *t)
+{
+    if (t->count == 0) return;
+    if (t->count != count)
+        CASE_FINDING(c, "%s%s: the twin has %zu elements, expected %zu", prefix, name, t->count, count);
+    for (size_t i = 0; i < count; i++) {
+        const long double off = fabsl(((long double)got[i] - (long double)t->hi[i]) - (long double)t->lo[i]);
+        if (isinf(t->rad[i])) continue;
+        if (got[i] == t->hi[i]) continue;
+        if (!(off <= (long double)t->rad[i] * (1 + 0x1p-40L)))
+            CASE_FINDING(c, "%s%s[%zu]: reference %.17g, twin %.17g with binary64 bound %.3g", prefix, name, i, got[i],
+                         t->hi[i], t->rad[i]);
+    }
+}
+
+/* K distinct experts in range, and none left out that beats one that was taken beyond both bounds. */
+static void check_decision(const op_case *c, size_t i, const twin_tensor *score)
+{
+    const size_t N = op_dim(c, 'N'), K = c->out[i].dim[1], T = c->out[i].dim[0];
+    if (score->count != T * N) CASE_FINDING(c, "%s: the twin has no scores for it", c->op->out[i].name);
+    for (size_t t = 0; t < T; t++) {
+        const int64_t *index = c->out[i].i64 + t * K;
+        const double *hi = score->hi + t * N, *rad = score->rad + t * N;
+        for (size_t j = 0; j < K; j++) {
+            if (index[j] < 0 || (uint64_t)index[j] >= N) CASE_FINDING(c, "expert %lld", (long long)index[j]);
+            bool later[64] = {false};
+            for (size_t n = 0; n <= j; n++) later[index[n]] = true; /* those taken up to here */
+            for (size_t n = 0; n < j; n++)
+                if (index[n] == index[j]) CASE_FINDING(c, "expert %lld twice", (long long)index[j]);
+            for (size_t n = 0; n < N; n++)
+                if (!later[n] && hi[n] - rad[n] > hi[index[j]] + rad[index[j]])
+                    CASE_FINDING(c, "token %zu: expert %zu comes after %lld", t, n, (long long)index[j]);
+        }
+    }
+}
+
+static void check_against_twin(const op_case *c)
+{
+    twin_result r;
+    char err[512] = "";
+    if (twin_run(c, twin_profile_find("f64"), NULL, TWIN_BITS, &r, err, sizeof err) != 0)
+        CASE_FINDING(c, "twin: %s", err);
+    for (size_t i = 0; c->op->out[i].name != NULL; i++) {
+        const op_tensor *t = &c->op->out[i];
+        if (c->out[i].f64 != NULL) check_values(c, "", t->name, c->out[i].f64, c->out[i].count, &r.out[i]);
+        if (t->kind == OP_DECISION) check_decision(c, i, &r.score[i]);
+    }
+    for (size_t i = 0; c->op->in[i].name != NULL; i++)
+        if (c->op->in[i].flags & OP_DIFF)
+            check_values(c, "d_", c->op->in[i].name, c->grad[i].f64, c->grad[i].count, &r.grad[i]);
+    twin_result_clear(&r);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    bytes b = {data, data + size};
+    op_case *c = draw_case(&b);
+    if (c == NULL) return 0;
+    const smoe_status status = op_run(c);
+    check_status(c, status);
+    if (status == SMOE_OK) check_against_twin(c);
+    op_case_free(c);
+    return 0;
+}
