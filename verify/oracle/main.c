@@ -131,6 +131,7 @@ static int print_version(void)
     printf("processor   x86-64%s%s%s\n", __builtin_cpu_supports("fma") ? ", FMA" : "",
            __builtin_cpu_supports("avx2") ? ", AVX2" : "", __builtin_cpu_supports("avx512f") ? ", AVX-512" : "");
 #endif
+    printf("products    by the %s kernel (all kernels give the same bits)\n", smoe_matmul_kernel(0));
     printf("libraries   GSL %s, MPFR %s, GMP %s, jansson %s\n", gsl_version, mpfr_get_version(), gmp_version,
            JANSSON_VERSION);
     const char *what = NULL;
