@@ -1,17 +1,14 @@
-/* The tape: nodes, the rules of rounding, sums and products, elementwise operations, reverse.  Functions of one variable
- * are in tape_apply.c. */
+/* The tape: nodes, the rules of rounding, sums and products, elementwise operations, reverse.  Functions of one
+ * variable are in tape_apply.c. */
 #include "tape_rounding.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------------------------------------ rounding */
+/* --- rounding --- */
 
-static double unit(const twin_format *f)
-{
-    return ldexp(1, -f->digits);
-}
+static double unit(const twin_format *f) { return ldexp(1, -f->digits); }
 
 double tape_upper_of(arb_srcptr v)
 {
@@ -62,10 +59,7 @@ static void round_to(const twin_format *f, bool ranged, arb_t v)
         tape_grow(v, fmax(unit(f) * m, f->underflow));
 }
 
-static bool exact(arb_srcptr v)
-{
-    return mag_is_zero(arb_radref(v)) && arf_is_finite(arb_midref(v));
-}
+static bool exact(arb_srcptr v) { return mag_is_zero(arb_radref(v)) && arf_is_finite(arb_midref(v)); }
 
 /* One operation in the arithmetic and its store.  An exact result that both formats can hold is that number. */
 void tape_settle(const tape *t, arb_t v)
@@ -123,8 +117,8 @@ static void round_sum(const tape *t, const tape_tally *s, unsigned long rounding
     if (t->coarse) round_to(&t->profile->storage, ranged, v);
 }
 
-/* v is a sum of the tallied terms that is stored after every addition: all partial sums but the last, which is v, are at
- * most the sum of magnitudes. */
+/* v is a sum of the tallied terms that is stored after every addition: all partial sums but the last, which is v, are
+ * at most the sum of magnitudes. */
 static void round_stored_sum(const tape *t, const tape_tally *s, arb_t v)
 {
     if (!t->profile || s->terms < 2) return;
@@ -142,7 +136,7 @@ static void round_stored_sum(const tape *t, const tape_tally *s, arb_t v)
                      (m + 1) * (t->profile->storage.underflow + t->profile->arithmetic.underflow));
 }
 
-/* ------------------------------------------------------------------------------------------------ nodes */
+/* --- nodes --- */
 
 static void *get(size_t n, size_t size)
 {
@@ -151,10 +145,7 @@ static void *get(size_t n, size_t size)
     return p;
 }
 
-static size_t elements(const tape_node *a)
-{
-    return a->rows * a->cols;
-}
+static size_t elements(const tape_node *a) { return a->rows * a->cols; }
 
 tape *tape_new(const twin_profile *profile, long prec)
 {
@@ -250,10 +241,7 @@ void tape_give(tape *t, tape_node *x, size_t e, arb_t c)
     arb_add(y->g + e, y->g + e, c, t->prec);
 }
 
-arb_srcptr tape_gradient(const tape_node *a)
-{
-    return a->base->g ? a->base->g + a->offset : NULL;
-}
+arb_srcptr tape_gradient(const tape_node *a) { return a->base->g ? a->base->g + a->offset : NULL; }
 
 void tape_seed(tape *t, tape_node *a, const double *cotangent)
 {
@@ -272,8 +260,7 @@ void tape_backward(tape *t)
     for (tape_node *y = t->last; y; y = y->previous) {
         if (!y->g) continue;
         if (y->tally)
-            for (size_t i = 0; i < elements(y); i++)
-                round_stored_sum(t, &y->tally[i], y->g + i);
+            for (size_t i = 0; i < elements(y); i++) round_stored_sum(t, &y->tally[i], y->g + i);
         if (y->back) y->back(t, y);
         if (y->leaf) continue;
         _arb_vec_clear(y->g, (slong)elements(y));
@@ -283,32 +270,17 @@ void tape_backward(tape *t)
     }
 }
 
-bool tape_rounds(const tape *t)
-{
-    return t->profile != NULL;
-}
+bool tape_rounds(const tape *t) { return t->profile != NULL; }
 
-double tape_u(const tape *t)
-{
-    return t->w;
-}
+double tape_u(const tape *t) { return t->w; }
 
-double tape_elementary(const tape *t)
-{
-    return t->e;
-}
+double tape_elementary(const tape *t) { return t->e; }
 
-double tape_upper(const tape_node *a, size_t element)
-{
-    return tape_upper_of(a->v + element);
-}
+double tape_upper(const tape_node *a, size_t element) { return tape_upper_of(a->v + element); }
 
-double tape_middle(const tape_node *a, size_t element)
-{
-    return arf_get_d(arb_midref(a->v + element), ARF_RND_NEAR);
-}
+double tape_middle(const tape_node *a, size_t element) { return arf_get_d(arb_midref(a->v + element), ARF_RND_NEAR); }
 
-/* ------------------------------------------------------------------------------------------------ what is given */
+/* --- what is given --- */
 
 tape_node *tape_leaf(tape *t, size_t rows, size_t cols, const double *x, bool wants)
 {
@@ -344,12 +316,11 @@ tape_node *tape_ratio(tape *t, size_t rows, size_t cols, const size_t *count, si
 tape_node *tape_fill(tape *t, size_t rows, size_t cols, double x)
 {
     tape_node *y = tape_make(t, rows, cols, NULL, NULL, NULL);
-    for (size_t i = 0; i < rows * cols; i++)
-        arb_set_d(y->v + i, x);
+    for (size_t i = 0; i < rows * cols; i++) arb_set_d(y->v + i, x);
     return y;
 }
 
-/* ------------------------------------------------------------------------------------------------ moved, not computed */
+/* --- moved, not computed --- */
 
 tape_node *tape_view(tape *t, tape_node *a, size_t first_row, size_t rows, size_t cols)
 {
@@ -370,8 +341,7 @@ tape_node *tape_stop(tape *t, tape_node *a)
 
 static void back_gather(tape *t, tape_node *y)
 {
-    for (size_t i = 0; i < elements(y); i++)
-        tape_give(t, y->a, y->index[i], y->g + i);
+    for (size_t i = 0; i < elements(y); i++) tape_give(t, y->a, y->index[i], y->g + i);
 }
 
 /* y[i] = a[index[i]], with the index taken over and kept */
@@ -379,8 +349,7 @@ static tape_node *gather(tape *t, tape_node *a, size_t rows, size_t cols, size_t
 {
     tape_node *y = tape_make(t, rows, cols, a, NULL, back_gather);
     y->index = index;
-    for (size_t i = 0; i < rows * cols; i++)
-        arb_set(y->v + i, a->v + index[i]);
+    for (size_t i = 0; i < rows * cols; i++) arb_set(y->v + i, a->v + index[i]);
     return y;
 }
 
@@ -388,8 +357,7 @@ tape_node *tape_gather_rows(tape *t, tape_node *a, size_t n, const size_t *row)
 {
     size_t *index = get(n * a->cols, sizeof *index);
     for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < a->cols; j++)
-            index[i * a->cols + j] = row[i] * a->cols + j;
+        for (size_t j = 0; j < a->cols; j++) index[i * a->cols + j] = row[i] * a->cols + j;
     return gather(t, a, n, a->cols, index);
 }
 
@@ -397,15 +365,13 @@ tape_node *tape_gather_cols(tape *t, tape_node *a, size_t n, const size_t *col)
 {
     size_t *index = get(a->rows * n, sizeof *index);
     for (size_t i = 0; i < a->rows; i++)
-        for (size_t j = 0; j < n; j++)
-            index[i * n + j] = i * a->cols + col[i * n + j];
+        for (size_t j = 0; j < n; j++) index[i * n + j] = i * a->cols + col[i * n + j];
     return gather(t, a, a->rows, n, index);
 }
 
 static void back_scatter(tape *t, tape_node *y)
 {
-    for (size_t i = 0; i < elements(y->a); i++)
-        tape_give(t, y->a, i, y->g + y->index[i]);
+    for (size_t i = 0; i < elements(y->a); i++) tape_give(t, y->a, i, y->g + y->index[i]);
 }
 
 tape_node *tape_scatter_cols(tape *t, tape_node *a, size_t cols, const size_t *col)
@@ -435,19 +401,16 @@ static void back_concat_rows(tape *t, tape_node *y)
 {
     size_t at = 0;
     for (size_t p = 0; p < y->parts; p++)
-        for (size_t i = 0; i < elements(y->part[p]); i++)
-            tape_give(t, y->part[p], i, y->g + at++);
+        for (size_t i = 0; i < elements(y->part[p]); i++) tape_give(t, y->part[p], i, y->g + at++);
 }
 
 tape_node *tape_concat_rows(tape *t, size_t n, tape_node *const *a)
 {
     size_t rows = 0, at = 0;
-    for (size_t p = 0; p < n; p++)
-        rows += a[p]->rows;
+    for (size_t p = 0; p < n; p++) rows += a[p]->rows;
     tape_node *y = concat(t, rows, n ? a[0]->cols : 0, n, a, back_concat_rows);
     for (size_t p = 0; p < n; p++)
-        for (size_t i = 0; i < elements(a[p]); i++)
-            arb_set(y->v + at++, a[p]->v + i);
+        for (size_t i = 0; i < elements(a[p]); i++) arb_set(y->v + at++, a[p]->v + i);
     return y;
 }
 
@@ -463,40 +426,34 @@ static void back_concat_cols(tape *t, tape_node *y)
 tape_node *tape_concat_cols(tape *t, size_t n, tape_node *const *a)
 {
     size_t cols = 0, at = 0;
-    for (size_t p = 0; p < n; p++)
-        cols += a[p]->cols;
+    for (size_t p = 0; p < n; p++) cols += a[p]->cols;
     tape_node *y = concat(t, n ? a[0]->rows : 0, cols, n, a, back_concat_cols);
     for (size_t p = 0; p < n; at += a[p++]->cols)
         for (size_t i = 0; i < y->rows; i++)
-            for (size_t j = 0; j < a[p]->cols; j++)
-                arb_set(y->v + i * cols + at + j, a[p]->v + i * a[p]->cols + j);
+            for (size_t j = 0; j < a[p]->cols; j++) arb_set(y->v + i * cols + at + j, a[p]->v + i * a[p]->cols + j);
     return y;
 }
 
-/* ------------------------------------------------------------------------------------------------ products of matrices */
+/* --- products of matrices --- */
 
-/* Rows of an operand made contiguous: shallow copies of the balls (only read), and what a bound needs to know of them. */
+/* Rows of an operand made contiguous: shallow copies of the balls (only read), and what a bound needs of them. */
 typedef struct {
     size_t n, k;
-    arb_ptr ball;        /* [n, k] */
-    double *upper;       /* [n, k] */
-    long *grid;          /* [n] exponent of the finest bit in the row */
+    arb_ptr ball; /* [n, k] */
+    double *upper; /* [n, k] */
+    long *grid; /* [n] exponent of the finest bit in the row */
     unsigned long *full; /* [n] elements that are not 0 */
-    bool *exact;         /* [n] */
+    bool *exact; /* [n] */
 } panel;
 
 /* No product of two of these underflows to 0 in double. */
-static double floored(double m)
-{
-    return m == 0 ? 0 : fmax(m, 0x1p-500);
-}
+static double floored(double m) { return m == 0 ? 0 : fmax(m, 0x1p-500); }
 
 static panel panel_new(const tape *t, arb_srcptr a, size_t n, size_t k, size_t row_step, size_t col_step)
 {
     panel p = {n, k, get(n * k, sizeof(arb_struct)), NULL, NULL, NULL, NULL};
     for (size_t i = 0; i < n; i++)
-        for (size_t l = 0; l < k; l++)
-            p.ball[i * k + l] = a[i * row_step + l * col_step];
+        for (size_t l = 0; l < k; l++) p.ball[i * k + l] = a[i * row_step + l * col_step];
     if (!t->profile) return p;
     p.upper = get(n * k, sizeof *p.upper);
     p.grid = get(n, sizeof *p.grid);
@@ -529,10 +486,8 @@ static double dot_upper(size_t k, const double *x, const double *y)
     double s[8] = {0};
     size_t l = 0;
     for (; l + 8 <= k; l += 8)
-        for (size_t i = 0; i < 8; i++)
-            s[i] += x[l + i] * y[l + i];
-    for (; l < k; l++)
-        s[0] += x[l] * y[l];
+        for (size_t i = 0; i < 8; i++) s[i] += x[l + i] * y[l + i];
+    for (; l < k; l++) s[0] += x[l] * y[l];
     return (((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]))) * (1 + (double)k * 0x1p-51);
 }
 
@@ -566,15 +521,9 @@ static void contract(tape *t, const panel *a, const panel *b, tape_node *y, bool
 enum { NN, NT, TN };
 
 /* Rows of x [r, c], or of its transpose. */
-static panel rows_of(const tape *t, arb_srcptr x, size_t r, size_t c)
-{
-    return panel_new(t, x, r, c, c, 1);
-}
+static panel rows_of(const tape *t, arb_srcptr x, size_t r, size_t c) { return panel_new(t, x, r, c, c, 1); }
 
-static panel cols_of(const tape *t, arb_srcptr x, size_t r, size_t c)
-{
-    return panel_new(t, x, c, r, 1, c);
-}
+static panel cols_of(const tape *t, arb_srcptr x, size_t r, size_t c) { return panel_new(t, x, c, r, 1, c); }
 
 static void multiply(tape *t, panel a, panel b, tape_node *y, bool gradient)
 {
@@ -610,22 +559,13 @@ static tape_node *matmul(tape *t, tape_node *a, tape_node *b, int kind)
     return y;
 }
 
-tape_node *tape_matmul_nn(tape *t, tape_node *a, tape_node *b)
-{
-    return matmul(t, a, b, NN);
-}
+tape_node *tape_matmul_nn(tape *t, tape_node *a, tape_node *b) { return matmul(t, a, b, NN); }
 
-tape_node *tape_matmul_nt(tape *t, tape_node *a, tape_node *b)
-{
-    return matmul(t, a, b, NT);
-}
+tape_node *tape_matmul_nt(tape *t, tape_node *a, tape_node *b) { return matmul(t, a, b, NT); }
 
-tape_node *tape_matmul_tn(tape *t, tape_node *a, tape_node *b)
-{
-    return matmul(t, a, b, TN);
-}
+tape_node *tape_matmul_tn(tape *t, tape_node *a, tape_node *b) { return matmul(t, a, b, TN); }
 
-/* ------------------------------------------------------------------------------------------------ sums */
+/* --- sums --- */
 
 /* Adds term to sum i of `sum`, and tallies it. */
 static void add_term(const tape *t, arb_ptr sum, tape_tally *tally, size_t i, arb_srcptr term)
@@ -635,20 +575,15 @@ static void add_term(const tape *t, arb_ptr sum, tape_tally *tally, size_t i, ar
 }
 
 /* Where element (i, j) of a goes when `axis` is summed over. */
-static size_t sum_target(int axis, size_t i, size_t j)
-{
-    return axis == TAPE_ROWS ? j : axis == TAPE_COLS ? i : 0;
-}
+static size_t sum_target(int axis, size_t i, size_t j) { return axis == TAPE_ROWS ? j : axis == TAPE_COLS ? i : 0; }
 
 static void back_sum(tape *t, tape_node *y)
 {
     tape_node *a = y->a;
     if (y->n != 1)
-        for (size_t i = 0; i < elements(y); i++)
-            divide_by_count(t, y->n, y->g + i);
+        for (size_t i = 0; i < elements(y); i++) divide_by_count(t, y->n, y->g + i);
     for (size_t i = 0; i < a->rows; i++)
-        for (size_t j = 0; j < a->cols; j++)
-            tape_give(t, a, i * a->cols + j, y->g + sum_target(y->kind, i, j));
+        for (size_t j = 0; j < a->cols; j++) tape_give(t, a, i * a->cols + j, y->g + sum_target(y->kind, i, j));
 }
 
 tape_node *tape_mean(tape *t, tape_node *a, int axis, size_t n)
@@ -658,8 +593,7 @@ tape_node *tape_mean(tape *t, tape_node *a, int axis, size_t n)
     y->n = n;
     tape_tally *tally = get(elements(y), sizeof *tally);
     for (size_t i = 0; i < a->rows; i++)
-        for (size_t j = 0; j < a->cols; j++)
-            add_term(t, y->v, tally, sum_target(axis, i, j), a->v + i * a->cols + j);
+        for (size_t j = 0; j < a->cols; j++) add_term(t, y->v, tally, sum_target(axis, i, j), a->v + i * a->cols + j);
     for (size_t i = 0; i < elements(y); i++) {
         /* a mean may be divided before it is stored: only the mean itself must lie in the format's range */
         round_sum(t, &tally[i], tally[i].terms ? tally[i].terms - 1 : 0, n == 1, y->v + i);
@@ -669,16 +603,12 @@ tape_node *tape_mean(tape *t, tape_node *a, int axis, size_t n)
     return y;
 }
 
-tape_node *tape_sum(tape *t, tape_node *a, int axis)
-{
-    return tape_mean(t, a, axis, 1);
-}
+tape_node *tape_sum(tape *t, tape_node *a, int axis) { return tape_mean(t, a, axis, 1); }
 
 static void back_sum_groups(tape *t, tape_node *y)
 {
     for (size_t i = 0; i < y->a->rows; i++)
-        for (size_t j = 0; j < y->cols; j++)
-            tape_give(t, y->a, i * y->cols + j, y->g + i / y->n * y->cols + j);
+        for (size_t j = 0; j < y->cols; j++) tape_give(t, y->a, i * y->cols + j, y->g + i / y->n * y->cols + j);
 }
 
 tape_node *tape_sum_groups(tape *t, tape_node *a, size_t n)
@@ -687,10 +617,8 @@ tape_node *tape_sum_groups(tape *t, tape_node *a, size_t n)
     y->n = n;
     tape_tally *tally = get(elements(y), sizeof *tally);
     for (size_t i = 0; i < a->rows; i++)
-        for (size_t j = 0; j < a->cols; j++)
-            add_term(t, y->v, tally, i / n * a->cols + j, a->v + i * a->cols + j);
-    for (size_t i = 0; i < elements(y); i++)
-        round_stored_sum(t, &tally[i], y->v + i);
+        for (size_t j = 0; j < a->cols; j++) add_term(t, y->v, tally, i / n * a->cols + j, a->v + i * a->cols + j);
+    for (size_t i = 0; i < elements(y); i++) round_stored_sum(t, &tally[i], y->v + i);
     free(tally);
     return y;
 }
@@ -729,8 +657,7 @@ tape_node *tape_scale(tape *t, tape_node *a, double c)
 static double row_radius(const tape_node *a, size_t i)
 {
     double r = 0;
-    for (size_t j = 0; j < a->cols; j++)
-        r = fmax(r, mag_get_d(arb_radref(a->v + i * a->cols + j)));
+    for (size_t j = 0; j < a->cols; j++) r = fmax(r, mag_get_d(arb_radref(a->v + i * a->cols + j)));
     return r;
 }
 
@@ -756,10 +683,8 @@ static void blame_maximum(tape *t, tape_node *y, size_t i)
 
 static void back_offset(tape *t, tape_node *y)
 {
-    for (size_t i = 0; t->profile && y->kind && i < y->rows; i++)
-        blame_maximum(t, y, i);
-    for (size_t i = 0; i < elements(y); i++)
-        tape_give(t, y->a, i, y->g + i);
+    for (size_t i = 0; t->profile && y->kind && i < y->rows; i++) blame_maximum(t, y, i);
+    for (size_t i = 0; i < elements(y); i++) tape_give(t, y->a, i, y->g + i);
 }
 
 tape_node *tape_offset(tape *t, tape_node *a, const double *c, bool maximum)
@@ -782,7 +707,7 @@ tape_node *tape_offset(tape *t, tape_node *a, const double *c, bool maximum)
     return y;
 }
 
-/* ------------------------------------------------------------------------------------------------ two operands */
+/* --- two operands --- */
 
 enum { ADD, SUB, MUL, DIV };
 
@@ -792,10 +717,7 @@ static size_t source(const tape_node *x, size_t i, size_t j)
     return (x->rows == 1 ? 0 : i * x->cols) + (x->cols == 1 ? 0 : j);
 }
 
-static bool power_of_two(arb_srcptr v)
-{
-    return exact(v) && arf_bits(arb_midref(v)) == 1;
-}
+static bool power_of_two(arb_srcptr v) { return exact(v) && arf_bits(arb_midref(v)) == 1; }
 
 static void divide(const tape *t, arb_t q, arb_srcptr a, arb_srcptr b)
 {
@@ -878,27 +800,15 @@ static tape_node *operation(tape *t, int kind, tape_node *a, tape_node *b)
     return y;
 }
 
-tape_node *tape_add(tape *t, tape_node *a, tape_node *b)
-{
-    return operation(t, ADD, a, b);
-}
+tape_node *tape_add(tape *t, tape_node *a, tape_node *b) { return operation(t, ADD, a, b); }
 
-tape_node *tape_sub(tape *t, tape_node *a, tape_node *b)
-{
-    return operation(t, SUB, a, b);
-}
+tape_node *tape_sub(tape *t, tape_node *a, tape_node *b) { return operation(t, SUB, a, b); }
 
-tape_node *tape_mul(tape *t, tape_node *a, tape_node *b)
-{
-    return operation(t, MUL, a, b);
-}
+tape_node *tape_mul(tape *t, tape_node *a, tape_node *b) { return operation(t, MUL, a, b); }
 
-tape_node *tape_div(tape *t, tape_node *a, tape_node *b)
-{
-    return operation(t, DIV, a, b);
-}
+tape_node *tape_div(tape *t, tape_node *a, tape_node *b) { return operation(t, DIV, a, b); }
 
-/* ------------------------------------------------------------------------------------------------ the norm of a row */
+/* --- the norm of a row --- */
 
 /* c = x / n, a component of a unit vector */
 static void component(const tape *t, arb_t c, arb_srcptr x, arb_srcptr n)
@@ -947,7 +857,7 @@ tape_node *tape_norm(tape *t, tape_node *a)
     return y;
 }
 
-/* ------------------------------------------------------------------------------------------------ fairness and mistakes */
+/* --- fairness and mistakes --- */
 
 static void back_slack(tape *t, tape_node *y)
 {
@@ -984,7 +894,6 @@ tape_node *tape_scale_gradient(tape *t, tape_node *a, double c)
 {
     tape_node *y = tape_make(t, a->rows, a->cols, a, NULL, back_scale_gradient);
     y->constant = c;
-    for (size_t i = 0; i < elements(y); i++)
-        arb_set(y->v + i, a->v + i);
+    for (size_t i = 0; i < elements(y); i++) arb_set(y->v + i, a->v + i);
     return y;
 }

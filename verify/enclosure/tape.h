@@ -1,17 +1,18 @@
 /* A tape over balls: tensor-level primitives, each with its forward and its reverse, and the roundings of a precision.
  *
  * Every node is a matrix [rows, cols] of Arb balls, row-major; a tensor of higher rank is a matrix with its leading
- * dimensions in the rows.  Nodes belong to the tape.  tape_backward() runs over the nodes in reverse order of creation.
+ * dimensions in the rows.  Nodes belong to the tape.  tape_backward() runs over the nodes in reverse order of
+ * creation.
  *
- * Without a profile each ball encloses the exact value.  With one, each ball encloses what any correct implementation in
- * that precision computes, whichever order it adds in and whether or not it fuses:
+ * Without a profile each ball encloses the exact value.  With one, each ball encloses what any correct implementation
+ * in that precision computes, whichever order it adds in and whether or not it fuses:
  *
  *   operation      radius += u |v|, in the arithmetic, and once more in the storage when that is coarser
  *   n-term sum     radius += gamma |terms|_1,  gamma = n u / (1 - n u); a product inside a sum counts as one more term
  *   m gradients    meeting at a node are added in any order and stored after each addition
  *   underflow      a result below the normal range errs by at most the format's underflow
  *   overflow       a value that may exceed the largest one of the format is unknown: infinite radius
- *   nothing        where the operands are exact, every partial result in any order is representable, and so is the result
+ *   nothing        where the operands are exact and every partial result, in any order, is representable
  *
  * The last line is what makes a bound 0 on crafted vectors.  u, storage and arithmetic: twin.h.
  */
@@ -35,8 +36,8 @@
 typedef struct tape tape;
 typedef struct tape_node tape_node;
 
-/* What the rounding error of a sum depends on: the terms' magnitudes (upper bound), the exponent of the finest bit that
- * any of them has, how many of them are not 0, and whether all of them are exact. */
+/* What the rounding error of a sum depends on: the terms' magnitudes (upper bound), the exponent of the finest bit
+ * that any of them has, how many of them are not 0, and whether all of them are exact. */
 typedef struct {
     double magnitude;
     long grid;
@@ -68,7 +69,7 @@ tape *tape_new(const twin_profile *profile, long prec);
 void tape_free(tape *t);
 
 /* --- what is given --- */
-/* A value that the storage cannot hold is taken as rounded to it once: a candidate reads its inputs in its own format. */
+/* A value that the storage cannot hold is rounded to it once: a candidate reads its inputs in its own format. */
 tape_node *tape_leaf(tape *t, size_t rows, size_t cols, const double *x, bool wants);
 /* count[i] / n, as a candidate has it: one division, or a product with a rounded 1/n */
 tape_node *tape_ratio(tape *t, size_t rows, size_t cols, const size_t *count, size_t n);
@@ -79,7 +80,7 @@ tape_node *tape_view(tape *t, tape_node *a, size_t first_row, size_t rows, size_
 tape_node *tape_stop(tape *t, tape_node *a);                                           /* no gradient passes */
 tape_node *tape_gather_rows(tape *t, tape_node *a, size_t n, const size_t *row);       /* y[i] = a[row[i]] */
 tape_node *tape_gather_cols(tape *t, tape_node *a, size_t n, const size_t *col);       /* y[i,j] = a[i, col[i*n+j]] */
-tape_node *tape_scatter_cols(tape *t, tape_node *a, size_t cols, const size_t *col);   /* y[i, col[i*n+j]] = a[i,j], else 0 */
+tape_node *tape_scatter_cols(tape *t, tape_node *a, size_t cols, const size_t *col);   /* the converse; 0 elsewhere */
 tape_node *tape_concat_rows(tape *t, size_t n, tape_node *const *a);
 tape_node *tape_concat_cols(tape *t, size_t n, tape_node *const *a);
 
@@ -90,7 +91,7 @@ tape_node *tape_matmul_tn(tape *t, tape_node *a, tape_node *b); /* a[k,m]^T b[k,
 enum { TAPE_ROWS, TAPE_COLS, TAPE_ALL }; /* the axis that a sum removes */
 tape_node *tape_sum(tape *t, tape_node *a, int axis);
 tape_node *tape_mean(tape *t, tape_node *a, int axis, size_t n);     /* sum over the axis, divided by n */
-tape_node *tape_sum_groups(tape *t, tape_node *a, size_t n);         /* y[i] = a[i n] + ... + a[i n + n - 1], stored after each */
+tape_node *tape_sum_groups(tape *t, tape_node *a, size_t n);         /* of n rows, stored after each addition */
 tape_node *tape_scale(tape *t, tape_node *a, double c);              /* c may be rounded by the candidate */
 tape_node *tape_offset(tape *t, tape_node *a, const double *c, bool maximum);
 /* y[i,j] = a[i,j] + c[i]; maximum: -c[i] stands for the maximum of row i, which a candidate computes for itself */
@@ -109,7 +110,8 @@ tape_node *tape_apply(tape *t, tape_function f, tape_node *a);
 tape_node *tape_norm(tape *t, tape_node *a); /* L2 norm of each row; the gradient at an exact zero row is 0 */
 
 /* --- fairness and mistakes --- */
-/* The value with forward[i] added to its radius, and a gradient with reverse[i] of its magnitude added; either may be NULL. */
+/* The value with forward[i] added to its radius, and a gradient with reverse[i] of its magnitude added; either may be
+ * NULL. */
 tape_node *tape_slack(tape *t, tape_node *a, const double *forward, const double *reverse);
 /* The value as it is and the gradient times c: the mistake of a badly scaled gradient. */
 tape_node *tape_scale_gradient(tape *t, tape_node *a, double c);

@@ -1,11 +1,12 @@
 /* Functions of one variable on the tape: value, derivative, and the errors that an implementation may make in each.
  *
- * Bounds on errors are built from two units: w, one operation and its store, and e, one elementary function (exp, log, erf,
- * tanh, ...) and its store.  They allow the forms met in practice, fused or one tensor operation at a time:
+ * Bounds on errors are built from two units: w, one operation and its store, and e, one elementary function (exp, log,
+ * erf, tanh, ...) and its store.  They allow the forms met in practice, fused or one tensor operation at a time:
  *
  *   sigmoid   1 / (1 + exp(-x)), exp(x) / (1 + exp(x))         silu    x sigmoid(x)
  *   softplus  log1p(exp(x)), max(x, 0) + log1p(exp(-|x|))      cdf     (1 + erf(x/sqrt 2)) / 2, erfc(-x/sqrt 2) / 2
  *   gelu      x cdf(x)                                         tanh'   1 - tanh^2,  sigmoid'  y (1 - y)
+ * 
  */
 #include "tape_rounding.h"
 
@@ -17,7 +18,7 @@
 #include <arb_hypgeom.h>
 #endif
 
-/* --------------------------------------------------------------------------------------------- exact functions */
+/* --- exact functions --- */
 
 static void sigmoid(arb_t y, const arb_t x, slong p)
 {
@@ -151,36 +152,67 @@ static void step(arb_t y, const arb_t x)
     }
 }
 
-static bool beyond20(const arb_t x)
-{
-    return arf_cmp_d(arb_midref(x), 20) > 0;
-}
+static bool beyond20(const arb_t x) { return arf_cmp_d(arb_midref(x), 20) > 0; }
 
 static void value_at(tape_function f, arb_t y, const arb_t x, slong p)
 {
     switch (f) {
-    case TAPE_EXP: arb_exp(y, x, p); break;
-    case TAPE_EXPM1: arb_expm1(y, x, p); break;
-    case TAPE_LOG: arb_log(y, x, p); break;
-    case TAPE_LOG1P: arb_log1p(y, x, p); break;
-    case TAPE_TANH: arb_tanh(y, x, p); break;
-    case TAPE_ERF: arb_hypgeom_erf(y, x, p); break;
-    case TAPE_ERFC: arb_hypgeom_erfc(y, x, p); break;
-    case TAPE_SQUARE: arb_sqr(y, x, p); break;
-    case TAPE_RELU: relu(y, x, p); break;
-    case TAPE_SIGMOID: sigmoid(y, x, p); break;
-    case TAPE_SOFTPLUS: softplus(y, x, p); break;
+    case TAPE_EXP:
+        arb_exp(y, x, p);
+        break;
+    case TAPE_EXPM1:
+        arb_expm1(y, x, p);
+        break;
+    case TAPE_LOG:
+        arb_log(y, x, p);
+        break;
+    case TAPE_LOG1P:
+        arb_log1p(y, x, p);
+        break;
+    case TAPE_TANH:
+        arb_tanh(y, x, p);
+        break;
+    case TAPE_ERF:
+        arb_hypgeom_erf(y, x, p);
+        break;
+    case TAPE_ERFC:
+        arb_hypgeom_erfc(y, x, p);
+        break;
+    case TAPE_SQUARE:
+        arb_sqr(y, x, p);
+        break;
+    case TAPE_RELU:
+        relu(y, x, p);
+        break;
+    case TAPE_SIGMOID:
+        sigmoid(y, x, p);
+        break;
+    case TAPE_SOFTPLUS:
+        softplus(y, x, p);
+        break;
     case TAPE_SOFTPLUS20:
         if (beyond20(x))
             arb_set(y, x);
         else
             softplus(y, x, p);
         break;
-    case TAPE_SILU: sigmoid(y, x, p); arb_mul(y, y, x, p); break;
-    case TAPE_GELU: normal_cdf(y, x, p); arb_mul(y, y, x, p); break;
-    case TAPE_GELU_TANH: gelu_tanh(y, x, p); break;
-    case TAPE_NORMAL_CDF: normal_cdf(y, x, p); break;
-    case TAPE_NORMAL_PDF: normal_pdf(y, x, p); break;
+    case TAPE_SILU:
+        sigmoid(y, x, p);
+        arb_mul(y, y, x, p);
+        break;
+    case TAPE_GELU:
+        normal_cdf(y, x, p);
+        arb_mul(y, y, x, p);
+        break;
+    case TAPE_GELU_TANH:
+        gelu_tanh(y, x, p);
+        break;
+    case TAPE_NORMAL_CDF:
+        normal_cdf(y, x, p);
+        break;
+    case TAPE_NORMAL_PDF:
+        normal_pdf(y, x, p);
+        break;
     }
 }
 
@@ -247,16 +279,38 @@ static void slope_at(tape_function f, arb_t d, const arb_t x, slong p)
 {
     switch (f) {
     case TAPE_EXP:
-    case TAPE_EXPM1: arb_exp(d, x, p); break;
-    case TAPE_LOG: arb_inv(d, x, p); break;
-    case TAPE_LOG1P: arb_add_ui(d, x, 1, p); arb_inv(d, d, p); break;
-    case TAPE_TANH: arb_sech(d, x, p); arb_sqr(d, d, p); break;
-    case TAPE_ERF: erf_slope(d, x, false, p); break;
-    case TAPE_ERFC: erf_slope(d, x, true, p); break;
-    case TAPE_SQUARE: arb_mul_2exp_si(d, x, 1); break;
-    case TAPE_RELU: step(d, x); break;
-    case TAPE_SIGMOID: sigmoid_slope(d, x, p); break;
-    case TAPE_SOFTPLUS: sigmoid(d, x, p); break;
+    case TAPE_EXPM1:
+        arb_exp(d, x, p);
+        break;
+    case TAPE_LOG:
+        arb_inv(d, x, p);
+        break;
+    case TAPE_LOG1P:
+        arb_add_ui(d, x, 1, p);
+        arb_inv(d, d, p);
+        break;
+    case TAPE_TANH:
+        arb_sech(d, x, p);
+        arb_sqr(d, d, p);
+        break;
+    case TAPE_ERF:
+        erf_slope(d, x, false, p);
+        break;
+    case TAPE_ERFC:
+        erf_slope(d, x, true, p);
+        break;
+    case TAPE_SQUARE:
+        arb_mul_2exp_si(d, x, 1);
+        break;
+    case TAPE_RELU:
+        step(d, x);
+        break;
+    case TAPE_SIGMOID:
+        sigmoid_slope(d, x, p);
+        break;
+    case TAPE_SOFTPLUS:
+        sigmoid(d, x, p);
+        break;
     case TAPE_SOFTPLUS20:
         if (beyond20(x))
             arb_one(d);
@@ -265,25 +319,41 @@ static void slope_at(tape_function f, arb_t d, const arb_t x, slong p)
         break;
     case TAPE_SILU:
     case TAPE_GELU:
-    case TAPE_GELU_TANH: gate_slope(f, d, x, p); break;
-    case TAPE_NORMAL_CDF: normal_pdf(d, x, p); break;
-    case TAPE_NORMAL_PDF: normal_pdf(d, x, p); arb_mul(d, d, x, p); arb_neg(d, d); break;
+    case TAPE_GELU_TANH:
+        gate_slope(f, d, x, p);
+        break;
+    case TAPE_NORMAL_CDF:
+        normal_pdf(d, x, p);
+        break;
+    case TAPE_NORMAL_PDF:
+        normal_pdf(d, x, p);
+        arb_mul(d, d, x, p);
+        arb_neg(d, d);
+        break;
     }
 }
 
-/* The largest slope anywhere, for the functions whose ball value is taken as f(centre) + radius sup|f'|; 0 for the others. */
+/* The largest slope anywhere, for the functions whose ball value is taken as f(centre) + radius sup|f'|; 0 for the
+ * others. */
 static double steepest(tape_function f)
 {
     switch (f) {
-    case TAPE_SIGMOID: return 0.25;
+    case TAPE_SIGMOID:
+        return 0.25;
     case TAPE_SOFTPLUS:
-    case TAPE_SOFTPLUS20: return 1;
-    case TAPE_SILU: return 1.1;        /* 1.0998... at x = 2.3994 */
+    case TAPE_SOFTPLUS20:
+        return 1;
+    case TAPE_SILU:
+        return 1.1; /* 1.0998... at x = 2.3994 */
     case TAPE_GELU:
-    case TAPE_GELU_TANH: return 1.13;  /* 1.1289... at x = sqrt 2; tanh form 1.1290 */
-    case TAPE_NORMAL_CDF: return 0.4;  /* 1/sqrt(2 pi) */
-    case TAPE_NORMAL_PDF: return 0.25; /* 0.24197 at x = 1 */
-    default: return 0;
+    case TAPE_GELU_TANH:
+        return 1.13; /* 1.1289... at x = sqrt 2; tanh form 1.1290 */
+    case TAPE_NORMAL_CDF:
+        return 0.4; /* 1/sqrt(2 pi) */
+    case TAPE_NORMAL_PDF:
+        return 0.25; /* 0.24197 at x = 1 */
+    default:
+        return 0;
     }
 }
 
@@ -315,29 +385,20 @@ static void evaluate(tape_function f, arb_t y, const arb_t x, slong p)
     arb_clear(d);
 }
 
-/* --------------------------------------------------------------------------------------------- errors of implementations */
+/* --- errors of implementations --- */
 
-/* Inside the normal cdf, erf need only be right absolutely, within e: vectorised ones often use an approximation of that kind
- * (PyTorch's float32 GELU errs by 5 units near 0).  erf_argument: sup over |x| <= X of z erf'(z) at z = x / sqrt 2, which is what a
- * rounded argument does. */
-static double erf_argument(double x)
-{
-    return fmin(0.4852, 0.7979 * x);
-}
+/* Inside the normal cdf, erf need only be right absolutely, within e: vectorised ones often use an approximation of
+ * that kind (PyTorch's float32 GELU errs by 5 units near 0).  erf_argument: sup over |x| <= X of z erf'(z) at z = x /
+ * sqrt 2, which is what a rounded argument does. */
+static double erf_argument(double x) { return fmin(0.4852, 0.7979 * x); }
 
 /* The same for tanh, of u = sqrt(2/pi) (x + 0.044715 x^3): |tanh u| and u (1 - tanh(u)^2). */
-static double tanh_bound(double x)
-{
-    return fmin(1, 0.7979 * (x + 0.044715 * x * x * x));
-}
+static double tanh_bound(double x) { return fmin(1, 0.7979 * (x + 0.044715 * x * x * x)); }
 
-static double tanh_argument_bound(double x)
-{
-    return fmin(0.448, 0.7979 * (x + 0.044715 * x * x * x));
-}
+static double tanh_argument_bound(double x) { return fmin(0.448, 0.7979 * (x + 0.044715 * x * x * x)); }
 
-/* Where an error is bounded: magnitudes of argument, value and derivative from above, sigmoid(x) from above, and whether
- * |x| is so large that every erf and tanh has saturated. */
+/* Where an error is bounded: magnitudes of argument, value and derivative from above, sigmoid(x) from above, and
+ * whether |x| is so large that every erf and tanh has saturated. */
 typedef struct {
     double x, y, d, sigmoid;
     bool saturated;
@@ -359,10 +420,13 @@ static double value_error(const tape *t, tape_function f, const site *s)
 {
     const double w = t->w, e = t->e, x = s->x, y = s->y;
     switch (f) {
-    case TAPE_SIGMOID: return (e + 2 * w) * y;
+    case TAPE_SIGMOID:
+        return (e + 2 * w) * y;
     case TAPE_SOFTPLUS:
-    case TAPE_SOFTPLUS20: return (2 * e + w) * y;
-    case TAPE_SILU: return (e + 3 * w) * y;
+    case TAPE_SOFTPLUS20:
+        return (2 * e + w) * y;
+    case TAPE_SILU:
+        return (e + 3 * w) * y;
     case TAPE_GELU:
         if (s->saturated) return (e + 3 * w) * y;
         return 0.5 * x * (e + 2 * w * erf_argument(x) + 2 * w) + (e + 3 * w) * y;
@@ -372,8 +436,10 @@ static double value_error(const tape *t, tape_function f, const site *s)
     case TAPE_GELU_TANH:
         if (s->saturated) return (e + 3 * w) * y;
         return 0.5 * x * ((e + w) * tanh_bound(x) + 6 * w * tanh_argument_bound(x) + w) + 3 * w * y;
-    case TAPE_NORMAL_PDF: return y * (e + w * (1.5 * fmin(x, 40) * x + 4));
-    default: return e * y;
+    case TAPE_NORMAL_PDF:
+        return y * (e + w * (1.5 * fmin(x, 40) * x + 4));
+    default:
+        return e * y;
     }
 }
 
@@ -389,31 +455,39 @@ static double slope_error(const tape *t, tape_function f, const site *s)
 {
     const double w = t->w, e = t->e, x = s->x, y = s->y, d = s->d, xpdf = fmin(0.3990 * x, 0.2420);
     switch (f) {
-    case TAPE_EXPM1: return (e + w) * d + e * y; /* exp(x), or y + 1 */
+    case TAPE_EXPM1:
+        return (e + w) * d + e * y; /* exp(x), or y + 1 */
     case TAPE_LOG:
-    case TAPE_LOG1P: return 2 * w * d;
-    case TAPE_TANH: return 2 * (e + w) * y * y + (e + 2 * w) * d;
+    case TAPE_LOG1P:
+        return 2 * w * d;
+    case TAPE_TANH:
+        return 2 * (e + w) * y * y + (e + 2 * w) * d;
     case TAPE_ERF:
-    case TAPE_ERFC: return d * (e + w * (2 * fmin(x, 40) * x + 3));
-    case TAPE_SIGMOID: return (2 * e + 5 * w) * d + (e + 2 * w) * y * y;
+    case TAPE_ERFC:
+        return d * (e + w * (2 * fmin(x, 40) * x + 3));
+    case TAPE_SIGMOID:
+        return (2 * e + 5 * w) * d + (e + 2 * w) * y * y;
     case TAPE_SOFTPLUS:
-    case TAPE_SOFTPLUS20: return (e + 3 * w) * d;
-    case TAPE_SILU: return (e + 6 * w) * (1 + x) * s->sigmoid;
+    case TAPE_SOFTPLUS20:
+        return (e + 3 * w) * d;
+    case TAPE_SILU:
+        return (e + 6 * w) * (1 + x) * s->sigmoid;
     case TAPE_GELU:
         if (s->saturated) return (e + 3 * w) * d;
-        return 0.5 * (e + 2 * w * erf_argument(x)) + w + (e + 3 * w) * xpdf +
-               1.5 * w * fmin(xpdf * x * x, 0.47) + 2 * w * d; /* |x|^3 pdf(x) <= 0.4626 */
-    case TAPE_GELU_TANH: return s->saturated ? (e + 6 * w) * d : gelu_tanh_slope_error(t, s);
-    case TAPE_NORMAL_CDF: return d * (e + w * (1.5 * fmin(x, 40) * x + 4));
-    case TAPE_NORMAL_PDF: return d * (e + w * (1.5 * fmin(x, 40) * x + 5));
-    default: return (e + w) * d;
+        return 0.5 * (e + 2 * w * erf_argument(x)) + w + (e + 3 * w) * xpdf + 1.5 * w * fmin(xpdf * x * x, 0.47) +
+               2 * w * d; /* |x|^3 pdf(x) <= 0.4626 */
+    case TAPE_GELU_TANH:
+        return s->saturated ? (e + 6 * w) * d : gelu_tanh_slope_error(t, s);
+    case TAPE_NORMAL_CDF:
+        return d * (e + w * (1.5 * fmin(x, 40) * x + 4));
+    case TAPE_NORMAL_PDF:
+        return d * (e + w * (1.5 * fmin(x, 40) * x + 5));
+    default:
+        return (e + w) * d;
     }
 }
 
-static bool arithmetic_only(tape_function f)
-{
-    return f == TAPE_SQUARE || f == TAPE_RELU;
-}
+static bool arithmetic_only(tape_function f) { return f == TAPE_SQUARE || f == TAPE_RELU; }
 
 static void round_value(const tape *t, tape_function f, arb_srcptr x, arb_t y)
 {
@@ -446,7 +520,8 @@ static void back_apply(tape *t, tape_node *y)
         }
         arb_mul(d, d, y->g + i, t->prec);
         if (f != TAPE_RELU) tape_settle(t, d);
-        if (f == TAPE_SQUARE && t->profile && !arb_is_exact(d)) tape_grow(d, t->w * tape_upper_of(d)); /* g x + g x, or g (2 x) */
+        if (f == TAPE_SQUARE && t->profile && !arb_is_exact(d))
+            tape_grow(d, t->w * tape_upper_of(d)); /* g x + g x, or g (2 x) */
         tape_give(t, y->a, i, d);
     }
     arb_clear(d);

@@ -7,10 +7,10 @@
 struct tape {
     const twin_profile *profile; /* NULL: enclose the exact values */
     long prec;
-    bool coarse;   /* the storage is coarser than the arithmetic */
-    double w;      /* one operation and its store, relative */
-    double e;      /* one elementary function and its store, relative */
-    double floor;  /* an elementary function's result below this may be flushed */
+    bool coarse; /* the storage is coarser than the arithmetic */
+    double w; /* one operation and its store, relative */
+    double e; /* one elementary function and its store, relative */
+    double floor; /* an elementary function's result below this may be flushed */
     tape_node *first, *last;
 };
 

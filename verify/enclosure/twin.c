@@ -9,19 +9,30 @@
 
 /* Subnormals are kept in binary64 and binary16; in the formats with binary32's range they may be flushed to 0.
  * binary64's half of the smallest subnormal is not a double: the smallest one stands for it. */
-#define BINARY64 {53, 0x1p-1074, DBL_MAX}
-#define BINARY32 {24, 0x1p-126, 0x1.fffffep127}
-#define TF32 {11, 0x1p-126, 0x1.ffcp127}
-#define BFLOAT16 {8, 0x1p-126, 0x1.fep127}
-#define BINARY16 {11, 0x1p-25, 65504}
+#define BINARY64                                                                                                       \
+    {                                                                                                                  \
+        53, 0x1p-1074, DBL_MAX                                                                                         \
+    }
+#define BINARY32                                                                                                       \
+    {                                                                                                                  \
+        24, 0x1p-126, 0x1.fffffep127                                                                                   \
+    }
+#define TF32                                                                                                           \
+    {                                                                                                                  \
+        11, 0x1p-126, 0x1.ffcp127                                                                                      \
+    }
+#define BFLOAT16                                                                                                       \
+    {                                                                                                                  \
+        8, 0x1p-126, 0x1.fep127                                                                                        \
+    }
+#define BINARY16                                                                                                       \
+    {                                                                                                                  \
+        11, 0x1p-25, 65504                                                                                             \
+    }
 
 const twin_profile twin_profiles[] = {
-    {"f64", BINARY64, BINARY64, 4},
-    {"f32", BINARY32, BINARY32, 4},
-    {"tf32", TF32, BINARY32, 4},
-    {"bf16", BFLOAT16, BINARY32, 4},
-    {"f16", BINARY16, BINARY32, 4},
-    {NULL, BINARY64, BINARY64, 0},
+    {"f64", BINARY64, BINARY64, 4},  {"f32", BINARY32, BINARY32, 4}, {"tf32", TF32, BINARY32, 4},
+    {"bf16", BFLOAT16, BINARY32, 4}, {"f16", BINARY16, BINARY32, 4}, {NULL, BINARY64, BINARY64, 0},
 };
 
 const twin_profile *twin_profile_find(const char *name)
@@ -31,7 +42,7 @@ const twin_profile *twin_profile_find(const char *name)
     return NULL;
 }
 
-/* ------------------------------------------------------------------------------------------------ what chapters use */
+/* --- what chapters use --- */
 
 static void fail(twin_eval *x, const char *what, const char *name)
 {
@@ -42,21 +53,16 @@ static void fail(twin_eval *x, const char *what, const char *name)
 static size_t find(const op_tensor *t, const char *name)
 {
     size_t i = 0;
-    while (t[i].name && strcmp(t[i].name, name) != 0)
-        i++;
+    while (t[i].name && strcmp(t[i].name, name) != 0) i++;
     return i;
 }
 
-static size_t last_dimension(const op_value *v)
-{
-    return v->rank ? v->dim[v->rank - 1] : 1;
-}
+static size_t last_dimension(const op_value *v) { return v->rank ? v->dim[v->rank - 1] : 1; }
 
 static size_t leading_dimensions(const op_value *v)
 {
     size_t n = 1;
-    for (size_t i = 0; i + 1 < v->rank; i++)
-        n *= v->dim[i];
+    for (size_t i = 0; i + 1 < v->rank; i++) n *= v->dim[i];
     return n;
 }
 
@@ -69,7 +75,8 @@ tape_node *twin_in(twin_eval *x, const char *name)
         return tape_fill(x->t, 1, 1, 0);
     }
     if (!x->in[i])
-        x->in[i] = tape_leaf(x->t, leading_dimensions(v), last_dimension(v), v->f64, (x->c->op->in[i].flags & OP_DIFF) != 0);
+        x->in[i] =
+            tape_leaf(x->t, leading_dimensions(v), last_dimension(v), v->f64, (x->c->op->in[i].flags & OP_DIFF) != 0);
     return x->in[i];
 }
 
@@ -93,10 +100,7 @@ void twin_scores(twin_eval *x, const char *decision, tape_node *scores)
         fail(x, "the record has no decision", decision);
 }
 
-bool twin_is(const twin_eval *x, const char *variant)
-{
-    return x->variant && strcmp(x->variant, variant) == 0;
-}
+bool twin_is(const twin_eval *x, const char *variant) { return x->variant && strcmp(x->variant, variant) == 0; }
 
 bool twin_decide(twin_eval *x, const char *decision, size_t T, size_t K, size_t N)
 {
@@ -111,8 +115,8 @@ bool twin_decide(twin_eval *x, const char *decision, size_t T, size_t K, size_t 
     for (size_t i = 0; i < T * K; i++) {
         if (index[i] < 0 || (uint64_t)index[i] >= N) {
             if (!x->failed)
-                snprintf(x->err, x->errlen, "%s: %s[%zu] is %lld, which is not one of %zu experts", x->c->op->id, decision, i,
-                         (long long)index[i], N);
+                snprintf(x->err, x->errlen, "%s: %s[%zu] is %lld, which is not one of %zu experts", x->c->op->id,
+                         decision, i, (long long)index[i], N);
             x->failed = true;
             return false;
         }
@@ -121,7 +125,7 @@ bool twin_decide(twin_eval *x, const char *decision, size_t T, size_t K, size_t 
     return true;
 }
 
-/* ------------------------------------------------------------------------------------------------ results */
+/* --- results --- */
 
 static void *get(size_t n)
 {
@@ -167,8 +171,7 @@ static void to_doubles(arb_srcptr v, double *hi, double *lo, double *rad)
 static twin_tensor tensor_of(arb_srcptr v, size_t n)
 {
     twin_tensor y = {n, get(n), get(n), get(n)};
-    for (size_t i = 0; v && i < n; i++)
-        to_doubles(v + i, y.hi + i, y.lo + i, y.rad + i);
+    for (size_t i = 0; v && i < n; i++) to_doubles(v + i, y.hi + i, y.lo + i, y.rad + i);
     return y;
 }
 
@@ -200,7 +203,7 @@ void twin_result_clear(twin_result *r)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------ one evaluation */
+/* --- one evaluation --- */
 
 static const twin_entry *entry(const char *id)
 {

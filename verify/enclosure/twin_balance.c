@@ -26,13 +26,13 @@ tape_node *twin_probabilities(twin_eval *x, tape_node *r)
 static tape_node *fraction(twin_eval *x, size_t from, size_t n)
 {
     const twin_choice *c = &x->choice;
-    const bool first = op_is(x->c, "count", "first") || twin_is(x, "LblFirstChoiceOnly");
+    const bool first =
+        twin_is(x, "LblFirstChoiceOnly") || (op_is(x->c, "count", "first") && !twin_is(x, "LblCountAll"));
     const size_t used = first ? 1 : c->K;
     size_t *count = calloc(c->N + 1, sizeof *count);
     if (!count) abort();
     for (size_t t = from; t < from + n; t++)
-        for (size_t j = 0; j < used; j++)
-            count[c->of[t * c->K + j]]++;
+        for (size_t j = 0; j < used; j++) count[c->of[t * c->K + j]]++;
     tape_node *f = tape_ratio(x->t, 1, c->N, count, twin_is(x, "LblTopKNorm") ? n : n * used);
     free(count);
     return f;
@@ -51,32 +51,23 @@ static tape_node *switch_of(twin_eval *x, tape_node *p, size_t from, size_t n)
     return tape_scale(x->t, tape_sum(x->t, tape_mul(x->t, fraction(x, from, n), P), TAPE_ALL), (double)p->cols);
 }
 
-tape_node *twin_switch(twin_eval *x, tape_node *p)
-{
-    return switch_of(x, p, 0, p->rows);
-}
-
 /* The mean over sequences of n tokens. */
 static tape_node *switch_of_sequences(twin_eval *x, tape_node *p, size_t n)
 {
     const size_t sequences = p->rows / n;
     tape_node **loss = calloc(sequences + 1, sizeof *loss);
     if (!loss) abort();
-    for (size_t b = 0; b < sequences; b++)
-        loss[b] = switch_of(x, p, b * n, n);
+    for (size_t b = 0; b < sequences; b++) loss[b] = switch_of(x, p, b * n, n);
     tape_node *y = tape_mean(x->t, tape_concat_rows(x->t, sequences, loss), TAPE_ALL, sequences);
     free(loss);
     return y;
 }
 
-/* 0: the whole batch at once.  The wrong variant takes two halves where the case says nothing of sequences. */
-static size_t sequence_of(const twin_eval *x, size_t T)
+tape_node *twin_switch(twin_eval *x, tape_node *p)
 {
-    const long given = op_int(x->c, "sequence");
-    if (op_is(x->c, "scope", "sequence")) return given > 0 ? (size_t)given : T;
-    if (!twin_is(x, "LblPerSequence")) return 0;
-    if (given > 0 && T % (size_t)given == 0) return (size_t)given;
-    return T % 2 == 0 ? T / 2 : 0;
+    const size_t T = p->rows;
+    if (twin_is(x, "LblPerSequence") && T > 0 && T % 2 == 0) return switch_of_sequences(x, p, T / 2);
+    return switch_of(x, p, 0, T);
 }
 
 static void balance_switch(twin_eval *x)
@@ -85,8 +76,9 @@ static void balance_switch(twin_eval *x)
     twin_scores(x, "index", r);
     if (!twin_decide(x, "index", r->rows, (size_t)op_int(x->c, "k"), r->cols)) return;
     tape_node *p = twin_probabilities(x, r);
-    const size_t n = sequence_of(x, r->rows);
-    twin_out(x, "loss", twin_loss(x, n ? switch_of_sequences(x, p, n) : twin_switch(x, p)));
+    const bool sequences = op_is(x->c, "scope", "sequence");
+    tape_node *loss = sequences ? switch_of_sequences(x, p, (size_t)op_int(x->c, "sequence")) : twin_switch(x, p);
+    twin_out(x, "loss", twin_loss(x, loss));
     twin_out(x, "fraction", fraction(x, 0, r->rows));
     twin_out(x, "probability", mean_probability(x, p));
 }
@@ -97,10 +89,7 @@ tape_node *twin_zloss(twin_eval *x, tape_node *r)
     return tape_mean(x->t, tape_apply(x->t, TAPE_SQUARE, twin_logsumexp(x, r)), TAPE_ALL, r->rows);
 }
 
-static void balance_zloss(twin_eval *x)
-{
-    twin_out(x, "loss", twin_loss(x, twin_zloss(x, twin_in(x, "r"))));
-}
+static void balance_zloss(twin_eval *x) { twin_out(x, "loss", twin_loss(x, twin_zloss(x, twin_in(x, "r")))); }
 
 const twin_entry twin_balance[] = {
     {"balance.switch", balance_switch},

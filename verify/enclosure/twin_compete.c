@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------------------------------------ response */
+/* --- response --- */
 
 static tape_node *mean_of(twin_eval *x, tape_function f, tape_node *rows)
 {
@@ -15,7 +15,8 @@ static tape_node *mean_of(twin_eval *x, tape_function f, tape_node *rows)
 /* One score for each row of outputs, [rows, 1]. */
 static tape_node *response(twin_eval *x, const char *kind, tape_node *rows)
 {
-    if (strcmp(kind, "norm") == 0 || twin_is(x, "ResponseNorm")) return tape_norm(x->t, rows);
+    const bool norm = strcmp(kind, "norm") == 0;
+    if ((norm || twin_is(x, "ResponseNorm")) && !(norm && twin_is(x, "ResponseSoftplus"))) return tape_norm(x->t, rows);
     if (strcmp(kind, "relu") == 0) return mean_of(x, TAPE_RELU, rows);
     if (strcmp(kind, "sigmoid") == 0) return mean_of(x, TAPE_SIGMOID, rows);
     if (strcmp(kind, "silu") == 0) return mean_of(x, TAPE_SILU, rows);
@@ -29,7 +30,7 @@ static void compete_response(twin_eval *x)
         if (op_is(x->c, "kind", kinds[i])) twin_out(x, "s", response(x, kinds[i], twin_in(x, "o")));
 }
 
-/* ------------------------------------------------------------------------------------------------ route */
+/* --- route --- */
 
 /* The winners' outputs [T K, d], in the order of the choice, from o [T N, d]. */
 static tape_node *winners(twin_eval *x, tape_node *o)
@@ -37,8 +38,7 @@ static tape_node *winners(twin_eval *x, tape_node *o)
     const twin_choice *c = &x->choice;
     size_t *row = calloc(c->T * c->K + 1, sizeof *row);
     if (!row) abort();
-    for (size_t i = 0; i < c->T * c->K; i++)
-        row[i] = i / c->K * c->N + c->of[i];
+    for (size_t i = 0; i < c->T * c->K; i++) row[i] = i / c->K * c->N + c->of[i];
     tape_node *y = tape_gather_rows(x->t, o, c->T * c->K, row);
     free(row);
     return y;
@@ -65,7 +65,7 @@ static void compete_route(twin_eval *x)
     twin_out(x, "y", twin_combine(x, winners(x, o), weight));
 }
 
-/* ------------------------------------------------------------------------------------------------ distillation */
+/* --- distillation --- */
 
 /* Columns in the order of descending score: what an unsorted top-k over all experts makes of the router's scores. */
 static tape_node *permuted(twin_eval *x, tape_node *r)
@@ -88,7 +88,8 @@ static tape_node *permuted(twin_eval *x, tape_node *r)
 
 static tape_node *target(twin_eval *x, tape_node *s)
 {
-    if (op_is(x->c, "detach", "yes") && !twin_is(x, "TargetNotDetached")) s = tape_stop(x->t, s);
+    const bool detach = op_is(x->c, "detach", "yes");
+    if ((detach && !twin_is(x, "TargetNotDetached")) || twin_is(x, "TargetDetached")) s = tape_stop(x->t, s);
     if (!twin_is(x, "TargetMasked")) return twin_softmax(x, s);
     tape_node *w = twin_softmax(x, tape_gather_cols(x->t, s, x->choice.K, x->choice.of));
     return tape_scatter_cols(x->t, w, x->choice.N, x->choice.of);
@@ -115,7 +116,7 @@ static void compete_distill(twin_eval *x)
     twin_out(x, "loss", twin_loss(x, distillation(x, r, s)));
 }
 
-/* ------------------------------------------------------------------------------------------------ diversity */
+/* --- diversity --- */
 
 /* Rows o / |o|; a zero row stays 0 and gets no gradient. */
 static tape_node *directions(twin_eval *x, tape_node *o)
@@ -143,15 +144,14 @@ static tape_node *choice_rows(twin_eval *x, tape_node *u, size_t K, size_t j)
     const size_t T = u->rows / K;
     size_t *row = calloc(T + 1, sizeof *row);
     if (!row) abort();
-    for (size_t t = 0; t < T; t++)
-        row[t] = t * K + j;
+    for (size_t t = 0; t < T; t++) row[t] = t * K + j;
     tape_node *y = tape_gather_rows(x->t, u, T, row);
     free(row);
     return y;
 }
 
-/* sum_{i != j} <u_i, u_j> of each token, [T, 1].  Who takes the diagonal off the whole Gram matrix's sum adds and subtracts K
- * numbers near 1. */
+/* sum_{i != j} <u_i, u_j> of each token, [T, 1].  Who takes the diagonal off the whole Gram matrix's sum adds and
+ * subtracts K numbers near 1. */
 static tape_node *pairs(twin_eval *x, tape_node *u, size_t K)
 {
     tape_node *total = NULL;
@@ -164,8 +164,7 @@ static tape_node *pairs(twin_eval *x, tape_node *u, size_t K)
     if (!tape_rounds(x->t)) return total;
     double *forward = calloc(total->rows + 1, sizeof *forward);
     if (!forward) abort();
-    for (size_t t = 0; t < total->rows; t++)
-        forward[t] = arb_is_exact(total->v + t) ? 0 : 4 * (double)K * tape_u(x->t);
+    for (size_t t = 0; t < total->rows; t++) forward[t] = arb_is_exact(total->v + t) ? 0 : 4 * (double)K * tape_u(x->t);
     tape_node *y = tape_slack(x->t, total, forward, NULL);
     free(forward);
     return y;
@@ -176,9 +175,10 @@ static tape_node *diversity(twin_eval *x, tape_node *o, size_t T, size_t K)
 {
     if (K < 2) return tape_fill(x->t, 1, 1, 0);
     tape_node *u = twin_is(x, "DiversityGram") ? o : directions(x, o);
-    size_t n = K * (op_is(x->c, "mean", "square") || twin_is(x, "DiversitySquare") ? K : K - 1);
-    if (twin_is(x, "DiversitySum")) n = 1;
-    return tape_mean(x->t, pairs(x, u, K), TAPE_ALL, T * n);
+    const bool square =
+        twin_is(x, "DiversitySquare") || (op_is(x->c, "mean", "square") && !twin_is(x, "DiversityPairs"));
+    const size_t n = T * K * (square ? K : K - 1);
+    return tape_mean(x->t, pairs(x, u, K), TAPE_ALL, twin_is(x, "DiversitySum") ? 1 : n);
 }
 
 static void compete_diversity(twin_eval *x)
@@ -187,15 +187,14 @@ static void compete_diversity(twin_eval *x)
     twin_out(x, "loss", twin_loss(x, diversity(x, twin_in(x, "o"), T, K)));
 }
 
-/* ------------------------------------------------------------------------------------------------ layer */
+/* --- layer --- */
 
 /* All experts on all tokens: [T N, d]. */
 static tape_node *everyone(twin_eval *x, tape_node *tokens, size_t N)
 {
     tape_node **o = calloc(N + 1, sizeof *o);
     if (!o) abort();
-    for (size_t i = 0; i < N; i++)
-        o[i] = twin_ffn(x, twin_is(x, "MisalignedExperts") ? (i + 1) % N : i, tokens);
+    for (size_t i = 0; i < N; i++) o[i] = twin_ffn(x, twin_is(x, "MisalignedExperts") ? (i + 1) % N : i, tokens);
     tape_node *y = tape_concat_cols(x->t, N, o);
     free(o);
     return tape_view(x->t, y, 0, tokens->rows * N, y->cols / N);
@@ -219,8 +218,7 @@ static void put_losses(twin_eval *x, tape_node *const term[4])
     static const char *const coefficient[] = {"c_distill", "c_diversity", "c_balance", "c_zloss"};
     tape_node *given[4];
     const bool compete = op_is(x->c, "compete", "yes");
-    for (size_t i = 0; i < 4; i++)
-        twin_out(x, name[i], given[i] = twin_loss(x, term[i]));
+    for (size_t i = 0; i < 4; i++) twin_out(x, name[i], given[i] = twin_loss(x, term[i]));
     twin_out(x, "loss", compete ? weighted(x, 3, given, coefficient) : weighted(x, 2, given + 2, coefficient + 2));
 }
 
@@ -235,7 +233,8 @@ static void competing(twin_eval *x, tape_node *tokens, tape_node *r)
     twin_out(x, "y", twin_combine(x, won, weight));
     twin_out(x, "weight", weight);
     twin_out(x, "s", s);
-    tape_node *const term[] = {distillation(x, r, s), diversity(x, won, T, K), twin_switch(x, twin_probabilities(x, s)), zero};
+    tape_node *const term[] = {distillation(x, r, s), diversity(x, won, T, K), twin_switch(x, twin_probabilities(x, s)),
+                               zero};
     put_losses(x, term);
 }
 

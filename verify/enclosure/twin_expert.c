@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* ------------------------------------------------------------------------------------------------ experts */
+/* --- experts --- */
 
 /* rows W^T + b */
 static tape_node *affine(twin_eval *x, tape_node *rows, tape_node *w, tape_node *b)
@@ -19,8 +19,8 @@ static tape_function gelu_form(const twin_eval *x, bool tanh_form)
     return tanh_form ? TAPE_GELU_TANH : TAPE_GELU;
 }
 
-static tape_node *two_layers(twin_eval *x, tape_function f, tape_node *rows, tape_node *w1, tape_node *b1, tape_node *w2,
-                             tape_node *b2)
+static tape_node *two_layers(twin_eval *x, tape_function f, tape_node *rows, tape_node *w1, tape_node *b1,
+                             tape_node *w2, tape_node *b2)
 {
     if (twin_is(x, "MissingBias")) b2 = NULL;
     return affine(x, tape_apply(x->t, f, affine(x, rows, w1, b1)), w2, b2);
@@ -28,15 +28,16 @@ static tape_node *two_layers(twin_eval *x, tape_function f, tape_node *rows, tap
 
 static void expert_relu(twin_eval *x)
 {
-    twin_out(x, "y", two_layers(x, TAPE_RELU, twin_in(x, "x"), twin_in(x, "w1"), twin_in(x, "b1"), twin_in(x, "w2"),
-                                twin_in(x, "b2")));
+    twin_out(x, "y",
+             two_layers(x, TAPE_RELU, twin_in(x, "x"), twin_in(x, "w1"), twin_in(x, "b1"), twin_in(x, "w2"),
+                        twin_in(x, "b2")));
 }
 
 static void expert_gelu(twin_eval *x)
 {
     const tape_function f = gelu_form(x, op_is(x->c, "approximate", "tanh"));
-    twin_out(x, "y", two_layers(x, f, twin_in(x, "x"), twin_in(x, "w1"), twin_in(x, "b1"), twin_in(x, "w2"),
-                                twin_in(x, "b2")));
+    twin_out(x, "y",
+             two_layers(x, f, twin_in(x, "x"), twin_in(x, "w1"), twin_in(x, "b1"), twin_in(x, "w2"), twin_in(x, "b2")));
 }
 
 static void expert_swiglu(twin_eval *x)
@@ -60,7 +61,7 @@ tape_node *twin_ffn(twin_eval *x, size_t expert, tape_node *rows)
                       tape_view(x->t, w2, expert * d, d, h), tape_view(x->t, b2, expert, 1, d));
 }
 
-/* ------------------------------------------------------------------------------------------------ gate */
+/* --- gate --- */
 
 static void gate_linear(twin_eval *x)
 {
@@ -68,7 +69,8 @@ static void gate_linear(twin_eval *x)
     twin_out(x, "r", affine(x, twin_in(x, "x"), twin_in(x, "wr"), b));
 }
 
-/* Softmax of the chosen scores.  Who divides the chosen probabilities by their sum instead rounds each of them once more. */
+/* Softmax of the chosen scores.  Who divides the chosen probabilities by their sum instead rounds each of them once
+ * more. */
 static tape_node *softmax_of_chosen(twin_eval *x, tape_node *r)
 {
     tape_node *w = twin_softmax(x, tape_gather_cols(x->t, r, x->choice.K, x->choice.of));
@@ -107,16 +109,6 @@ tape_node *twin_weights(twin_eval *x, tape_node *r)
     return order == SOFTMAX_TOPK ? p : tape_div(x->t, p, tape_sum(x->t, p, TAPE_COLS));
 }
 
-static void gate_weights(twin_eval *x)
-{
-    tape_node *r = twin_in(x, "r");
-    twin_scores(x, "index", r);
-    if (!twin_decide(x, "index", r->rows, (size_t)op_int(x->c, "k"), r->cols)) return;
-    twin_out(x, "weight", twin_weights(x, r));
-}
-
-/* ------------------------------------------------------------------------------------------------ layer */
-
 static size_t *indices(size_t n)
 {
     size_t *p = calloc(n ? n : 1, sizeof *p);
@@ -124,8 +116,30 @@ static size_t *indices(size_t n)
     return p;
 }
 
-/* Blocks of one choice and one expert: a candidate may run an expert once for each of the K choices, and then its weights
- * get a gradient from each. */
+/* Each row backwards. */
+static tape_node *mirrored(twin_eval *x, tape_node *weight)
+{
+    size_t *col = indices(weight->rows * weight->cols);
+    for (size_t i = 0; i < weight->rows; i++)
+        for (size_t j = 0; j < weight->cols; j++) col[i * weight->cols + j] = weight->cols - 1 - j;
+    tape_node *y = tape_gather_cols(x->t, weight, weight->cols, col);
+    free(col);
+    return y;
+}
+
+static void gate_weights(twin_eval *x)
+{
+    tape_node *r = twin_in(x, "r");
+    twin_scores(x, "index", r);
+    if (!twin_decide(x, "index", r->rows, (size_t)op_int(x->c, "k"), r->cols)) return;
+    tape_node *weight = twin_weights(x, r);
+    twin_out(x, "weight", twin_is(x, "SwappedWeights") ? mirrored(x, weight) : weight);
+}
+
+/* --- layer --- */
+
+/* Blocks of one choice and one expert: a candidate may run an expert once for each of the K choices, and then its
+ * weights get a gradient from each. */
 tape_node *twin_dispatch(twin_eval *x, tape_node *tokens)
 {
     const twin_choice *c = &x->choice;
@@ -142,24 +156,14 @@ tape_node *twin_dispatch(twin_eval *x, tape_node *tokens)
                 rows[n++] = t;
                 where[t * K + j] = at++;
             }
-            if (n) block[blocks++] = twin_ffn(x, twin_is(x, "MisalignedExperts") ? (i + 1) % c->N : i,
-                                              tape_gather_rows(x->t, tokens, n, rows));
+            if (n)
+                block[blocks++] = twin_ffn(x, twin_is(x, "MisalignedExperts") ? (i + 1) % c->N : i,
+                                           tape_gather_rows(x->t, tokens, n, rows));
         }
     tape_node *y = tape_gather_rows(x->t, tape_concat_rows(x->t, blocks, block), T * K, where);
     free(rows);
     free(where);
     free(block);
-    return y;
-}
-
-static tape_node *mirrored(twin_eval *x, tape_node *weight)
-{
-    size_t *col = indices(weight->rows * weight->cols);
-    for (size_t i = 0; i < weight->rows; i++)
-        for (size_t j = 0; j < weight->cols; j++)
-            col[i * weight->cols + j] = weight->cols - 1 - j;
-    tape_node *y = tape_gather_cols(x->t, weight, weight->cols, col);
-    free(col);
     return y;
 }
 
@@ -184,7 +188,11 @@ static void layer_smoe(twin_eval *x)
 }
 
 const twin_entry twin_expert[] = {
-    {"expert.relu", expert_relu}, {"expert.gelu", expert_gelu},   {"expert.swiglu", expert_swiglu},
-    {"gate.linear", gate_linear}, {"gate.weights", gate_weights}, {"layer.smoe", layer_smoe},
+    {"expert.relu", expert_relu},
+    {"expert.gelu", expert_gelu},
+    {"expert.swiglu", expert_swiglu},
+    {"gate.linear", gate_linear},
+    {"gate.weights", gate_weights},
+    {"layer.smoe", layer_smoe},
     {NULL, NULL},
 };

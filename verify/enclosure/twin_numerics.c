@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------------------------------------ composites */
+/* --- composites --- */
 
 static double *doubles(size_t n)
 {
@@ -20,14 +20,14 @@ static double *row_maxima(const tape_node *z, double sign)
     double *c = doubles(z->rows);
     for (size_t i = 0; i < z->rows; i++) {
         double m = z->cols ? tape_middle(z, i * z->cols) : 0;
-        for (size_t j = 1; j < z->cols; j++)
-            m = fmax(m, tape_middle(z, i * z->cols + j));
+        for (size_t j = 1; j < z->cols; j++) m = fmax(m, tape_middle(z, i * z->cols + j));
         c[i] = isfinite(m) ? sign * m : 0;
     }
     return c;
 }
 
-/* Who computes exp(z - logsumexp(z)) instead of e/s makes these errors on top: a store of the logarithm, of the difference. */
+/* Who computes exp(z - logsumexp(z)) instead of e/s makes these errors on top: a store of the logarithm, of the
+ * difference. */
 static tape_node *softmax_slack(tape *t, tape_node *p, const tape_node *zs, const tape_node *s)
 {
     const size_t n = p->rows * p->cols;
@@ -62,8 +62,7 @@ static tape_node *logsumexp_slack(tape *t, tape_node *z)
     double *reverse = doubles(z->rows * z->cols);
     for (size_t i = 0; i < z->rows; i++) {
         double m = -INFINITY;
-        for (size_t j = 0; j < z->cols; j++)
-            m = fmax(m, tape_middle(z, i * z->cols + j));
+        for (size_t j = 0; j < z->cols; j++) m = fmax(m, tape_middle(z, i * z->cols + j));
         for (size_t j = 0; j < z->cols; j++)
             reverse[i * z->cols + j] =
                 2 * w * (fabs(m) + 2 * spread) + w * (m - tape_middle(z, i * z->cols + j)) + e + 3 * w;
@@ -79,32 +78,36 @@ tape_node *twin_logsumexp(twin_eval *x, tape_node *z)
     double *c = row_maxima(z, -1);
     tape_node *e = tape_apply(x->t, TAPE_EXP, tape_offset(x->t, z, c, true));
     tape_node *l = tape_apply(x->t, TAPE_LOG, tape_sum(x->t, e, TAPE_COLS));
-    for (size_t i = 0; i < z->rows; i++)
-        c[i] = -c[i];
+    for (size_t i = 0; i < z->rows; i++) c[i] = -c[i];
     tape_node *y = tape_offset(x->t, l, c, false);
     free(c);
     return y;
 }
 
-/* ------------------------------------------------------------------------------------------------ operations */
+/* --- operations --- */
 
 static const struct {
     const char *id;
     tape_function f;
 } functions[] = {
-    {"numerics.exp", TAPE_EXP},           {"numerics.expm1", TAPE_EXPM1},
-    {"numerics.log", TAPE_LOG},           {"numerics.log1p", TAPE_LOG1P},
-    {"numerics.tanh", TAPE_TANH},         {"numerics.erf", TAPE_ERF},
-    {"numerics.erfc", TAPE_ERFC},         {"numerics.sigmoid", TAPE_SIGMOID},
-    {"numerics.softplus", TAPE_SOFTPLUS}, {"numerics.silu", TAPE_SILU},
-    {"numerics.normal_cdf", TAPE_NORMAL_CDF}, {"numerics.normal_pdf", TAPE_NORMAL_PDF},
+    {"numerics.exp", TAPE_EXP},
+    {"numerics.expm1", TAPE_EXPM1},
+    {"numerics.log", TAPE_LOG},
+    {"numerics.log1p", TAPE_LOG1P},
+    {"numerics.tanh", TAPE_TANH},
+    {"numerics.erf", TAPE_ERF},
+    {"numerics.erfc", TAPE_ERFC},
+    {"numerics.sigmoid", TAPE_SIGMOID},
+    {"numerics.softplus", TAPE_SOFTPLUS},
+    {"numerics.silu", TAPE_SILU},
+    {"numerics.normal_cdf", TAPE_NORMAL_CDF},
+    {"numerics.normal_pdf", TAPE_NORMAL_PDF},
 };
 
 static void elementwise(twin_eval *x)
 {
     size_t i = 0;
-    while (strcmp(functions[i].id, x->c->op->id) != 0)
-        i++;
+    while (strcmp(functions[i].id, x->c->op->id) != 0) i++;
     tape_function f = functions[i].f;
     if (f == TAPE_SOFTPLUS && twin_is(x, "SoftplusThreshold")) f = TAPE_SOFTPLUS20;
     twin_out(x, "y", tape_apply(x->t, f, twin_in(x, "x")));
@@ -117,10 +120,7 @@ static void gelu(twin_eval *x)
     twin_out(x, "y", tape_apply(x->t, use_tanh ? TAPE_GELU_TANH : TAPE_GELU, twin_in(x, "x")));
 }
 
-static void sum(twin_eval *x)
-{
-    twin_out(x, "sum", tape_sum(x->t, twin_in(x, "x"), TAPE_ALL));
-}
+static void sum(twin_eval *x) { twin_out(x, "sum", tape_sum(x->t, twin_in(x, "x"), TAPE_ALL)); }
 
 static void dot(twin_eval *x)
 {
@@ -132,35 +132,17 @@ static void axpy(twin_eval *x)
     twin_out(x, "z", tape_add(x->t, tape_mul(x->t, twin_in(x, "a"), twin_in(x, "x")), twin_in(x, "y")));
 }
 
-static void matmul_nn(twin_eval *x)
-{
-    twin_out(x, "c", tape_matmul_nn(x->t, twin_in(x, "a"), twin_in(x, "b")));
-}
+static void matmul_nn(twin_eval *x) { twin_out(x, "c", tape_matmul_nn(x->t, twin_in(x, "a"), twin_in(x, "b"))); }
 
-static void matmul_nt(twin_eval *x)
-{
-    twin_out(x, "c", tape_matmul_nt(x->t, twin_in(x, "a"), twin_in(x, "b")));
-}
+static void matmul_nt(twin_eval *x) { twin_out(x, "c", tape_matmul_nt(x->t, twin_in(x, "a"), twin_in(x, "b"))); }
 
-static void matmul_tn(twin_eval *x)
-{
-    twin_out(x, "c", tape_matmul_tn(x->t, twin_in(x, "a"), twin_in(x, "b")));
-}
+static void matmul_tn(twin_eval *x) { twin_out(x, "c", tape_matmul_tn(x->t, twin_in(x, "a"), twin_in(x, "b"))); }
 
-static void softmax(twin_eval *x)
-{
-    twin_out(x, "p", twin_softmax(x, twin_in(x, "z")));
-}
+static void softmax(twin_eval *x) { twin_out(x, "p", twin_softmax(x, twin_in(x, "z"))); }
 
-static void logsumexp(twin_eval *x)
-{
-    twin_out(x, "lse", twin_logsumexp(x, twin_in(x, "z")));
-}
+static void logsumexp(twin_eval *x) { twin_out(x, "lse", twin_logsumexp(x, twin_in(x, "z"))); }
 
-static void norm(twin_eval *x)
-{
-    twin_out(x, "norm", tape_norm(x->t, twin_in(x, "x")));
-}
+static void norm(twin_eval *x) { twin_out(x, "norm", tape_norm(x->t, twin_in(x, "x"))); }
 
 static void topk(twin_eval *x)
 {

@@ -30,7 +30,7 @@ typedef struct {
 extern const twin_entry twin_numerics[], twin_expert[], twin_balance[], twin_compete[];
 
 /* --- twin.c --- */
-tape_node *twin_in(twin_eval *x, const char *name);                  /* leading dimensions in the rows; rank 1 is one row */
+tape_node *twin_in(twin_eval *x, const char *name); /* leading dimensions in the rows; rank 1 is one row */
 void twin_out(twin_eval *x, const char *name, tape_node *y);
 void twin_scores(twin_eval *x, const char *decision, tape_node *scores);
 bool twin_is(const twin_eval *x, const char *variant);
@@ -38,20 +38,21 @@ bool twin_is(const twin_eval *x, const char *variant);
 bool twin_decide(twin_eval *x, const char *decision, size_t T, size_t K, size_t N);
 
 /* --- composites, in twin_numerics.c --- */
-tape_node *twin_softmax(twin_eval *x, tape_node *z);   /* over each row */
+tape_node *twin_softmax(twin_eval *x, tape_node *z); /* over each row */
 tape_node *twin_logsumexp(twin_eval *x, tape_node *z); /* [rows, 1] */
 
 /* --- in twin_expert.c --- */
-tape_node *twin_ffn(twin_eval *x, size_t expert, tape_node *rows);  /* W2 act(W1 x + b1) + b2 of one expert of a layer */
-tape_node *twin_weights(twin_eval *x, tape_node *r);                /* [T, K] by the parameter `order` */
-tape_node *twin_combine(twin_eval *x, tape_node *outputs, tape_node *weight); /* outputs [T K, d] in the order of choice */
-tape_node *twin_dispatch(twin_eval *x, tape_node *tokens);          /* the chosen experts' outputs [T K, d] */
+tape_node *twin_ffn(twin_eval *x, size_t expert, tape_node *rows); /* W2 act(W1 x + b1) + b2 of one expert of a layer */
+tape_node *twin_weights(twin_eval *x, tape_node *r); /* [T, K] by the parameter `order` */
+tape_node *twin_combine(twin_eval *x, tape_node *outputs,
+                        tape_node *weight); /* outputs [T K, d] in the order of choice */
+tape_node *twin_dispatch(twin_eval *x, tape_node *tokens); /* the chosen experts' outputs [T K, d] */
 
 /* --- in twin_balance.c --- */
 /* N sum_i f_i P_i with f from the choice and P the mean of p over the tokens */
 tape_node *twin_switch(twin_eval *x, tape_node *p);
-tape_node *twin_probabilities(twin_eval *x, tape_node *r);          /* softmax(r), or what a wrong variant takes for it */
+tape_node *twin_probabilities(twin_eval *x, tape_node *r); /* softmax(r), or what a wrong variant takes for it */
 tape_node *twin_zloss(twin_eval *x, tape_node *r);
-tape_node *twin_loss(twin_eval *x, tape_node *loss);                /* loss as it is given out (GradScale) */
+tape_node *twin_loss(twin_eval *x, tape_node *loss); /* loss as it is given out (GradScale) */
 
 #endif
