@@ -2,6 +2,7 @@
  * variable are in tape_apply.c. */
 #include "tape_rounding.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +21,12 @@ double tape_upper_of(arb_srcptr v)
     return d;
 }
 
-/* The exponent of the last bit of x, and the number of its bits. */
+/* The exponent of the last bit of x, and the number of its bits.  An exponent that no long holds is clamped. */
 static long last_bit(arf_srcptr x, long *bits)
 {
+    const long top = (long)arf_abs_bound_lt_2exp_si(x);
     *bits = (long)arf_bits(x);
-    return (long)arf_abs_bound_lt_2exp_si(x) - *bits;
+    return top < LONG_MIN + *bits ? LONG_MIN : top - *bits;
 }
 
 static int finest(const twin_format *f)
