@@ -52,8 +52,8 @@ static void nap(long milliseconds)
 
 /* --- the command --------------------------------------------------------------------------------------------- */
 
-/* Splits as a shell does, quotes and backslashes and nothing else.  Returns the number of words, or -1: a quote is open,
- * or there are too many. */
+/* Splits as a shell does, quotes and backslashes and nothing else.  Returns the number of words, or -1: a quote is
+ * open, or there are too many. */
 static int split(const char *text, char **word, int most)
 {
     char *buffer = malloc(strlen(text) + 1);
@@ -78,7 +78,7 @@ static int split(const char *text, char **word, int most)
         in_word = true;
         if (quote ? c == quote : c == '\'' || c == '"') {
             quote = quote ? '\0' : c;
-        } else if (c == '\\' && quote != '\'' && p[1] && (!quote || strchr("\"\\", p[1]))) {
+        } else if (c == '\\' && quote != '\'' && p[1] && (!quote || strchr("\"\\$`", p[1]))) {
             buffer[len++] = *++p;
         } else
             buffer[len++] = c;
@@ -393,7 +393,8 @@ static void free_runs(judge_run *runs, size_t n)
     free(runs);
 }
 
-/* Generates (unless there are cases), runs, judges.  An exit status, or -1 if interrupted; *m is filled in either case. */
+/* Generates (unless there are cases), runs, judges.  An exit status, or -1 if interrupted.  The
+ * caller clears m. */
 static int check_seed(check *k, uint64_t seed, manifest *m, judge_result *r)
 {
     char golden[PATH], path[PATH + 20], answers[PATH], suffix[40] = "", err[LINE] = "";
@@ -502,7 +503,8 @@ static int parse_seeds(check *k, const char *text)
     uint64_t last = 0;
     const char *dots = strstr(text, "..");
     snprintf(first, sizeof first, "%.*s", dots ? (int)(dots - text) : 0, text);
-    if (!dots || dots - text > 30 || !cli_parse_seed(first, &k->seed) || !cli_parse_seed(dots + 2, &last) || last < k->seed)
+    const bool parsed = dots && dots - text <= 30 && cli_parse_seed(first, &k->seed) && cli_parse_seed(dots + 2, &last);
+    if (!parsed || last < k->seed)
         return cli_usage(&command, "--seeds is '%.60s', expected A..B with A <= B", text);
     k->seeds = last - k->seed + 1;
     return 0;
@@ -561,7 +563,7 @@ int cmd_check(int argc, char **argv)
     }
     if (status == 0) status = parse_exec(&k);
     if (status == 0 && k.cases && (k.text || k.suites.count > 0 || k.seeded))
-        status = cli_usage(&command, "--cases leaves nothing to generate: no --suite, --seed, --seeds or --text with it");
+        status = cli_usage(&command, "--cases leaves nothing to generate: no --suite, --seed or --text with it");
     if (status == 0) status = run_check(&k);
     for (int i = 0; k.word[i]; i++) free(k.word[i]);
     return status;

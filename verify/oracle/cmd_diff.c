@@ -60,8 +60,8 @@ static int check_sha256(const char *path, const char *want, char *err, size_t er
     char got[65];
     if (tensor_file_sha256(path, got, err, errlen) != 0) return -1;
     if (strcmp(got, want) == 0) return 0;
-    snprintf(err, errlen, "%s: has changed since the manifest was written (SHA-256 is %.12s..., expected %.12s...)", path, got,
-             want);
+    snprintf(err, errlen, "%s: has changed since the manifest was written (SHA-256 is %.12s..., expected %.12s...)",
+             path, got, want);
     return -1;
 }
 
@@ -247,8 +247,8 @@ static int judge_one(void *context, size_t i, char *err, size_t errlen)
     return status;
 }
 
-/* Diagnoses one failing case.  `alive`: the variants that explain every failing case of the operation before it; they are
- * tried first, and the rest only if none of them fits, so that a long list of failures costs little. */
+/* Diagnoses one failing case.  `alive`: the variants that explain every failing case of the operation before it; they
+ * are tried first, and the rest only if none of them fits, so that a long list of failures costs little. */
 static int diagnose_one(folder *j, size_t i, bool *alive, size_t variants, char *err, size_t errlen)
 {
     const manifest_case *mc = &j->m->c[j->which[i]];
@@ -444,7 +444,7 @@ static const cli_command command = {
     "diff",
     "DIR ANSWERS [OP ...] [--precision P] [--report FILE]",
     "Judges the answers in a folder against the golden cases of DIR (see smoeref gen).  The answer to case NAME is\n"
-    "ANSWERS/NAME.safetensors, NAME.npz or a folder NAME of TENSOR.npy files.  A missing answer or tensor is a failure.\n"
+    "ANSWERS/NAME.safetensors, NAME.npz or a folder NAME of TENSOR.npy files.  A missing one is a failure.\n"
     "Exit status: 0 all pass, 1 a verdict failed, 2 usage, 3 a golden file is unusable.",
     options,
 };

@@ -91,7 +91,8 @@ static double tensor_under_variant(const verdict_tensor *t, const tensor *got, c
     return worst;
 }
 
-/* Every row of the candidate's decision is admissible on the variant's scores; *tells if one was not on the equation's. */
+/* Is every row of the candidate's decision admissible on the variant's scores?  *tells if one is not so on the
+ * equation's. */
 static bool decision_under_variant(const op_case *c, const verdict_tensor *t, const golden_tensor *golden,
                                    const golden_tensor *variant, bool *tells)
 {
@@ -123,7 +124,8 @@ static double case_under_variant(const op_case *c, const verdict_case *v, const 
         const verdict_tensor *t = &v->t[i];
         if (!t->judged) continue;
         if (t->kind == OP_DECISION) {
-            if (!decision_under_variant(c, t, &golden->score[t->slot], &variant->score[t->slot], &tells)) return INFINITY;
+            const golden_tensor *mine = &golden->score[t->slot], *other = &variant->score[t->slot];
+            if (!decision_under_variant(c, t, mine, other, &tells)) return INFINITY;
             continue;
         }
         const golden_tensor *w = reference(variant, t);
@@ -131,7 +133,8 @@ static double case_under_variant(const op_case *c, const verdict_case *v, const 
             if (!t->pass) return INFINITY;
             continue;
         }
-        const double ratio = tensor_under_variant(t, tensor_file_find(answer, t->name), reference(equation, t), w, &tells);
+        const tensor *got = tensor_file_find(answer, t->name);
+        const double ratio = tensor_under_variant(t, got, reference(equation, t), w, &tells);
         if (!(ratio <= 1)) return INFINITY;
         if (ratio > worst) worst = ratio;
     }

@@ -43,9 +43,9 @@ enum { JUDGE_PRECISION, JUDGE_REPORT, JUDGE_JOBS, JUDGE_POWER, JUDGE_QUIET, JUDG
 /* Takes one of JUDGE_OPTIONS: 0, or STATUS_USAGE. */
 int judge_option(judge_options *o, const cli_command *command, int option, const char *value);
 
-/* Judges the cases of DIR (of these operations) by ANSWERS/NAME.{safetensors,npz,npy} or ANSWERS/NAME/TENSOR.npy and appends
- * to r.  runs: by case of the manifest, or NULL.  suffix is appended to the cases' names.  An exit status: STATUS_PASS even if
- * verdicts failed, STATUS_INPUT if a golden file is unusable. */
+/* Judges the cases of DIR (of these operations) by ANSWERS/NAME.{safetensors,npz,npy} or ANSWERS/NAME/TENSOR.npy and
+ * appends to r.  runs: by case of the manifest, or NULL.  suffix is appended to the cases' names.  An exit status:
+ * STATUS_PASS even if verdicts failed, STATUS_INPUT if a golden file is unusable; -1 if interrupted. */
 int judge_folder(const judge_options *o, const char *dir, const char *answers, const manifest *m, const judge_run *runs,
                  const char *suffix, judge_result *r);
 /* Prints and writes the reports; the exit status of the command. */

@@ -266,8 +266,8 @@ static void print_operation(FILE *f, const report *r, const op_record *op, palet
     qsort(list, n, sizeof *list, by_severity);
     for (size_t i = 0; i < n; i++) print_row(f, &list[i], c);
     if (tokens > 0)
-        fprintf(f, "  decisions: %zu, ambiguous %zu, other than golden %zu, inadmissible %zu\n", tokens, ambiguous, differ,
-                inadmissible);
+        fprintf(f, "  decisions: %zu, ambiguous %zu, other than golden %zu, inadmissible %zu\n", tokens, ambiguous,
+                differ, inadmissible);
 }
 
 static const verdict_case **worst_first(const report *r)
@@ -355,7 +355,8 @@ static void print_explanation(FILE *f, const report_explanation *e)
     if (e->with_values == 0) return;
     fprintf(f, "%s: ", e->op->id);
     if (e->variants > 0) {
-        fprintf(f, "%s%zu failing case%s", e->with_values > 1 ? "all " : "the ", e->with_values, e->with_values > 1 ? "s" : "");
+        fprintf(f, "%s%zu failing case%s", e->with_values > 1 ? "all " : "the ", e->with_values,
+                e->with_values > 1 ? "s" : "");
         for (size_t i = 0; i < e->variants; i++)
             print_variant(f, i ? "    " : " ", i ? "or equal" : e->with_values > 1 ? "equal" : "equals", e->variant[i]);
     } else
@@ -504,13 +505,14 @@ static void print_xml_case(FILE *f, const verdict_case *v)
 
 static void print_xml(FILE *f, const report *r)
 {
-    fprintf(f, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"smoeref\" tests=\"%zu\" failures=\"%zu\">\n",
+    fprintf(f, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+               "<testsuites name=\"smoeref\" tests=\"%zu\" failures=\"%zu\">\n",
             r->cases, report_failed(r));
     for (size_t which = 0;; which++) {
         report_explanation *e = report_explain(r, which);
         if (!e) break;
-        fprintf(f, "  <testsuite name=\"%s\" tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"0\">\n", e->op->id, e->cases,
-                e->failed);
+        fprintf(f, "  <testsuite name=\"%s\" tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"0\">\n", e->op->id,
+                e->cases, e->failed);
         for (size_t i = 0; i < r->cases; i++)
             if (r->c[i].op == e->op) print_xml_case(f, &r->c[i]);
         fputs("  </testsuite>\n", f);

@@ -1,4 +1,4 @@
-/* Reports on verdicts: text for people, TAP and JUnit XML for test drivers, JSON (spec/schema/report.json) for programs. */
+/* Reports: text for people, TAP and JUnit XML for test drivers, JSON for programs (spec/schema/report.json). */
 #ifndef SMOEREF_ORACLE_REPORT_H
 #define SMOEREF_ORACLE_REPORT_H
 
@@ -13,7 +13,7 @@ typedef struct {
     const twin_profile *precision;
     size_t cases;
     verdict_case *c;
-    const bool *exposed;   /* by index of twin_variants: would have been seen by these cases; NULL if it was not asked */
+    const bool *exposed;   /* by index of twin_variants: these cases would have shown it; NULL if it was not asked */
 } report;
 
 typedef enum { REPORT_TEXT, REPORT_TAP, REPORT_JSON, REPORT_XML } report_format;

@@ -318,7 +318,8 @@ static bool expected_knows(const op_record *op, const char *name)
         if (strncmp(name, with_precision[i], n) != 0) continue;
         for (const twin_profile *p = twin_profiles; p->name; p++) {
             const size_t m = strlen(p->name);
-            if (strncmp(name + n, p->name, m) == 0 && name[n + m] == '.' && is_result(op, name + n + m + 1)) return true;
+            const bool mine = strncmp(name + n, p->name, m) == 0 && name[n + m] == '.';
+            if (mine && is_result(op, name + n + m + 1)) return true;
         }
     }
     return false;
@@ -438,8 +439,8 @@ static void judge_integers(verdict_tensor *t, const tensor *got, const golden_te
 
 /* --- decisions ----------------------------------------------------------------------------------------------- */
 
-/* May expert i stand before expert u?  Its score is not behind by more than the two bounds together.  Where both scores are
- * known exactly every implementation sees the same tie, and the rule of (N.25) decides it: the lower index. */
+/* May expert i stand before expert u?  Its score is not behind by more than the two bounds together.  Where both
+ * scores are known exactly every implementation sees the same tie, and the rule of (N.25) decides: the lower index. */
 static bool may_precede(const golden_tensor *score, size_t i, size_t u)
 {
     const long double gap = (long double)score->value[i] - score->value[u];
@@ -454,8 +455,8 @@ static bool stands_among(const int64_t *index, size_t n, size_t u)
     return false;
 }
 
-bool verdict_admissible(const golden_tensor *score, size_t row, size_t N, size_t K, const int64_t *index, int64_t *taken,
-                        int64_t *left)
+bool verdict_admissible(const golden_tensor *score, size_t row, size_t N, size_t K, const int64_t *index,
+                        int64_t *taken, int64_t *left)
 {
     for (size_t j = 0; j < K; j++)
         for (size_t u = 0; u < N; u++) {
@@ -470,8 +471,10 @@ bool verdict_admissible(const golden_tensor *score, size_t row, size_t N, size_t
 bool verdict_ambiguous(const golden_tensor *score, size_t row, size_t N, size_t K, const int64_t *index)
 {
     for (size_t j = 0; j < K; j++)
-        for (size_t u = 0; u < N; u++)
-            if (!stands_among(index, j + 1, u) && may_precede(score, row * N + u, row * N + (size_t)index[j])) return true;
+        for (size_t u = 0; u < N; u++) {
+            const bool later = !stands_among(index, j + 1, u);
+            if (later && may_precede(score, row * N + u, row * N + (size_t)index[j])) return true;
+        }
     return false;
 }
 
@@ -511,8 +514,8 @@ static void take_decision(op_case *c, verdict_case *v, verdict_tensor *t, const 
         if (row_formed(mine, K, N)) continue;
         if (malformed++ >= SHOWN) continue;
         row_text(text, sizeof text, mine, K);
-        verdict_detail(v, verdict_say("%s: token %zu chose %s, expected %zu different experts out of 0..%zu", t->name, row,
-                                  text, K, N ? N - 1 : 0));
+        verdict_detail(v, verdict_say("%s: token %zu chose %s, expected %zu different experts out of 0..%zu", t->name,
+                                      row, text, K, N ? N - 1 : 0));
     }
     v->differ += differ;
     v->inadmissible += malformed;
@@ -531,8 +534,8 @@ static char *say_inadmissible(const verdict_tensor *t, size_t row, const int64_t
     row_text(want, sizeof want, golden, K);
     const size_t a = at + (size_t)taken, b = at + (size_t)left;
     if (s->value[a] == s->value[b] && s->bound[a] == 0 && s->bound[b] == 0)
-        return verdict_say("%s: token %zu chose %s, golden %s: experts %" PRId64 " and %" PRId64 " tie exactly (score %.9g), "
-                           "and the lower index wins (N.25)",
+        return verdict_say("%s: token %zu chose %s, golden %s: experts %" PRId64 " and %" PRId64
+                           " tie exactly (score %.9g), and the lower index wins (N.25)",
                            t->name, row, got, want, left, taken, s->value[a]);
     return verdict_say("%s: token %zu chose %s, golden %s: expert %" PRId64 " (score %.9g +- %.2g) %s expert %" PRId64
                        " (score %.9g +- %.2g); it is behind by %.3g, the bounds excuse %.2g",
@@ -702,8 +705,8 @@ static void say_inputs(const op_case *c, verdict_case *v, const verdict_tensor *
         for (size_t j = 0; j < width && j < VALUES && at < sizeof text; j++)
             at += (size_t)snprintf(text + at, sizeof text - at, " %.7g", x->f64[row * width + j]);
         if (width > 0)
-            verdict_detail(v, verdict_say("    input %s[%zu%s] =%s%s", c->op->in[i].name, row, x->rank > 1 ? ",..." : "", text,
-                                      width > VALUES ? " ..." : ""));
+            verdict_detail(v, verdict_say("    input %s[%zu%s] =%s%s", c->op->in[i].name, row,
+                                          x->rank > 1 ? ",..." : "", text, width > VALUES ? " ..." : ""));
     }
 }
 
@@ -716,13 +719,13 @@ static void say_failures(const op_case *c, verdict_case *v)
         if (t->pass || t->fault || t->kind == OP_DECISION || t->at >= t->count) continue;
         element_text(where, sizeof where, t);
         if (t->kind == OP_EXACT)
-            verdict_detail(v, verdict_say("%s = %.17g, expected exactly %.17g (%zu of %zu elements differ)", where, t->got,
-                                      t->golden, t->outside, t->count));
+            verdict_detail(v, verdict_say("%s = %.17g, expected exactly %.17g (%zu of %zu elements differ)", where,
+                                          t->got, t->golden, t->outside, t->count));
         else
-            verdict_detail(v, verdict_say("%s = %.9g, %s %.9g, bound %.3g: off by %.3g, %.3g times the bound (%zu of %zu "
-                                      "elements fail)",
-                                      where, t->got, v->replayed ? "by its own decision" : "golden", t->golden, t->bound,
-                                      fabs(t->got - t->golden), t->ratio, t->outside, t->count));
+            verdict_detail(v, verdict_say("%s = %.9g, %s %.9g, bound %.3g: off by %.3g, %.3g times the bound (%zu of "
+                                          "%zu elements fail)",
+                                          where, t->got, v->replayed ? "by its own decision" : "golden", t->golden,
+                                          t->bound, fabs(t->got - t->golden), t->ratio, t->outside, t->count));
         if (i == v->worst) say_inputs(c, v, t);
     }
 }
@@ -731,6 +734,7 @@ static void say_failures(const op_case *c, verdict_case *v)
 static double badness(const verdict_tensor *t)
 {
     if (t->fault || isnan(t->ratio)) return INFINITY;
+    if (!t->judged || (t->kind == OP_DECISION && t->pass)) return -1; /* has no ratio to show */
     return t->pass ? fmin(t->ratio, 1) : fmax(t->ratio, nextafter(1, 2));
 }
 
@@ -820,8 +824,8 @@ static void judge_values(const op_case *c, verdict_case *v, const verdict_golden
     }
 }
 
-int verdict_judge(op_case *c, const char *name, const verdict_golden *g, const tensor_file *answer, const twin_profile *p,
-                  verdict_case *v, char *err, size_t errlen)
+int verdict_judge(op_case *c, const char *name, const verdict_golden *g, const tensor_file *answer,
+                  const twin_profile *p, verdict_case *v, char *err, size_t errlen)
 {
     verdict_golden replay;
     memset(v, 0, sizeof *v);

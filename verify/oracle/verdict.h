@@ -3,10 +3,10 @@
  *   golden   what the answer is compared with: a value and a bound for every element of every output and gradient
  *   verdict  what came of it, tensor by tensor, and (on request) which known wrong variant it is
  *
- * BOUNDED and STAGE tensors pass iff |got - golden| <= bound for every element, written so that NaN fails.  EXACT ones are
- * equal bit for bit.  A DECISION is admissible iff no expert that was left out beats one that was taken by more than the
- * bounds of their two scores, and the same for the order inside the K.  Where an admissible decision is not the golden one,
- * everything else is recomputed with the candidate's own decision before it is judged (a replay).
+ * BOUNDED and STAGE tensors pass iff |got - golden| <= bound for every element, written so that NaN fails.  EXACT ones
+ * are equal bit for bit.  A DECISION is admissible iff no expert that was left out beats one that was taken by more
+ * than the bounds of their two scores, and the same for the order inside the K.  Where a decision is not the golden
+ * one, everything else is recomputed with the candidate's own decision before it is judged (a replay).
  */
 #ifndef SMOEREF_ORACLE_VERDICT_H
 #define SMOEREF_ORACLE_VERDICT_H
@@ -15,7 +15,8 @@
 #include "tensorfile.h"
 #include "twin.h"
 
-/* The bound about `golden` that contains the ball [hi + lo - rad, hi + lo + rad]: |hi - golden| + |lo| + rad, rounded up. */
+/* The bound about `golden` that contains the ball [hi + lo - rad, hi + lo + rad]: |hi + lo - golden| + rad, rounded
+ * up. */
 double verdict_bound(double hi, double lo, double rad, double golden);
 
 enum { VERDICT_PREC = 192 }; /* working precision in bits of every run of the twin */
@@ -30,7 +31,7 @@ typedef struct {
 
 typedef struct {
     golden_tensor out[OP_TENSORS], grad[OP_TENSORS]; /* by output, by input; absent ones have no arrays */
-    golden_tensor score[OP_TENSORS];                 /* by output of kind OP_DECISION: the [T,N] scores it is taken on */
+    golden_tensor score[OP_TENSORS]; /* by output of kind OP_DECISION: the [T,N] scores it is taken on */
 } verdict_golden;
 
 /* From an expected file (its names are those of gen_cases(), see cmd.h and spec/formats.md).  Scores and bounds that it
@@ -74,7 +75,7 @@ typedef struct {
     char *fault;         /* a sentence if the case as a whole failed: no answer, unreadable, the program crashed */
     char *output;        /* last lines of the program's standard error, or NULL */
     size_t tensors;
-    verdict_tensor *t;   /* stages and decisions, then outputs, then gradients, each in the record's order; then unknown ones */
+    verdict_tensor *t;   /* stages, decisions, outputs, gradients, each in the record's order; then unknown ones */
     size_t tokens;       /* decisions taken, one a token */
     size_t ambiguous;    /* of these: another decision would be admissible too, within the bounds */
     size_t differ, inadmissible; /* decisions other than the golden one; of these, the inadmissible ones */
@@ -86,35 +87,37 @@ typedef struct {
     verdict_match *match; /* the variants that explain this case, best first; filled by verdict_diagnose */
 } verdict_case;
 
-/* Judges.  c: inputs and cotangents are set; its decisions are set to those that the answer was judged by.  answer NULL:
- * there is none.  Returns 0 (pass or fail is in v), or -1 with a line in err if it could not be judged (the twin failed). */
-int verdict_judge(op_case *c, const char *name, const verdict_golden *g, const tensor_file *answer, const twin_profile *p,
-                  verdict_case *v, char *err, size_t errlen);
+/* Judges.  c: inputs and cotangents are set; its decisions are set to those that the answer was judged by.  answer
+ * NULL: there is none.  Returns 0 (pass or fail is in v), or -1 with a line in err if the twin failed. */
+int verdict_judge(op_case *c, const char *name, const verdict_golden *g, const tensor_file *answer,
+                  const twin_profile *p, verdict_case *v, char *err, size_t errlen);
 /* Makes the verdict a failure for a reason that lies outside the tensors (exit status, timeout). */
 void verdict_fail(verdict_case *v, const char *fault, const char *output);
 void verdict_case_clear(verdict_case *v);
 
-/* Tries every known wrong variant of the operation and every simple factor on a failing verdict, with c as verdict_judge()
- * left it.  Of the variants only those with alive[i] (i an index of twin_variants) are tried; alive NULL is all. */
+/* Tries every known wrong variant of the operation and every simple factor on a failing verdict, with c as
+ * verdict_judge() left it.  Of the variants only those with alive[i] (i an index of twin_variants) are tried; alive
+ * NULL is all. */
 int verdict_diagnose(op_case *c, const verdict_golden *g, const tensor_file *answer, const twin_profile *p,
                      const bool *alive, verdict_case *v, char *err, size_t errlen);
 /* The name of a simple factor, such as "1/K", and what it is for a case (NaN if the operation has no such size). */
 const char *verdict_factor(size_t i, const op_case *c, double *value); /* NULL past the end; c may be NULL */
 
-/* Power: exposed[i] is set for every variant i of c's operation that some tensor of this case tells from the equation. */
+/* Power: sets exposed[i] for every variant i of c's operation that some tensor of this case tells from the equation.
+ * Variants that are exposed already are not tried. */
 int verdict_power(op_case *c, const verdict_golden *g, const twin_profile *p, bool *exposed, char *err, size_t errlen);
 
-/* The twin's values and bounds under c's decisions, of the equation (variant NULL) or of a wrong variant of it.  Tensors
- * that the twin does not compute have count 0 and no arrays. */
+/* The twin's values and bounds under c's decisions, of the equation (variant NULL) or of a wrong variant.  Tensors that
+ * the twin does not compute have count 0 and no arrays. */
 int verdict_replay(const op_case *c, const twin_profile *p, const char *variant, verdict_golden *g, char *err,
                    size_t errlen);
 /* |got - golden| / bound with 0/0 = 0, x/inf = 0 unless got is NaN, and NaN if got is NaN.  Pass iff ratio <= 1. */
 double verdict_ratio(double got, double golden, double bound);
-/* Is this selection of K out of N, in this order, admissible for balls of scores?  (Exact ties of exact scores go to the
+/* Is this selection of K out of N, in this order, admissible for balls of scores?  (Ties of exact scores go to the
  * lower index; within bounds a tie may go either way.)  If not, `left` should have been taken
  * in the place of `taken` (or before it). */
-bool verdict_admissible(const golden_tensor *score, size_t row, size_t N, size_t K, const int64_t *index, int64_t *taken,
-                        int64_t *left);
+bool verdict_admissible(const golden_tensor *score, size_t row, size_t N, size_t K, const int64_t *index,
+                        int64_t *taken, int64_t *left);
 /* Is there another admissible selection than this one? */
 bool verdict_ambiguous(const golden_tensor *score, size_t row, size_t N, size_t K, const int64_t *index);
 /* Appends a malloc'd sentence to the case's details. */

@@ -1,12 +1,12 @@
 /* Does the oracle see the known wrong variants?  For each row of twin_variants and each precision, a wrong candidate's
- * answers are forged (the variant's exact values, rounded to the storage format) for the cases of suites core and adversarial
- * of its operation, and judged like anybody's answers.
+ * answers are forged (the variant's exact values, rounded to the storage format) for the cases of suites core and
+ * adversarial of its operation, and judged like anybody's answers.
  *
  *   mutants_known [INVISIBLE]     INVISIBLE: the rows that are allowed to go undetected, see invisible.txt
  *
- * Prints a table: detected, and named as itself or as what.  The control: the equation itself, forged in the same way, must
- * pass.  Exit status 1 if a variant is undetected without a line in INVISIBLE, unnamed in f64 or f32, or if a line of
- * INVISIBLE is stale, or if the control fails. */
+ * Prints a table: detected, and named as itself or as what.  The control: the equation itself, forged in the same way,
+ * must pass.  Exit status 1 if a variant is undetected without a line in INVISIBLE, or unnamed in f64 or f32, if a line
+ * of INVISIBLE is stale, or if the control fails. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +84,8 @@ static void forge(op_case *c, const char *variant, const twin_profile *p, tensor
     char err[ERROR];
     memset(&r, 0, sizeof r);
     memset(f, 0, sizeof *f);
-    if (twin_run(c, NULL, variant, VERDICT_PREC, &r, err, sizeof err) != 0) die(c->op->id, variant ? variant : "-", err);
+    if (twin_run(c, NULL, variant, VERDICT_PREC, &r, err, sizeof err) != 0)
+        die(c->op->id, variant ? variant : "the equation", err);
     for (size_t i = 0; c->op->out[i].name; i++) {
         const op_value *v = &c->out[i];
         if (c->op->out[i].kind == OP_STAGE) continue;
@@ -160,10 +161,10 @@ static void read_invisible(const char *path)
     while (fgets(line, sizeof line, f)) {
         int reason = 0;
         if (line[strspn(line, " \t\n")] == '\0' || line[0] == '#') continue;
-        if (invisibles == ROWS || sscanf(line, "%63s %63s %15s %n", invisible[invisibles].name, invisible[invisibles].op,
-                                         invisible[invisibles].precision, &reason) != 3 ||
-            reason == 0 || line[reason] == '\0')
-            die("bad line", path, line);
+        if (invisibles == ROWS) die("too many lines", path, line);
+        const int words = sscanf(line, "%63s %63s %15s %n", invisible[invisibles].name, invisible[invisibles].op,
+                                 invisible[invisibles].precision, &reason);
+        if (words != 3 || reason == 0 || line[reason] == '\0') die("bad line", path, line);
         invisibles++;
     }
     fclose(f);
@@ -212,8 +213,8 @@ static void try_control(bench *b, report *r, totals *t)
     judge(b, NULL, r);
     const size_t failed = report_failed(r);
     if (failed > 0) {
-        printf("%-22s %-20s %-5s %4zu of %-4zu <-- the right answer FAILS\n", "(the equation itself)", b->op->id, b->p->name,
-               failed, b->n);
+        printf("%-22s %-20s %-5s %4zu of %-4zu <-- the right answer FAILS\n", "(the equation itself)", b->op->id,
+               b->p->name, failed, b->n);
         report_print(stdout, r, true, false);
     }
     t->rows++;

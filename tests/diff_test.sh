@@ -1,0 +1,370 @@
+#!/bin/sh
+# `smoeref diff` and `smoeref check` on files and programs: right ones pass; everything else fails, or is refused, and
+# is never passed over.  Prints TAP.  SMOEREF: the command.  PYTHON: an interpreter (with NumPy, .npz is tested too).
+set -u
+smoeref=${SMOEREF:-./smoeref}
+python=${PYTHON:-python3}
+schema=$(cd "$(dirname "$0")/../spec/schema" && pwd)/report.json
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+TMPDIR=$work/tmp
+export TMPDIR
+mkdir "$TMPDIR"
+n=0
+plan=60
+echo 1..$plan
+
+point() { # point STATUS DESCRIPTION
+    n=$((n + 1))
+    if [ "$1" -eq 0 ]; then echo "ok $n - $2"; else
+        echo "not ok $n - $2"
+        tail -n 30 "$work/log" | sed 's/^/# /'
+    fi
+}
+
+skip() { # skip DESCRIPTION REASON
+    n=$((n + 1))
+    echo "ok $n - $1 # SKIP $2"
+}
+
+# expect STATUS TEXT COMMAND...: 0 if the command's exit status is STATUS and its output has TEXT
+expect() {
+    wanted=$1
+    text=$2
+    shift 2
+    "$@" >"$work/log" 2>&1
+    got=$?
+    [ "$got" -eq "$wanted" ] || { echo "exit status $got instead of $wanted: $*" >>"$work/log"; return 1; }
+    grep -qF -e "$text" "$work/log" || { echo "the output lacks '$text': $*" >>"$work/log"; return 1; }
+}
+
+fresh() { # the golden cases to $work/g, right answers to $work/a
+    rm -rf "$work/g" "$work/a"
+    cp -r "$work/golden" "$work/g"
+    cp -r "$work/right" "$work/a"
+}
+
+# edit FILE CODE: runs Python on a safetensors file, t = {name: [dtype, shape, bytes]}
+cat >"$work/edit.py" <<'P'
+import json, struct, sys
+path, code = sys.argv[1:]
+raw = open(path, "rb").read()
+n = int.from_bytes(raw[:8], "little")
+head, data = json.loads(raw[8:8 + n]), raw[8 + n:]
+meta = head.pop("__metadata__", {})
+t = {k: [v["dtype"], v["shape"], data[slice(*v["data_offsets"])]] for k, v in head.items()}
+def get(name): return list(struct.unpack("<%dd" % (len(t[name][2]) // 8), t[name][2]))
+def put(name, x): t[name][2] = struct.pack("<%dd" % len(x), *x)
+def narrow(name): x = get(name); t[name][0] = "F32"; t[name][2] = struct.pack("<%df" % len(x), *x)
+exec(code)
+head, data = ({"__metadata__": meta} if meta else {}), b""
+for k, (d, s, b) in t.items():
+    head[k] = {"dtype": d, "shape": s, "data_offsets": [len(data), len(data) + len(b)]}
+    data += b
+text = json.dumps(head).encode()
+text += b" " * (-len(text) % 8)
+open(path, "wb").write(len(text).to_bytes(8, "little") + text + data)
+P
+edit() { "$python" "$work/edit.py" "$1" "$2"; }
+
+op=balance.switch
+"$smoeref" gen $op --suite core --out "$work/golden" --precision f64,f32 >"$work/log" 2>&1 || {
+    cat "$work/log"
+    exit 1
+}
+mkdir "$work/right"
+for prompt in "$work/golden"/*.prompt.safetensors; do
+    name=$(basename "$prompt" .prompt.safetensors)
+    "$smoeref" eval $op --in "$prompt" --out "$work/right/$name.safetensors" >"$work/log" 2>&1 || cat "$work/log"
+done
+name=$op.random
+one=$work/a/$name.safetensors
+diff_all() { "$smoeref" diff "$work/g" "$work/a" "$@"; }
+
+# --- right answers --------------------------------------------------------------------------------------------
+fresh
+expect 0 ' passed, 0 failed' diff_all
+point $? 'the reference agrees with itself at f64'
+expect 0 ' passed, 0 failed' diff_all --precision f32
+point $? 'F64 answers are judged at f32 too'
+expect 0 ' passed, 0 failed' diff_all --precision bf16
+point $? 'bounds that are not in the golden files are computed'
+expect 0 ' passed, 0 failed' diff_all --jobs 3 $op
+point $? 'operations may be named, and worked on in parallel'
+expect 0 'these cases expose' diff_all --power --precision f32
+point $? '--power says what would have been seen'
+edit "$one" 'del t["index"]'
+expect 0 ' passed, 0 failed' diff_all
+point $? 'an optional decision may be missing'
+if "$python" -c 'import numpy' 2>/dev/null; then
+    fresh
+    "$python" - "$work" "$one" <<'P'
+import json, os, sys
+import numpy as np
+work, one = sys.argv[1:]
+raw = open(one, "rb").read()
+n = int.from_bytes(raw[:8], "little")
+head, data = json.loads(raw[8:8 + n]), raw[8 + n:]
+t = {k: np.frombuffer(data[slice(*v["data_offsets"])], {"F64": "<f8", "I64": "<i8"}[v["dtype"]]).reshape(v["shape"])
+     for k, v in head.items() if k != "__metadata__"}
+os.remove(one)
+np.savez(one.replace(".safetensors", ".npz"), **t)
+os.mkdir(work + "/folder")
+for k, v in t.items():
+    np.save(work + "/folder/" + k + ".npy", v)
+P
+    expect 0 ' passed, 0 failed' diff_all
+    point $? 'an .npz is an answer'
+    rm "$work/a/$name.npz"
+    cp -r "$work/folder" "$work/a/$name"
+    expect 0 ' passed, 0 failed' diff_all
+    point $? 'a folder of .npy files is an answer'
+    rm "$work/a/$name/loss.npy"
+    expect 1 "'loss' is missing" diff_all
+    point $? 'a folder without one of them is not'
+    cp "$work/folder/loss.npy" "$work/a/$name.npy"
+    rm -r "$work/a/$name"
+    expect 1 'one array cannot answer' diff_all
+    point $? 'one .npy cannot answer four tensors'
+else
+    for what in '.npz' 'a folder of .npy' 'a folder without one of them' 'one .npy'; do
+        skip "$what" "$python has no NumPy"
+    done
+fi
+
+# --- wrong answers: exit status 1 -----------------------------------------------------------------------------
+fresh
+rm "$one"
+expect 1 'there is no answer' diff_all
+point $? 'a missing answer fails'
+fresh
+dd if="$work/right/$name.safetensors" of="$one" bs=100 count=2 2>/dev/null
+expect 1 'FAIL' diff_all
+point $? 'a truncated answer fails'
+: >"$one"
+expect 1 'FAIL' diff_all
+point $? 'an empty answer fails'
+fresh
+rm "$work/a"/*
+expect 1 '0 passed' diff_all
+point $? 'an empty folder fails'
+fresh
+edit "$one" 't["extra"] = t["loss"]'
+expect 1 "'extra' is unknown" diff_all
+point $? 'an extra tensor fails and is named'
+fresh
+edit "$one" 'del t["d_r"]'
+expect 1 "'d_r' is missing" diff_all
+point $? 'a missing gradient fails and is named'
+fresh
+edit "$one" 'narrow("loss")'
+expect 1 'cannot hold the precision f64' diff_all
+point $? 'an F32 loss fails where f64 was promised'
+fresh
+for file in "$work/a"/*; do edit "$file" 'for k in t: t[k][0] == "F64" and narrow(k)'; done
+expect 0 ' passed, 0 failed' diff_all --precision f32
+point $? 'F32 answers pass where f32 was promised'
+fresh
+edit "$one" 'x = get("d_r"); x[1] = float("nan"); put("d_r", x)'
+expect 1 'd_r[0,1] = ' diff_all
+point $? 'NaN fails and is located'
+expect 1 'NaN' diff_all --precision bf16
+point $? 'NaN fails in any precision'
+fresh
+edit "$one" 'x = get("loss"); put("loss", [x[0] * (1 + 1e-9)])'
+expect 1 'first to depart: loss' diff_all
+point $? 'a loss bent by 1e-9 fails'
+fresh
+edit "$one" 't["loss"][1] = [1]'
+expect 1 "'loss' has shape [1], expected []" diff_all
+point $? 'a vector for a scalar fails'
+fresh
+edit "$one" 't["index"] = ["F64", t["index"][1], t["index"][2]]'
+expect 1 "'index' is F64, expected I64" diff_all
+point $? 'floats for indices fail'
+fresh
+edit "$one" 't["index"][2] = b"\xff" * len(t["index"][2])'
+expect 1 'different experts out of' diff_all
+point $? 'experts -1 fail'
+fresh
+cp "$one" "$work/a/$name.npz"
+expect 1 'two answers' diff_all
+point $? 'two answers to one case fail'
+fresh
+rm "$one"
+mkfifo "$one"
+expect 1 'expected a file' diff_all
+point $? 'a named pipe is not waited for'
+
+# --- unusable golden files: exit status 3 ---------------------------------------------------------------------
+fresh
+edit "$work/g/$name.prompt.safetensors" 'x = get("r"); x[0] += 1; put("r", x)'
+expect 3 'has changed since the manifest was written' diff_all
+point $? 'a changed prompt is refused'
+fresh
+edit "$work/g/$name.expected.safetensors" 'x = get("loss"); put("loss", [x[0] + 1])'
+expect 3 'has changed since the manifest was written' diff_all
+point $? 'a changed golden value is refused'
+fresh
+rm "$work/g/$name.expected.safetensors"
+expect 3 "$name.expected.safetensors" diff_all
+point $? 'a missing golden file is refused'
+fresh
+sed 's/"k": [0-9]*/"k": 1/' "$work/golden/manifest.json" >"$work/g/manifest.json"
+expect 3 'the manifest says' diff_all
+point $? 'a manifest with other parameters is refused'
+echo '{' >"$work/g/manifest.json"
+expect 3 'manifest.json' diff_all
+point $? 'a broken manifest is refused'
+rm "$work/g/manifest.json"
+expect 3 'manifest.json' diff_all
+point $? 'a folder without a manifest is refused'
+fresh
+expect 3 'expected a folder of answers' "$smoeref" diff "$work/g" "$work/nowhere"
+point $? 'a missing folder of answers is refused'
+expect 3 'no case of the operations' diff_all expert.relu
+point $? 'no case at all is not a pass'
+
+# --- usage: exit status 2 -------------------------------------------------------------------------------------
+expect 2 'expected one of' diff_all --precision f8
+point $? 'an unknown precision is a usage error'
+expect 2 'expected a name that ends in' diff_all --report report.docx
+point $? 'an unknown report format is a usage error'
+expect 2 'two folders' "$smoeref" diff "$work/g"
+point $? 'one folder is a usage error'
+
+# --- reports --------------------------------------------------------------------------------------------------
+rm "$one"
+expect 1 'failed' diff_all --report "$work/r.json" --report "$work/r.tap" --report "$work/r.xml" \
+    --report "$work/r.txt" --quiet
+point $? 'four reports are written'
+"$python" - "$work" >"$work/log" 2>&1 <<'P'
+import json, re, sys
+import xml.etree.ElementTree as xml
+work = sys.argv[1]
+j = json.load(open(work + "/r.json"))
+tap = open(work + "/r.tap").read()
+x = xml.parse(work + "/r.xml").getroot()
+total = len(j["cases"])
+assert j["failed"] == 1 and j["passed"] == total - 1 > 0, (j["failed"], j["passed"])
+assert [c["name"] for c in j["cases"] if not c["pass"]] == ["balance.switch.random"]
+assert re.search(r"^1\.\.%d$" % total, tap, re.M) and len(re.findall(r"^not ok ", tap, re.M)) == 1
+assert len(re.findall(r"^ok ", tap, re.M)) == total - 1
+assert x.get("tests") == str(total) and x.get("failures") == "1" and len(x.findall(".//testcase")) == total
+assert len(x.findall(".//failure")) == 1
+assert "%d passed, 1 failed" % (total - 1) in open(work + "/r.txt").read()
+P
+point $? 'and they agree on what failed'
+# The part of JSON Schema that the schema uses.
+"$python" - "$schema" "$work/r.json" >"$work/log" 2>&1 <<'P'
+import json, re, sys
+root, report = (json.load(open(path)) for path in sys.argv[1:])
+TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
+KNOWN = {"$schema", "definitions", "title", "description", "$ref", "type", "enum", "required", "properties",
+         "additionalProperties", "items", "minimum", "minLength", "pattern"}
+
+def is_type(x, t):
+    if t in ("integer", "number"):
+        return isinstance(x, int if t == "integer" else (int, float)) and not isinstance(x, bool)
+    return isinstance(x, TYPES[t])
+
+def wrong(s, x, at):
+    assert set(s) <= KNOWN, "a keyword that this check does not know: %s" % (set(s) - KNOWN)
+    if "$ref" in s:
+        return wrong(root["definitions"][s["$ref"].rsplit("/", 1)[1]], x, at)
+    types = s.get("type", [])
+    if types and not any(is_type(x, t) for t in ([types] if isinstance(types, str) else types)):
+        return at + ": not of type %s" % types
+    if ("enum" in s and x not in s["enum"]) or ("minimum" in s and x < s["minimum"]):
+        return at + ": %r" % x
+    if isinstance(x, str) and (len(x) < s.get("minLength", 0) or not re.search(s.get("pattern", ""), x)):
+        return at + ": %r" % x
+    if isinstance(x, dict):
+        if set(s.get("required", [])) - set(x) or set(x) - set(s["properties"]):
+            return at + ": fields are %s" % sorted(x)
+        return next(filter(None, (wrong(s["properties"][k], x[k], at + "." + k) for k in x)), None)
+    if isinstance(x, list):
+        return next(filter(None, (wrong(s["items"], y, "%s[%d]" % (at, i)) for i, y in enumerate(x))), None)
+
+assert wrong(root, report, "report") is None, wrong(root, report, "report")
+for spoil in (lambda r: r.pop("suite"), lambda r: r.update(extra=1), lambda r: r.update(precision="f8"),
+              lambda r: r["cases"][0]["tensors"][0].update(ratio="big"), lambda r: r.update(failed=-1)):
+    other = json.loads(json.dumps(report))
+    spoil(other)
+    assert wrong(root, other, "report") is not None, "a spoilt report is accepted"
+P
+point $? 'and the JSON one follows its schema, which refuses five spoilt ones'
+expect 3 'nowhere' diff_all --report "$work/nowhere/r.json"
+point $? 'an unwritable report is an error'
+
+# --- programs -------------------------------------------------------------------------------------------------
+check() { "$smoeref" check $op "$@"; }
+right="'$smoeref' eval $op --in {prompt} --out {answer}"
+expect 0 ' passed, 0 failed' check --exec "$right"
+point $? 'check: the reference as a program passes'
+expect 1 ": LblProbOverTK; met in" check --exec "$right --variant LblProbOverTK" --precision f32
+point $? 'check: a known wrong variant fails under its name'
+expect 0 '..2, judged' check --exec "$right" --seeds 1..2 --suite smoke
+point $? 'check: several seeds'
+expect 0 ' passed, 0 failed' check --exec "$right" --cases "$work/golden" --jobs 2
+point $? 'check: with golden cases that exist'
+cat >"$work/all.sh" <<S
+#!/bin/sh
+[ "\$SMOEREF_PRECISION" = f32 ] || exit 9
+for p in "\$1"/*; do
+    n=\$(basename "\$p" .prompt.safetensors)
+    '$smoeref' eval $op --in "\$p" --out "\$2/\$n.safetensors" || exit 1
+done
+S
+expect 0 ' passed, 0 failed' check --exec "sh '$work/all.sh' {prompts} {answers}" --precision f32
+point $? 'check: one process for all cases, told the precision'
+expect 1 'ended with exit status 7' check --exec 'sh -c "echo because >&2; exit 7" {prompt} {answer}'
+point $? 'check: a program that exits 7 fails'
+grep -q '| because' "$work/log"
+point $? 'check: and its last words are shown'
+expect 1 'ended with exit status 1' check \
+    --exec "sh -c \"$smoeref eval $op --in \\\$0 --out \\\$1; exit 1\" {prompt} {answer}"
+point $? 'check: a right answer does not excuse exit status 1'
+expect 1 'there is no answer' check --exec 'true {prompt} {answer}'
+point $? 'check: a program that writes nothing fails'
+expect 1 'ended by signal' check --exec 'sh -c "kill -SEGV \$\$" {prompt} {answer}'
+point $? 'check: a program that crashes fails'
+cat >"$work/hang.sh" <<S
+(sleep 3; echo still here >>'$work/late') &
+echo \$! >>'$work/pids'
+wait
+sleep 600
+S
+expect 1 'stopped after 1 s' check --suite smoke --timeout 1 --exec "sh '$work/hang.sh' {prompt} {answer}"
+point $? 'check: a program that hangs is stopped and fails'
+sleep 3
+[ -s "$work/pids" ] && [ ! -e "$work/late" ]
+point $? 'check: with the processes that it started'
+expect 3 'has changed' check --exec "sh -c 'echo >>\$0; cp \$0 \$1' {prompt} {answer}"
+point $? 'check: a program that changes its prompt is found out'
+expect 2 'cannot run' check --exec '/nowhere/program {prompt} {answer}'
+point $? 'check: a program that is not there is a usage error'
+expect 2 'expected both {prompt} and {answer}' check --exec 'cp {prompt} answer'
+point $? 'check: a command without its files is a usage error'
+[ -z "$(ls -A "$TMPDIR")" ]
+point $? 'check: nothing is left in TMPDIR'
+: >"$work/pids"
+"$smoeref" check $op --exec "sh '$work/hang.sh' {prompt} {answer}" >"$work/log" 2>&1 &
+pid=$!
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    [ -s "$work/pids" ] && break
+    sleep 0.5
+done
+kill -TERM $pid
+wait $pid
+status=$?
+sleep 3
+[ "$status" -eq 143 ] && [ -s "$work/pids" ] && [ ! -e "$work/late" ] && [ -z "$(ls -A "$TMPDIR")" ]
+point $? 'check: interrupted, it ends by the signal and leaves neither processes nor files'
+expect 0 ' passed' check --exec "$right" --suite smoke --keep "$work/kept"
+[ $? -eq 0 ] && [ -s "$work/kept/golden/manifest.json" ] && [ -n "$(ls -A "$work/kept/answers")" ]
+point $? 'check: --keep keeps cases and answers'
+expect 3 'a new or empty folder is expected' check --exec "$right" --suite smoke --keep "$work/kept"
+point $? 'check: and does not judge what was there before'
+[ "$n" -eq $plan ]
