@@ -762,14 +762,14 @@ static void fill_followers(op_case *c, op_rng *r)
     op_fill_default(c, r);
     for (size_t i = 0; i < N; i++) {
         for (size_t e = 0; e < d; e++) {
-            wr[i * d + e] = e == (i + 1) % N ? 1 : wr[i * d + e] / 16;
+            wr[i * d + e] = e == (i + 1) % N ? 1 : op_representable(wr[i * d + e] / 16);
             w1[i * h * d + e] = e == i ? 1 : 0;
-            b2[i * d + e] /= 4;
+            b2[i * d + e] = op_representable(b2[i * d + e] / 4);
             for (size_t k = 0; k < h; k++)
-                w2[(i * d + e) * h + k] = k == 0 ? 1 : w2[(i * d + e) * h + k] / 8;
+                w2[(i * d + e) * h + k] = k == 0 ? 1 : op_representable(w2[(i * d + e) * h + k] / 8);
         }
         b1[i * h] = 0;
-        op_in(c, "br")[i] /= 4;
+        op_in(c, "br")[i] = op_representable(op_in(c, "br")[i] / 4);
     }
     for (size_t k = 0; k < op_dim(c, 'T') * d; k++)
         op_in(c, "x")[k] = 0.125 * ((double)op_below(r, 9) - 4);
