@@ -9,15 +9,12 @@
 #include "slopes.h"
 
 /* Within `ulps` units of the last place of `want`; false for NaN. */
-static bool near(double got, double want, double ulps)
-{
-    return fabs(got - want) <= ulps * 0x1p-52 * fabs(want);
-}
+static bool near(double got, double want, double ulps) { return fabs(got - want) <= ulps * 0x1p-52 * fabs(want); }
 
 #define SAME(got, want, n, what)                                                                                       \
     for (size_t same_k = 0; same_k < (n); same_k++)                                                                    \
-        ck_assert_msg((got)[same_k] == (want)[same_k], "%s[%zu] is %a, by hand it is %a", what, same_k, (got)[same_k], \
-                      (want)[same_k])
+    ck_assert_msg((got)[same_k] == (want)[same_k], "%s[%zu] is %a, by hand it is %a", what, same_k, (got)[same_k],     \
+                  (want)[same_k])
 
 /* --- one expert with all its arrays --- */
 
@@ -35,8 +32,7 @@ static expert expert_of(int kind, size_t T, size_t d, size_t h)
 {
     expert e = {.kind = kind, .T = T, .d = d, .h = h};
     size_t size[5] = {T * d, h * d, kind == SWIGLU ? h * d : h, d * h, kind == SWIGLU ? 0 : d};
-    for (int i = 0; i < 5; i++)
-        e.at[i + 1] = e.at[i] + size[i];
+    for (int i = 0; i < 5; i++) e.at[i + 1] = e.at[i] + size[i];
     e.n = e.at[5];
     return e;
 }
@@ -45,10 +41,14 @@ static smoe_status forward(const expert *e, const double *q, double *a, double *
 {
     const size_t T = e->T, d = e->d, h = e->h, *at = e->at;
     switch (e->kind) {
-    case RELU: return smoe_expert_relu(T, d, h, q, q + at[1], q + at[2], q + at[3], q + at[4], a, u, y);
-    case GELU: return smoe_expert_gelu(T, d, h, q, q + at[1], q + at[2], q + at[3], q + at[4], a, u, y);
-    case GELU_TANH: return smoe_expert_gelu_tanh(T, d, h, q, q + at[1], q + at[2], q + at[3], q + at[4], a, u, y);
-    default: return smoe_expert_swiglu(T, d, h, q, q + at[1], q + at[2], q + at[3], a, v, u, y);
+    case RELU:
+        return smoe_expert_relu(T, d, h, q, q + at[1], q + at[2], q + at[3], q + at[4], a, u, y);
+    case GELU:
+        return smoe_expert_gelu(T, d, h, q, q + at[1], q + at[2], q + at[3], q + at[4], a, u, y);
+    case GELU_TANH:
+        return smoe_expert_gelu_tanh(T, d, h, q, q + at[1], q + at[2], q + at[3], q + at[4], a, u, y);
+    default:
+        return smoe_expert_swiglu(T, d, h, q, q + at[1], q + at[2], q + at[3], a, v, u, y);
     }
 }
 
@@ -59,10 +59,14 @@ static smoe_status vjp(const expert *e, const double *q, const double *a, const 
     double *g1 = g + at[1], *g2 = g + at[2], *g3 = g + at[3], *g4 = g + at[4];
     const double *w1 = q + at[1], *w2 = q + at[3], *dy = e->dy;
     switch (e->kind) {
-    case RELU: return smoe_expert_relu_vjp(T, d, h, q, w1, w2, a, u, dy, g, g1, g2, g3, g4, da);
-    case GELU: return smoe_expert_gelu_vjp(T, d, h, q, w1, w2, a, u, dy, g, g1, g2, g3, g4, da);
-    case GELU_TANH: return smoe_expert_gelu_tanh_vjp(T, d, h, q, w1, w2, a, u, dy, g, g1, g2, g3, g4, da);
-    default: return smoe_expert_swiglu_vjp(T, d, h, q, w1, q + at[2], w2, a, v, u, dy, g, g1, g2, g3, da, dv);
+    case RELU:
+        return smoe_expert_relu_vjp(T, d, h, q, w1, w2, a, u, dy, g, g1, g2, g3, g4, da);
+    case GELU:
+        return smoe_expert_gelu_vjp(T, d, h, q, w1, w2, a, u, dy, g, g1, g2, g3, g4, da);
+    case GELU_TANH:
+        return smoe_expert_gelu_tanh_vjp(T, d, h, q, w1, w2, a, u, dy, g, g1, g2, g3, g4, da);
+    default:
+        return smoe_expert_swiglu_vjp(T, d, h, q, w1, q + at[2], w2, a, v, u, dy, g, g1, g2, g3, da, dv);
     }
 }
 
@@ -78,10 +82,7 @@ static arrays arrays_of(const expert *e)
     return (arrays){room(m), room(m), room(m), room(e->T * e->d), room(m), room(m)};
 }
 
-static void arrays_free(arrays *w)
-{
-    free(w->a), free(w->v), free(w->u), free(w->y), free(w->da), free(w->dv);
-}
+static void arrays_free(arrays *w) { free(w->a), free(w->v), free(w->u), free(w->y), free(w->da), free(w->dv); }
 
 /* --- hand-computed values --- */
 
@@ -116,7 +117,8 @@ START_TEST(gelu_by_hand)
     const double x[] = {1, -1}, w1[] = {1, 0, 0, 1}, b1[] = {0, 0}, w2[] = {1, 1, 1, -1}, b2[] = {0, 0}, dy[] = {1, 0};
     double a[2], u[2], y[2], dx[2], dw1[4], db1[2], dw2[4], db2[2], da[2];
     ck_assert_int_eq(smoe_expert_gelu(1, 2, 2, x, w1, b1, w2, b2, a, u, y), SMOE_OK);
-    ck_assert_msg(near(u[0], 0.84134474606854294859, 4) && near(u[1], -0.15865525393145705141, 4), "E.2 u is %a %a", u[0], u[1]);
+    ck_assert_msg(near(u[0], 0.84134474606854294859, 4) && near(u[1], -0.15865525393145705141, 4), "E.2 u is %a %a",
+                  u[0], u[1]);
     ck_assert_msg(near(y[0], 0.68268949213708589717, 4) && near(y[1], 1.0, 2), "E.2 y is %a %a", y[0], y[1]);
     ck_assert_int_eq(smoe_expert_gelu_vjp(1, 2, 2, x, w1, w2, a, u, dy, dx, dw1, db1, dw2, db2, da), SMOE_OK);
     ck_assert_msg(near(dx[0], 1.08331547058768629838, 4), "E.2 GELU'(1) is %a", dx[0]);
@@ -124,7 +126,7 @@ START_TEST(gelu_by_hand)
     SAME(dw1, ((double[]){da[0], -da[0], da[1], -da[1]}), 4, "E.2 dw1 = da x'");
     SAME(dw2, ((double[]){u[0], u[1], 0, 0}), 4, "E.2 dw2 = G u'");
 
-    const double zero[] = {0, 0};                       /* GELU(0) = 0 and GELU'(0) = 1/2, exactly */
+    const double zero[] = {0, 0}; /* GELU(0) = 0 and GELU'(0) = 1/2, exactly */
     ck_assert_int_eq(smoe_expert_gelu(1, 2, 2, zero, w1, b1, w2, b2, a, u, y), SMOE_OK);
     SAME(y, zero, 2, "E.2 y at a = 0");
     ck_assert_int_eq(smoe_expert_gelu_vjp(1, 2, 2, zero, w1, w2, a, u, dy, dx, dw1, db1, dw2, db2, da), SMOE_OK);
@@ -132,15 +134,16 @@ START_TEST(gelu_by_hand)
 }
 END_TEST
 
-/* As above with the tanh form: with v = sqrt(2/pi) 1.044715, u_1 = (1 + tanh v)/2 = .84119199060827670478, u_2 = u_1 - 1,
- * and the derivative at 1 is u_1 + (1 - tanh^2 v)/2 sqrt(2/pi) 1.134145 = 1.08296408384578255514; at -1 it is 1 less that. */
+/* As above with the tanh form: with v = sqrt(2/pi) 1.044715, u_1 = (1 + tanh v)/2 = .84119199060827670478, u_2 = u_1 - 1;
+ * the derivative at 1 is u_1 + (1 - tanh^2 v)/2 sqrt(2/pi) 1.134145 = 1.08296408384578255514, and 1 minus that at -1. */
 /* evidence hand: E.3 */
 START_TEST(gelu_tanh_by_hand)
 {
     const double x[] = {1, -1}, w1[] = {1, 0, 0, 1}, b1[] = {0, 0}, w2[] = {1, 1, 1, -1}, b2[] = {0, 0}, dy[] = {1, 0};
     double a[2], u[2], y[2], dx[2], dw1[4], db1[2], dw2[4], db2[2], da[2];
     ck_assert_int_eq(smoe_expert_gelu_tanh(1, 2, 2, x, w1, b1, w2, b2, a, u, y), SMOE_OK);
-    ck_assert_msg(near(u[0], 0.84119199060827670478, 4) && near(u[1], -0.15880800939172329522, 16), "E.3 u is %a %a", u[0], u[1]);
+    ck_assert_msg(near(u[0], 0.84119199060827670478, 4) && near(u[1], -0.15880800939172329522, 16), "E.3 u is %a %a",
+                  u[0], u[1]);
     ck_assert_msg(near(y[0], 0.68238398121655340956, 8) && near(y[1], 1.0, 4), "E.3 y is %a %a", y[0], y[1]);
     ck_assert_int_eq(smoe_expert_gelu_tanh_vjp(1, 2, 2, x, w1, w2, a, u, dy, dx, dw1, db1, dw2, db2, da), SMOE_OK);
     ck_assert_msg(near(dx[0], 1.08296408384578255514, 8), "E.3 derivative at 1 is %a", dx[0]);
@@ -169,7 +172,8 @@ START_TEST(swiglu_by_hand)
     const double one[] = {1}, two[] = {2};
     ck_assert_int_eq(smoe_expert_swiglu(1, 1, 1, one, one, two, one, a, v, u, y), SMOE_OK);
     ck_assert_msg(near(y[0], 1.46211715726000975850, 4), "E.4 y is %a", y[0]);
-    ck_assert_int_eq(smoe_expert_swiglu_vjp(1, 1, 1, one, one, two, one, a, v, u, one, dx, dw1, dw3, dw2, da, dv), SMOE_OK);
+    ck_assert_int_eq(smoe_expert_swiglu_vjp(1, 1, 1, one, one, two, one, a, v, u, one, dx, dw1, dw3, dw2, da, dv),
+                     SMOE_OK);
     ck_assert_msg(near(dw1[0], 2 * 0.92767051187148673179, 6), "E.4 dw1 = v SiLU'(1) is %a", dw1[0]);
     ck_assert_msg(near(dw3[0], 0.73105857863000487925, 4), "E.4 dw3 = SiLU(1) is %a", dw3[0]);
 }
@@ -180,10 +184,14 @@ END_TEST
 static long double exact_phi(int kind, long double a)
 {
     switch (kind) {
-    case RELU: return a > 0 ? a : 0;
-    case GELU: return a / 2 * (1 + erfl(a / sqrtl(2)));
-    case GELU_TANH: return a / 2 * (1 + tanhl(sqrtl(2 / acosl(-1)) * (a + 0.044715L * a * a * a)));
-    default: return a / (1 + expl(-a));
+    case RELU:
+        return a > 0 ? a : 0;
+    case GELU:
+        return a / 2 * (1 + erfl(a / sqrtl(2)));
+    case GELU_TANH:
+        return a / 2 * (1 + tanhl(sqrtl(2 / acosl(-1)) * (a + 0.044715L * a * a * a)));
+    default:
+        return a / (1 + expl(-a));
     }
 }
 
@@ -202,12 +210,10 @@ static long double exact(const void *test, const long double *q)
                 if (e->kind == SWIGLU) v += second[k * d + i] * q[t * d + i];
             }
             long double u = e->kind == SWIGLU ? exact_phi(SWIGLU, a) * v : exact_phi(e->kind, a + second[k]);
-            for (size_t i = 0; i < d; i++)
-                phi += (long double)e->dy[t * d + i] * w2[i * h + k] * u;
+            for (size_t i = 0; i < d; i++) phi += (long double)e->dy[t * d + i] * w2[i * h + k] * u;
         }
     for (size_t t = 0; t < e->T && e->kind != SWIGLU; t++)
-        for (size_t i = 0; i < d; i++)
-            phi += (long double)e->dy[t * d + i] * b2[i];
+        for (size_t i = 0; i < d; i++) phi += (long double)e->dy[t * d + i] * b2[i];
     return phi;
 }
 
@@ -217,8 +223,7 @@ static double library(const void *test, const double *q)
     arrays w = arrays_of(e);
     ck_assert_int_eq(forward(e, q, w.a, w.v, w.u, w.y), SMOE_OK);
     long double phi = 0;
-    for (size_t k = 0; k < e->T * e->d; k++)
-        phi += (long double)e->dy[k] * w.y[k];
+    for (size_t k = 0; k < e->T * e->d; k++) phi += (long double)e->dy[k] * w.y[k];
     arrays_free(&w);
     return (double)phi;
 }
@@ -235,8 +240,7 @@ static expert drawn(int kind, uint64_t seed, double **q, double **g, double **dy
         slopes_fill(&seed, 1.0, e.T * e.d, *dy);
         ck_assert_int_eq(forward(&e, *q, w.a, w.v, w.u, w.y), SMOE_OK);
         apart = true;
-        for (size_t k = 0; k < e.T * e.h; k++)
-            apart = apart && fabs(w.a[k]) > 0.05;
+        for (size_t k = 0; k < e.T * e.h; k++) apart = apart && fabs(w.a[k]) > 0.05;
     } while (kind == RELU && !apart);
     e.dy = *dy;
     ck_assert_int_eq(vjp(&e, *q, w.a, w.v, w.u, *g, w.da, w.dv), SMOE_OK);
@@ -252,7 +256,8 @@ START_TEST(gradient_is_the_slope)
         double *q, *g, *dy;
         expert e = drawn(_i, seed, &q, &g, &dy);
         double order = slopes_order(e.n, q, g, exact, &e, seed);
-        ck_assert_msg(order > 1.8, "%s: Taylor remainder falls with order %.3f, not 2 (seed %d)", kind_name[_i], order, (int)seed);
+        ck_assert_msg(order > 1.8, "%s: Taylor remainder falls with order %.3f, not 2 (seed %d)", kind_name[_i], order,
+                      (int)seed);
         for (int b = 0; b < 5; b++) {
             double off = slopes_adjoint(e.n, q, g, library, &e, e.at[b], e.at[b + 1] - e.at[b], seed);
             ck_assert_msg(off <= 1e-8, "%s: <G, J v> and <d_%s, v> differ by %.1e (seed %d)", kind_name[_i],
@@ -277,8 +282,10 @@ START_TEST(a_wrong_gradient_is_seen)
         g[largest] *= 1.001;
         double order = slopes_order(e.n, q, g, exact, &e, 7);
         double off = slopes_adjoint(e.n, q, g, library, &e, e.at[b], e.at[b + 1] - e.at[b], 7);
-        ck_assert_msg(order < 1.5, "%s, block %d: Taylor accepts a wrong gradient (order %.3f)", kind_name[_i], b, order);
-        ck_assert_msg(off > 1e-6, "%s, block %d: the adjoint check accepts a wrong gradient (%.1e)", kind_name[_i], b, off);
+        ck_assert_msg(order < 1.5, "%s, block %d: Taylor accepts a wrong gradient (order %.3f)", kind_name[_i], b,
+                      order);
+        ck_assert_msg(off > 1e-6, "%s, block %d: the adjoint check accepts a wrong gradient (%.1e)", kind_name[_i], b,
+                      off);
         g[largest] = right;
     }
     free(q), free(g), free(dy);
@@ -338,23 +345,19 @@ START_TEST(scales_exactly_where_it_is_homogeneous)
     slopes_fill(&seed, 1.0, e.n, q);
     arrays w = arrays_of(&e), v = arrays_of(&e);
     ck_assert_int_eq(forward(&e, q, w.a, w.v, w.u, w.y), SMOE_OK);
-    for (size_t k = e.at[3]; k < e.n; k++)
-        q[k] *= 4;                                      /* W2 and b2 */
+    for (size_t k = e.at[3]; k < e.n; k++) q[k] *= 4; /* W2 and b2 */
     if (_i == RELU) {
-        for (size_t k = 0; k < e.at[1]; k++)
-            q[k] *= 2;                                  /* x and b1: a and u double; b2 doubles with them */
-        for (size_t k = e.at[2]; k < e.at[3]; k++)
-            q[k] *= 2;
-        for (size_t k = e.at[4]; k < e.n; k++)
-            q[k] *= 2;
+        for (size_t k = 0; k < e.at[1]; k++) q[k] *= 2; /* x and b1: a and u double; b2 doubles with them */
+        for (size_t k = e.at[2]; k < e.at[3]; k++) q[k] *= 2;
+        for (size_t k = e.at[4]; k < e.n; k++) q[k] *= 2;
     }
     if (_i == SWIGLU)
-        for (size_t k = e.at[2]; k < e.at[3]; k++)
-            q[k] *= -1;                                 /* W3 */
+        for (size_t k = e.at[2]; k < e.at[3]; k++) q[k] *= -1; /* W3 */
     double factor = _i == RELU ? 8 : _i == SWIGLU ? -4 : 4;
     ck_assert_int_eq(forward(&e, q, v.a, v.v, v.u, v.y), SMOE_OK);
     for (size_t k = 0; k < e.T * e.d; k++)
-        ck_assert_msg(v.y[k] == factor * w.y[k], "%s: y[%zu] %a, expected %a", kind_name[_i], k, v.y[k], factor * w.y[k]);
+        ck_assert_msg(v.y[k] == factor * w.y[k], "%s: y[%zu] %a, expected %a", kind_name[_i], k, v.y[k],
+                      factor * w.y[k]);
     arrays_free(&w), arrays_free(&v);
     free(q);
 }
@@ -392,8 +395,7 @@ START_TEST(zeros_and_subnormals)
     smoe_activate_vjp(SMOE_RELU, 4, a, du, da);
     SAME(u, ((double[]){0, 0, 0x1p-1074, 0}), 4, "ReLU");
     SAME(da, ((double[]){0, 0, 3, 0}), 4, "ReLU' * 3");
-    for (int k = 0; k < 4; k++)
-        ck_assert_msg(!signbit(u[k]) && !signbit(da[k]), "a negative zero at %d", k);
+    for (int k = 0; k < 4; k++) ck_assert_msg(!signbit(u[k]) && !signbit(da[k]), "a negative zero at %d", k);
 }
 END_TEST
 
@@ -429,8 +431,7 @@ static bool untouched(const expert *e, const double *q, const arrays *kept, bool
         *status = forward(e, q, block[0], block[1], block[2], block[3]);
     bool same = true;
     for (int i = 0; i < 6; i++) {
-        for (size_t k = 0; k < s[i] * sizeof(double); k++)
-            same = same && ((unsigned char *)block[i])[k] == 0x5a;
+        for (size_t k = 0; k < s[i] * sizeof(double); k++) same = same && ((unsigned char *)block[i])[k] == 0x5a;
         free(block[i]);
     }
     return same;
@@ -455,7 +456,8 @@ START_TEST(non_finite_inputs_are_refused)
         ck_assert_msg(status == SMOE_EDOM, "%s: element %zu: %s", kind_name[_i], k, smoe_strerror(status));
         bool read = _i == SWIGLU || k < e.at[2] || (k >= e.at[3] && k < e.at[4]); /* the vjp needs no bias */
         bool clean = untouched(&e, q, &w, true, &status);
-        ck_assert_msg(status == (read ? SMOE_EDOM : SMOE_OK), "%s vjp: element %zu: %s", kind_name[_i], k, smoe_strerror(status));
+        ck_assert_msg(status == (read ? SMOE_EDOM : SMOE_OK), "%s vjp: element %zu: %s", kind_name[_i], k,
+                      smoe_strerror(status));
         ck_assert_msg(!read || clean, "%s: vjp wrote something", kind_name[_i]);
         q[k] = right;
     }
@@ -474,8 +476,7 @@ END_TEST
 START_TEST(sizes_of_zero_are_refused)
 {
     double nan[64], buffer[64];
-    for (int k = 0; k < 64; k++)
-        nan[k] = NAN; /* the size is looked at first */
+    for (int k = 0; k < 64; k++) nan[k] = NAN; /* the size is looked at first */
     smoe_status status;
     arrays w = {buffer, buffer, buffer, buffer, buffer, buffer};
     for (int i = 0; i < 2; i++) {
@@ -501,8 +502,12 @@ START_TEST(overflow_is_reported)
     ck_assert_int_eq(smoe_expert_relu(1, 1, 1, &big, &minus, &zero, &one, &zero, &a, &u, &y), SMOE_EOVRFLW);
     ck_assert_int_eq(smoe_expert_gelu(1, 1, 1, &big, &one, &zero, &big, &zero, &a, &u, &y), SMOE_EOVRFLW);
     ck_assert_int_eq(smoe_expert_swiglu(1, 1, 1, &big, &one, &one, &one, &a, &v, &u, &y), SMOE_EOVRFLW);
-    ck_assert_int_eq(smoe_expert_relu_vjp(1, 1, 1, &big, &one, &one, &one, &one, &big, g, g + 1, g + 2, g + 3, g + 4, &da), SMOE_EOVRFLW);
-    ck_assert_int_eq(smoe_expert_swiglu_vjp(1, 1, 1, &one, &one, &one, &big, &one, &one, &one, &big, g, g + 1, g + 2, g + 3, &da, &dv), SMOE_EOVRFLW);
+    ck_assert_int_eq(
+        smoe_expert_relu_vjp(1, 1, 1, &big, &one, &one, &one, &one, &big, g, g + 1, g + 2, g + 3, g + 4, &da),
+        SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_expert_swiglu_vjp(1, 1, 1, &one, &one, &one, &big, &one, &one, &one, &big, g, g + 1, g + 2,
+                                            g + 3, &da, &dv),
+                     SMOE_EOVRFLW);
 }
 END_TEST
 

@@ -80,7 +80,10 @@ static smoe_status mlp_vjp(smoe_activation phi, const op_case *c)
     return status;
 }
 
-static smoe_activation gelu_of(const op_case *c) { return op_is(c, "approximate", "tanh") ? SMOE_GELU_TANH : SMOE_GELU; }
+static smoe_activation gelu_of(const op_case *c)
+{
+    return op_is(c, "approximate", "tanh") ? SMOE_GELU_TANH : SMOE_GELU;
+}
 static smoe_status relu_forward(op_case *c) { return mlp_forward(SMOE_RELU, c); }
 static smoe_status relu_vjp(op_case *c) { return mlp_vjp(SMOE_RELU, c); }
 static smoe_status gelu_forward(op_case *c) { return mlp_forward(gelu_of(c), c); }
@@ -89,14 +92,12 @@ static smoe_status gelu_vjp(op_case *c) { return mlp_vjp(gelu_of(c), c); }
 /* Integers -2 ... 2: every product, sum and ReLU is exact in every precision. */
 static void small_integers(op_rng *r, size_t n, double *x)
 {
-    for (size_t k = 0; k < n; k++)
-        x[k] = (double)op_below(r, 5) - 2;
+    for (size_t k = 0; k < n; k++) x[k] = (double)op_below(r, 5) - 2;
 }
 
 static void fill_integers(op_case *c, op_rng *r)
 {
-    for (size_t i = 0; c->op->in[i].name; i++)
-        small_integers(r, c->in[i].count, c->in[i].f64);
+    for (size_t i = 0; c->op->in[i].name; i++) small_integers(r, c->in[i].count, c->in[i].f64);
     small_integers(r, op_dim(c, 'T') * op_dim(c, 'd'), op_cot(c, "y"));
 }
 
@@ -106,36 +107,30 @@ static void fill_kink(op_case *c, op_rng *r)
     fill_integers(c, r);
     const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), h = op_dim(c, 'h');
     for (size_t t = 0; t < T; t += 2)
-        for (size_t k = 0; k < d; k++)
-            op_in(c, "x")[t * d + k] = 0;
-    for (size_t k = 0; k < h; k++)
-        op_in(c, "b1")[k] = 0;
+        for (size_t k = 0; k < d; k++) op_in(c, "x")[t * d + k] = 0;
+    for (size_t k = 0; k < h; k++) op_in(c, "b1")[k] = 0;
 }
 
 /* Biases as large as what they are added to, all of one sign. */
 static void fill_biased(op_case *c, op_rng *r)
 {
     op_fill_default(c, r);
-    for (size_t k = 0; k < op_dim(c, 'h'); k++)
-        op_in(c, "b1")[k] = op_representable(2 + op_uniform(r));
-    for (size_t k = 0; k < op_dim(c, 'd'); k++)
-        op_in(c, "b2")[k] = op_representable(4 + op_uniform(r));
+    for (size_t k = 0; k < op_dim(c, 'h'); k++) op_in(c, "b1")[k] = op_representable(2 + op_uniform(r));
+    for (size_t k = 0; k < op_dim(c, 'd'); k++) op_in(c, "b2")[k] = op_representable(4 + op_uniform(r));
 }
 
 /* All hidden units far below 0: y = b2 and nothing flows back. */
 static void fill_dead(op_case *c, op_rng *r)
 {
     op_fill_default(c, r);
-    for (size_t k = 0; k < op_dim(c, 'h'); k++)
-        op_in(c, "b1")[k] = -64;
+    for (size_t k = 0; k < op_dim(c, 'h'); k++) op_in(c, "b1")[k] = -64;
 }
 
 /* d = h and weights above the diagonal only: the transpose is another matrix altogether. */
 static void upper(op_rng *r, size_t d, double *w)
 {
     for (size_t i = 0; i < d; i++)
-        for (size_t k = 0; k < d; k++)
-            w[i * d + k] = k >= i ? op_representable(1 + op_uniform(r)) : 0;
+        for (size_t k = 0; k < d; k++) w[i * d + k] = k >= i ? op_representable(1 + op_uniform(r)) : 0;
 }
 
 static void fill_triangular(op_case *c, op_rng *r)
@@ -150,12 +145,9 @@ static void identity(op_case *c, op_rng *r, double lo)
 {
     const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd');
     for (size_t i = 0; c->op->in[i].name; i++)
-        for (size_t k = 0; k < c->in[i].count; k++)
-            c->in[i].f64[k] = 0;
-    for (size_t k = 0; k < d; k++)
-        op_in(c, "w1")[k * d + k] = op_in(c, "w2")[k * d + k] = 1;
-    for (size_t k = 0; k < T * d; k++)
-        op_in(c, "x")[k] = op_representable(lo + op_uniform(r));
+        for (size_t k = 0; k < c->in[i].count; k++) c->in[i].f64[k] = 0;
+    for (size_t k = 0; k < d; k++) op_in(c, "w1")[k * d + k] = op_in(c, "w2")[k * d + k] = 1;
+    for (size_t k = 0; k < T * d; k++) op_in(c, "x")[k] = op_representable(lo + op_uniform(r));
 }
 
 static void fill_left_tail(op_case *c, op_rng *r) { identity(c, r, -4.5); }
@@ -168,12 +160,16 @@ static const op_spec relu_cases[] = {
     {"one-token", "core", "T=1,d=6,h=12", "", "", "a batch of one", NULL},
     {"narrow", "core", "T=5,d=7,h=2", "", "", "fewer hidden units than coordinates", NULL},
     {"one-unit", "core", "T=4,d=1,h=1", "", "", "the smallest expert", NULL},
-    {"no-tokens", "core", "T=0,d=3,h=4", "", "ZeroTokenExpert", "an expert that nobody chose: gradients exactly 0", NULL},
-    {"integers", "adversarial", "T=6,d=4,h=8", "", "exact", "integers: exact in every precision and order", fill_integers},
+    {"no-tokens", "core", "T=0,d=3,h=4", "", "ZeroTokenExpert", "an expert that nobody chose: gradients exactly 0",
+     NULL},
+    {"integers", "adversarial", "T=6,d=4,h=8", "", "exact", "integers: exact in every precision and order",
+     fill_integers},
     {"kink", "adversarial", "T=6,d=4,h=8", "", "exact,ReluKink",
      "pre-activations that are exactly 0: the derivative there is 0, not 1/2 and not 1", fill_kink},
-    {"biased", "adversarial", "T=6,d=5,h=8", "", "MissingBias", "biases as large as what they are added to", fill_biased},
-    {"dead", "adversarial", "T=4,d=4,h=6", "", "DeadExpert", "no unit is on: y = b2 and d_w1, d_b1, d_w2, d_x are 0", fill_dead},
+    {"biased", "adversarial", "T=6,d=5,h=8", "", "MissingBias", "biases as large as what they are added to",
+     fill_biased},
+    {"dead", "adversarial", "T=4,d=4,h=6", "", "DeadExpert", "no unit is on: y = b2 and d_w1, d_b1, d_w2, d_x are 0",
+     fill_dead},
     {"triangular", "adversarial", "T=6,d=6,h=6", "", "TransposedWeights",
      "d = h, so that a transposed matrix fits, and shows", fill_triangular},
     {"large", "large", "T=64,d=64,h=128", "", "", "sums of 64 and 128 terms", NULL},
@@ -186,15 +182,20 @@ static const op_spec gelu_cases[] = {
     {"random-tanh", "core", "T=8,d=8,h=16", "approximate=tanh", "", "the tanh form", NULL},
     {"one-token", "core", "T=1,d=6,h=12", "", "", "a batch of one", NULL},
     {"one-unit-tanh", "core", "T=4,d=1,h=1", "approximate=tanh", "", "the smallest expert", NULL},
-    {"no-tokens", "core", "T=0,d=3,h=4", "", "ZeroTokenExpert", "an expert that nobody chose: gradients exactly 0", NULL},
+    {"no-tokens", "core", "T=0,d=3,h=4", "", "ZeroTokenExpert", "an expert that nobody chose: gradients exactly 0",
+     NULL},
     {"left-tail", "adversarial", "T=4,d=6,h=6", "", "GeluTanh",
      "y = GELU(x) near -4, where the tanh form is about half as large", fill_left_tail},
-    {"left-tail-tanh", "adversarial", "T=4,d=6,h=6", "approximate=tanh", "GeluErf", "the same for the tanh form", fill_left_tail},
+    {"left-tail-tanh", "adversarial", "T=4,d=6,h=6", "approximate=tanh", "GeluErf", "the same for the tanh form",
+     fill_left_tail},
     {"far-left", "adversarial", "T=4,d=6,h=6", "", "GeluCancellation",
      "y = GELU(x) from -9 to -8: 1 + erf cancels, erfc does not", fill_far_left},
-    {"middle", "adversarial", "T=4,d=6,h=6", "", "GeluTanh", "where the two forms are furthest apart in absolute terms", fill_middle},
-    {"middle-tanh", "adversarial", "T=4,d=6,h=6", "approximate=tanh", "GeluErf", "the same for the tanh form", fill_middle},
-    {"biased", "adversarial", "T=6,d=5,h=8", "", "MissingBias", "biases as large as what they are added to", fill_biased},
+    {"middle", "adversarial", "T=4,d=6,h=6", "", "GeluTanh", "where the two forms are furthest apart in absolute terms",
+     fill_middle},
+    {"middle-tanh", "adversarial", "T=4,d=6,h=6", "approximate=tanh", "GeluErf", "the same for the tanh form",
+     fill_middle},
+    {"biased", "adversarial", "T=6,d=5,h=8", "", "MissingBias", "biases as large as what they are added to",
+     fill_biased},
     {"triangular", "adversarial", "T=6,d=6,h=6", "", "TransposedWeights",
      "d = h, so that a transposed matrix fits, and shows", fill_triangular},
     {"large", "large", "T=64,d=64,h=128", "", "", "sums of 64 and 128 terms", NULL},
@@ -260,23 +261,20 @@ static smoe_status swiglu_vjp(op_case *c)
 static void fill_branches(op_case *c, op_rng *r)
 {
     identity(c, r, 1);
-    for (size_t k = 0; k < op_dim(c, 'd'); k++)
-        op_in(c, "w3")[k * op_dim(c, 'd') + k] = -2;
+    for (size_t k = 0; k < op_dim(c, 'd'); k++) op_in(c, "w3")[k * op_dim(c, 'd') + k] = -2;
 }
 
 static void fill_closed(op_case *c, op_rng *r)
 {
     identity(c, r, -9);
-    for (size_t k = 0; k < op_dim(c, 'd'); k++)
-        op_in(c, "w3")[k * op_dim(c, 'd') + k] = 1;
+    for (size_t k = 0; k < op_dim(c, 'd'); k++) op_in(c, "w3")[k * op_dim(c, 'd') + k] = 1;
 }
 
 /* W1 = 0: SiLU(0) = 0, so y = 0, d_w3 = 0 and d_w1 has only the factor 1/2: all exact. */
 static void fill_shut(op_case *c, op_rng *r)
 {
     fill_integers(c, r);
-    for (size_t k = 0; k < op_dim(c, 'h') * op_dim(c, 'd'); k++)
-        op_in(c, "w1")[k] = 0;
+    for (size_t k = 0; k < op_dim(c, 'h') * op_dim(c, 'd'); k++) op_in(c, "w1")[k] = 0;
 }
 
 static const op_spec swiglu_cases[] = {
@@ -284,10 +282,12 @@ static const op_spec swiglu_cases[] = {
     {"random", "core", "T=8,d=8,h=16", "", "", "normal tokens, weights of variance 1/fan-in", NULL},
     {"one-token", "core", "T=1,d=6,h=12", "", "", "a batch of one", NULL},
     {"one-unit", "core", "T=4,d=1,h=1", "", "", "the smallest expert", NULL},
-    {"no-tokens", "core", "T=0,d=3,h=4", "", "ZeroTokenExpert", "an expert that nobody chose: gradients exactly 0", NULL},
-    {"branches", "adversarial", "T=4,d=5,h=5", "", "SwappedGate", "SiLU on the other branch gives another sign and size",
-     fill_branches},
-    {"closed", "adversarial", "T=4,d=5,h=5", "", "", "SiLU far to the left, where it is small and negative", fill_closed},
+    {"no-tokens", "core", "T=0,d=3,h=4", "", "ZeroTokenExpert", "an expert that nobody chose: gradients exactly 0",
+     NULL},
+    {"branches", "adversarial", "T=4,d=5,h=5", "", "SwappedGate",
+     "SiLU on the other branch gives another sign and size", fill_branches},
+    {"closed", "adversarial", "T=4,d=5,h=5", "", "", "SiLU far to the left, where it is small and negative",
+     fill_closed},
     {"shut", "adversarial", "T=4,d=5,h=6", "", "exact", "W1 = 0: y = 0, and d_w1 is half of an integer", fill_shut},
     {"triangular", "adversarial", "T=6,d=6,h=6", "", "TransposedWeights",
      "d = h, so that a transposed matrix fits, and shows", fill_triangular},
