@@ -21,12 +21,13 @@ double tape_upper_of(arb_srcptr v)
     return d;
 }
 
-/* The exponent of the last bit of x, and the number of its bits.  An exponent that no long holds is clamped. */
+/* The exponent of the last bit of x, and the number of its bits.  Far beyond every format the exponent is clamped, so that
+ * two of them can be added. */
 static long last_bit(arf_srcptr x, long *bits)
 {
-    const long top = (long)arf_abs_bound_lt_2exp_si(x);
+    const long most = LONG_MAX / 4, top = (long)arf_abs_bound_lt_2exp_si(x);
     *bits = (long)arf_bits(x);
-    return top < LONG_MIN + *bits ? LONG_MIN : top - *bits;
+    return (top < -most ? -most : top > most ? most : top) - *bits;
 }
 
 static int finest(const twin_format *f)
