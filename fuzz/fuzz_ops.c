@@ -1,7 +1,8 @@
 /* Every operation of the registry on sizes, parameters and values that the bytes spell: the reference must be where
  * the twin says that a binary64 evaluation can be, must refuse what is to be refused, and must refuse nothing else.
  *
- *   byte 0        the operation, modulo their number
+ *   2 bytes       the operation, by the hash of its id: the next one that there is (an input that was made for an operation
+ *                 stays with it when others are added)
  *   then          a byte for each size (see draw_size), one or two for each parameter, and for each input and each
  *                 cotangent a byte for the kind of values (see draw_values) and bytes for the values
  *
@@ -149,11 +150,27 @@ static void draw_values(bytes *b, size_t n, double *x)
     for (size_t i = 0; i < n; i++) x[i] = kind == 8 ? raw(b) : draw_value(b, kind, scale);
 }
 
+/* FNV-1a, 32 bits folded to 16. */
+static unsigned hash_of(const char *id)
+{
+    uint32_t h = 2166136261u;
+    for (; *id != '\0'; id++) h = (h ^ (unsigned char)*id) * 16777619u;
+    return (h >> 16 ^ h) & 0xffff;
+}
+
+static const op_record *draw_op(bytes *b)
+{
+    const unsigned high = next(b), wanted = high << 8 | next(b);
+    const op_record *nearest = op_registry[0];
+    for (size_t i = 1; op_registry[i] != NULL; i++)
+        if (((hash_of(op_registry[i]->id) - wanted) & 0xffff) < ((hash_of(nearest->id) - wanted) & 0xffff))
+            nearest = op_registry[i];
+    return nearest;
+}
+
 static op_case *draw_case(bytes *b)
 {
-    size_t n = 0;
-    while (op_registry[n] != NULL) n++;
-    const op_record *op = op_registry[next(b) % n];
+    const op_record *op = draw_op(b);
     char dims[256], set[1024], err[512];
     draw_dims(b, op, dims, sizeof dims);
     draw_set(b, op, set, sizeof set);
@@ -177,26 +194,29 @@ static op_case *draw_case(bytes *b)
 
 /* --- what must hold --- */
 
+static void show(const char *prefix, const char *name, const op_value *v)
+{
+    enum { SHOWN = 24 };
+    fprintf(stderr, "\n  %s%s =", prefix, name);
+    for (size_t i = 0; i < v->count && i < SHOWN; i++) fprintf(stderr, " %.17g", v->f64[i]);
+    if (v->count > SHOWN) fprintf(stderr, " ... (%zu)", v->count);
+}
+
 static void describe(const op_case *c)
 {
     fprintf(stderr, "%s", c->op->id);
     for (size_t i = 0; i < c->dims; i++) fprintf(stderr, " %c=%zu", c->dim_name[i], c->dim_size[i]);
     for (size_t i = 0; c->op->param != NULL && c->op->param[i].name != NULL; i++) {
-        fprintf(stderr, " %s=", c->op->param[i].name);
-        if (c->op->param[i].type == OP_CHOICE)
-            fprintf(stderr, "%s", c->choice[i]);
+        const op_param *p = &c->op->param[i];
+        if (p->type == OP_CHOICE)
+            fprintf(stderr, " %s=%s", p->name, c->choice[i]);
         else
-            fprintf(stderr, "%g", c->number[i]);
+            fprintf(stderr, " %s=%g", p->name, c->number[i]);
     }
-    for (size_t i = 0; c->op->in[i].name != NULL; i++) {
-        fprintf(stderr, "\n  %s =", c->op->in[i].name);
-        for (size_t j = 0; j < c->in[i].count; j++) fprintf(stderr, " %.17g", c->in[i].f64[j]);
-    }
-    for (size_t i = 0; c->op->out[i].name != NULL; i++) {
-        if (!(c->op->out[i].flags & OP_DIFF)) continue;
-        fprintf(stderr, "\n  d_%s =", c->op->out[i].name);
-        for (size_t j = 0; j < c->cot[i].count; j++) fprintf(stderr, " %.17g", c->cot[i].f64[j]);
-    }
+    for (size_t i = 0; c->op->in[i].name != NULL; i++)
+        if (c->in[i].f64 != NULL) show("", c->op->in[i].name, &c->in[i]);
+    for (size_t i = 0; c->op->out[i].name != NULL; i++)
+        if (c->op->out[i].flags & OP_DIFF) show("d_", c->op->out[i].name, &c->cot[i]);
     fputc('\n', stderr);
 }
 
@@ -242,9 +262,54 @@ static bool in_domain(const op_case *c)
     return true;
 }
 
+/* Is there a row [.., d] of each of the N experts' outputs o[T,N,d] in which nothing is above -740?  Then softplus
+ * is 0 or nearly so everywhere in it, and (C.2) may refuse the token: its weights are 0/0. */
+static bool silent_token(size_t T, size_t N, size_t d, const double *o)
+{
+    for (size_t t = 0; t < T; t++) {
+        bool silent = true;
+        for (size_t i = 0; i < N * d; i++) silent = silent && !(o[t * N * d + i] > -740);
+        if (silent) return true;
+    }
+    return false;
+}
+
+/* The experts' outputs [T,N,d] of compete.layer, each by the operation of its kind. */
+static bool silent_layer(const op_case *c)
+{
+    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), d = op_dim(c, 'd'), h = op_dim(c, 'h');
+    double *o = calloc(T * N * d + 1, sizeof *o);
+    char dims[128], err[256];
+    snprintf(dims, sizeof dims, "T=%zu,d=%zu,h=%zu", T, d, h);
+    const op_record *kind = op_find(op_is(c, "activation", "relu") ? "expert.relu" : "expert.gelu");
+    for (size_t n = 0; n < N; n++) {
+        op_case *e = op_case_new(kind, dims, "", err, sizeof err);
+        if (o == NULL || e == NULL) FINDING("%s %s: %s", kind->id, dims, err);
+        memcpy(op_in(e, "x"), op_in(c, "x"), T * d * sizeof *o);
+        memcpy(op_in(e, "w1"), op_in(c, "w1") + n * h * d, h * d * sizeof *o);
+        memcpy(op_in(e, "b1"), op_in(c, "b1") + n * h, h * sizeof *o);
+        memcpy(op_in(e, "w2"), op_in(c, "w2") + n * d * h, d * h * sizeof *o);
+        memcpy(op_in(e, "b2"), op_in(c, "b2") + n * d, d * sizeof *o);
+        if (kind->forward(e) == SMOE_OK)
+            for (size_t t = 0; t < T; t++) memcpy(o + (t * N + n) * d, op_out(e, "y") + t * d, d * sizeof *o);
+        op_case_free(e);
+    }
+    const bool silent = silent_token(T, N, d, o);
+    free(o);
+    return silent;
+}
+
+static bool silent(const op_case *c)
+{
+    if (strcmp(c->op->id, "compete.route") == 0)
+        return op_is(c, "version", "2") && silent_token(op_dim(c, 'T'), op_dim(c, 'N'), op_dim(c, 'd'), op_in(c, "o"));
+    return strcmp(c->op->id, "compete.layer") == 0 && op_is(c, "compete", "yes") && silent_layer(c);
+}
+
 static void check_status(const op_case *c, smoe_status status)
 {
     const bool good = finite_inputs(c) && finite_cotangents(c) && in_domain(c);
+    if (status == SMOE_EDOM && good && silent(c)) return;
     if (status == SMOE_EINVAL) CASE_FINDING(c, "EINVAL after the record's check had passed");
     if (status == SMOE_EENV) CASE_FINDING(c, "EENV");
     if (status == SMOE_EDOM && good) CASE_FINDING(c, "EDOM although every value is finite and in the domain");

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""Writes the seed inputs of the format targets into corpus/<target>/seed-*.  Needs NumPy, whose files are the .npy and .npz
-seeds; the safetensors and manifest seeds are put together here by the formats' definitions.
+"""Writes the seed inputs of the targets into corpus/<target>/seed-*.  Needs NumPy, whose files are the .npy and .npz seeds; the
+safetensors and manifest seeds are put together here by the formats' definitions, and fuzz_ops gets random bytes for
+each operation of the registry.
 
     python3 fuzz/seeds.py
 """
 import io
 import json
 import pathlib
+import random
+import re
 import struct
 
 import numpy as np
@@ -82,3 +85,20 @@ put("fuzz_manifest", "twice", json.dumps(dict(manifest, cases=[case, case])).enc
 put("fuzz_manifest", "climb", json.dumps(dict(manifest, cases=[dict(case, name="../x")])).encode())
 put("fuzz_manifest", "parameters", b'{"k": 2, "theta": 1e-3, "version": "2"}')
 put("fuzz_manifest", "set", b"k=2,theta=1e-3,order=topk-softmax")
+
+
+def code(operation):
+    """As hash_of() in fuzz_ops.c."""
+    h = 2166136261
+    for byte in operation.encode():
+        h = (h ^ byte) * 16777619 & 0xFFFFFFFF
+    return (h >> 16 ^ h) & 0xFFFF
+
+
+sources = sorted((HERE.parent.parent / "verify" / "oracle").glob("op_*.c"))
+operations = sorted({word for source in sources
+                     for word in re.findall(r'^\s*\{?\s*"((?:[a-z]+)\.[a-z0-9_]+)",', source.read_text(), re.M)})
+for operation in operations:
+    draw = random.Random(operation)
+    for n in range(2):
+        put("fuzz_ops", "%s-%d" % (operation, n), struct.pack(">H", code(operation)) + bytes(draw.choices(range(256), k=160)))
