@@ -15,7 +15,7 @@
 #include "tensorfile.h"
 #include "twin.h"
 
-/* --- an operation of this test's own: y_tj = the j-th element of row t, scaled ---------------------------------- */
+/* --- an operation of this test's own: y_tj = the j-th element of row t, scaled ----------------------------------- */
 
 static const char *toy_check(const op_case *c)
 {
@@ -41,8 +41,9 @@ static smoe_status toy_vjp(op_case *c)
     return SMOE_OK;
 }
 
-static const op_tensor toy_in[] = {
-    {"r", "T,N", OP_INPUT, OP_DIFF, "logits"}, {"wide", "N,3", OP_INPUT, 0, "a number in its shape"}, {NULL, NULL, 0, 0, NULL}};
+static const op_tensor toy_in[] = {{"r", "T,N", OP_INPUT, OP_DIFF, "logits"},
+                                   {"wide", "N,3", OP_INPUT, 0, "a number in its shape"},
+                                   {NULL, NULL, 0, 0, NULL}};
 static const op_tensor toy_out[] = {{"index", "T,K", OP_DECISION, OP_I64, "chosen"},
                                     {"y", "T,K", OP_BOUNDED, OP_DIFF, "taken"},
                                     {"total", "", OP_STAGE, 0, "a scalar"},
@@ -53,10 +54,11 @@ static const op_param toy_param[] = {{"k", OP_INT, "2", "taken"},
                                      {NULL, OP_INT, NULL, NULL}};
 static const op_spec toy_cases[] = {{"one", "core", "T=2,N=4", "k=1", "", "shortest", NULL},
                                     {NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
-static const op_record toy = {"gate.toy", "Toy", "G.1", "y = r/8", "here", "ref/gate.c: none", toy_in, toy_out,
-                              toy_param, toy_cases, toy_check, toy_forward, toy_vjp};
+static const op_record toy = {"gate.toy",         "Toy",       "G.1",   "y = r/8", "here",
+                              "ref/gate.c: none", toy_in,      toy_out, toy_param, toy_cases,
+                              toy_check,          toy_forward, toy_vjp};
 
-/* --- integrity ---------------------------------------------------------------------------------------------------- */
+/* --- integrity --------------------------------------------------------------------------------------------------- */
 
 static char fault[400];
 
@@ -115,7 +117,8 @@ static const char *record_fault(const op_record *op)
     if (out) return out;
     for (const op_tensor *t = op->in; t->name; t++) in_diff = in_diff || (t->flags & OP_DIFF);
     for (const op_tensor *t = op->out; t->name; t++) out_diff = out_diff || (t->flags & OP_DIFF);
-    if (in_diff != out_diff || in_diff != (op->vjp != NULL)) return say("gradients, cotangents and vjp do not go together");
+    if (in_diff != out_diff || in_diff != (op->vjp != NULL))
+        return say("gradients, cotangents and vjp do not go together");
     return cases_fault(op);
 }
 
@@ -138,7 +141,8 @@ START_TEST(broken_records_are_seen)
     static const op_tensor twice[] = {
         {"r", "T,N", OP_INPUT, OP_DIFF, "x"}, {"r", "T,N", OP_INPUT, OP_DIFF, "x"}, {NULL, NULL, 0, 0, NULL}};
     static const op_tensor strange[] = {{"d_r", "T,N", OP_INPUT, OP_DIFF, "x"}, {NULL, NULL, 0, 0, NULL}};
-    static const op_spec suite[] = {{"a", "cor", "T=1,N=2", "", "", "w", NULL}, {NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
+    static const op_spec suite[] = {{"a", "cor", "T=1,N=2", "", "", "w", NULL},
+                                    {NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
     static const op_spec same[] = {{"a", "core", "T=1,N=2", "", "", "w", NULL},
                                    {"a", "core", "T=1,N=2", "", "", "w", NULL},
                                    {NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
@@ -258,7 +262,7 @@ START_TEST(inputs_are_representable)
 }
 END_TEST
 
-/* --- binding -------------------------------------------------------------------------------------------------------- */
+/* --- binding ----------------------------------------------------------------------------------------------------- */
 
 START_TEST(sizes_and_parameters_bind)
 {
@@ -333,20 +337,38 @@ START_TEST(unknown_name_aborts)
     char err[400];
     op_case *c = op_case_new(&toy, "T=1,N=2", "", err, sizeof err);
     switch (_i) {
-    case 0: op_dim(c, 'z'); break;
-    case 1: op_int(c, "kay"); break;
-    case 2: op_real(c, "mode"); break;
-    case 3: op_is(c, "mode", "plainest"); break;
-    case 4: op_in(c, "y"); break;
-    case 5: op_out(c, "index"); break;
-    case 6: op_out_i64(c, "y"); break;
-    case 7: op_cot(c, "total"); break;
-    default: op_grad(c, "wide"); break;
+    case 0:
+        op_dim(c, 'z');
+        break;
+    case 1:
+        op_int(c, "kay");
+        break;
+    case 2:
+        op_real(c, "mode");
+        break;
+    case 3:
+        op_is(c, "mode", "plainest");
+        break;
+    case 4:
+        op_in(c, "y");
+        break;
+    case 5:
+        op_out(c, "index");
+        break;
+    case 6:
+        op_out_i64(c, "y");
+        break;
+    case 7:
+        op_cot(c, "total");
+        break;
+    default:
+        op_grad(c, "wide");
+        break;
     }
 }
 END_TEST
 
-/* --- drawing ------------------------------------------------------------------------------------------------------- */
+/* --- drawing ----------------------------------------------------------------------------------------------------- */
 
 START_TEST(mt19937_is_the_published_one)
 {
@@ -361,12 +383,9 @@ END_TEST
 
 /* FNV-1a of "chongo was here!\n" is 0x46810940eff5f915 in the function's published test vectors; with its first eight
  * bytes as the seed and the rest as the stream the generator is seeded with 0x46810940 ^ 0xeff5f915 = 0xa974f055.  What
- * follows from that seed is NumPy's: RandomState(0xa974f055).random_sample() and .standard_normal(), which makes the same
- * uniforms and uses the same polar method, but hands out each pair in the other order. */
-static op_rng *known_stream(void)
-{
-    return op_rng_new(0x77206f676e6f6863, "as here!\n");
-}
+ * follows from that seed is NumPy's: RandomState(0xa974f055).random_sample() and .standard_normal(), which makes the
+ * same uniforms and uses the same polar method, but hands out each pair in the other order. */
+static op_rng *known_stream(void) { return op_rng_new(0x77206f676e6f6863, "as here!\n"); }
 
 START_TEST(uniforms_are_known)
 {
@@ -386,7 +405,8 @@ START_TEST(normals_are_known)
     for (size_t i = 0; i < 6; i++) {
         const double x = op_normal(r);
         /* 2^-51: NumPy's logarithm is the C library's, which is not correctly rounded */
-        ck_assert_msg(fabs(x - expected[i]) <= 0x1p-51 * fabs(expected[i]), "normal %zu is %a, NumPy has %a", i, x, expected[i]);
+        ck_assert_msg(fabs(x - expected[i]) <= 0x1p-51 * fabs(expected[i]), "normal %zu is %a, NumPy has %a", i, x,
+                      expected[i]);
     }
     op_rng_free(r);
 }
@@ -418,7 +438,7 @@ START_TEST(moments_of_normals)
         squares += x * x;
     }
     op_rng_free(r);
-    ck_assert_msg(fabs(sum / n) < 5 / sqrt(n), "mean %g", sum / n);                  /* 5 standard errors */
+    ck_assert_msg(fabs(sum / n) < 5 / sqrt(n), "mean %g", sum / n); /* 5 standard errors */
     ck_assert_msg(fabs(squares / n - 1) < 5 * sqrt(2.0 / n), "variance %g", squares / n);
 }
 END_TEST
@@ -442,20 +462,20 @@ START_TEST(representable_values)
     static const double pair[][2] = {
         {0, 0},
         {1, 1},
-        {1 + 0x1p-7, 1 + 0x1p-7},          /* eight bits: kept */
-        {1 + 0x1p-8, 1},                   /* halfway between 128/128 and 129/128: to the even 128 */
-        {1 + 3 * 0x1p-8, 1 + 0x1p-6},      /* halfway between 129/128 and 130/128: to the even 130 */
+        {1 + 0x1p-7, 1 + 0x1p-7}, /* eight bits: kept */
+        {1 + 0x1p-8, 1}, /* halfway between 128/128 and 129/128: to the even 128 */
+        {1 + 3 * 0x1p-8, 1 + 0x1p-6}, /* halfway between 129/128 and 130/128: to the even 130 */
         {1 + 0x1p-8 + 0x1p-50, 1 + 0x1p-7}, /* just above halfway */
-        {255.5, 256},                      /* 511/2, halfway between 255 and 256: 256 = 128 * 2 is even */
-        {0.1, 205.0 / 2048},               /* 0.1 * 2048 = 204.8 */
+        {255.5, 256}, /* 511/2, halfway between 255 and 256: 256 = 128 * 2 is even */
+        {0.1, 205.0 / 2048}, /* 0.1 * 2048 = 204.8 */
         {-0.1, -205.0 / 2048},
-        {0x1p-14, 0x1p-14},                /* binary16's smallest normal number */
+        {0x1p-14, 0x1p-14}, /* binary16's smallest normal number */
         {0x1.01p-14, 0x1p-14},
-        {0x1.fdp-15, 0},                   /* below it */
+        {0x1.fdp-15, 0}, /* below it */
         {-0x1p-24, 0},
         {0x1p-1074, 0},
-        {65280, 65280},                    /* 255 * 2^8 */
-        {65504, 65280},                    /* binary16's largest number would need eleven bits */
+        {65280, 65280}, /* 255 * 2^8 */
+        {65504, 65280}, /* binary16's largest number would need eleven bits */
         {-1e300, -65280},
         {INFINITY, 65280},
     };
@@ -468,8 +488,10 @@ END_TEST
 
 START_TEST(default_filling)
 {
-    static const op_tensor in[] = {{"x", "T,d", OP_INPUT, 0, "x"}, {"w1", "h,d", OP_INPUT, 0, "w"},
-                                   {"b1", "h", OP_INPUT, 0, "b"},  {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor in[] = {{"x", "T,d", OP_INPUT, 0, "x"},
+                                   {"w1", "h,d", OP_INPUT, 0, "w"},
+                                   {"b1", "h", OP_INPUT, 0, "b"},
+                                   {NULL, NULL, 0, 0, NULL}};
     static const double deviation[] = {1, 1.0 / 8, 1.0 / 4}; /* 1/sqrt(64), 1/4 */
     op_record op = toy;
     char err[400];
@@ -488,7 +510,8 @@ START_TEST(default_filling)
         for (size_t j = 0; j < c->in[i].count; j++) squares += c->in[i].f64[j] * c->in[i].f64[j];
         const double ratio = squares / n / (deviation[i] * deviation[i]);
         /* 5 standard errors, and what rounding to eight bits adds */
-        ck_assert_msg(fabs(ratio - 1) < 5 * sqrt(2 / n) + 0x1p-9, "%s: variance is %g of what was asked", in[i].name, ratio);
+        ck_assert_msg(fabs(ratio - 1) < 5 * sqrt(2 / n) + 0x1p-9, "%s: variance is %g of what was asked", in[i].name,
+                      ratio);
     }
     op_case_free(c);
 }
@@ -512,7 +535,7 @@ START_TEST(rows_apart)
 }
 END_TEST
 
-/* --- prompts -------------------------------------------------------------------------------------------------------- */
+/* --- prompts ----------------------------------------------------------------------------------------------------- */
 
 static char path[] = "/tmp/check_registry.XXXXXX";
 
@@ -524,15 +547,34 @@ static void make_path(void)
     close(fd);
 }
 
-static void remove_path(void)
-{
-    unlink(path);
-}
+static void remove_path(void) { unlink(path); }
 
 /* A prompt of the toy: r [2,3] = 0..5, wide [3,3] = 1; `spoil` says how it is made wrong. */
 typedef enum {
-    GOOD, NO_R, NO_WIDE, EXTRA, RANK, SHAPE, FIXED, CLASH, DTYPE, COT_SHAPE, COT_DTYPE, COT_STAGE, COT_INPUT, HAS_NAN, HAS_INF,
-    COT_NAN, META_KEY, META_OP, META_JSON, META_PARAM, META_CHOICE, META_K, GRADIENT, SPOILS
+    GOOD,
+    NO_R,
+    NO_WIDE,
+    EXTRA,
+    RANK,
+    SHAPE,
+    FIXED,
+    CLASH,
+    DTYPE,
+    COT_SHAPE,
+    COT_DTYPE,
+    COT_STAGE,
+    COT_INPUT,
+    HAS_NAN,
+    HAS_INF,
+    COT_NAN,
+    META_KEY,
+    META_OP,
+    META_JSON,
+    META_PARAM,
+    META_CHOICE,
+    META_K,
+    GRADIENT,
+    SPOILS
 } spoil;
 
 static void write_prompt(spoil how)
@@ -558,8 +600,9 @@ static void write_prompt(spoil how)
     tensor_file_add_meta(&f, "parameters", parameters);
     tensor_file_add_meta(&f, "case", "gate.toy.one");
     if (how == META_KEY) tensor_file_add_meta(&f, "opp", "gate.toy");
-    if (how != NO_R) tensor_file_add(&f, "r", how == DTYPE ? TENSOR_I64 : TENSOR_F64, how == RANK ? 3 : 2, r_dim,
-                                     how == DTYPE ? (const void *)whole : r);
+    if (how != NO_R)
+        tensor_file_add(&f, "r", how == DTYPE ? TENSOR_I64 : TENSOR_F64, how == RANK ? 3 : 2, r_dim,
+                        how == DTYPE ? (const void *)whole : r);
     if (how != NO_WIDE) tensor_file_add(&f, "wide", TENSOR_F64, 2, wide_dim, wide);
     if (how == EXTRA) tensor_file_add(&f, "x", TENSOR_F64, 0, NULL, d);
     if (how == COT_STAGE) tensor_file_add(&f, "d_total", TENSOR_F64, 0, NULL, d);
@@ -675,7 +718,8 @@ START_TEST(prompts_round_trip)
         ck_assert(b->op == a->op && memcmp(a->number, b->number, sizeof a->number) == 0);
         for (size_t j = 0; j < OP_PARAMS; j++)
             ck_assert(!a->choice[j] ? !b->choice[j] : strcmp(a->choice[j], b->choice[j]) == 0);
-        for (size_t t = 0; t < OP_TENSORS; t++) ck_assert(same_bits(&a->in[t], &b->in[t]) && same_bits(&a->cot[t], &b->cot[t]));
+        for (size_t t = 0; t < OP_TENSORS; t++)
+            ck_assert(same_bits(&a->in[t], &b->in[t]) && same_bits(&a->cot[t], &b->cot[t]));
         free(name);
         op_case_free(a);
         op_case_free(b);

@@ -84,9 +84,9 @@ bool cli_colour(FILE *f); /* a terminal, NO_COLOR unset or empty, TERM not dumb 
 int cli_write_file(const char *path, const void *bytes, size_t n, char *err, size_t errlen);
 
 /* --- work in parallel (jobs.c) --- */
-/* Calls work(context, i, message) for i = 0 .. n-1 in forked workers; what a call leaves in message (at most JOB_MESSAGE
- * bytes) is kept.  Progress goes to stderr if it is a terminal.  0 if every call returned 0, else the status of the
- * first (by i) that did not, after its message was printed as "smoeref: MESSAGE"; -1 if interrupted by a signal, whose
+/* Calls work(context, i, message) for i = 0 .. n-1 in forked workers; what a call leaves in message (at most
+ * JOB_MESSAGE bytes) is kept.  Progress goes to stderr if it is a terminal.  0 if every call returned 0, else the status
+ * of the first (by i) that did not, after its message was printed as "smoeref: MESSAGE"; -1 if interrupted by a signal, whose
  * number is in *signal.  jobs <= 0: as many as there are processors. */
 enum { JOB_MESSAGE = 800 };
 typedef int job(void *context, size_t i, char message[JOB_MESSAGE]);
@@ -111,11 +111,11 @@ typedef struct {
 
 /* What gen_cases() starts from: suite core, seed 1, bounds for f64, f32 and bf16. */
 gen_options gen_defaults(void);
-/* Writes DIR/NAME.prompt.safetensors, DIR/NAME.expected.safetensors and DIR/manifest.json, all or nothing; an exit status.
- * The names in an expected file, where TENSOR is an output or d_<input>:
+/* Writes DIR/NAME.prompt.safetensors, DIR/NAME.expected.safetensors and DIR/manifest.json, all or nothing; the result
+ * is an exit status.  The names in an expected file, where TENSOR is an output or d_<input>:
  *   TENSOR                        the golden value
  *   radius.TENSOR                 |golden - exact| is at most this
- *   bound.PRECISION.TENSOR        a candidate that follows the equation is at most this far from golden; +inf: anything is
+ *   bound.PRECISION.TENSOR        how far from golden a candidate that follows the equation may be
  *   score.TENSOR                  for a decision: the scores it was taken on, nearest doubles of the exact values [T,N]
  *   score_bound.PRECISION.TENSOR  a candidate's score is at most this far from score.TENSOR */
 int gen_cases(const gen_options *o);

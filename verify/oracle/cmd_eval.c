@@ -15,7 +15,8 @@ static const cli_option options[] = {
     {NULL, NULL, NULL},
 };
 static const cli_command command = {
-    "eval", "[OP] --in FILE --out FILE [--set NAME=VALUE,...] [--variant NAME]",
+    "eval",
+    "[OP] --in FILE --out FILE [--set NAME=VALUE,...] [--variant NAME]",
     "Evaluates an operation on the tensors of a file. OP may be left out if the file's metadata has the key op.",
     options,
 };
@@ -114,10 +115,17 @@ static int parse(cli *p, arguments *a)
     const char *value;
     for (int o; (o = cli_next(p, &value)) != CLI_END;) {
         switch (o) {
-        case CLI_STOP: return p->status;
-        case OPTION_IN: a->in = value; break;
-        case OPTION_OUT: a->out = value; break;
-        case OPTION_VARIANT: a->variant = value; break;
+        case CLI_STOP:
+            return p->status;
+        case OPTION_IN:
+            a->in = value;
+            break;
+        case OPTION_OUT:
+            a->out = value;
+            break;
+        case OPTION_VARIANT:
+            a->variant = value;
+            break;
         case OPTION_SET:
             if (!append(&a->set, value)) return cli_input("out of memory");
             break;

@@ -6,7 +6,8 @@
 
 static const cli_option options[] = {{NULL, NULL, NULL}};
 static const cli_command command = {
-    "explain", "OP",
+    "explain",
+    "OP",
     "Says what an operation computes, where that comes from and how surely, what others do instead, and where its\n"
     "specification and its code are.",
     options,
@@ -30,7 +31,7 @@ static const char *chapter_of(char letter)
 
 enum { LABEL = 12, NAME = 30, WIDTH = 100 };
 
-/* A label, then text from a column on, in lines of at most WIDTH; a label that reaches into it has a line of its own. */
+/* A label, then text from a column on, in lines of at most WIDTH; a label that reaches into it has its own line. */
 static void paragraph(size_t indent, const char *label, const char *text)
 {
     printf("%-*s", (int)indent, label);
@@ -53,11 +54,16 @@ static const char *judged(const op_tensor *t)
 {
     if (t->flags & OP_MARGIN) return "shown, never judged; optional in an answer";
     switch (t->kind) {
-    case OP_INPUT: return t->flags & OP_DIFF ? "its gradient is owed" : "no gradient";
-    case OP_BOUNDED: return t->flags & OP_DIFF ? "judged by a bound; has a cotangent" : "judged by a bound";
-    case OP_EXACT: return "judged bit for bit";
-    case OP_DECISION: return t->flags & OP_OPTIONAL ? "a decision; optional in an answer" : "a decision";
-    case OP_STAGE: return "an intermediate value; optional in an answer";
+    case OP_INPUT:
+        return t->flags & OP_DIFF ? "its gradient is owed" : "no gradient";
+    case OP_BOUNDED:
+        return t->flags & OP_DIFF ? "judged by a bound; has a cotangent" : "judged by a bound";
+    case OP_EXACT:
+        return "judged bit for bit";
+    case OP_DECISION:
+        return t->flags & OP_OPTIONAL ? "a decision; optional in an answer" : "a decision";
+    case OP_STAGE:
+        return "an intermediate value; optional in an answer";
     }
     return "";
 }
@@ -67,7 +73,8 @@ static void print_tensors(const char *label, const op_tensor *t)
     for (; t->name; t++, label = "") {
         char left[120], text[600];
         snprintf(left, sizeof left, "%-*s%s[%s]", LABEL, label, t->name, t->shape);
-        snprintf(text, sizeof text, "%s (%s%s)", t->meaning ? t->meaning : "", t->flags & OP_I64 ? "I64; " : "", judged(t));
+        snprintf(text, sizeof text, "%s (%s%s)", t->meaning ? t->meaning : "", t->flags & OP_I64 ? "I64; " : "",
+                 judged(t));
         paragraph(NAME, left, text);
     }
 }

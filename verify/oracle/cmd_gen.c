@@ -20,15 +20,18 @@ static const cli_option options[] = {
     [OPTION_OUT] = {"--out", "DIR", "the folder to write; it must not exist, be empty or hold golden cases"},
     [OPTION_SUITE] = {"--suite", "SUITE,...", "smoke, core, adversarial, large (default core; may be repeated)"},
     [OPTION_SEED] = {"--seed", "S", "of the random inputs (default 1)"},
-    [OPTION_PRECISION] = {"--precision", "P,...", "store bounds for f64, f32, tf32, bf16, f16 (default f64,f32,bf16), or none"},
+    [OPTION_PRECISION] = {"--precision", "P,...",
+                          "store bounds for f64, f32, tf32, bf16, f16 (default f64,f32,bf16), or none"},
     [OPTION_TEXT] = {"--text", "FILE", "cases of layer.smoe and compete.layer on activations made of a text file"},
     [OPTION_JOBS] = {"--jobs", "N", "processes (default: one for each processor); does not change a byte"},
     {NULL, NULL, NULL},
 };
 static const cli_command command = {
-    "gen", "[OP ...] --out DIR [--suite SUITE,...] [--seed S] [--precision P,...] [--text FILE] [--jobs N]",
+    "gen",
+    "[OP ...] --out DIR [--suite SUITE,...] [--seed S] [--precision P,...] [--text FILE] [--jobs N]",
     "Writes golden cases: NAME.prompt.safetensors (inputs and cotangents, all that an implementation needs),\n"
-    "NAME.expected.safetensors (outputs, gradients, their enclosures and bounds) and manifest.json. OP is an operation or a\n"
+    "NAME.expected.safetensors (outputs, gradients, their enclosures and bounds) and manifest.json. OP is an operation "
+    "or a\n"
     "chapter; none means all. With --text and no --suite only the text cases are written.",
     options,
 };
@@ -47,11 +50,11 @@ typedef struct {
     const gen_options *o;
     item *items;
     size_t count;
-    double *text;         /* activations, or NULL */
-    char folder[PATH];    /* where the files are written before they are complete */
+    double *text; /* activations, or NULL */
+    char folder[PATH]; /* where the files are written before they are complete */
 } generation;
 
-/* --- one case: golden values, radii and bounds ---------------------------------------------------------------- */
+/* --- one case: golden values, radii and bounds ------------------------------------------------------------------- */
 
 typedef struct {
     const op_case *c;
@@ -109,7 +112,8 @@ static int add_bounds(writer *w, const char *prefix, const char *score_prefix, c
         const op_tensor *t = &c->op->out[i];
         if (c->out[i].f64 && !(t->flags & OP_MARGIN) && r->out[i].count == c->out[i].count)
             status = add_bound(w, prefix, t->name, &c->out[i], &r->out[i]);
-        if (t->kind != OP_DECISION || status != 0 || !score_prefix || r->score[i].count != exact->score[i].count) continue;
+        if (t->kind != OP_DECISION || status != 0 || !score_prefix || r->score[i].count != exact->score[i].count)
+            continue;
         const op_value score = score_value(&c->out[i], &exact->score[i]);
         status = add_bound(w, score_prefix, t->name, &score, &r->score[i]);
     }
@@ -133,7 +137,7 @@ static int add_scores(writer *w, const twin_result *exact)
     return status;
 }
 
-/* --- one case: is the golden value what it claims to be? ------------------------------------------------------- */
+/* --- one case: is the golden value what it claims to be? --------------------------------------------------------- */
 
 /* A binary64 evaluation of the equation cannot leave these balls, so a golden value that does is wrong, or they are. */
 static int check_ball(writer *w, const char *prefix, const char *name, const op_value *golden, const twin_tensor *ball)
@@ -142,8 +146,9 @@ static int check_ball(writer *w, const char *prefix, const char *name, const op_
     for (size_t i = 0; i < golden->count; i++) {
         const double off = fabs(ball->hi[i] - golden->f64[i] + ball->lo[i]);
         if (off * (1 - 0x1p-50) <= ball->rad[i]) continue;
-        return say(w, "%s%s: self-check: golden element %zu is %.17g, the twin has %.17g +- %.3g: reference and twin disagree",
-                   prefix, name, i, golden->f64[i], ball->hi[i], ball->rad[i]);
+        return say(
+            w, "%s%s: self-check: golden element %zu is %.17g, the twin has %.17g +- %.3g: reference and twin disagree",
+            prefix, name, i, golden->f64[i], ball->hi[i], ball->rad[i]);
     }
     return 0;
 }
@@ -162,8 +167,11 @@ static int check_decision(writer *w, const op_tensor *t, const op_value *golden,
     for (size_t row = 0; row < T && status == 0; row++) {
         int64_t taken, left;
         if (!verdict_admissible(&ball, row, score->count / T, K, golden->i64 + row * K, &taken, &left))
-            status = say(w, "%s: self-check: the golden decision of token %zu takes expert %lld where the twin scores %lld "
-                            "higher", t->name, row, (long long)taken, (long long)left);
+            status =
+                say(w,
+                    "%s: self-check: the golden decision of token %zu takes expert %lld where the twin scores %lld "
+                    "higher",
+                    t->name, row, (long long)taken, (long long)left);
     }
     free(ball.bound);
     return status;
@@ -175,16 +183,19 @@ static int self_check(writer *w, const twin_result *r)
     int status = 0;
     for (size_t i = 0; c->op->out[i].name && status == 0; i++) {
         const op_tensor *t = &c->op->out[i];
-        if (t->kind == OP_DECISION) status = check_decision(w, t, &c->out[i], &r->score[i]);
-        else if (t->kind == OP_STAGE && r->out[i].count == 0) continue;
-        else if (c->out[i].f64 && !(t->flags & OP_MARGIN)) status = check_ball(w, "", t->name, &c->out[i], &r->out[i]);
+        if (t->kind == OP_DECISION)
+            status = check_decision(w, t, &c->out[i], &r->score[i]);
+        else if (t->kind == OP_STAGE && r->out[i].count == 0)
+            continue;
+        else if (c->out[i].f64 && !(t->flags & OP_MARGIN))
+            status = check_ball(w, "", t->name, &c->out[i], &r->out[i]);
     }
     for (size_t i = 0; c->op->in[i].name && status == 0; i++)
         if (c->op->in[i].flags & OP_DIFF) status = check_ball(w, "d_", c->op->in[i].name, &c->grad[i], &r->grad[i]);
     return status;
 }
 
-/* --- one case: the twin's part and the files -------------------------------------------------------------------- */
+/* --- one case: the twin's part and the files --------------------------------------------------------------------- */
 
 static int run_twin(writer *w, const twin_profile *p, twin_result *r)
 {
@@ -273,7 +284,7 @@ static int generate(void *context, size_t i, char message[JOB_MESSAGE])
     return status;
 }
 
-/* --- which cases ------------------------------------------------------------------------------------------------ */
+/* --- which cases ------------------------------------------------------------------------------------------------- */
 
 static int add_item(generation *g, const op_record *op, const op_spec *spec, bool text)
 {
@@ -310,7 +321,7 @@ static int read_text(generation *g)
     return text_activations(g->o->text, g->o->seed, g->text, err, sizeof err) == 0 ? 0 : cli_input("%s", err);
 }
 
-/* --- the folder --------------------------------------------------------------------------------------------------- */
+/* --- the folder -------------------------------------------------------------------------------------------------- */
 
 typedef enum { FOLDER_NEW, FOLDER_EMPTY, FOLDER_GOLDEN } folder_state;
 
@@ -327,7 +338,8 @@ static int inspect_folder(const char *path, folder_state *state)
     closedir(d);
     snprintf(manifest_path, sizeof manifest_path, "%s/manifest.json", path);
     if (*state == FOLDER_GOLDEN && access(manifest_path, F_OK) != 0)
-        return cli_input("%s: holds files but no manifest.json, expected a new or empty folder or one that gen wrote", path);
+        return cli_input("%s: holds files but no manifest.json, expected a new or empty folder or one that gen wrote",
+                         path);
     return 0;
 }
 
@@ -380,7 +392,8 @@ static int add_to_manifest(const generation *g, manifest *m, const item *it)
         return STATUS_INPUT;
     char *json = parameters_of(it);
     int status = json ? 0 : cli_input("out of memory");
-    if (status == 0 && manifest_add(m, it->name, it->op->id, json, it->spec->flags, prompt, expected, err, sizeof err) != 0)
+    if (status == 0 &&
+        manifest_add(m, it->name, it->op->id, json, it->spec->flags, prompt, expected, err, sizeof err) != 0)
         status = cli_input("%s", err);
     free(json);
     return status;
@@ -460,7 +473,7 @@ static int write_all(generation *g, const name_list *suites, folder_state state)
     return status;
 }
 
-/* --- the command ---------------------------------------------------------------------------------------------------- */
+/* --- the command ------------------------------------------------------------------------------------------------- */
 
 gen_options gen_defaults(void)
 {
@@ -498,20 +511,30 @@ static int parse(cli *p, gen_options *o)
     int status = 0;
     for (int option; status == 0 && (option = cli_next(p, &value)) != CLI_END;) {
         switch (option) {
-        case CLI_STOP: return p->status;
-        case OPTION_OUT: o->out = value; break;
-        case OPTION_SUITE: status = cli_parse_suites(&command, &o->suites, value); break;
+        case CLI_STOP:
+            return p->status;
+        case OPTION_OUT:
+            o->out = value;
+            break;
+        case OPTION_SUITE:
+            status = cli_parse_suites(&command, &o->suites, value);
+            break;
         case OPTION_PRECISION:
             status = cli_parse_precisions(&command, &o->precision, value);
             o->no_twin = o->precision.count == 0;
             break;
-        case OPTION_TEXT: o->text = value; break;
-        case OPTION_JOBS: status = cli_parse_jobs(&command, &o->jobs, value); break;
+        case OPTION_TEXT:
+            o->text = value;
+            break;
+        case OPTION_JOBS:
+            status = cli_parse_jobs(&command, &o->jobs, value);
+            break;
         case OPTION_SEED:
             if (!cli_parse_seed(value, &o->seed))
                 status = cli_usage(&command, "--seed is '%.40s', expected a number from 0 to 2^53 - 1", value);
             break;
-        default: status = cli_add_ops(&command, &o->ops, value);
+        default:
+            status = cli_add_ops(&command, &o->ops, value);
         }
     }
     if (status == 0 && (!o->out || !*o->out)) status = cli_usage(&command, "--out DIR is missing");

@@ -1,23 +1,25 @@
 /* smoeref gradcheck: the reference's gradients, by methods that do not share their mistakes.
  *
- * f is the operation, w its cotangents, g = J^T w the gradient that the reference's vjp gives, v a random direction whose
- * entries are +-1 or +-1/2 times a power of two near the input's own magnitude.  delta is the displacement that the inputs
- * really make (x + h v rounded, minus x), so that no rounding of the inputs enters.
+ * f is the operation, w its cotangents, g = J^T w the gradient that the reference's vjp gives, v a random direction
+ * whose entries are +-1 or +-1/2 times a power of two near the input's own magnitude.  delta is the displacement that
+ * the inputs really make (x + h v rounded, minus x), so that no rounding of the inputs enters.
  *
- *   taylor   R(h) = <w, f(x + h v)> - <w, f(x)> - <g, delta>, f from the twin at 256 bits with the decisions held.  With
- *            a right gradient R falls as h^2, with a wrong one as h: the slope between h = 2^-24 and 2^-30 must be 1.9 or
- *            more.  Where R is explained by the rounding of g alone (the twin's binary64 radius), that is enough, and the
- *            table says "rounding".
- *   adjoint  T(h) = <w, f(x + h v) - f(x - h v)> - <g, delta_+ - delta_->, f the reference's own forward in binary64: the
- *            identity <w, J v> = <J^T w, v> by a central difference.  Its truncation falls as h^3, a wrong gradient as h:
- *            |T(h)| <= |T(2h)| / 4 + rounding, where rounding = sum |w| r_f + sum r_g |delta| over both sides, r the
- *            twin's binary64 radii.  h = 2^-17, and 2^-21 and 2^-25 where a kink or a decision is nearer than that.
- *            At a kink (a ReLU at exactly 0) f has no derivative and neither method can ask for one.  "kink" in the table:
- *            the twin's own gradient jumps between x and x + h v, and what is left over is no more than that jump.
- *            A detached value (detach=yes) is a constant in g but not in f, so what is asked for is no derivative of f. Both
- *            methods then take the case with detach=no; the table marks it with a star.
- *   twin     the gradient of the twin's reverse mode encloses g within the rounding of binary64; the distance is also given
- *            in ulp of the tensor's largest element, for information.
+ *   taylor   R(h) = <w, f(x + h v)> - <w, f(x)> - <g, delta>, f from the twin at 256 bits with the decisions held.
+ *            With a right gradient R falls as h^2, with a wrong one as h: the slope between h = 2^-24 and 2^-30 must be
+ *            1.9 or more.  Where the rounding of g alone (the twin's binary64 radius) explains R, that is enough, and
+ *            the table says "rounding".
+ *   adjoint  T(h) = <w, f(x + h v) - f(x - h v)> - <g, delta_+ - delta_->, f the reference's own forward in binary64:
+ *            the identity <w, J v> = <J^T w, v> by a central difference.  Its truncation falls as h^3, a wrong gradient
+ *            as h: |T(h)| <= |T(2h)| / 4 + rounding, where rounding = sum |w| r_f + sum r_g |delta| over both sides, r
+ *            the twin's binary64 radii.  h = 2^-17, and 2^-21 and 2^-25 where a kink or a decision is nearer than that.
+ *   twin     the gradient of the twin's reverse mode encloses g within the rounding of binary64; the distance is also
+ *            given in ulp of the tensor's largest element, for information.
+ *
+ * At a kink (a ReLU at exactly 0) f has no derivative, and neither taylor nor adjoint can ask for one.  "kink" in the
+ * table: the twin's own gradient jumps between x and x + h v, and what is left over is no more than that jump.
+ *
+ * A detached value (detach=yes) is a constant in g but not in f, so what is asked for is no derivative of f.  Both
+ * methods then take the case with detach=no; the table marks it with a star.
  */
 #include <float.h>
 #include <math.h>
@@ -36,13 +38,15 @@ static const cli_option options[] = {
     [OPTION_SEED] = {"--seed", "S", "of the random inputs and directions (default 1)"},
     [OPTION_JSON] = {"--json", NULL, "the table for programs"},
     [OPTION_JOBS] = {"--jobs", "N", "processes (default: one for each processor)"},
-    [OPTION_BREAK] = {"--break", "EPS", NULL}, /* the negative control: spoils one element of the gradient by that much */
+    [OPTION_BREAK] = {"--break", "EPS", NULL}, /* the negative control: spoils an element of the gradient by that */
     {NULL, NULL, NULL},
 };
 static const cli_command command = {
-    "gradcheck", "[OP ...] [--suite SUITE,...] [--seed S] [--json] [--jobs N]",
-    "Checks the reference's own gradients on its own cases by three methods: the slope of the Taylor remainder against a\n"
-    "256-bit forward, the adjoint identity by a central difference, and the reverse mode of the independent twin.",
+    "gradcheck",
+    "[OP ...] [--suite SUITE,...] [--seed S] [--json] [--jobs N]",
+    "Checks the reference's own gradients on its own cases by three methods: the slope of the Taylor remainder "
+    "against\n"
+    "a 256-bit forward, the adjoint identity by a central difference, and the reverse mode of the independent twin.",
     options,
 };
 
@@ -52,11 +56,11 @@ typedef enum { METHOD_NONE, METHOD_PASSED, METHOD_KINK, METHOD_FAILED } method;
 
 typedef struct {
     method taylor, adjoint, twin;
-    double slope;             /* NaN: the remainder is rounding */
-    double error, tolerance;  /* of the adjoint identity, relative to sum |g delta| */
-    double ulp, ratio;        /* worst distance from the twin, and worst part of its binary64 radius */
-    bool opened;              /* taylor and adjoint with detach=no */
-    char fault[200];          /* why nothing could be checked, or "" */
+    double slope; /* NaN: the remainder is rounding */
+    double error, tolerance; /* of the adjoint identity, relative to sum |g delta| */
+    double ulp, ratio; /* worst distance from the twin, and worst part of its binary64 radius */
+    bool opened; /* taylor and adjoint with detach=no */
+    char fault[200]; /* why nothing could be checked, or "" */
 } outcome;
 
 typedef struct {
@@ -75,14 +79,14 @@ typedef struct {
 /* One case on the bench. */
 typedef struct {
     const op_spec *spec;
-    op_case *base, *moved;    /* x with its gradient; x + h v */
-    double *v[OP_TENSORS];    /* the direction, by input */
-    twin_result exact, f64;   /* at x */
-    double size;              /* sum |w| (|f(x)| + 2^-20): as h v is relative to x, what a change is compared with */
+    op_case *base, *moved; /* x with its gradient; x + h v */
+    double *v[OP_TENSORS]; /* the direction, by input */
+    twin_result exact, f64; /* at x */
+    double size; /* sum |w| (|f(x)| + 2^-20): as h v is relative to x, what a change is compared with */
     outcome *out;
 } bench;
 
-/* --- pieces ----------------------------------------------------------------------------------------------------- */
+/* --- pieces ------------------------------------------------------------------------------------------------------ */
 
 static bool differentiable(const op_record *op)
 {
@@ -127,7 +131,8 @@ static void move(bench *b, double h)
         for (size_t j = 0; j < b->base->in[i].count; j++)
             b->moved->in[i].f64[j] = b->base->in[i].f64[j] + (b->v[i] ? h * b->v[i][j] : 0);
     for (size_t i = 0; b->base->op->out[i].name; i++)
-        if (b->base->out[i].i64) memcpy(b->moved->out[i].i64, b->base->out[i].i64, b->base->out[i].count * sizeof(int64_t));
+        if (b->base->out[i].i64)
+            memcpy(b->moved->out[i].i64, b->base->out[i].i64, b->base->out[i].count * sizeof(int64_t));
 }
 
 static double displacement(const bench *b, size_t i, size_t j)
@@ -162,9 +167,9 @@ static void gradient_scale(const bench *b, double *scale, double *rounding)
     }
 }
 
-/* --- taylor --------------------------------------------------------------------------------------------------------- */
+/* --- taylor ------------------------------------------------------------------------------------------------------ */
 
-/* <w, f(x + h v)> - <w, f(x)> from the twin; *noise: what its radii and the 106 bits of its centres leave open. */
+/* <w, f(x + h v)> - <w, f(x)> from the twin; *noise: what its radii and its centres' 106 bits leave open. */
 static void output_change(const bench *b, const twin_result *r, mpfr_t sum, mpfr_t work, double *noise)
 {
     for (size_t i = 0; b->base->op->out[i].name; i++) {
@@ -205,7 +210,7 @@ static bool remainder_at(bench *b, double h, double *remainder, double *floor, d
     return isfinite(*remainder);
 }
 
-/* How much the twin's gradient changes between x and x + h v, in the measure of a remainder: O(h^2) unless there is a kink.
+/* How much the twin's gradient changes between x and x + h v, as a part of a remainder: O(h^2) unless there is a kink.
  * At a kink a right gradient leaves a remainder of no more than that.  0 if it is no jump. */
 static double jump_at(bench *b, double h)
 {
@@ -236,7 +241,7 @@ static void check_taylor(bench *b)
     if (b->out->taylor == METHOD_FAILED && fine <= jump_at(b, 0x1p-30) + floor) b->out->taylor = METHOD_KINK;
 }
 
-/* --- adjoint -------------------------------------------------------------------------------------------------------- */
+/* --- adjoint ----------------------------------------------------------------------------------------------------- */
 
 /* T(h) and its rounding, with the reference's own forward.  False if it refuses, or takes other decisions. */
 static bool central(bench *b, double h, double *T, double *rounding, double *scale)
@@ -290,7 +295,8 @@ static void check_adjoint(bench *b)
     b->out->adjoint = METHOD_NONE;
     for (int e = -17; e >= -25 && b->out->adjoint != METHOD_PASSED && b->out->adjoint != METHOD_KINK; e -= 4) {
         double near, far, rounding, unused, scale;
-        if (!central(b, ldexp(2, e), &far, &unused, &scale) || !central(b, ldexp(1, e), &near, &rounding, &scale)) continue;
+        if (!central(b, ldexp(2, e), &far, &unused, &scale) || !central(b, ldexp(1, e), &near, &rounding, &scale))
+            continue;
         double tolerance = far / 4 + rounding;
         if (near > tolerance) tolerance += output_rounding(b, ldexp(1, e)) + output_rounding(b, ldexp(-1, e));
         scale += ldexp(2, e) * b->size;
@@ -303,7 +309,7 @@ static void check_adjoint(bench *b)
     }
 }
 
-/* --- twin ------------------------------------------------------------------------------------------------------------ */
+/* --- twin -------------------------------------------------------------------------------------------------------- */
 
 static double ulp_of(double x)
 {
@@ -314,7 +320,8 @@ static double ulp_of(double x)
 
 static void check_twin(bench *b)
 {
-    if (b->out->twin != METHOD_FAILED) b->out->twin = METHOD_PASSED; /* a case is checked twice if something is detached */
+    /* A case is checked twice if something is detached. */
+    if (b->out->twin != METHOD_FAILED) b->out->twin = METHOD_PASSED;
     for (size_t i = 0; b->base->op->in[i].name; i++) {
         const twin_tensor *exact = &b->exact.grad[i], *f64 = &b->f64.grad[i];
         double largest = 0, radius = 0;
@@ -335,7 +342,7 @@ static void check_twin(bench *b)
     if (!(b->out->ratio <= 1)) b->out->twin = METHOD_FAILED;
 }
 
-/* --- one case -------------------------------------------------------------------------------------------------------- */
+/* --- one case ---------------------------------------------------------------------------------------------------- */
 
 /* Adds eps times itself to the largest element of the gradient, or eps if the gradient is 0 (but for rounding). */
 static void spoil(op_case *c, double eps)
@@ -375,7 +382,8 @@ static bool prepare(bench *b, const op_record *op, const checks *all, char *err,
     }
     if (all->spoil != 0) spoil(b->base, all->spoil);
     for (size_t i = 0; op->out[i].name; i++)
-        if (b->base->cot[i].f64) memcpy(b->moved->cot[i].f64, b->base->cot[i].f64, b->base->cot[i].count * sizeof(double));
+        if (b->base->cot[i].f64)
+            memcpy(b->moved->cot[i].f64, b->base->cot[i].f64, b->base->cot[i].count * sizeof(double));
     if (!draw_direction(b, all->seed)) {
         snprintf(err, errlen, "out of memory");
         return false;
@@ -396,8 +404,10 @@ static bool open_case(const op_case *c, const char *set, char opened[200])
     while (p && p->name && strcmp(p->name, "detach") != 0) p++;
     if (!p || !p->name || !op_is(c, "detach", "yes")) return false;
     const char *at = strstr(set, yes);
-    if (at) snprintf(opened, 200, "%.*sdetach=no%s", (int)(at - set), set, at + strlen(yes));
-    else snprintf(opened, 200, "%s%sdetach=no", set, *set ? "," : "");
+    if (at)
+        snprintf(opened, 200, "%.*sdetach=no%s", (int)(at - set), set, at + strlen(yes));
+    else
+        snprintf(opened, 200, "%s%sdetach=no", set, *set ? "," : "");
     return true;
 }
 
@@ -438,7 +448,7 @@ static int check_case(void *context, size_t i, char message[JOB_MESSAGE])
     return 0;
 }
 
-/* --- the table ------------------------------------------------------------------------------------------------------- */
+/* --- the table --------------------------------------------------------------------------------------------------- */
 
 static bool passed(const outcome *o)
 {
@@ -459,8 +469,8 @@ static void print_row(const item *it, const outcome *o, const char *red, const c
     if (o->adjoint != METHOD_NONE) snprintf(adjoint, sizeof adjoint, "%.1e < %.1e", o->error, o->tolerance);
     if (o->adjoint == METHOD_FAILED) adjoint[strcspn(adjoint, "<")] = '>';
     if (o->adjoint == METHOD_KINK) snprintf(adjoint, sizeof adjoint, "kink");
-    printf("%-44s %9s%s %-17s %9.2g %9.2g  %s%s%s\n", name, slope, o->opened ? "*" : " ", adjoint, o->ratio, o->ulp, passed(o) ? "" : red,
-           passed(o) ? "ok" : "FAILED", plain);
+    printf("%-44s %9s%s %-17s %9.2g %9.2g  %s%s%s\n", name, slope, o->opened ? "*" : " ", adjoint, o->ratio, o->ulp,
+           passed(o) ? "" : red, passed(o) ? "ok" : "FAILED", plain);
 }
 
 static size_t print_table(const checks *all)
@@ -478,10 +488,7 @@ static size_t print_table(const checks *all)
     return failed;
 }
 
-static json_t *number(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
+static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
 static size_t print_json(const checks *all)
 {
@@ -492,9 +499,11 @@ static size_t print_json(const checks *all)
         const outcome *o = &all->result[i];
         failed += !passed(o);
         json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:b, s:s, s:s, s:o, s:s, s:o, s:o, s:s, s:o, s:o}", "op",
-            all->items[i].op->id, "case", all->items[i].spec->name, "pass", passed(o), "opened", o->opened, "fault", o->fault, "taylor",
-            word[o->taylor], "slope", number(o->slope), "adjoint", word[o->adjoint], "error", number(o->error), "tolerance",
-            number(o->tolerance), "twin", word[o->twin], "ulp", number(o->ulp), "ratio", number(o->ratio)));
+                                              all->items[i].op->id, "case", all->items[i].spec->name, "pass", passed(o),
+                                              "opened", o->opened, "fault", o->fault, "taylor", word[o->taylor],
+                                              "slope", number(o->slope), "adjoint", word[o->adjoint], "error",
+                                              number(o->error), "tolerance", number(o->tolerance), "twin",
+                                              word[o->twin], "ulp", number(o->ulp), "ratio", number(o->ratio)));
     }
     char *text = json_dumps(list, JSON_INDENT(1));
     if (text) puts(text);
@@ -503,7 +512,7 @@ static size_t print_json(const checks *all)
     return failed;
 }
 
-/* --- the command ------------------------------------------------------------------------------------------------------ */
+/* --- the command ------------------------------------------------------------------------------------------------- */
 
 static int collect(checks *all, op_list *ops, const name_list *suites)
 {
@@ -546,16 +555,26 @@ int cmd_gradcheck(int argc, char **argv)
     const char *value;
     for (int o; status == 0 && (o = cli_next(&p, &value)) != CLI_END;) {
         switch (o) {
-        case CLI_STOP: return p.status;
-        case OPTION_JSON: json = true; break;
-        case OPTION_BREAK: all.spoil = strtod(value, NULL); break;
-        case OPTION_JOBS: status = cli_parse_jobs(&command, &jobs, value); break;
-        case OPTION_SUITE: status = cli_parse_suites(&command, &suites, value); break;
+        case CLI_STOP:
+            return p.status;
+        case OPTION_JSON:
+            json = true;
+            break;
+        case OPTION_BREAK:
+            all.spoil = strtod(value, NULL);
+            break;
+        case OPTION_JOBS:
+            status = cli_parse_jobs(&command, &jobs, value);
+            break;
+        case OPTION_SUITE:
+            status = cli_parse_suites(&command, &suites, value);
+            break;
         case OPTION_SEED:
             if (!cli_parse_seed(value, &all.seed))
                 status = cli_usage(&command, "--seed is '%.40s', expected a number from 0 to 2^53 - 1", value);
             break;
-        default: status = cli_add_ops(&command, &ops, value);
+        default:
+            status = cli_add_ops(&command, &ops, value);
         }
     }
     if (suites.count == 0) suites = (name_list){.name = {"core"}, .count = 1};

@@ -13,12 +13,14 @@ static const cli_option options[] = {
     {NULL, NULL, NULL},
 };
 static const cli_command command = {
-    "list", "[OP ...] [--json]",
-    "Lists the operations with their tensors and parameters. OP is an operation (balance.switch) or a chapter (balance).",
+    "list",
+    "[OP ...] [--json]",
+    "Lists the operations with their tensors and parameters. OP is an operation (balance.switch) or a chapter "
+    "(balance).",
     options,
 };
 
-/* --- JSON ----------------------------------------------------------------------------------------------------- */
+/* --- JSON -------------------------------------------------------------------------------------------------------- */
 
 /* The items of a list in which they are set apart by one of `separators`. */
 static json_t *split(const char *text, const char *separators)
@@ -35,11 +37,16 @@ static json_t *split(const char *text, const char *separators)
 static const char *kind_name(op_kind kind)
 {
     switch (kind) {
-    case OP_INPUT: return "input";
-    case OP_BOUNDED: return "bounded";
-    case OP_EXACT: return "exact";
-    case OP_DECISION: return "decision";
-    case OP_STAGE: return "stage";
+    case OP_INPUT:
+        return "input";
+    case OP_BOUNDED:
+        return "bounded";
+    case OP_EXACT:
+        return "exact";
+    case OP_DECISION:
+        return "decision";
+    case OP_STAGE:
+        return "stage";
     }
     return "";
 }
@@ -67,8 +74,9 @@ static json_t *params_json(const op_param *p)
     static const char *const type[] = {[OP_INT] = "integer", [OP_REAL] = "real", [OP_CHOICE] = "choice"};
     json_t *list = json_array();
     for (; p && p->name; p++) {
-        json_t *j = json_pack("{s:s, s:s, s:o, s:s}", "name", p->name, "type", type[p->type], "default",
-                              json_stringn(p->values, strcspn(p->values, "|")), "meaning", p->meaning ? p->meaning : "");
+        json_t *j =
+            json_pack("{s:s, s:s, s:o, s:s}", "name", p->name, "type", type[p->type], "default",
+                      json_stringn(p->values, strcspn(p->values, "|")), "meaning", p->meaning ? p->meaning : "");
         if (p->type == OP_CHOICE) json_object_set_new(j, "values", split(p->values, "|"));
         json_array_append_new(list, j);
     }
@@ -79,8 +87,9 @@ static json_t *cases_json(const op_spec *c)
 {
     json_t *list = json_array();
     for (; c && c->name; c++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o, s:s}", "name", c->name, "suite", c->suite, "sizes",
-                                              c->dims, "parameters", c->set, "flags", split(c->flags, ","), "why", c->why));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:s, s:o, s:s}", "name", c->name, "suite", c->suite, "sizes",
+                                        c->dims, "parameters", c->set, "flags", split(c->flags, ","), "why", c->why));
     return list;
 }
 
@@ -89,17 +98,17 @@ static json_t *variants_json(const char *id)
     json_t *list = json_array();
     for (const twin_variant *v = twin_variants; v->op; v++)
         if (strcmp(v->op, id) == 0)
-            json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "name", v->name, "formula", v->formula, "effect",
-                                                  v->effect, "met", v->met));
+            json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "name", v->name, "formula", v->formula,
+                                                  "effect", v->effect, "met", v->met));
     return list;
 }
 
 static json_t *op_json(const op_record *op)
 {
     return json_pack("{s:s, s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "id", op->id, "title", op->title,
-                     "equations", split(op->equations, " "), "formula", op->formula, "source", op->source, "code", op->code,
-                     "inputs", tensors_json(op->in), "parameters", params_json(op->param), "outputs", tensors_json(op->out),
-                     "cases", cases_json(op->cases), "variants", variants_json(op->id));
+                     "equations", split(op->equations, " "), "formula", op->formula, "source", op->source, "code",
+                     op->code, "inputs", tensors_json(op->in), "parameters", params_json(op->param), "outputs",
+                     tensors_json(op->out), "cases", cases_json(op->cases), "variants", variants_json(op->id));
 }
 
 static int print_json(const op_list *ops)
@@ -115,7 +124,7 @@ static int print_json(const op_list *ops)
     return text ? STATUS_PASS : cli_input("out of memory");
 }
 
-/* --- text ----------------------------------------------------------------------------------------------------- */
+/* --- text -------------------------------------------------------------------------------------------------------- */
 
 static void print_tensors(const op_tensor *t)
 {

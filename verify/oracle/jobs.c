@@ -25,10 +25,7 @@ enum { unfinished = -1 };
 
 static volatile sig_atomic_t caught;
 
-static void catch_signal(int number)
-{
-    caught = number;
-}
+static void catch_signal(int number) { caught = number; }
 
 static void worker(board *b, size_t n, job *work, void *context)
 {

@@ -39,7 +39,7 @@ static const struct {
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
-/* --- messages ------------------------------------------------------------------------------------------------- */
+/* --- messages ---------------------------------------------------------------------------------------------------- */
 
 int cli_usage(const cli_command *command, const char *format, ...)
 {
@@ -114,7 +114,7 @@ bool cli_colour(FILE *f)
     return isatty(fileno(f)) && !(no && *no) && !(term && strcmp(term, "dumb") == 0);
 }
 
-/* --- options -------------------------------------------------------------------------------------------------- */
+/* --- options ----------------------------------------------------------------------------------------------------- */
 
 static int print_version(void)
 {
@@ -124,8 +124,8 @@ static int print_version(void)
 #elif defined __GNUC__
     printf("compiler    gcc %s\n", __VERSION__);
 #endif
-    printf("arithmetic  IEEE binary64, FLT_EVAL_METHOD %d, long double with a %d-bit significand\n", (int)FLT_EVAL_METHOD,
-           LDBL_MANT_DIG);
+    printf("arithmetic  IEEE binary64, FLT_EVAL_METHOD %d, long double with a %d-bit significand\n",
+           (int)FLT_EVAL_METHOD, LDBL_MANT_DIG);
 #if defined __x86_64__
     __builtin_cpu_init();
     printf("processor   x86-64%s%s%s\n", __builtin_cpu_supports("fma") ? ", FMA" : "",
@@ -206,7 +206,7 @@ int cli_next(cli *p, const char **value)
     return unknown_option(p, word);
 }
 
-/* --- values of options ---------------------------------------------------------------------------------------- */
+/* --- values of options ------------------------------------------------------------------------------------------- */
 
 static void add_op(op_list *list, const op_record *op)
 {
@@ -300,7 +300,7 @@ int cli_parse_jobs(const cli_command *command, int *jobs, const char *text)
     return 0;
 }
 
-/* --- files ---------------------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------------------------- */
 
 static int write_all(int fd, const char *p, size_t n)
 {
@@ -335,12 +335,13 @@ int cli_write_file(const char *path, const void *bytes, size_t n, char *err, siz
     return bad ? -1 : 0;
 }
 
-/* --- the command ---------------------------------------------------------------------------------------------- */
+/* --- the command ------------------------------------------------------------------------------------------------- */
 
 static int print_help(FILE *f)
 {
     fprintf(f, "usage: smoeref COMMAND [ARGUMENT ...]\n\n"
-               "The golden reference for sparse mixture-of-experts training: checks your implementation of a layer, a loss or\n"
+               "The golden reference for sparse mixture-of-experts training: checks your implementation of a layer, a "
+               "loss or\n"
                "a router, forward and backward, in your precision, and says what is wrong with it.\n\n");
     for (size_t i = 0; i < COMMANDS; i++) fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fprintf(f, "\nsmoeref COMMAND --help has the options.  To begin:\n"

@@ -107,7 +107,7 @@ extern const op_record op_numerics[], op_expert[], op_gate[], op_layer[], op_bal
 op_case *op_case_new(const op_record *op, const char *dims, const char *set, char *err, size_t errlen);
 void op_case_free(op_case *c);
 /* The case of a record's list: sizes and parameters bound, cotangents drawn (stream "op/case/cotangents", representable
- * standard normals), inputs filled (stream "op/case").  op_run() is left to the caller.  NULL with a sentence in err. */
+ * standard normals), inputs filled (stream "op/case").  op_run() is left to the caller.  NULL: a sentence is in err. */
 op_case *op_case_from_spec(const op_record *op, const op_spec *spec, uint64_t seed, char *err, size_t errlen);
 smoe_status op_run(op_case *c);  /* forward, then vjp */
 

@@ -38,7 +38,7 @@ static void shape_text(const tensor *t, char text[128])
     if (at < 127) snprintf(text + at, 128 - at, "]");
 }
 
-/* --- metadata ------------------------------------------------------------------------------------------------- */
+/* --- metadata ---------------------------------------------------------------------------------------------------- */
 
 static bool check_metadata(reader *r)
 {
@@ -89,7 +89,7 @@ static char *merge_parameters(reader *r, const char *set)
     return merged;
 }
 
-/* --- shapes --------------------------------------------------------------------------------------------------- */
+/* --- shapes ------------------------------------------------------------------------------------------------------ */
 
 typedef struct {
     char letter;
@@ -171,7 +171,7 @@ static bool check_names(reader *r)
     return true;
 }
 
-/* --- values --------------------------------------------------------------------------------------------------- */
+/* --- values ------------------------------------------------------------------------------------------------------ */
 
 static bool copy_values(reader *r, const char *prefix, const op_tensor *t, const tensor *got, op_value *v)
 {
@@ -238,7 +238,7 @@ op_case *op_case_from_prompt(const char *path, const op_record *op, const char *
     return c;
 }
 
-/* --- writing -------------------------------------------------------------------------------------------------- */
+/* --- writing ----------------------------------------------------------------------------------------------------- */
 
 /* The fewest digits that read back as the same double. */
 static void shortest(double x, char text[40])

@@ -23,8 +23,8 @@ op_case *op_case_from_prompt(const char *path, const op_record *op, const char *
  * numbers are numbers.  malloc'd; NULL out of memory. */
 char *op_parameters_json(const op_case *c);
 
-/* Appends to a file: inputs and cotangents; metadata op, parameters and (unless NULL) case; outputs; gradients.  Tensors
- * are F64, or I64 where the record says so.  0, or -1 out of memory. */
+/* Appends to a file: inputs and cotangents; metadata op, parameters and (unless NULL) case; outputs; gradients.
+ * Tensors are F64, or I64 where the record says so.  0, or -1 out of memory. */
 int op_add_prompt(tensor_file *f, const op_case *c, const char *name);
 int op_add_answer(tensor_file *f, const op_case *c, bool gradients);
 

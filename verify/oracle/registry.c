@@ -12,7 +12,7 @@
 
 #include "op.h"
 
-/* --- the registry --------------------------------------------------------------------------------------------- */
+/* --- the registry ------------------------------------------------------------------------------------------------ */
 
 enum { RECORDS = 128 };
 
@@ -42,7 +42,7 @@ const op_record *op_find(const char *id)
     return NULL;
 }
 
-/* --- binding sizes and parameters ----------------------------------------------------------------------------- */
+/* --- binding sizes and parameters -------------------------------------------------------------------------------- */
 
 static const size_t largest_dimension = (size_t)1 << 20;
 static const size_t most_elements = (size_t)1 << 28; /* over all tensors of a case */
@@ -231,7 +231,7 @@ static bool bind_k(op_case *c, char *err, size_t errlen)
     return bind_dim(c, 'K', (long)c->number[i], err, errlen);
 }
 
-/* --- storage -------------------------------------------------------------------------------------------------- */
+/* --- storage ----------------------------------------------------------------------------------------------------- */
 
 /* The shape of a tensor: letters are sizes of the case, a number is itself. */
 static bool shape_of(const op_case *c, const op_tensor *t, op_value *v, char *err, size_t errlen)
@@ -362,7 +362,7 @@ op_case *op_case_from_spec(const op_record *op, const op_spec *spec, uint64_t se
     return c;
 }
 
-/* --- what records, twins and fillers use ---------------------------------------------------------------------- */
+/* --- what records, twins and fillers use ------------------------------------------------------------------------- */
 
 _Noreturn static void no_such(const op_case *c, const char *what, const char *name)
 {
@@ -386,15 +386,9 @@ static size_t must_param(const op_case *c, const char *name, bool choice)
     return i;
 }
 
-long op_int(const op_case *c, const char *param)
-{
-    return (long)c->number[must_param(c, param, false)];
-}
+long op_int(const op_case *c, const char *param) { return (long)c->number[must_param(c, param, false)]; }
 
-double op_real(const op_case *c, const char *param)
-{
-    return c->number[must_param(c, param, false)];
-}
+double op_real(const op_case *c, const char *param) { return c->number[must_param(c, param, false)]; }
 
 bool op_is(const op_case *c, const char *param, const char *choice)
 {
@@ -446,7 +440,7 @@ double *op_grad(const op_case *c, const char *input)
     return must_f64(c, &c->grad[must_tensor(c, c->op->in, "input", input)], "differentiable input", input);
 }
 
-/* --- drawing -------------------------------------------------------------------------------------------------- */
+/* --- drawing ----------------------------------------------------------------------------------------------------- */
 
 struct op_rng {
     gsl_rng *mt;
@@ -514,7 +508,8 @@ uint64_t op_below(op_rng *r, uint64_t n)
         fprintf(stderr, "smoeref: op_below(0): there is no number to draw\n");
         abort();
     }
-    const uint64_t fair = UINT64_MAX - UINT64_MAX % n; /* a multiple of n; draws from it on would favour small numbers */
+    /* A multiple of n; draws from it on would favour small numbers. */
+    const uint64_t fair = UINT64_MAX - UINT64_MAX % n;
     uint64_t x;
     do {
         const uint64_t high = gsl_rng_get(r->mt);

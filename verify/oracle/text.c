@@ -15,7 +15,8 @@ static void fill_weights(op_case *c, op_rng *r)
         double variance;
         char fan_in; /* a size that divides the variance, or '\0' */
     } weight[] = {
-        {"wr", 4, 'd'}, {"br", 1.0 / 16, '\0'}, {"w1", 2, 'd'}, {"b1", 1.0 / 16, '\0'}, {"w2", 18, 'h'}, {"b2", 0.25, '\0'},
+        {"wr", 4, 'd'},         {"br", 1.0 / 16, '\0'}, {"w1", 2, 'd'},
+        {"b1", 1.0 / 16, '\0'}, {"w2", 18, 'h'},        {"b2", 0.25, '\0'},
     };
     for (size_t i = 0; i < sizeof weight / sizeof *weight; i++) {
         const double fan_in = weight[i].fan_in ? (double)op_dim(c, weight[i].fan_in) : 1;
@@ -32,15 +33,13 @@ const text_case text_cases[] = {
     {"compete.layer",
      {"text", "text", SIZES, "k=2,compete=yes", "text", "bytes of a text file: a competition step", fill_weights}},
     {"compete.layer",
-     {"text-router", "text", SIZES, "k=2,compete=no", "text", "bytes of a text file: a step of the router", fill_weights}},
+     {"text-router", "text", SIZES, "k=2,compete=no", "text", "bytes of a text file: a step of the router",
+      fill_weights}},
     {NULL, {NULL, NULL, NULL, NULL, NULL, NULL, NULL}},
 };
 
 /* The byte at an offset, or -1. */
-static int byte_at(FILE *f, long long offset)
-{
-    return fseeko(f, (off_t)offset, SEEK_SET) == 0 ? getc(f) : -1;
-}
+static int byte_at(FILE *f, long long offset) { return fseeko(f, (off_t)offset, SEEK_SET) == 0 ? getc(f) : -1; }
 
 static int embed(FILE *f, long long length, const double *e, double *x)
 {
@@ -65,7 +64,9 @@ int text_activations(const char *path, uint64_t seed, double *x, char *err, size
     FILE *f = fopen(path, "rb");
     if (!f || fstat(fileno(f), &s) != 0 || !S_ISREG(s.st_mode) || s.st_size == 0) {
         snprintf(err, errlen, "%s: %s, expected a text file", path,
-                 !f ? strerror(errno) : !S_ISREG(s.st_mode) ? "not a regular file" : "is empty");
+                 !f                    ? strerror(errno)
+                 : !S_ISREG(s.st_mode) ? "not a regular file"
+                                       : "is empty");
         if (f) fclose(f);
         return -1;
     }
