@@ -69,25 +69,6 @@ static void gate_linear(twin_eval *x)
     twin_out(x, "r", affine(x, twin_in(x, "x"), twin_in(x, "wr"), b));
 }
 
-/* Softmax of the chosen scores.  Who divides the chosen probabilities by their sum instead rounds each of them once
- * more. */
-static tape_node *softmax_of_chosen(twin_eval *x, tape_node *r)
-{
-    tape_node *w = twin_softmax(x, tape_gather_cols(x->t, r, x->choice.K, x->choice.of));
-    if (!tape_rounds(x->t)) return w;
-    const size_t n = w->rows * w->cols;
-    double *forward = malloc((n + 1) * sizeof *forward), *reverse = malloc((n + 1) * sizeof *reverse);
-    if (!forward || !reverse) abort();
-    for (size_t i = 0; i < n; i++) {
-        forward[i] = 5 * tape_u(x->t) * tape_upper(w, i);
-        reverse[i] = 5 * tape_u(x->t);
-    }
-    tape_node *y = tape_slack(x->t, w, forward, reverse);
-    free(forward);
-    free(reverse);
-    return y;
-}
-
 enum { TOPK_SOFTMAX, SOFTMAX_TOPK, RENORM, SOFTMAX_TWICE };
 
 static int order_of(const twin_eval *x)
@@ -103,7 +84,10 @@ static int order_of(const twin_eval *x)
 tape_node *twin_weights(twin_eval *x, tape_node *r)
 {
     const int order = order_of(x);
-    if (order == TOPK_SOFTMAX) return softmax_of_chosen(x, r);
+    /* Softmax of the chosen scores.  Who divides the chosen probabilities by their sum instead is right as well, rounds more,
+     * and gives the experts that were not chosen a gradient that is 0 but for those roundings: that form makes the bound. */
+    if (order == TOPK_SOFTMAX && !tape_rounds(x->t))
+        return twin_softmax(x, tape_gather_cols(x->t, r, x->choice.K, x->choice.of));
     tape_node *p = tape_gather_cols(x->t, twin_softmax(x, r), x->choice.K, x->choice.of);
     if (order == SOFTMAX_TWICE) return twin_softmax(x, p);
     return order == SOFTMAX_TOPK ? p : tape_div(x->t, p, tape_sum(x->t, p, TAPE_COLS));
