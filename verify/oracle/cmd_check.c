@@ -23,19 +23,16 @@ typedef struct {
     uint64_t seed, seeds;
     bool seeded;
     long timeout;
-    char *word[WORDS + 1];   /* of the command, placeholders not yet replaced */
-    bool each;               /* {prompt} {answer}: once a case; else {prompts} {answers}: once for all */
-    char work[PATH - 500];   /* the folder of this run */
+    char *word[WORDS + 1]; /* of the command, placeholders not yet replaced */
+    bool each; /* {prompt} {answer}: once a case; else {prompts} {answers}: once for all */
+    char work[PATH - 500]; /* the folder of this run */
 } check;
 
 /* --- signals ------------------------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t caught;
 
-static void catch_signal(int number)
-{
-    caught = number;
-}
+static void catch_signal(int number) { caught = number; }
 
 static void set_signals(void (*handler)(int))
 {
@@ -45,10 +42,7 @@ static void set_signals(void (*handler)(int))
     sigaction(SIGHUP, &action, NULL);
 }
 
-static void nap(long milliseconds)
-{
-    nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000}, NULL);
-}
+static void nap(long milliseconds) { nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000}, NULL); }
 
 /* --- the command --------------------------------------------------------------------------------------------- */
 
@@ -117,7 +111,7 @@ static char *fill_in(const char *word, const char *prompt, const char *answer, b
 
 typedef struct {
     pid_t pid;
-    size_t which;           /* of the manifest */
+    size_t which; /* of the manifest */
     struct timespec started;
     char log[PATH + 300];
 } child;
@@ -283,8 +277,7 @@ static int link_prompts(const check *k, const char *golden, const manifest *m)
         if (!judge_wants(&k->judge, &m->c[i])) continue;
         snprintf(from, sizeof from, "%s/%s.prompt.safetensors", absolute, m->c[i].name);
         snprintf(to, sizeof to, "%s/prompts/%s.prompt.safetensors", k->work, m->c[i].name);
-        if (symlink(from, to) != 0)
-            return cli_input("%s: cannot be written: %s", to, strerror(errno));
+        if (symlink(from, to) != 0) return cli_input("%s: cannot be written: %s", to, strerror(errno));
     }
     return 0;
 }
@@ -504,8 +497,7 @@ static int parse_seeds(check *k, const char *text)
     const char *dots = strstr(text, "..");
     snprintf(first, sizeof first, "%.*s", dots ? (int)(dots - text) : 0, text);
     const bool parsed = dots && dots - text <= 30 && cli_parse_seed(first, &k->seed) && cli_parse_seed(dots + 2, &last);
-    if (!parsed || last < k->seed)
-        return cli_usage(&command, "--seeds is '%.60s', expected A..B with A <= B", text);
+    if (!parsed || last < k->seed) return cli_usage(&command, "--seeds is '%.60s', expected A..B with A <= B", text);
     k->seeds = last - k->seed + 1;
     return 0;
 }
@@ -521,20 +513,34 @@ static int parse_timeout(check *k, const char *text)
 static int take_option(check *k, int option, const char *value)
 {
     switch (option) {
-    case OPTION_EXEC: k->exec = value; return 0;
-    case OPTION_SUITE: return cli_parse_suites(&command, &k->suites, value);
+    case OPTION_EXEC:
+        k->exec = value;
+        return 0;
+    case OPTION_SUITE:
+        return cli_parse_suites(&command, &k->suites, value);
     case OPTION_SEED:
         k->seeded = true;
         k->seeds = 1;
         if (cli_parse_seed(value, &k->seed)) return 0;
         return cli_usage(&command, "--seed is '%.40s', expected a number from 0 to 2^53 - 1", value);
-    case OPTION_SEEDS: k->seeded = true; return parse_seeds(k, value);
-    case OPTION_TEXT: k->text = value; return 0;
-    case OPTION_CASES: k->cases = value; return 0;
-    case OPTION_TIMEOUT: return parse_timeout(k, value);
-    case OPTION_KEEP: k->keep = value; return 0;
-    case CLI_WORD: return cli_add_ops(&command, &k->judge.ops, value);
-    default: return judge_option(&k->judge, &command, option, value);
+    case OPTION_SEEDS:
+        k->seeded = true;
+        return parse_seeds(k, value);
+    case OPTION_TEXT:
+        k->text = value;
+        return 0;
+    case OPTION_CASES:
+        k->cases = value;
+        return 0;
+    case OPTION_TIMEOUT:
+        return parse_timeout(k, value);
+    case OPTION_KEEP:
+        k->keep = value;
+        return 0;
+    case CLI_WORD:
+        return cli_add_ops(&command, &k->judge.ops, value);
+    default:
+        return judge_option(&k->judge, &command, option, value);
     }
 }
 

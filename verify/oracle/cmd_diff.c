@@ -37,12 +37,20 @@ static int add_report(judge_options *o, const cli_command *command, const char *
 int judge_option(judge_options *o, const cli_command *command, int option, const char *value)
 {
     switch (option) {
-    case JUDGE_PRECISION: return set_precision(o, command, value);
-    case JUDGE_REPORT: return add_report(o, command, value);
-    case JUDGE_JOBS: return cli_parse_jobs(command, &o->jobs, value);
-    case JUDGE_POWER: o->power = true; return 0;
-    case JUDGE_QUIET: o->quiet = true; return 0;
-    default: return STATUS_USAGE;
+    case JUDGE_PRECISION:
+        return set_precision(o, command, value);
+    case JUDGE_REPORT:
+        return add_report(o, command, value);
+    case JUDGE_JOBS:
+        return cli_parse_jobs(command, &o->jobs, value);
+    case JUDGE_POWER:
+        o->power = true;
+        return 0;
+    case JUDGE_QUIET:
+        o->quiet = true;
+        return 0;
+    default:
+        return STATUS_USAGE;
     }
 }
 
@@ -202,15 +210,15 @@ typedef struct {
     const char *dir, *answers, *suffix;
     const manifest *m;
     const judge_run *runs;
-    size_t n;              /* cases to judge */
-    const size_t *which;   /* of the manifest */
-    verdict_case *v;       /* where their verdicts go */
+    size_t n; /* cases to judge */
+    const size_t *which; /* of the manifest */
+    verdict_case *v; /* where their verdicts go */
     bool *exposed;
     int (*work)(void *folder, size_t i, char *err, size_t errlen);
-    size_t units;          /* of work: cases, then operations */
+    size_t units; /* of work: cases, then operations */
     pthread_mutex_t lock;
     size_t next, done, threads;
-    size_t failed_unit;    /* the first that could not be done */
+    size_t failed_unit; /* the first that could not be done */
     char err[LINE];
 } folder;
 
@@ -418,8 +426,14 @@ void judge_result_clear(judge_result *r)
 
 int judge_finish(const judge_options *o, const judge_result *r, const char *suite, uint64_t seed, uint64_t seeds)
 {
-    const report rep = {.version = cli_version, .suite = suite, .seed = seed, .seeds = seeds, .precision = o->precision,
-                        .cases = r->cases, .c = r->c, .exposed = o->power ? r->exposed : NULL};
+    const report rep = {.version = cli_version,
+                        .suite = suite,
+                        .seed = seed,
+                        .seeds = seeds,
+                        .precision = o->precision,
+                        .cases = r->cases,
+                        .c = r->c,
+                        .exposed = o->power ? r->exposed : NULL};
     int status = report_failed(&rep) ? STATUS_FAIL : STATUS_PASS;
     report_print(stdout, &rep, o->quiet, cli_colour(stdout));
     if (fflush(stdout) != 0) status = cli_input("standard output: %s", strerror(errno));

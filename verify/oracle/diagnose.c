@@ -108,24 +108,20 @@ static bool decision_under_variant(const op_case *c, const verdict_tensor *t, co
     return true;
 }
 
-static bool integer_tensor(const op_case *c, const verdict_tensor *t)
-{
-    return !t->gradient && c->out[t->slot].i64;
-}
+static bool integer_tensor(const op_case *c, const verdict_tensor *t) { return !t->gradient && c->out[t->slot].i64; }
 
-/* The worst ratio of the whole answer under a variant, +inf if it is not that variant. */
+/* The worst ratio of the whole answer under a variant, +inf if it is not that variant.  *tells as above. */
 static double case_under_variant(const op_case *c, const verdict_case *v, const tensor_file *answer,
                                  const verdict_golden *equation, const verdict_golden *golden,
-                                 const verdict_golden *variant)
+                                 const verdict_golden *variant, bool *tells)
 {
     double worst = 0;
-    bool tells = false;
     for (size_t i = 0; i < v->tensors; i++) {
         const verdict_tensor *t = &v->t[i];
         if (!t->judged) continue;
         if (t->kind == OP_DECISION) {
             const golden_tensor *mine = &golden->score[t->slot], *other = &variant->score[t->slot];
-            if (!decision_under_variant(c, t, mine, other, &tells)) return INFINITY;
+            if (!decision_under_variant(c, t, mine, other, tells)) return INFINITY;
             continue;
         }
         const golden_tensor *w = reference(variant, t);
@@ -134,21 +130,26 @@ static double case_under_variant(const op_case *c, const verdict_case *v, const 
             continue;
         }
         const tensor *got = tensor_file_find(answer, t->name);
-        const double ratio = tensor_under_variant(t, got, reference(equation, t), w, &tells);
+        const double ratio = tensor_under_variant(t, got, reference(equation, t), w, tells);
         if (!(ratio <= 1)) return INFINITY;
         if (ratio > worst) worst = ratio;
     }
-    return tells ? worst : INFINITY;
+    return worst;
 }
 
-static void add_match(verdict_case *v, const twin_variant *variant, double ratio)
+/* Those that tell come first, then the smaller ratio. */
+static void add_match(verdict_case *v, verdict_match m)
 {
     verdict_match *list = realloc(v->match, (v->matches + 1) * sizeof *list);
     if (!list) return;
     v->match = list;
     size_t at = v->matches++;
-    for (; at > 0 && list[at - 1].ratio > ratio; at--) list[at] = list[at - 1];
-    list[at] = (verdict_match){variant, ratio};
+    for (; at > 0; at--) {
+        const verdict_match *before = &list[at - 1];
+        if (before->tells > m.tells || (before->tells == m.tells && before->ratio <= m.ratio)) break;
+        list[at] = list[at - 1];
+    }
+    list[at] = m;
 }
 
 static bool has_failing_values(const verdict_case *v)
@@ -167,8 +168,9 @@ static int try_variants(const op_case *c, const verdict_golden *golden, const ve
         if (strcmp(twin_variants[i].op, c->op->id) != 0 || (alive && !alive[i])) continue;
         verdict_golden variant;
         if (verdict_replay(c, p, twin_variants[i].name, &variant, err, errlen) != 0) return -1;
-        const double ratio = case_under_variant(c, v, answer, equation, golden, &variant);
-        if (ratio <= 1) add_match(v, &twin_variants[i], ratio);
+        verdict_match m = {.variant = &twin_variants[i]};
+        m.ratio = case_under_variant(c, v, answer, equation, golden, &variant, &m.tells);
+        if (m.ratio <= 1) add_match(v, m);
         verdict_golden_clear(&variant);
     }
     return 0;

@@ -9,18 +9,18 @@
 #include "report.h"
 
 typedef struct {
-    op_list ops;                     /* empty: all */
+    op_list ops; /* empty: all */
     const twin_profile *precision;
-    int jobs;                        /* <= 0: as many as there are processors */
+    int jobs; /* <= 0: as many as there are processors */
     bool power, quiet;
     size_t reports;
-    const char *report[8];           /* files */
+    const char *report[8]; /* files */
     volatile const sig_atomic_t *stop; /* non-zero: give up (NULL: never) */
 } judge_options;
 
 /* What came of the candidate's program, by case of the manifest. */
 typedef struct {
-    char *fault;  /* a sentence; NULL if it ended well */
+    char *fault; /* a sentence; NULL if it ended well */
     char *output; /* the last lines that it printed, or NULL */
 } judge_run;
 
@@ -32,12 +32,14 @@ typedef struct {
 } judge_result;
 
 /* Options that both commands have, as the first entries of their tables. */
-#define JUDGE_OPTIONS \
-    {"--precision", "P", "what the implementation promises: f64 (the default), f32, tf32, bf16 or f16"}, \
-    {"--report", "FILE", "write a report too: .txt, .tap, .json or .xml (JUnit); may be repeated"}, \
-    {"--jobs", "N", "cases at a time (default: one for each processor)"}, \
-    {"--power", NULL, "also say which known wrong variants these cases would have exposed"}, \
-    {"--quiet", NULL, "print failures, diagnoses and the summary only"}
+#define JUDGE_OPTIONS                                                                                                  \
+    {"--precision", "P", "what the implementation promises: f64 (the default), f32, tf32, bf16 or f16"},               \
+        {"--report", "FILE", "write a report too: .txt, .tap, .json or .xml (JUnit); may be repeated"},                \
+        {"--jobs", "N", "cases at a time (default: one for each processor)"},                                          \
+        {"--power", NULL, "also say which known wrong variants these cases would have exposed"},                       \
+    {                                                                                                                  \
+        "--quiet", NULL, "print failures, diagnoses and the summary only"                                              \
+    }
 enum { JUDGE_PRECISION, JUDGE_REPORT, JUDGE_JOBS, JUDGE_POWER, JUDGE_QUIET, JUDGE_NEXT };
 
 /* Takes one of JUDGE_OPTIONS: 0, or STATUS_USAGE. */

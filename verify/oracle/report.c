@@ -29,10 +29,7 @@ static const op_record *operation(const report *r, size_t which)
     return NULL;
 }
 
-static bool value_failed(const verdict_tensor *t)
-{
-    return t->judged && !t->pass;
-}
+static bool value_failed(const verdict_tensor *t) { return t->judged && !t->pass; }
 
 static bool has_values(const verdict_case *v)
 {
@@ -48,7 +45,21 @@ static const verdict_match *match_of(const verdict_case *v, const twin_variant *
     return NULL;
 }
 
-/* Variants that match every failing case with values; in the order of the first such case, where the best is first. */
+/* Does the variant agree with every failing case, and differ from the equation for certain in one of them? */
+static bool explains(const report *r, const op_record *op, const twin_variant *variant)
+{
+    bool tells = false;
+    for (size_t i = 0; i < r->cases; i++) {
+        const verdict_case *v = &r->c[i];
+        if (v->op != op || v->pass || !has_values(v)) continue;
+        const verdict_match *m = match_of(v, variant);
+        if (!m) return false;
+        tells |= m->tells;
+    }
+    return tells;
+}
+
+/* In the order of the first failing case, where the best is first. */
 static void common_variants(const report *r, report_explanation *e)
 {
     const verdict_case *first = NULL;
@@ -56,13 +67,8 @@ static void common_variants(const report *r, report_explanation *e)
         if (r->c[i].op == e->op && !r->c[i].pass && has_values(&r->c[i])) first = &r->c[i];
     if (!first || first->matches == 0) return;
     e->variant = calloc(first->matches, sizeof *e->variant);
-    for (size_t m = 0; e->variant && m < first->matches; m++) {
-        bool all = true;
-        for (size_t i = 0; i < r->cases && all; i++)
-            all = r->c[i].op != e->op || r->c[i].pass || !has_values(&r->c[i]) ||
-                  match_of(&r->c[i], first->match[m].variant) != NULL;
-        if (all) e->variant[e->variants++] = first->match[m].variant;
-    }
+    for (size_t m = 0; e->variant && m < first->matches; m++)
+        if (explains(r, e->op, first->match[m].variant)) e->variant[e->variants++] = first->match[m].variant;
 }
 
 static void add_factor(report_explanation *e, const verdict_tensor *t)
@@ -117,11 +123,15 @@ static const char *kind_name(const verdict_tensor *t)
 {
     if (t->gradient) return "gradient";
     switch (t->kind) {
-    case OP_EXACT: return "exact";
-    case OP_DECISION: return "decision";
-    case OP_STAGE: return "stage";
+    case OP_EXACT:
+        return "exact";
+    case OP_DECISION:
+        return "decision";
+    case OP_STAGE:
+        return "stage";
     case OP_INPUT:
-    case OP_BOUNDED: break;
+    case OP_BOUNDED:
+        break;
     }
     return t->slot == OP_TENSORS ? "unknown" : "output";
 }
@@ -315,7 +325,8 @@ static void print_output(FILE *f, const char *text)
 
 static void print_explanation_of_case(FILE *f, const verdict_case *v)
 {
-    for (size_t i = 0; i < v->matches; i++) print_variant(f, "    ", i ? "or equals" : "equals", v->match[i].variant);
+    for (size_t i = 0; i < v->matches && v->match[i].tells; i++)
+        print_variant(f, "    ", i ? "or equals" : "equals", v->match[i].variant);
     for (size_t i = 0; i < v->tensors; i++) {
         char text[300];
         if (v->t[i].factors == 0) continue;
@@ -465,16 +476,15 @@ static void print_tap(FILE *f, const report *r)
 /* Text here is valid UTF-8 without control characters (verdict_say); only markup is left to escape. */
 static void print_xml_text(FILE *f, const char *s)
 {
-    for (; *s; s++)
-        switch (*s) {
-        case '&': fputs("&amp;", f); break;
-        case '<': fputs("&lt;", f); break;
-        case '>': fputs("&gt;", f); break;
-        case '"': fputs("&quot;", f); break;
-        case '\n': fputs("&#10;", f); break;
-        case '\t': fputs("&#9;", f); break;
-        default: fputc(*s, f);
-        }
+    static const char special[] = "&<>\"\n\t";
+    static const char *const escaped[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#10;", "&#9;"};
+    for (; *s; s++) {
+        const char *which = strchr(special, *s);
+        if (which)
+            fputs(escaped[which - special], f);
+        else
+            fputc(*s, f);
+    }
 }
 
 static void print_xml_case(FILE *f, const verdict_case *v)
@@ -505,8 +515,9 @@ static void print_xml_case(FILE *f, const verdict_case *v)
 
 static void print_xml(FILE *f, const report *r)
 {
-    fprintf(f, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-               "<testsuites name=\"smoeref\" tests=\"%zu\" failures=\"%zu\">\n",
+    fprintf(f,
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+            "<testsuites name=\"smoeref\" tests=\"%zu\" failures=\"%zu\">\n",
             r->cases, report_failed(r));
     for (size_t which = 0;; which++) {
         report_explanation *e = report_explain(r, which);
@@ -531,15 +542,9 @@ static json_t *number(double x)
     return json_real(x);
 }
 
-static json_t *count(size_t n)
-{
-    return json_integer((json_int_t)n);
-}
+static json_t *count(size_t n) { return json_integer((json_int_t)n); }
 
-static json_t *text_or_null(const char *s)
-{
-    return s ? json_string(s) : json_null();
-}
+static json_t *text_or_null(const char *s) { return s ? json_string(s) : json_null(); }
 
 static json_t *worst_json(const verdict_tensor *t)
 {
@@ -598,7 +603,8 @@ static json_t *case_json(const verdict_case *v)
     json_t *decisions = json_object();
     for (size_t i = 0; i < v->tensors; i++) json_array_append_new(tensors, tensor_json(&v->t[i]));
     for (size_t i = 0; i < v->details; i++) json_array_append_new(details, json_string(v->detail[i]));
-    for (size_t i = 0; i < v->matches; i++) json_array_append_new(matches, variant_json(v->match[i].variant));
+    for (size_t i = 0; i < v->matches; i++)
+        if (v->match[i].tells) json_array_append_new(matches, variant_json(v->match[i].variant));
     json_object_set_new(decisions, "taken", count(v->tokens));
     json_object_set_new(decisions, "ambiguous", count(v->ambiguous));
     json_object_set_new(decisions, "other", count(v->differ));
@@ -701,10 +707,18 @@ char *report_render(const report *r, report_format format, size_t *n)
     FILE *f = open_memstream(&text, n);
     if (!f) return NULL;
     switch (format) {
-    case REPORT_TEXT: report_print(f, r, false, false); break;
-    case REPORT_TAP: print_tap(f, r); break;
-    case REPORT_JSON: print_json(f, r); break;
-    case REPORT_XML: print_xml(f, r); break;
+    case REPORT_TEXT:
+        report_print(f, r, false, false);
+        break;
+    case REPORT_TAP:
+        print_tap(f, r);
+        break;
+    case REPORT_JSON:
+        print_json(f, r);
+        break;
+    case REPORT_XML:
+        print_xml(f, r);
+        break;
     }
     const bool bad = ferror(f);
     if (fclose(f) == 0 && !bad) return text;

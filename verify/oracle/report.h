@@ -7,13 +7,13 @@
 #include "verdict.h"
 
 typedef struct {
-    const char *version;   /* of smoeref */
-    const char *suite;     /* of the golden cases */
-    uint64_t seed, seeds;  /* first seed and how many */
+    const char *version; /* of smoeref */
+    const char *suite; /* of the golden cases */
+    uint64_t seed, seeds; /* first seed and how many */
     const twin_profile *precision;
     size_t cases;
     verdict_case *c;
-    const bool *exposed;   /* by index of twin_variants: these cases would have shown it; NULL if it was not asked */
+    const bool *exposed; /* by index of twin_variants: these cases would have shown it; NULL if it was not asked */
 } report;
 
 typedef enum { REPORT_TEXT, REPORT_TAP, REPORT_JSON, REPORT_XML } report_format;
@@ -31,16 +31,16 @@ size_t report_failed(const report *r);
 typedef struct {
     const op_record *op;
     size_t cases, failed;
-    size_t with_values;              /* failing cases that have a value to explain */
+    size_t with_values; /* failing cases that have a value to explain */
     size_t variants;
-    const twin_variant **variant;    /* those that match every one of these, best first */
+    const twin_variant **variant; /* those that agree with every one of these, and tell in one; best first */
     size_t factors;
     struct {
         const char *tensor;
-        unsigned mask;               /* factors that explain it in every case in which it fails; 0: none does */
-        size_t failing;              /* cases */
-    } *factor;                       /* one for each tensor that fails somewhere */
-    bool factored;                   /* every one has a factor */
+        unsigned mask; /* factors that explain it in every case in which it fails; 0: none does */
+        size_t failing; /* cases */
+    } * factor; /* one for each tensor that fails somewhere */
+    bool factored; /* every one has a factor */
 } report_explanation;
 
 /* NULL past the last operation; free with report_explanation_free(). */

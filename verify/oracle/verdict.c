@@ -31,9 +31,9 @@ static size_t printable(const unsigned char *s)
     const size_t n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
     for (size_t i = 1; i < n; i++)
         if ((s[i] & 0xc0) != 0x80) return 0;
-    if (n == 2) return s[0] == 0xc2 && s[1] < 0xa0 ? 0 : n;          /* C1 controls */
-    if (n == 3 && s[0] == 0xe0 && s[1] < 0xa0) return 0;             /* overlong */
-    if (n == 3 && s[0] == 0xed && s[1] > 0x9f) return 0;             /* surrogates */
+    if (n == 2) return s[0] == 0xc2 && s[1] < 0xa0 ? 0 : n; /* C1 controls */
+    if (n == 3 && s[0] == 0xe0 && s[1] < 0xa0) return 0; /* overlong */
+    if (n == 3 && s[0] == 0xed && s[1] > 0x9f) return 0; /* surrogates */
     if (n == 3 && s[0] == 0xef && s[1] == 0xbf && s[2] > 0xbd) return 0; /* U+FFFE, U+FFFF: not allowed in XML */
     if (n == 4 && ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))) return 0;
     return n;
@@ -122,10 +122,7 @@ static size_t experts(const op_case *c)
     return 0;
 }
 
-static size_t row_length(const op_value *v)
-{
-    return v->rank > 0 ? v->dim[v->rank - 1] : 1;
-}
+static size_t row_length(const op_value *v) { return v->rank > 0 ? v->dim[v->rank - 1] : 1; }
 
 /* The number of rows: the product of all sizes but the last. */
 static size_t rows_of(const op_value *v)
@@ -146,10 +143,7 @@ static void golden_new(const op_case *c, verdict_golden *g)
         if (c->op->in[i].flags & OP_DIFF) golden_tensor_new(&g->grad[i], c->grad[i].count, false);
 }
 
-static bool is_margin(const op_tensor *t)
-{
-    return t->flags & OP_MARGIN;
-}
+static bool is_margin(const op_tensor *t) { return t->flags & OP_MARGIN; }
 
 static void set_vacuous(golden_tensor *g)
 {
@@ -290,6 +284,8 @@ static int read_scores(const expected_reader *r, const op_tensor *t, const op_va
 {
     char name[160], bound[200];
     const size_t dim[2] = {rows_of(v), N};
+    *bounded = true;
+    if (g->count == 0) return 0; /* no tokens, no scores */
     snprintf(name, sizeof name, "score.%s", t->name);
     snprintf(bound, sizeof bound, "score_bound.%s.%s", r->profile->name, t->name);
     const int value = read_tensor(r, name, TENSOR_F64, 2, dim, true, g->value);
@@ -401,7 +397,7 @@ double verdict_ratio(double got, double golden, double bound)
 {
     if (isnan(got)) return NAN;
     if (got == golden || isinf(bound)) return 0; /* equal infinities too */
-    return fabs(got - golden) / bound;           /* bound 0: +inf; golden or got infinite: +inf */
+    return fabs(got - golden) / bound; /* bound 0: +inf; golden or got infinite: +inf */
 }
 
 /* The worst element is the first NaN, else the one with the largest ratio; one is noted even when every ratio is 0. */
@@ -616,19 +612,21 @@ static void list_tensors(const op_case *c, verdict_case *v)
 static int digits(tensor_dtype t)
 {
     switch (t) {
-    case TENSOR_F64: return 53;
-    case TENSOR_F32: return 24;
-    case TENSOR_F16: return 11;
-    case TENSOR_BF16: return 8;
-    case TENSOR_I64: return 0;
+    case TENSOR_F64:
+        return 53;
+    case TENSOR_F32:
+        return 24;
+    case TENSOR_F16:
+        return 11;
+    case TENSOR_BF16:
+        return 8;
+    case TENSOR_I64:
+        return 0;
     }
     return 0;
 }
 
-bool verdict_dtype_holds(tensor_dtype t, const twin_profile *p)
-{
-    return digits(t) >= p->storage.digits;
-}
+bool verdict_dtype_holds(tensor_dtype t, const twin_profile *p) { return digits(t) >= p->storage.digits; }
 
 /* NULL if the tensor can be judged, else why not. */
 static char *unfit(const verdict_tensor *t, bool integer, const tensor *got, const twin_profile *p)

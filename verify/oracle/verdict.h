@@ -24,9 +24,9 @@ enum { VERDICT_PREC = 192 }; /* working precision in bits of every run of the tw
 /* --- golden -------------------------------------------------------------------------------------------------- */
 typedef struct {
     size_t count;
-    double *value;   /* float tensors */
-    double *bound;   /* float tensors: never negative, never NaN; +inf is vacuous */
-    int64_t *index;  /* integer tensors */
+    double *value; /* float tensors */
+    double *bound; /* float tensors: never negative, never NaN; +inf is vacuous */
+    int64_t *index; /* integer tensors */
 } golden_tensor;
 
 typedef struct {
@@ -47,44 +47,45 @@ void verdict_golden_clear(verdict_golden *g);
 enum { VERDICT_FACTORS = 20, VERDICT_TEXT = 400 };
 
 typedef struct {
-    char *name;          /* "y", "d_x", or the unknown tensor's */
+    char *name; /* "y", "d_x", or the unknown tensor's */
     op_kind kind;
     bool gradient, present, owed, judged, pass; /* judged: there and fit for it; a margin never is */
     size_t rank, dim[OP_RANK], count;
-    size_t outside;      /* elements that fail */
-    size_t vacuous;      /* elements whose bound is +inf: anything but NaN passes */
-    double ratio;        /* the worst |got - golden| / bound; +inf if golden is hit by nothing, NaN if a NaN was got */
-    size_t at;           /* where: flat index; count if there is none */
+    size_t outside; /* elements that fail */
+    size_t vacuous; /* elements whose bound is +inf: anything but NaN passes */
+    double ratio; /* the worst |got - golden| / bound; +inf if golden is hit by nothing, NaN if a NaN was got */
+    size_t at; /* where: flat index; count if there is none */
     double got, golden, bound; /* there */
-    size_t slot;         /* index of the output, or of the input that it is the gradient of; OP_TENSORS if unknown */
-    char *fault;         /* a sentence if it could not be judged: missing, unknown, wrong shape or dtype */
-    unsigned factors;    /* bit i: every failing element equals golden times factor i of verdict_factor() */
+    size_t slot; /* index of the output, or of the input that it is the gradient of; OP_TENSORS if unknown */
+    char *fault; /* a sentence if it could not be judged: missing, unknown, wrong shape or dtype */
+    unsigned factors; /* bit i: every failing element equals golden times factor i of verdict_factor() */
 } verdict_tensor;
 
 typedef struct {
     const twin_variant *variant;
-    double ratio;        /* worst ratio under the variant's own bounds, <= 1 */
+    double ratio; /* worst ratio under the variant's own bounds, <= 1 */
+    bool tells; /* the variant's bounds exclude golden somewhere: the match means something */
 } verdict_match;
 
 typedef struct {
-    char *name;          /* of the case */
+    char *name; /* of the case */
     const op_record *op;
-    char *sizes;         /* "T=5 N=4 d=3" */
-    char *parameters;    /* "k=2 order=topk-softmax" */
+    char *sizes; /* "T=5 N=4 d=3" */
+    char *parameters; /* "k=2 order=topk-softmax" */
     bool pass;
-    char *fault;         /* a sentence if the case as a whole failed: no answer, unreadable, the program crashed */
-    char *output;        /* last lines of the program's standard error, or NULL */
+    char *fault; /* a sentence if the case as a whole failed: no answer, unreadable, the program crashed */
+    char *output; /* last lines of the program's standard error, or NULL */
     size_t tensors;
-    verdict_tensor *t;   /* stages, decisions, outputs, gradients, each in the record's order; then unknown ones */
-    size_t tokens;       /* decisions taken, one a token */
-    size_t ambiguous;    /* of these: another decision would be admissible too, within the bounds */
+    verdict_tensor *t; /* stages, decisions, outputs, gradients, each in the record's order; then unknown ones */
+    size_t tokens; /* decisions taken, one a token */
+    size_t ambiguous; /* of these: another decision would be admissible too, within the bounds */
     size_t differ, inadmissible; /* decisions other than the golden one; of these, the inadmissible ones */
-    bool replayed;       /* judged against the equation under the candidate's own decision */
+    bool replayed; /* judged against the equation under the candidate's own decision */
     size_t vacuous, worst; /* elements; index of the worst tensor in t, tensors if there is none */
     size_t details;
-    char **detail;       /* sentences on what failed: the decisions, the worst element and its inputs */
+    char **detail; /* sentences on what failed: the decisions, the worst element and its inputs */
     size_t matches;
-    verdict_match *match; /* the variants that explain this case, best first; filled by verdict_diagnose */
+    verdict_match *match; /* the variants that this answer agrees with, best first; filled by verdict_diagnose */
 } verdict_case;
 
 /* Judges.  c: inputs and cotangents are set; its decisions are set to those that the answer was judged by.  answer
