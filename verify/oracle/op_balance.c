@@ -93,8 +93,7 @@ static smoe_status switch_forward(op_case *c)
     if (status == SMOE_OK) status = fractions(c, B, index, f);
     if (status == SMOE_OK) status = smoe_balance_loss(B, T / B, N, op_in(c, "r"), f, p, P, op_out(c, "loss"));
     if (status == SMOE_OK) status = smoe_mean_probability(T, N, p, op_out(c, "probability"));
-    for (size_t a = 0; a < T * K; a++)
-        op_out_i64(c, "index")[a] = (int64_t)index[a];
+    for (size_t a = 0; a < T * K; a++) op_out_i64(c, "index")[a] = (int64_t)index[a];
     free(index);
     free(f);
     free(p);
@@ -109,14 +108,12 @@ static smoe_status switch_vjp(op_case *c)
     size_t *index = room(T * K, sizeof *index);
     double *f = room(B * N, sizeof *f), *p = room(T * N, sizeof *p), *P = room(B * N, sizeof *P);
     double *dp = room(N, sizeof *dp), loss;
-    for (size_t a = 0; a < T * K; a++)
-        index[a] = (size_t)op_out_i64(c, "index")[a];
+    for (size_t a = 0; a < T * K; a++) index[a] = (size_t)op_out_i64(c, "index")[a];
     smoe_status status = fractions(c, B, index, f);
     if (status == SMOE_OK) status = smoe_balance_loss(B, T / B, N, op_in(c, "r"), f, p, P, &loss);
     double *dP = P; /* P has been used */
     for (size_t b = 0; b < B; b++)
-        for (size_t i = 0; i < N; i++)
-            dP[b * N + i] = op_cot(c, "probability")[i] / (double)B;
+        for (size_t i = 0; i < N; i++) dP[b * N + i] = op_cot(c, "probability")[i] / (double)B;
     if (status == SMOE_OK)
         status = smoe_balance_loss_vjp(B, T / B, N, f, p, *op_cot(c, "loss"), dP, dp, op_grad(c, "r"));
     free(index);
@@ -131,15 +128,11 @@ static smoe_status switch_vjp(op_case *c)
 static void loss_only(op_case *c)
 {
     *op_cot(c, "loss") = 1;
-    for (size_t i = 0; i < op_dim(c, 'N'); i++)
-        op_cot(c, "probability")[i] = 0;
+    for (size_t i = 0; i < op_dim(c, 'N'); i++) op_cot(c, "probability")[i] = 0;
 }
 
 /* Logits at least a quarter apart in each row: no decision is in doubt at any precision. */
-static void fill_apart(op_case *c, op_rng *r)
-{
-    op_fill_apart(r, 0.25, op_dim(c, 'T'), op_dim(c, 'N'), op_in(c, "r"));
-}
+static void fill_apart(op_case *c, op_rng *r) { op_fill_apart(r, 0.25, op_dim(c, 'T'), op_dim(c, 'N'), op_in(c, "r")); }
 
 static void fill_apart_loss_only(op_case *c, op_rng *r)
 {
@@ -161,8 +154,7 @@ static void fill_seven_eighths(op_case *c, op_rng *r)
 static void fill_equal(op_case *c, op_rng *r)
 {
     const double level = op_representable(op_normal(r));
-    for (size_t k = 0; k < op_dim(c, 'T') * op_dim(c, 'N'); k++)
-        op_in(c, "r")[k] = level;
+    for (size_t k = 0; k < op_dim(c, 'T') * op_dim(c, 'N'); k++) op_in(c, "r")[k] = level;
     loss_only(c);
 }
 
@@ -192,21 +184,26 @@ static size_t in_turn(size_t t, size_t T, size_t N)
     return t;
 }
 
-static size_t halves(size_t t, size_t T, size_t N)
-{
-    return 2 * t < T ? 0 : N / 2;
-}
+static size_t halves(size_t t, size_t T, size_t N) { return 2 * t < T ? 0 : N / 2; }
 
 static void fill_collapse(op_case *c, op_rng *r) { prefer(c, r, always_0); }
 static void fill_opposite(op_case *c, op_rng *r) { prefer(c, r, halves); }
+
+/* The logits (8, 4, 0, 0) and (0, 0, 8, 4), four tokens each: 2 (1 - 2/(e^8 + e^4 + 2)) for each half. */
+static void fill_layers(op_case *c, op_rng *r)
+{
+    (void)r;
+    for (size_t k = 0; k < 32; k++)
+        op_in(c, "r")[k] = (k + (k < 16 ? 0 : 2)) % 4 == 0 ? 8 : (k + (k < 16 ? 0 : 2)) % 4 == 1 ? 4 : 0;
+    loss_only(c);
+}
 
 /* Every expert equally often first, second, ...: no noise, so that P is uniform too. */
 static void fill_balanced(op_case *c, op_rng *r)
 {
     prefer(c, r, in_turn);
     double *z = op_in(c, "r");
-    for (size_t k = 0; k < op_dim(c, 'T') * op_dim(c, 'N'); k++)
-        z[k] = (double)(long)z[k];
+    for (size_t k = 0; k < op_dim(c, 'T') * op_dim(c, 'N'); k++) z[k] = (double)(long)z[k];
 }
 
 /* All first choices on expert 0, the second ones on all others in turn. */
@@ -225,15 +222,11 @@ static void fill_idle(op_case *c, op_rng *r)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
     fill_apart(c, r);
-    for (size_t t = 0; t < T; t++)
-        op_in(c, "r")[t * N + N - 1] = -20;
+    for (size_t t = 0; t < T; t++) op_in(c, "r")[t * N + N - 1] = -20;
 }
 
 /* Logits of the size of 30: probabilities down to e^-60. */
-static void fill_steep(op_case *c, op_rng *r)
-{
-    op_fill_apart(r, 8, op_dim(c, 'T'), op_dim(c, 'N'), op_in(c, "r"));
-}
+static void fill_steep(op_case *c, op_rng *r) { op_fill_apart(r, 8, op_dim(c, 'T'), op_dim(c, 'N'), op_in(c, "r")); }
 
 static const op_spec switch_cases[] = {
     {"small", "smoke", "T=6,N=4", "k=2", "", "a first look", fill_apart},
@@ -271,6 +264,9 @@ static const op_spec switch_cases[] = {
      "two halves collapsed on opposite experts: 1 for the batch, 1.8 by halves", fill_opposite},
     {"opposite-sequences", "adversarial", "T=8,N=4", "k=2,scope=sequence,sequence=4", "LblCrossLayer",
      "the same by sequence: pooling them cancels the collapses; huggingface/transformers#31464", fill_opposite},
+    {"two-layers", "adversarial", "T=8,N=4", "k=2,scope=sequence,sequence=4",
+     "LblCrossLayer,LblDoubleSoftmax,LblFirstChoiceOnly,LblConstant",
+     "two layers, confident of opposite experts: 1.9987 each, pooled 1; huggingface/transformers#29503", fill_layers},
     {"balanced", "adversarial", "T=12,N=4", "k=2", "LblTopKNorm,LblProbOverTK",
      "perfect balance: 1, where a wrong divisor gives 2 or 1/2; allenai/OLMoE#40", fill_balanced},
     {"idle", "adversarial", "T=10,N=5", "k=2", "ZeroTokenExpert",
@@ -319,8 +315,7 @@ static void fill_shifted(op_case *c, op_rng *r, double shift)
 {
     const size_t n = op_dim(c, 'T') * op_dim(c, 'N');
     fill_apart(c, r);
-    for (size_t k = 0; k < n; k++)
-        op_in(c, "r")[k] += shift;
+    for (size_t k = 0; k < n; k++) op_in(c, "r")[k] += shift;
     *op_cot(c, "loss") = 1;
 }
 
@@ -332,15 +327,11 @@ static void fill_even(op_case *c, op_rng *r) { fill_shifted(c, r, 0); }
 static void fill_flat(op_case *c, op_rng *r)
 {
     (void)r;
-    for (size_t k = 0; k < op_dim(c, 'T') * op_dim(c, 'N'); k++)
-        op_in(c, "r")[k] = -2;
+    for (size_t k = 0; k < op_dim(c, 'T') * op_dim(c, 'N'); k++) op_in(c, "r")[k] = -2;
     *op_cot(c, "loss") = 1;
 }
 
-static void fill_far(op_case *c, op_rng *r)
-{
-    op_fill_normal(r, 200, op_dim(c, 'T') * op_dim(c, 'N'), op_in(c, "r"));
-}
+static void fill_far(op_case *c, op_rng *r) { op_fill_normal(r, 200, op_dim(c, 'T') * op_dim(c, 'N'), op_in(c, "r")); }
 
 static const op_spec zloss_cases[] = {
     {"small", "smoke", "T=4,N=4", "", "", "a first look", NULL},
@@ -366,7 +357,7 @@ const op_record op_balance[] = {
      switch_in, switch_out, switch_param, switch_cases, switch_check, switch_forward, switch_vjp},
     {"balance.zloss", "Router z-loss", "B.6", "loss = (1/T) sum_t (log sum_i exp r_{t,i})^2",
      "Zoph et al. 2022 (ST-MoE), eq. (5): from memory, sure, and read in public code",
-     "ref/balance.c: smoe_z_loss, smoe_z_loss_vjp",
-     zloss_in, zloss_out, NULL, zloss_cases, zloss_check, zloss_forward, zloss_vjp},
+     "ref/balance.c: smoe_z_loss, smoe_z_loss_vjp", zloss_in, zloss_out, NULL, zloss_cases, zloss_check, zloss_forward,
+     zloss_vjp},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };

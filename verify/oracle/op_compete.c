@@ -20,15 +20,13 @@ static void *room(size_t n, size_t size)
 static size_t *read_index(const op_case *c, size_t n)
 {
     size_t *index = room(n, sizeof *index);
-    for (size_t a = 0; a < n; a++)
-        index[a] = (size_t)op_out_i64(c, "index")[a];
+    for (size_t a = 0; a < n; a++) index[a] = (size_t)op_out_i64(c, "index")[a];
     return index;
 }
 
 static void write_index(const op_case *c, size_t n, const size_t *index)
 {
-    for (size_t a = 0; a < n; a++)
-        op_out_i64(c, "index")[a] = (int64_t)index[a];
+    for (size_t a = 0; a < n; a++) op_out_i64(c, "index")[a] = (int64_t)index[a];
 }
 
 static const char *check_winners(const op_case *c)
@@ -40,8 +38,7 @@ static const char *check_winners(const op_case *c)
 
 static void zero_cot(op_case *c, const char *output, size_t n)
 {
-    for (size_t k = 0; k < n; k++)
-        op_cot(c, output)[k] = 0;
+    for (size_t k = 0; k < n; k++) op_cot(c, output)[k] = 0;
 }
 
 /* Outputs o [T,N,d] whose experts stand apart: the elements of row (t, i) are a level, at least gap from those of the
@@ -84,9 +81,11 @@ static smoe_status response_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), d = op_dim(c, 'd');
     smoe_status (*response)(size_t, size_t, const double *, double *) =
-        op_is(c, "kind", "softplus") ? smoe_response_softplus : op_is(c, "kind", "norm") ? smoe_response_norm
-        : op_is(c, "kind", "relu") ? smoe_response_relu : op_is(c, "kind", "sigmoid") ? smoe_response_sigmoid
-        : smoe_response_silu;
+        op_is(c, "kind", "softplus")  ? smoe_response_softplus
+        : op_is(c, "kind", "norm")    ? smoe_response_norm
+        : op_is(c, "kind", "relu")    ? smoe_response_relu
+        : op_is(c, "kind", "sigmoid") ? smoe_response_sigmoid
+                                      : smoe_response_silu;
     smoe_status status = SMOE_OK;
     for (size_t t = 0; t < T && status == SMOE_OK; t++)
         status = response(N, d, op_in(c, "o") + t * N * d, op_out(c, "s") + t * N);
@@ -97,8 +96,10 @@ static smoe_status response_vjp(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), d = op_dim(c, 'd');
     smoe_status (*vjp)(size_t, size_t, const double *, const double *, double *) =
-        op_is(c, "kind", "softplus") ? smoe_response_softplus_vjp : op_is(c, "kind", "relu") ? smoe_response_relu_vjp
-        : op_is(c, "kind", "sigmoid") ? smoe_response_sigmoid_vjp : smoe_response_silu_vjp;
+        op_is(c, "kind", "softplus")  ? smoe_response_softplus_vjp
+        : op_is(c, "kind", "relu")    ? smoe_response_relu_vjp
+        : op_is(c, "kind", "sigmoid") ? smoe_response_sigmoid_vjp
+                                      : smoe_response_silu_vjp;
     const bool norm = op_is(c, "kind", "norm");
     smoe_status status = SMOE_OK;
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
@@ -112,15 +113,13 @@ static smoe_status response_vjp(op_case *c)
 /* Outputs between 20 and 30: e^-o is what softplus adds to o, and what a threshold leaves out. */
 static void fill_above_20(op_case *c, op_rng *r)
 {
-    for (size_t k = 0; k < c->in[0].count; k++)
-        op_in(c, "o")[k] = 20.5 + 0.5 * (double)op_below(r, 20);
+    for (size_t k = 0; k < c->in[0].count; k++) op_in(c, "o")[k] = 20.5 + 0.5 * (double)op_below(r, 20);
 }
 
 /* Outputs between -40 and -20: ln(1 + e^o) by its formula loses every digit. */
 static void fill_below(op_case *c, op_rng *r)
 {
-    for (size_t k = 0; k < c->in[0].count; k++)
-        op_in(c, "o")[k] = -20.5 - (double)op_below(r, 20);
+    for (size_t k = 0; k < c->in[0].count; k++) op_in(c, "o")[k] = -20.5 - (double)op_below(r, 20);
 }
 
 /* Expert i's outputs are all of one sign, alternating: large negative ones respond by norm and not by softplus. */
@@ -255,8 +254,7 @@ static void fill_copies(op_case *c, op_rng *r)
     for (size_t t = 0; t < T; t++)
         for (size_t e = 0; e < d; e++) {
             const double v = op_representable(op_normal(r));
-            for (size_t i = 0; i < N; i++)
-                op_in(c, "o")[(t * N + i) * d + e] = v;
+            for (size_t i = 0; i < N; i++) op_in(c, "o")[(t * N + i) * d + e] = v;
         }
 }
 
@@ -358,8 +356,7 @@ static smoe_status distill_vjp(op_case *c)
     double *p = room(2 * T * N, sizeof *p), *q = p + T * N, *row = room(N, sizeof *row), loss;
     smoe_status status = smoe_distill(T, N, K, theta, op_in(c, "r"), op_in(c, "s"), index, p, q, &loss);
     if (status == SMOE_OK) status = smoe_distill_vjp(T, N, K, theta, p, q, index, dloss, op_grad(c, "r"), row);
-    for (size_t k = 0; k < T * N; k++)
-        op_grad(c, "s")[k] = 0;
+    for (size_t k = 0; k < T * N; k++) op_grad(c, "s")[k] = 0;
     if (status == SMOE_OK && op_is(c, "detach", "no"))
         status = smoe_distill_target_vjp(T, N, K, theta, p, q, index, dloss, op_grad(c, "s"), row);
     free(index);
@@ -378,8 +375,7 @@ static void fill_scores(op_case *c, op_rng *r)
 static void fill_perfect(op_case *c, op_rng *r)
 {
     fill_scores(c, r);
-    for (size_t k = 0; k < c->in[0].count; k++)
-        op_in(c, "r")[k] = op_in(c, "s")[k];
+    for (size_t k = 0; k < c->in[0].count; k++) op_in(c, "r")[k] = op_in(c, "s")[k];
     *op_cot(c, "loss") = 1;
 }
 
@@ -387,8 +383,7 @@ static void fill_perfect(op_case *c, op_rng *r)
 static void fill_opposed(op_case *c, op_rng *r)
 {
     fill_scores(c, r);
-    for (size_t k = 0; k < c->in[0].count; k++)
-        op_in(c, "r")[k] = op_representable(-2 * op_in(c, "s")[k]);
+    for (size_t k = 0; k < c->in[0].count; k++) op_in(c, "r")[k] = op_representable(-2 * op_in(c, "s")[k]);
     *op_cot(c, "loss") = 16;
 }
 
@@ -403,8 +398,7 @@ static void fill_close(op_case *c, op_rng *r)
 static void fill_scores_equal(op_case *c, op_rng *r)
 {
     op_fill_normal(r, 1, c->in[0].count, op_in(c, "r"));
-    for (size_t k = 0; k < c->in[1].count; k++)
-        op_in(c, "s")[k] = 0.6875;
+    for (size_t k = 0; k < c->in[1].count; k++) op_in(c, "s")[k] = 0.6875;
 }
 
 static const op_spec distill_cases[] = {
@@ -611,10 +605,15 @@ static const char *layer_check(const op_case *c)
 static smoe_layer_shape shape_of(const op_case *c)
 {
     return (smoe_layer_shape){
-        .order = op_is(c, "order", "topk-softmax") ? SMOE_TOPK_SOFTMAX
-                 : op_is(c, "order", "softmax-topk") ? SMOE_SOFTMAX_TOPK : SMOE_SOFTMAX_TOPK_RENORM,
+        .order = op_is(c, "order", "topk-softmax")   ? SMOE_TOPK_SOFTMAX
+                 : op_is(c, "order", "softmax-topk") ? SMOE_SOFTMAX_TOPK
+                                                     : SMOE_SOFTMAX_TOPK_RENORM,
         .phi = op_is(c, "activation", "relu") ? SMOE_RELU : SMOE_GELU,
-        .T = op_dim(c, 'T'), .d = op_dim(c, 'd'), .h = op_dim(c, 'h'), .N = op_dim(c, 'N'), .K = op_dim(c, 'K'),
+        .T = op_dim(c, 'T'),
+        .d = op_dim(c, 'd'),
+        .h = op_dim(c, 'h'),
+        .N = op_dim(c, 'N'),
+        .K = op_dim(c, 'K'),
     };
 }
 
@@ -625,14 +624,16 @@ static smoe_compete_options options_of(const op_case *c)
         .target = op_is(c, "detach", "yes") ? SMOE_TARGET_DETACHED : SMOE_TARGET_ATTACHED,
         .diversity = op_is(c, "mean", "pairs") ? SMOE_DIVERSITY_PAIRS : SMOE_DIVERSITY_SQUARE,
         .theta = op_real(c, "theta"),
-        .c_distill = op_real(c, "c_distill"), .c_diversity = op_real(c, "c_diversity"),
-        .c_balance = op_real(c, "c_balance"), .c_zloss = op_real(c, "c_zloss"),
+        .c_distill = op_real(c, "c_distill"),
+        .c_diversity = op_real(c, "c_diversity"),
+        .c_balance = op_real(c, "c_balance"),
+        .c_zloss = op_real(c, "c_zloss"),
     };
 }
 
 static smoe_layer_in inputs_of(const op_case *c)
 {
-    return (smoe_layer_in){op_in(c, "x"), op_in(c, "wr"), op_in(c, "br"), op_in(c, "w1"),
+    return (smoe_layer_in){op_in(c, "x"),  op_in(c, "wr"), op_in(c, "br"), op_in(c, "w1"),
                            op_in(c, "b1"), op_in(c, "w2"), op_in(c, "b2")};
 }
 
@@ -662,14 +663,34 @@ static inside inside_new(const smoe_layer_shape *s)
     double *p = m.doubles = room(competing + routed + work, sizeof *p);
     size_t *q = m.indices = room(3 * N + 1 + 2 * A, sizeof *q);
     m.kept = (smoe_compete_kept){
-        .o = cut(&p, T * N * d), .a = cut(&p, N * T * h), .u = cut(&p, N * T * h), .e = cut(&p, T * d),
-        .p = cut(&p, T * N), .q = cut(&p, T * N), .f = cut(&p, N), .P = cut(&p, N), .won = cut(&p, A * d),
-        .unit = cut(&p, A * d), .norm = cut(&p, A), .value = cut(&p, K), .count = q,
+        .o = cut(&p, T * N * d),
+        .a = cut(&p, N * T * h),
+        .u = cut(&p, N * T * h),
+        .e = cut(&p, T * d),
+        .p = cut(&p, T * N),
+        .q = cut(&p, T * N),
+        .f = cut(&p, N),
+        .P = cut(&p, N),
+        .won = cut(&p, A * d),
+        .unit = cut(&p, A * d),
+        .norm = cut(&p, A),
+        .value = cut(&p, K),
+        .count = q,
     };
     m.router = (smoe_router_kept){
-        .layer = {.offset = q + N, .slot = q + 2 * N + 1, .place = q + 2 * N + 1 + A, .p = cut(&p, T * N),
-                  .xs = cut(&p, A * d), .o = cut(&p, A * d), .a = cut(&p, A * h), .u = cut(&p, A * h)},
-        .p = cut(&p, T * N), .f = cut(&p, N), .P = cut(&p, N), .lse = cut(&p, T), .count = q + 2 * N + 1 + 2 * A,
+        .layer = {.offset = q + N,
+                  .slot = q + 2 * N + 1,
+                  .place = q + 2 * N + 1 + A,
+                  .p = cut(&p, T * N),
+                  .xs = cut(&p, A * d),
+                  .o = cut(&p, A * d),
+                  .a = cut(&p, A * h),
+                  .u = cut(&p, A * h)},
+        .p = cut(&p, T * N),
+        .f = cut(&p, N),
+        .P = cut(&p, N),
+        .lse = cut(&p, T),
+        .count = q + 2 * N + 1 + 2 * A,
     };
     m.work = cut(&p, work);
     return m;
@@ -693,8 +714,9 @@ static smoe_status layer_run(op_case *c, inside *m, const smoe_compete_out *out)
 static smoe_compete_out outputs_of(const op_case *c, size_t *index)
 {
     return (smoe_compete_out){
-        op_out(c, "y"), op_out(c, "r"), op_out(c, "s"), index, op_out(c, "weight"), op_out(c, "margin"),
-        op_out(c, "loss"), op_out(c, "distill"), op_out(c, "diversity"), op_out(c, "balance"), op_out(c, "zloss"),
+        op_out(c, "y"),         op_out(c, "r"),       op_out(c, "s"),     index,
+        op_out(c, "weight"),    op_out(c, "margin"),  op_out(c, "loss"),  op_out(c, "distill"),
+        op_out(c, "diversity"), op_out(c, "balance"), op_out(c, "zloss"),
     };
 }
 
@@ -720,9 +742,10 @@ static smoe_status layer_vjp(op_case *c)
     inside m = inside_new(&shape);
     size_t *index = room(shape.T * shape.K, sizeof *index);
     const smoe_compete_out out = outputs_of(c, index);
-    const smoe_compete_cot cot = {op_cot(c, "y"), op_cot(c, "weight"), *op_cot(c, "loss"), *op_cot(c, "distill"),
-                                  *op_cot(c, "diversity"), *op_cot(c, "balance"), *op_cot(c, "zloss")};
-    const smoe_layer_grad grad = {op_grad(c, "x"), op_grad(c, "wr"), op_grad(c, "br"), op_grad(c, "w1"),
+    const smoe_compete_cot cot = {op_cot(c, "y"),        op_cot(c, "weight"),     *op_cot(c, "loss"),
+                                  *op_cot(c, "distill"), *op_cot(c, "diversity"), *op_cot(c, "balance"),
+                                  *op_cot(c, "zloss")};
+    const smoe_layer_grad grad = {op_grad(c, "x"),  op_grad(c, "wr"), op_grad(c, "br"), op_grad(c, "w1"),
                                   op_grad(c, "b1"), op_grad(c, "w2"), op_grad(c, "b2")};
     smoe_status status = layer_run(c, &m, &out);
     if (status == SMOE_OK)
@@ -771,8 +794,7 @@ static void fill_followers(op_case *c, op_rng *r)
         b1[i * h] = 0;
         op_in(c, "br")[i] = op_representable(op_in(c, "br")[i] / 4);
     }
-    for (size_t k = 0; k < op_dim(c, 'T') * d; k++)
-        op_in(c, "x")[k] = 0.125 * ((double)op_below(r, 9) - 4);
+    for (size_t k = 0; k < op_dim(c, 'T') * d; k++) op_in(c, "x")[k] = 0.125 * ((double)op_below(r, 9) - 4);
 }
 
 /* Every token ranks the experts its own way. */
@@ -861,12 +883,10 @@ static void fill_layer_copies(op_case *c, op_rng *r)
     op_fill_default(c, r);
     for (size_t k = h * d; k < N * h * d; k++)
         op_in(c, "w1")[k] = op_in(c, "w1")[k - h * d], op_in(c, "w2")[k] = op_in(c, "w2")[k - h * d];
-    for (size_t k = h; k < N * h; k++)
-        op_in(c, "b1")[k] = op_in(c, "b1")[k - h];
+    for (size_t k = h; k < N * h; k++) op_in(c, "b1")[k] = op_in(c, "b1")[k - h];
     for (size_t k = d; k < N * d; k++)
         op_in(c, "b2")[k] = op_in(c, "b2")[k - d], op_in(c, "wr")[k] = op_in(c, "wr")[k - d];
-    for (size_t i = 1; i < N; i++)
-        op_in(c, "br")[i] = op_in(c, "br")[0];
+    for (size_t i = 1; i < N; i++) op_in(c, "br")[i] = op_in(c, "br")[0];
 }
 
 /* Every term at full size in the total. */
@@ -945,13 +965,13 @@ const op_record op_compete[] = {
     {"compete.response", "Response of an expert", "C.1",
      "s_i = (1/d) sum_e softplus(o_{i,e});  norm: |o_i|;  relu, sigmoid, silu: the mean of that function",
      "softplus: CompeteSMoE v2, a review of the paper and its code; norm: CompeteSMoE v1, code and third parties",
-     "ref/compete.c: smoe_response_softplus, _norm, _relu, _sigmoid, _silu, each with _vjp",
-     response_in, response_out, response_param, response_cases, response_check, response_forward, response_vjp},
+     "ref/compete.c: smoe_response_softplus, _norm, _relu, _sigmoid, _silu, each with _vjp", response_in, response_out,
+     response_param, response_cases, response_check, response_forward, response_vjp},
     {"compete.route", "Winners, weights and combination", "C.1 C.2 C.3",
      "s = responses, I = TopK(s), weight_j = s_{I_j} / sum_I s (version 1: softmax(s_I)), y = sum_j weight_j o_{I_j}",
      "version 2: CompeteSMoE v2, a review and its code; version 1: CompeteSMoE v1, its code (paper's form not seen)",
-     "ref/compete.c: smoe_route, smoe_route_vjp, smoe_route_v1, smoe_route_v1_vjp",
-     route_in, route_out, route_param, route_cases, route_check, route_forward, route_vjp},
+     "ref/compete.c: smoe_route, smoe_route_vjp, smoe_route_v1, smoe_route_v1_vjp", route_in, route_out, route_param,
+     route_cases, route_check, route_forward, route_vjp},
     {"compete.distill", "Distillation of the outcome into the router", "C.4 C.5",
      "p = softmax(r), q = softmax(s);  loss = mean_{t,i} (p - q)^2 + theta mean_{t, i in I} (p - q)^2",
      "CompeteSMoE v2: the two means by a review of the paper and its code; that s is softmaxed by its code only",
@@ -960,13 +980,13 @@ const op_record op_compete[] = {
     {"compete.diversity", "Diversity of the winners", "C.6",
      "loss = (1/T) sum_t (1/(K (K-1))) sum_{i != j} <u_i, u_j>,  u = o / |o|;  square: 1/K^2",
      "pairs: a review of CompeteSMoE v2; square: its code",
-     "ref/compete.c: smoe_diversity_pairs, smoe_diversity_square, each with _vjp",
-     diversity_in, diversity_out, diversity_param, diversity_cases, diversity_check, diversity_forward, diversity_vjp},
+     "ref/compete.c: smoe_diversity_pairs, smoe_diversity_square, each with _vjp", diversity_in, diversity_out,
+     diversity_param, diversity_cases, diversity_check, diversity_forward, diversity_vjp},
     {"compete.layer", "CompeteSMoE layer and its total loss", "C.1 C.2 C.3 C.4 C.5 C.6 C.7 C.8",
      "compete=yes: y by compete.route, loss = c_distill distill + c_diversity diversity + c_balance balance; "
      "no: y by layer.smoe, loss = c_balance balance + c_zloss zloss",
      "CompeteSMoE v2: the order of a step by its code; terms by a review and the code (see each)",
-     "ref/compete.c: smoe_compete_step, smoe_compete_step_vjp, smoe_router_step, smoe_router_step_vjp",
-     layer_in, layer_out, layer_param, layer_cases, layer_check, layer_forward, layer_vjp},
+     "ref/compete.c: smoe_compete_step, smoe_compete_step_vjp, smoe_router_step, smoe_router_step_vjp", layer_in,
+     layer_out, layer_param, layer_cases, layer_check, layer_forward, layer_vjp},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
