@@ -1,8 +1,8 @@
 /* Every operation of the registry on sizes, parameters and values that the bytes spell: the reference must be where
  * the twin says that a binary64 evaluation can be, must refuse what is to be refused, and must refuse nothing else.
  *
- *   2 bytes       the operation, by the hash of its id: the next one that there is (an input that was made for an operation
- *                 stays with it when others are added)
+ *   2 bytes       the operation, by the hash of its id: the next one that there is (an input that was made for an
+ *                 operation stays with it when others are added)
  *   then          a byte for each size (see draw_size), one or two for each parameter, and for each input and each
  *                 cotangent a byte for the kind of values (see draw_values) and bytes for the values
  *
@@ -60,7 +60,7 @@ static void pick(const char *values, unsigned n, char out[64])
 
 static void draw_set(bytes *b, const op_record *op, char *out, size_t room)
 {
-    static const char *const real[8] = {"0.125", "0", "1", "-1", "0.001", "1e300", "1e-300", "3.7"};
+    static const char *const real[8] = {"0.125", "0", "1", "-1", "0.001", "1e50", "1e-50", "3.7"};
     size_t n = 0;
     *out = '\0';
     for (const op_param *p = op->param; p != NULL && p->name != NULL; p++) {
@@ -308,12 +308,13 @@ static bool silent(const op_case *c)
 
 static void check_status(const op_case *c, smoe_status status)
 {
-    const bool good = finite_inputs(c) && finite_cotangents(c) && in_domain(c);
-    if (status == SMOE_EDOM && good && silent(c)) return;
+    const bool inputs = finite_inputs(c) && in_domain(c), cotangents = finite_cotangents(c);
     if (status == SMOE_EINVAL) CASE_FINDING(c, "EINVAL after the record's check had passed");
     if (status == SMOE_EENV) CASE_FINDING(c, "EENV");
-    if (status == SMOE_EDOM && good) CASE_FINDING(c, "EDOM although every value is finite and in the domain");
-    if (status != SMOE_EDOM && !good)
+    if (status == SMOE_EDOM && inputs && cotangents && !silent(c))
+        CASE_FINDING(c, "EDOM although every value is finite and in the domain");
+    /* A forward that overflows comes before a look at the cotangents. */
+    if ((status != SMOE_EDOM && !inputs) || (status == SMOE_OK && !cotangents && c->op->vjp != NULL))
         CASE_FINDING(c, "a value that is not finite or not in the domain: %s", smoe_strerror(status));
     if (status == SMOE_OK && !finite_results(c)) CASE_FINDING(c, "a result that is not finite without EOVRFLW");
 }
@@ -356,8 +357,26 @@ static void check_decision(const op_case *c, size_t i, const twin_tensor *score)
     }
 }
 
+/* Are all numbers of a size that products of four of them stay within the format?  Elsewhere an intermediate of a
+ * gradient may underflow in one order of its factors and not in another, and is then multiplied up again: (x /
+ * norm) dnorm is 0 where x (dnorm / norm) is not.  The twin takes one order and its bound speaks of that one. */
+static bool tame_values(const op_value *v)
+{
+    for (size_t i = 0; v->f64 != NULL && i < v->count; i++)
+        if (v->f64[i] != 0 && !(fabs(v->f64[i]) > 0x1p-150 && fabs(v->f64[i]) < 0x1p150)) return false;
+    return true;
+}
+
+static bool tame(const op_case *c)
+{
+    for (size_t i = 0; i < OP_TENSORS; i++)
+        if (!tame_values(&c->in[i]) || !tame_values(&c->cot[i])) return false;
+    return true;
+}
+
 static void check_against_twin(const op_case *c)
 {
+    const bool gradients = tame(c);
     twin_result r;
     char err[512] = "";
     if (twin_run(c, twin_profile_find("f64"), NULL, TWIN_BITS, &r, err, sizeof err) != 0)
@@ -368,7 +387,7 @@ static void check_against_twin(const op_case *c)
         if (t->kind == OP_DECISION) check_decision(c, i, &r.score[i]);
     }
     for (size_t i = 0; c->op->in[i].name != NULL; i++)
-        if (c->op->in[i].flags & OP_DIFF)
+        if (gradients && (c->op->in[i].flags & OP_DIFF))
             check_values(c, "d_", c->op->in[i].name, c->grad[i].f64, c->grad[i].count, &r.grad[i]);
     twin_result_clear(&r);
 }

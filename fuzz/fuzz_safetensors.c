@@ -16,6 +16,15 @@ static void compare(const tensor_file *a, const tensor_file *b)
             FINDING("other metadata after a round trip");
 }
 
+/* No byte of the data belongs to two tensors or to none. */
+static void check_tiling(const uint8_t *data, size_t size, const tensor_file *f)
+{
+    size_t header = 0, bytes = 0;
+    for (size_t i = 8; i-- > 0;) header = header << 8 | data[i];
+    for (size_t i = 0; i < f->tensors; i++) bytes += f->t[i].count * tensor_dtype_size(f->t[i].dtype);
+    if (bytes != size - 8 - header) FINDING("%zu bytes of tensors in %zu bytes of data", bytes, size - 8 - header);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     tensor_file f, again;
@@ -23,6 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int result = tensor_file_parse_safetensors("f", data, size, &f, err, sizeof err);
     check_tensors(result, &f, err);
     if (result != 0) return 0;
+    check_tiling(data, size, &f);
     if (tensor_file_write(scratch_file(), &f, err, sizeof err) != 0) FINDING("%s", err);
     if (tensor_file_read(scratch_file(), &again, err, sizeof err) != 0) FINDING("%s", err);
     compare(&f, &again);
