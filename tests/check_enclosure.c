@@ -1,0 +1,1227 @@
+/* The twin: its tape against hand-known values and finite differences, the roundings it injects against simulated
+ * implementations that round, and the wrong variants against what they are said to do. */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tape.h"
+#include "twin.h"
+
+enum { PREC = 256 };
+
+/* --- small helpers ----------------------------------------------------------------------------------------------- */
+
+/* A linear congruential generator: the same numbers everywhere. */
+static uint64_t state = 1;
+
+static double draw(void) /* [0,1), 24 bits */
+{
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (double)(state >> 40) / 16777216;
+}
+
+static size_t below(size_t n) { return (size_t)(draw() * (double)n); }
+
+/* Multiples of 1/16 in [-4, 4), never 0: exact in every format, and exact after a step of a finite difference. */
+static double small(void)
+{
+    const double x = floor(draw() * 128) / 16 - 4;
+    return x == 0 ? 0.3125 : x;
+}
+
+static void fill(size_t n, double *x)
+{
+    for (size_t i = 0; i < n; i++) x[i] = small();
+}
+
+static double radius(arb_srcptr v) { return mag_get_d(arb_radref(v)); }
+
+/* The ball holds the number written in decimal, and is narrow. */
+static void holds(arb_srcptr v, const char *decimal, const char *what)
+{
+    arb_t x;
+    arb_init(x);
+    ck_assert(arb_set_str(x, decimal, PREC) == 0);
+    arf_t d;
+    arf_init(d);
+    arf_sub(d, arb_midref(v), arb_midref(x), 64, ARF_RND_NEAR);
+    ck_assert_msg(fabs(arf_get_d(d, ARF_RND_NEAR)) <= 1e-29 && radius(v) <= 1e-29, "%s: %s expected, off by %g", what,
+                  decimal, arf_get_d(d, ARF_RND_NEAR));
+    arf_clear(d);
+    arb_clear(x);
+}
+
+static double centre(arb_srcptr v) { return arf_get_d(arb_midref(v), ARF_RND_NEAR); }
+
+/* --- values known by hand ---------------------------------------------------------------------------------------- */
+
+START_TEST(functions_have_their_known_values)
+{
+    static const struct {
+        tape_function f;
+        double x;
+        const char *value, *slope;
+    } known[] = {
+        {TAPE_EXP, 1, "2.71828182845904523536028747135266", "2.71828182845904523536028747135266"},
+        {TAPE_EXPM1, 1, "1.71828182845904523536028747135266", "2.71828182845904523536028747135266"},
+        {TAPE_LOG, 2, "0.69314718055994530941723212145818", "0.5"},
+        {TAPE_LOG1P, 1, "0.69314718055994530941723212145818", "0.5"},
+        {TAPE_TANH, 1, "0.76159415595576488811945828260479", "0.41997434161402606939449673904170"},
+        {TAPE_ERF, 1, "0.84270079294971486934122063508261", "0.41510749742059470334026824945115"},
+        {TAPE_ERFC, 1, "0.15729920705028513065877936491739", "-0.41510749742059470334026824945115"},
+        {TAPE_SQUARE, -1.5, "2.25", "-3"},
+        {TAPE_RELU, 2.5, "2.5", "1"},
+        {TAPE_RELU, -2.5, "0", "0"},
+        {TAPE_RELU, 0, "0", "0"},
+        {TAPE_SIGMOID, 0, "0.5", "0.25"},
+        {TAPE_SIGMOID, 1, "0.73105857863000487925115924182184", "0.19661193324148185253742473358590"},
+        {TAPE_SOFTPLUS, 0, "0.69314718055994530941723212145818", "0.5"},
+        {TAPE_SOFTPLUS, 1, "1.31326168751822283404899549496786", "0.73105857863000487925115924182184"},
+        {TAPE_SOFTPLUS20, 21, "21", "1"},
+        {TAPE_SILU, 0, "0", "0.5"},
+        {TAPE_SILU, 1, "0.73105857863000487925115924182184", "0.92767051187148673178858397540774"},
+        {TAPE_GELU, 0, "0", "0.5"},
+        {TAPE_GELU, 1, "0.84134474606854294858523254563189", "1.08331547058768629838306273856759"},
+        {TAPE_GELU_TANH, 0, "0", "0.5"},
+        {TAPE_NORMAL_CDF, 1, "0.84134474606854294858523254563189", "0.24197072451914334979783019293556"},
+        {TAPE_NORMAL_PDF, 0, "0.39894228040143267793994605993438", "0"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const double one = 1;
+        char what[64];
+        tape *t = tape_new(NULL, PREC);
+        tape_node *x = tape_leaf(t, 1, 1, &known[i].x, true), *y = tape_apply(t, known[i].f, x);
+        tape_seed(t, y, &one);
+        tape_backward(t);
+        snprintf(what, sizeof what, "function %d at %g", (int)known[i].f, known[i].x);
+        holds(y->v, known[i].value, what);
+        arb_t zero;
+        arb_init(zero);
+        holds(tape_gradient(x) ? tape_gradient(x) : zero, known[i].slope, what);
+        arb_clear(zero);
+        tape_free(t);
+    }
+}
+END_TEST
+
+/* a = (1 2; 3 4), b = (5 6; 7 8) */
+START_TEST(products_and_sums_have_their_known_values)
+{
+    const double a4[] = {1, 2, 3, 4}, b4[] = {5, 6, 7, 8}, ones[] = {1, 1, 1, 1};
+    const double nn[] = {19, 22, 43, 50}, nt[] = {17, 23, 39, 53}, tn[] = {26, 30, 38, 44}, da[] = {11, 15, 11, 15};
+    tape *t = tape_new(NULL, PREC);
+    tape_node *a = tape_leaf(t, 2, 2, a4, true), *b = tape_leaf(t, 2, 2, b4, true);
+    tape_node *y[3] = {tape_matmul_nn(t, a, b), tape_matmul_nt(t, a, b), tape_matmul_tn(t, a, b)};
+    const double *known[3] = {nn, nt, tn};
+    for (size_t i = 0; i < 3; i++)
+        for (size_t e = 0; e < 4; e++)
+            ck_assert_msg(centre(y[i]->v + e) == known[i][e] && arb_is_exact(y[i]->v + e), "product %zu, element %zu",
+                          i, e);
+    tape_node *rows = tape_sum(t, a, TAPE_ROWS), *cols = tape_sum(t, a, TAPE_COLS), *all = tape_mean(t, a, TAPE_ALL, 4);
+    ck_assert(centre(rows->v) == 4 && centre(rows->v + 1) == 6);
+    ck_assert(centre(cols->v) == 3 && centre(cols->v + 1) == 7);
+    ck_assert(centre(all->v) == 2.5);
+    tape_seed(t, y[0], ones);
+    tape_backward(t);
+    for (size_t e = 0; e < 4; e++) ck_assert_msg(centre(tape_gradient(a) + e) == da[e], "d a: rows of b summed");
+    tape_free(t);
+}
+END_TEST
+
+START_TEST(norm_is_5_and_0_has_no_gradient)
+{
+    const double x[] = {3, 4, 0, 0, 1e-200, 0}, one[] = {1, 1, 1};
+    tape *t = tape_new(NULL, PREC);
+    tape_node *a = tape_leaf(t, 3, 2, x, true), *n = tape_norm(t, a);
+    tape_seed(t, n, one);
+    tape_backward(t);
+    holds(n->v, "5", "norm of (3,4)");
+    holds(tape_gradient(a), "0.6", "3/5");
+    holds(tape_gradient(a) + 1, "0.8", "4/5");
+    ck_assert_msg(arb_is_zero(n->v + 1) && arb_is_zero(tape_gradient(a) + 2), "the norm of a zero row has gradient 0");
+    ck_assert_msg(centre(n->v + 2) == 1e-200, "no underflow of the squares");
+    holds(tape_gradient(a) + 4, "1", "a tiny row still has a direction");
+    tape_free(t);
+}
+END_TEST
+
+/* --- gradients of each primitive against finite differences ------------------------------------------------------ */
+
+typedef tape_node *primitive(tape *t, tape_node *a, tape_node *b, int kind);
+
+static const size_t some_rows[] = {2, 0, 2, 1}, some_cols[] = {1, 0, 2, 2, 0, 1};
+
+static tape_node *p_apply(tape *t, tape_node *a, tape_node *b, int k)
+{
+    (void)b;
+    return tape_apply(t, (tape_function)k, a);
+}
+
+static tape_node *p_two(tape *t, tape_node *a, tape_node *b, int k)
+{
+    tape_node *(*const f[])(tape *, tape_node *, tape_node *) = {
+        tape_add, tape_sub, tape_mul, tape_div, tape_matmul_nn, tape_matmul_nt, tape_matmul_tn};
+    return f[k](t, a, b);
+}
+
+static tape_node *p_sum(tape *t, tape_node *a, tape_node *b, int k)
+{
+    (void)b;
+    return k < 3 ? tape_sum(t, a, k) : tape_mean(t, a, k - 3, 7);
+}
+
+/* Everything that moves numbers about, and what is left over. */
+static tape_node *p_move(tape *t, tape_node *a, tape_node *b, int k)
+{
+    tape_node *const two[] = {a, b, a};
+    double c[] = {0.5, -1, 2};
+    switch (k) {
+    case 0:
+        return tape_gather_rows(t, a, 4, some_rows);
+    case 1:
+        return tape_gather_cols(t, a, 2, some_cols);
+    case 2:
+        return tape_scatter_cols(t, tape_view(t, a, 0, 3, 1), 5, some_rows);
+    case 3:
+        return tape_concat_rows(t, 3, two);
+    case 4:
+        return tape_concat_cols(t, 3, two);
+    case 5:
+        return tape_mul(t, tape_view(t, a, 1, 1, 3), tape_view(t, a, 2, 1, 3));
+    case 6:
+        return tape_sum_groups(t, a, 3);
+    case 7:
+        return tape_scale(t, a, -0.375);
+    case 8:
+        return tape_offset(t, a, c, false);
+    case 9:
+        return tape_norm(t, a);
+    default:
+        return tape_add(t, tape_mul(t, a, a), tape_mul(t, tape_add(t, a, b), a)); /* many uses of one node */
+    }
+}
+
+static const struct {
+    const char *name;
+    primitive *f;
+    int kind;
+    size_t ar, ac, br, bc;
+    bool positive; /* arguments above 0 */
+} primitives[] = {
+    {"exp", p_apply, TAPE_EXP, 3, 3, 1, 1, false},
+    {"expm1", p_apply, TAPE_EXPM1, 3, 3, 1, 1, false},
+    {"log", p_apply, TAPE_LOG, 3, 3, 1, 1, true},
+    {"log1p", p_apply, TAPE_LOG1P, 3, 3, 1, 1, true},
+    {"tanh", p_apply, TAPE_TANH, 3, 3, 1, 1, false},
+    {"erf", p_apply, TAPE_ERF, 3, 3, 1, 1, false},
+    {"erfc", p_apply, TAPE_ERFC, 3, 3, 1, 1, false},
+    {"square", p_apply, TAPE_SQUARE, 3, 3, 1, 1, false},
+    {"relu", p_apply, TAPE_RELU, 3, 3, 1, 1, false},
+    {"sigmoid", p_apply, TAPE_SIGMOID, 3, 3, 1, 1, false},
+    {"softplus", p_apply, TAPE_SOFTPLUS, 3, 3, 1, 1, false},
+    {"silu", p_apply, TAPE_SILU, 3, 3, 1, 1, false},
+    {"gelu", p_apply, TAPE_GELU, 3, 3, 1, 1, false},
+    {"gelu tanh", p_apply, TAPE_GELU_TANH, 3, 3, 1, 1, false},
+    {"normal cdf", p_apply, TAPE_NORMAL_CDF, 3, 3, 1, 1, false},
+    {"normal pdf", p_apply, TAPE_NORMAL_PDF, 3, 3, 1, 1, false},
+    {"add", p_two, 0, 3, 2, 3, 2, false},
+    {"add a row", p_two, 0, 3, 2, 1, 2, false},
+    {"subtract a column", p_two, 1, 3, 2, 3, 1, false},
+    {"subtract from a row", p_two, 1, 1, 2, 3, 2, false},
+    {"multiply", p_two, 2, 3, 2, 3, 2, false},
+    {"multiply by a row", p_two, 2, 3, 2, 1, 2, false},
+    {"multiply by a column", p_two, 2, 3, 2, 3, 1, false},
+    {"multiply a scalar", p_two, 2, 1, 1, 3, 2, false},
+    {"outer product", p_two, 2, 3, 1, 1, 4, false},
+    {"divide", p_two, 3, 3, 2, 3, 2, false},
+    {"divide by a column", p_two, 3, 3, 2, 3, 1, false},
+    {"divide a column", p_two, 3, 3, 1, 3, 2, false},
+    {"matmul nn", p_two, 4, 3, 4, 4, 2, false},
+    {"matmul nt", p_two, 5, 3, 4, 2, 4, false},
+    {"matmul tn", p_two, 6, 4, 3, 4, 2, false},
+    {"sum over rows", p_sum, TAPE_ROWS, 3, 2, 1, 1, false},
+    {"sum over columns", p_sum, TAPE_COLS, 3, 2, 1, 1, false},
+    {"sum over all", p_sum, TAPE_ALL, 3, 2, 1, 1, false},
+    {"mean over rows", p_sum, 3 + TAPE_ROWS, 3, 2, 1, 1, false},
+    {"mean over columns", p_sum, 3 + TAPE_COLS, 3, 2, 1, 1, false},
+    {"mean over all", p_sum, 3 + TAPE_ALL, 3, 2, 1, 1, false},
+    {"gather rows", p_move, 0, 3, 2, 1, 1, false},
+    {"gather columns", p_move, 1, 3, 3, 1, 1, false},
+    {"scatter columns", p_move, 2, 3, 1, 1, 1, false},
+    {"concatenate rows", p_move, 3, 3, 2, 2, 2, false},
+    {"concatenate columns", p_move, 4, 3, 2, 3, 1, false},
+    {"views", p_move, 5, 3, 3, 1, 1, false},
+    {"sum groups", p_move, 6, 6, 2, 1, 1, false},
+    {"scale", p_move, 7, 3, 2, 1, 1, false},
+    {"offset", p_move, 8, 3, 2, 1, 1, false},
+    {"norm", p_move, 9, 3, 3, 1, 1, false},
+    {"several uses", p_move, 10, 3, 2, 3, 2, false},
+};
+
+/* sum of weight * y at (a, b), as a ball */
+static tape_node *weighed(tape *t, size_t i, const double *a, const double *b, tape_node **leaf, double plant)
+{
+    double w[64];
+    leaf[0] = tape_leaf(t, primitives[i].ar, primitives[i].ac, a, true);
+    leaf[1] = tape_leaf(t, primitives[i].br, primitives[i].bc, b, true);
+    tape_node *y = primitives[i].f(t, leaf[0], leaf[1], primitives[i].kind);
+    for (size_t e = 0; e < y->rows * y->cols; e++) w[e] = 0.5 + (double)e / 8;
+    tape_node *s = tape_sum(t, tape_mul(t, y, tape_leaf(t, y->rows, y->cols, w, false)), TAPE_ALL);
+    return plant != 1 ? tape_scale_gradient(t, s, plant) : s;
+}
+
+/* The largest difference between the gradient and a central difference, relative to the gradient's size. */
+static double departure(size_t i, double plant)
+{
+    const double one = 1, h = 0x1p-40;
+    double x[2][64], worst = 0, size = 0;
+    const size_t n[2] = {primitives[i].ar * primitives[i].ac, primitives[i].br * primitives[i].bc};
+    for (size_t k = 0; k < 2; k++) {
+        fill(n[k], x[k]);
+        for (size_t e = 0; primitives[i].positive && e < n[k]; e++) x[k][e] = fabs(x[k][e]);
+    }
+    tape *t = tape_new(NULL, PREC);
+    tape_node *leaf[2], *other[2], *s = weighed(t, i, x[0], x[1], leaf, plant);
+    tape_seed(t, s, &one);
+    tape_backward(t);
+    arf_t d;
+    arf_init(d);
+    for (size_t k = 0; k < 2; k++)
+        for (size_t e = 0; e < n[k]; e++) {
+            const double at = x[k][e];
+            tape *u = tape_new(NULL, PREC), *v = tape_new(NULL, PREC);
+            x[k][e] = at + h;
+            tape_node *above = weighed(u, i, x[0], x[1], other, 1);
+            x[k][e] = at - h;
+            tape_node *under = weighed(v, i, x[0], x[1], other, 1);
+            x[k][e] = at;
+            arf_sub(d, arb_midref(above->v), arb_midref(under->v), PREC, ARF_RND_NEAR);
+            arf_mul_2exp_si(d, d, 39);
+            arb_srcptr g = tape_gradient(leaf[k]);
+            if (g) arf_sub(d, d, arb_midref(g + e), PREC, ARF_RND_NEAR);
+            worst = fmax(worst, fabs(arf_get_d(d, ARF_RND_NEAR)));
+            if (g) size = fmax(size, fabs(centre(g + e)));
+            tape_free(u);
+            tape_free(v);
+        }
+    arf_clear(d);
+    tape_free(t);
+    return worst / size;
+}
+
+START_TEST(gradients_agree_with_differences)
+{
+    state = 2;
+    for (size_t i = 0; i < sizeof primitives / sizeof *primitives; i++) {
+        const double d = departure(i, 1); /* the difference's own error is h^2 = 2^-80 times a third derivative */
+        ck_assert_msg(d <= 1e-20, "%s: gradient departs from a central difference by %g", primitives[i].name, d);
+    }
+}
+END_TEST
+
+START_TEST(a_planted_wrong_gradient_is_seen)
+{
+    state = 2;
+    for (size_t i = 0; i < sizeof primitives / sizeof *primitives; i++)
+        ck_assert_msg(!(departure(i, 1 + 0x1p-50) <= 1e-20), "%s: a gradient wrong by 1e-15 passed",
+                      primitives[i].name);
+}
+END_TEST
+
+START_TEST(stopped_and_unwanted_get_nothing)
+{
+    const double x[] = {2, 3}, one[] = {1, 1};
+    tape *t = tape_new(NULL, PREC);
+    tape_node *a = tape_leaf(t, 1, 2, x, true), *b = tape_leaf(t, 1, 2, x, false);
+    tape_node *y = tape_mul(t, tape_stop(t, a), b);
+    ck_assert(!y->wants);
+    tape_seed(t, y, one);
+    tape_backward(t);
+    ck_assert_ptr_null(tape_gradient(a));
+    ck_assert_ptr_null(tape_gradient(b));
+    tape_node *z = tape_mul(t, tape_stop(t, a), a); /* d/da = stop(a) alone */
+    tape_seed(t, z, one);
+    tape_backward(t);
+    ck_assert(centre(tape_gradient(a)) == 2 && centre(tape_gradient(a) + 1) == 3);
+    tape_free(t);
+}
+END_TEST
+
+/* --- rounding: simulated implementations never leave the ball ---------------------------------------------------- */
+
+static float stored(float x, bool bf16)
+{
+    if (!bf16) return x;
+    uint32_t b;
+    memcpy(&b, &x, sizeof b);
+    b += 0x7fff + ((b >> 16) & 1);
+    b &= 0xffff0000u;
+    memcpy(&x, &b, sizeof b);
+    return x;
+}
+
+static float pairwise(size_t n, const float *x)
+{
+    if (n == 1) return x[0];
+    const size_t half = 1 + below(n - 1); /* any tree */
+    return pairwise(half, x) + pairwise(n - half, x + half);
+}
+
+/* An inner product in float, in one of many ways: any order, any tree, fused or not. */
+static float any_dot(size_t n, const float *x, size_t xs, const float *y, size_t ys)
+{
+    float p[128];
+    size_t order[128];
+    for (size_t k = 0; k < n; k++) order[k] = k;
+    for (size_t k = n; k > 1; k--) { /* shuffled two times out of three */
+        const size_t j = below(k), swap = order[j];
+        order[j] = order[k - 1];
+        order[k - 1] = swap;
+    }
+    if (below(3) == 0)
+        for (size_t k = 0; k < n; k++) order[k] = k; /* as they come */
+    float s = 0;
+    if (below(2)) {
+        for (size_t k = 0; k < n; k++) s = fmaf(x[order[k] * xs], y[order[k] * ys], s);
+        return s;
+    }
+    for (size_t k = 0; k < n; k++) p[k] = x[order[k] * xs] * y[order[k] * ys];
+    return n ? pairwise(n, p) : 0;
+}
+
+/* |got - exact| / bound; the exact value is in `exact`, the bound is the ball of the profile's run. */
+static double ratio(float got, arb_srcptr exact, arb_srcptr ball)
+{
+    arf_t d;
+    arf_init(d);
+    arf_set_d(d, (double)got);
+    arf_sub(d, d, arb_midref(exact), 64, ARF_RND_UP);
+    const double error = fabs(arf_get_d(d, ARF_RND_UP)), bound = radius(ball);
+    arf_clear(d);
+    return error == 0 ? 0 : error / bound;
+}
+
+static double general(void) { return (double)(float)((draw() - 0.5) * exp2((double)below(8))); }
+
+enum { M = 5, N = 4, MOST = 64 };
+
+/* c = a b^T in a simulated precision against the ball of `profile`; the worst ratio over the elements. */
+static double matmul_trial(const twin_profile *profile, bool bf16, size_t k)
+{
+    double a[M * MOST], b[N * MOST], worst = 0;
+    float fa[M * MOST], fb[N * MOST];
+    for (size_t i = 0; i < M * k; i++) a[i] = fa[i] = stored((float)general(), bf16);
+    for (size_t i = 0; i < N * k; i++) b[i] = fb[i] = stored((float)general(), bf16);
+    tape *exact = tape_new(NULL, 128), *t = tape_new(profile, 96);
+    tape_node *y = tape_matmul_nt(exact, tape_leaf(exact, M, k, a, false), tape_leaf(exact, N, k, b, false));
+    tape_node *z = tape_matmul_nt(t, tape_leaf(t, M, k, a, false), tape_leaf(t, N, k, b, false));
+    for (size_t i = 0; i < M; i++)
+        for (size_t j = 0; j < N; j++) {
+            const float got = stored(any_dot(k, fa + i * k, 1, fb + j * k, 1), bf16);
+            worst = fmax(worst, ratio(got, y->v + i * N + j, z->v + i * N + j));
+        }
+    tape_free(exact);
+    tape_free(t);
+    return worst;
+}
+
+START_TEST(no_summation_order_leaves_the_ball)
+{
+    static const char *const names[] = {"f32", "bf16"};
+    for (size_t p = 0; p < 2; p++) {
+        double worst = 0;
+        state = 3;
+        for (size_t trial = 0; trial < 200; trial++) { /* 20 elements each */
+            const size_t k = 1 + below(trial < 100 ? 6 : MOST);
+            const double r = matmul_trial(twin_profile_find(names[p]), p == 1, k);
+            ck_assert_msg(r <= 1, "a product of %zu terms in %s errs by %g times its bound", k, names[p], r);
+            worst = fmax(worst, r);
+        }
+        ck_assert_msg(worst > 0.3, "the bounds of %s are loose: nothing came nearer than %g of them", names[p], worst);
+    }
+}
+END_TEST
+
+START_TEST(a_bound_of_a_finer_format_is_exceeded)
+{
+    twin_profile fine = *twin_profile_find("f32");
+    fine.storage.digits = fine.arithmetic.digits = 28; /* pretends that float has 4 bits more */
+    double worst = 0;
+    state = 3;
+    for (size_t trial = 0; trial < 50; trial++) worst = fmax(worst, matmul_trial(&fine, false, 1 + below(8)));
+    ck_assert_msg(worst > 1, "a float product stayed within 28 bits: the check above sees nothing");
+}
+END_TEST
+
+/* Every simulated store and operation of y = W2 relu(W1 x) and its gradient, T tokens. */
+enum { T = 3, D = 5, H = 7 };
+
+typedef struct {
+    float x[T * D], w1[H * D], w2[D * H], g[T * D];
+    float a[T * H], r[T * H], y[T * D], dr[T * H], da[T * H], dx[T * D], dw1[H * D], dw2[D * H];
+} expert;
+
+static void simulate(expert *e, bool bf16)
+{
+    for (size_t t = 0; t < T; t++) {
+        for (size_t i = 0; i < H; i++) {
+            e->a[t * H + i] = stored(any_dot(D, e->x + t * D, 1, e->w1 + i * D, 1), bf16);
+            e->r[t * H + i] = fmaxf(e->a[t * H + i], 0);
+        }
+        for (size_t i = 0; i < D; i++) e->y[t * D + i] = stored(any_dot(H, e->r + t * H, 1, e->w2 + i * H, 1), bf16);
+        for (size_t i = 0; i < H; i++) {
+            e->dr[t * H + i] = stored(any_dot(D, e->g + t * D, 1, e->w2 + i, H), bf16);
+            e->da[t * H + i] = e->a[t * H + i] > 0 ? e->dr[t * H + i] : 0;
+        }
+        for (size_t i = 0; i < D; i++) e->dx[t * D + i] = stored(any_dot(H, e->da + t * H, 1, e->w1 + i, D), bf16);
+    }
+    for (size_t i = 0; i < H; i++)
+        for (size_t j = 0; j < D; j++) {
+            e->dw1[i * D + j] = stored(any_dot(T, e->da + i, H, e->x + j, D), bf16);
+            e->dw2[j * H + i] = stored(any_dot(T, e->g + j, D, e->r + i, H), bf16);
+        }
+}
+
+static void widen(size_t n, const float *x, double *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = (double)x[i];
+}
+
+/* [0] the output, [1] to [3] the leaves x, w1, w2 */
+static void expert_on_tape(tape *t, const expert *e, tape_node *node[4])
+{
+    double x[T * D], w1[H * D], w2[D * H], g[T * D];
+    widen(T * D, e->x, x);
+    widen(H * D, e->w1, w1);
+    widen(D * H, e->w2, w2);
+    widen(T * D, e->g, g);
+    node[1] = tape_leaf(t, T, D, x, true);
+    node[2] = tape_leaf(t, H, D, w1, true);
+    node[3] = tape_leaf(t, D, H, w2, true);
+    node[0] = tape_matmul_nt(t, tape_apply(t, TAPE_RELU, tape_matmul_nt(t, node[1], node[2])), node[3]);
+    tape_seed(t, node[0], g);
+    tape_backward(t);
+}
+
+START_TEST(no_expert_leaves_the_ball_forward_or_back)
+{
+    static expert e;
+    state = 4;
+    for (size_t trial = 0; trial < 60; trial++)
+        for (size_t p = 0; p < 2; p++) {
+            float *const in[] = {e.x, e.w1, e.w2, e.g};
+            const size_t n[] = {T * D, H * D, D * H, T * D};
+            for (size_t k = 0; k < 4; k++)
+                for (size_t i = 0; i < n[k]; i++) in[k][i] = stored((float)general(), p == 1);
+            simulate(&e, p == 1);
+            tape *exact = tape_new(NULL, 128), *t = tape_new(twin_profile_find(p ? "bf16" : "f32"), 96);
+            tape_node *u[4], *v[4];
+            expert_on_tape(exact, &e, u);
+            expert_on_tape(t, &e, v);
+            const float *const got[] = {e.y, e.dx, e.dw1, e.dw2};
+            const size_t m[] = {T * D, T * D, H * D, D * H};
+            for (size_t k = 0; k < 4; k++)
+                for (size_t i = 0; i < m[k]; i++) {
+                    arb_srcptr a = k ? tape_gradient(u[k]) : u[k]->v, b = k ? tape_gradient(v[k]) : v[k]->v;
+                    const double r = a ? ratio(got[k][i], a + i, b + i) : 0;
+                    ck_assert_msg(r <= 1, "tensor %zu element %zu in %s errs by %g times its bound", k, i,
+                                  p ? "bf16" : "f32", r);
+                }
+            tape_free(exact);
+            tape_free(t);
+        }
+}
+END_TEST
+
+/* m contributions to one gradient, each addition stored */
+START_TEST(no_order_of_contributions_leaves_the_ball)
+{
+    state = 5;
+    for (size_t trial = 0; trial < 300; trial++) {
+        const size_t m = 2 + below(6);
+        const double one = 1;
+        double x = (double)stored((float)general(), true), sum = 0, w[8];
+        float s = 0;
+        tape *t = tape_new(twin_profile_find("bf16"), 96);
+        tape_node *a = tape_leaf(t, 1, 1, &x, true), *y = NULL;
+        for (size_t i = 0; i < m; i++) {
+            w[i] = (double)stored((float)general(), true);
+            sum += w[i];
+            s = stored(s + (float)w[i], true);
+            tape_node *v = tape_scale(t, a, w[i]);
+            y = y ? tape_add(t, y, v) : v;
+        }
+        tape_seed(t, y, &one);
+        tape_backward(t);
+        ck_assert_msg(fabs((double)s - sum) <= radius(tape_gradient(a)), "%zu contributions stored in bf16", m);
+        tape_free(t);
+    }
+}
+END_TEST
+
+/* --- where nothing is rounded the bound is 0 --------------------------------------------------------------------- */
+
+static tape_node *integer_product(tape *t, double scale, size_t k)
+{
+    double a[2 * MOST], b[2 * MOST];
+    state = 6;
+    for (size_t i = 0; i < 2 * k; i++) {
+        a[i] = scale * ((double)below(9) - 4);
+        b[i] = (double)below(9) - 4;
+    }
+    return tape_matmul_nt(t, tape_leaf(t, 2, k, a, false), tape_leaf(t, 2, k, b, false));
+}
+
+START_TEST(integers_and_powers_of_two_have_bound_0)
+{
+    for (const twin_profile *p = twin_profiles; p->name; p++) {
+        tape *t = tape_new(p, 96);
+        tape_node *y = integer_product(t, 0.25, 5); /* |sums| <= 80/4, multiples of 1/4: 7 bits */
+        for (size_t i = 0; i < 4; i++) ck_assert_msg(radius(y->v + i) == 0, "%s: a sum of small integers", p->name);
+        tape_free(t);
+    }
+}
+END_TEST
+
+START_TEST(what_does_not_fit_has_a_bound)
+{
+    const struct {
+        const char *profile;
+        double x, y;
+        bool exact;
+    } sums[] = {
+        {"f64", 1, 0x1p-52, true},  {"f64", 1, 0x1p-53, false},   {"f32", 1, 0x1p-23, true},
+        {"f32", 1, 0x1p-24, false}, {"bf16", 1, 0x1p-7, true},    {"bf16", 1, 0x1p-8, false},
+        {"tf32", 1, 0x1p-10, true}, {"tf32", 1, 0x1p-11, false},  {"f16", 1, 0x1p-10, true},
+        {"f16", 1, 0x1p-11, false}, {"f16", 32768, 32752, false}, {"f16", 32768, 32736, true},
+    };
+    for (size_t i = 0; i < sizeof sums / sizeof *sums; i++) {
+        tape *t = tape_new(twin_profile_find(sums[i].profile), 96);
+        tape_node *s = tape_add(t, tape_leaf(t, 1, 1, &sums[i].x, false), tape_leaf(t, 1, 1, &sums[i].y, false));
+        ck_assert_msg((radius(s->v) == 0) == sums[i].exact, "%s: %a + %a, radius %g", sums[i].profile, sums[i].x,
+                      sums[i].y, radius(s->v));
+        tape_free(t);
+    }
+}
+END_TEST
+
+/* The sum is exact in the order written, 2^24 + 1 - 2^24 - 1 + ..., but not in every order. */
+START_TEST(exactness_holds_for_every_order)
+{
+    const double x[] = {1, -1, 0x1p24, -0x1p24, 0}, y[] = {1, -1, 0x1p20, -0x1p20, 0};
+    tape *t = tape_new(twin_profile_find("f32"), 96);
+    ck_assert(radius(tape_sum(t, tape_leaf(t, 1, 5, x, false), TAPE_ALL)->v) > 0);
+    ck_assert(radius(tape_sum(t, tape_leaf(t, 1, 5, y, false), TAPE_ALL)->v) == 0);
+    tape_free(t);
+}
+END_TEST
+
+START_TEST(division_by_a_count_is_exact_for_powers_of_two)
+{
+    const double x[] = {3, 6, 3, 6};
+    const size_t three[] = {3};
+    tape *t = tape_new(twin_profile_find("f32"), 96);
+    tape_node *a = tape_leaf(t, 1, 4, x, false);
+    ck_assert_msg(radius(tape_mean(t, a, TAPE_ALL, 4)->v) == 0, "18/4");
+    ck_assert_msg(radius(tape_mean(t, a, TAPE_ALL, 3)->v) > 0, "18/3 may come from 18 times a rounded 1/3");
+    ck_assert_msg(radius(tape_ratio(t, 1, 1, three, 4)->v) == 0, "3/4");
+    ck_assert_msg(radius(tape_ratio(t, 1, 1, three, 6)->v) > 0, "3/6");
+    tape_free(t);
+}
+END_TEST
+
+START_TEST(inputs_are_read_in_the_candidate_s_format)
+{
+    const double x[] = {1.5, 1 + 0x1p-20};
+    tape *t = tape_new(twin_profile_find("bf16"), 96);
+    tape_node *a = tape_leaf(t, 1, 2, x, false);
+    ck_assert(radius(a->v) == 0);
+    ck_assert(radius(a->v + 1) >= 0x1p-20 && radius(a->v + 1) < 0x1p-7);
+    tape_free(t);
+}
+END_TEST
+
+/* --- kinks, overflow --------------------------------------------------------------------------------------------- */
+
+START_TEST(a_kink_within_the_bound_is_a_ball)
+{
+    const double x[] = {0x1p-30, 1, 0}, one[] = {1, 1, 1}, blur[] = {1e-6, 1e-6, 0};
+    tape *t = tape_new(twin_profile_find("f32"), 96);
+    tape_node *a = tape_leaf(t, 1, 3, x, true), *y = tape_apply(t, TAPE_RELU, tape_slack(t, a, blur, NULL));
+    tape_seed(t, y, one);
+    tape_backward(t);
+    arb_srcptr g = tape_gradient(a);
+    ck_assert_msg(arb_contains_si(g, 0) && arb_contains_si(g, 1),
+                  "0 and 1 are both possible where the sign is not known");
+    ck_assert(arb_is_one(g + 1));
+    ck_assert_msg(arb_is_zero(g + 2), "the slope at an exact 0 is 0");
+    ck_assert(arb_is_nonnegative(y->v) || arb_contains_si(y->v, 0));
+    tape_free(t);
+}
+END_TEST
+
+START_TEST(beyond_the_largest_nothing_is_known)
+{
+    const double x[] = {300, 2};
+    tape *t = tape_new(twin_profile_find("f16"), 96);
+    tape_node *y = tape_apply(t, TAPE_SQUARE, tape_leaf(t, 1, 2, x, false));
+    ck_assert_msg(isinf(radius(y->v)), "300^2 > 65504");
+    ck_assert(radius(y->v + 1) == 0);
+    tape_free(t);
+    t = tape_new(twin_profile_find("f32"), 96);
+    ck_assert(isinf(radius(tape_apply(t, TAPE_EXP, tape_leaf(t, 1, 1, x, false))->v)));
+    tape_free(t);
+}
+END_TEST
+
+START_TEST(functions_reach_far_out)
+{
+    static const struct {
+        tape_function f;
+        double x, y;
+    } far[] = {
+        {TAPE_SIGMOID, 1e300, 1},    {TAPE_SIGMOID, -1e300, 0},  {TAPE_SOFTPLUS, 1e300, 1e300},
+        {TAPE_SOFTPLUS, -1e300, 0},  {TAPE_SILU, -1e300, 0},     {TAPE_TANH, 1e300, 1},
+        {TAPE_ERF, -1e300, -1},      {TAPE_GELU, 1e300, 1e300},  {TAPE_GELU, -1e100, 0},
+        {TAPE_NORMAL_PDF, 1e100, 0}, {TAPE_GELU_TANH, -1e50, 0},
+    };
+    for (size_t i = 0; i < sizeof far / sizeof *far; i++) {
+        const double one = 1;
+        tape *t = tape_new(NULL, 128);
+        tape_node *x = tape_leaf(t, 1, 1, &far[i].x, true), *y = tape_apply(t, far[i].f, x);
+        tape_seed(t, y, &one);
+        tape_backward(t);
+        ck_assert_msg(fabs(centre(y->v) - far[i].y) <= 1e-30 * fabs(far[i].y) + 1e-300 &&
+                          radius(y->v) <= 1e-30 * fabs(far[i].y) + 1e-300,
+                      "function %d at %g: %g, radius %g", (int)far[i].f, far[i].x, centre(y->v), radius(y->v));
+        arb_srcptr g = tape_gradient(x);
+        ck_assert_msg(!g || arb_is_finite(g), "function %d at %g: the slope is not known", (int)far[i].f, far[i].x);
+        tape_free(t);
+    }
+}
+END_TEST
+
+/* --- twin_run ---------------------------------------------------------------------------------------------------- */
+
+static op_case *c;
+static twin_result r;
+static char err[512];
+
+static size_t tensor(const op_tensor *list, const char *name)
+{
+    size_t i = 0;
+    while (list[i].name && strcmp(list[i].name, name) != 0) i++;
+    ck_assert_msg(list[i].name != NULL, "no tensor '%s'", name);
+    return i;
+}
+
+static void run(const char *profile, const char *variant)
+{
+    const twin_profile *p = profile ? twin_profile_find(profile) : NULL;
+    ck_assert_msg(twin_run(c, p, variant, 160, &r, err, sizeof err) == 0, "%s", err);
+}
+
+/* The K largest of each row of the twin's own scores, for every decision of the case. */
+static void decide(void)
+{
+    for (size_t i = 0; c->op->out[i].name; i++) {
+        if (c->op->out[i].kind != OP_DECISION) continue;
+        const op_value *v = &c->out[i];
+        const size_t rows = v->dim[0], K = v->dim[1];
+        for (size_t e = 0; e < rows * K; e++) v->i64[e] = 0;
+        run(NULL, NULL);
+        const size_t n = rows ? r.score[i].count / rows : 0;
+        for (size_t t = 0; t < rows; t++)
+            for (size_t j = 0; j < K; j++) {
+                const double *s = r.score[i].hi + t * n;
+                int64_t best = -1;
+                for (size_t e = 0; e < n; e++) {
+                    bool taken = false;
+                    for (size_t k = 0; k < j; k++) taken |= v->i64[t * K + k] == (int64_t)e;
+                    if (!taken && (best < 0 || s[e] > s[best])) best = (int64_t)e;
+                }
+                v->i64[t * K + j] = best;
+            }
+        twin_result_clear(&r);
+    }
+}
+
+static void make(const char *op, const char *dims, const char *set)
+{
+    const op_record *record = op_find(op);
+    ck_assert_msg(record != NULL, "no operation %s", op);
+    c = op_case_new(record, dims, set, err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    op_rng *g = op_rng_new(7, op);
+    op_fill_default(c, g);
+    for (size_t i = 0; record->out[i].name; i++)
+        if (c->cot[i].f64) op_fill_normal(g, 1, c->cot[i].count, c->cot[i].f64);
+    op_rng_free(g);
+    decide();
+}
+
+static void done(void)
+{
+    twin_result_clear(&r);
+    op_case_free(c);
+}
+
+static double out(const char *name, size_t e) { return r.out[tensor(c->op->out, name)].hi[e]; }
+static double grad(const char *name, size_t e) { return r.grad[tensor(c->op->in, name)].hi[e]; }
+
+static void set(const op_value *v, size_t n, const double *x)
+{
+    ck_assert_uint_eq(v->count, n);
+    memcpy(v->f64, x, n * sizeof *x);
+}
+
+START_TEST(profiles_are_found)
+{
+    static const struct {
+        const char *name;
+        int storage, arithmetic;
+    } known[] = {{"f64", 53, 53}, {"f32", 24, 24}, {"tf32", 11, 24}, {"bf16", 8, 24}, {"f16", 11, 24}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const twin_profile *p = twin_profile_find(known[i].name);
+        ck_assert_ptr_nonnull(p);
+        ck_assert(p == &twin_profiles[i]);
+        ck_assert_int_eq(p->storage.digits, known[i].storage);
+        ck_assert_int_eq(p->arithmetic.digits, known[i].arithmetic);
+    }
+    ck_assert(twin_profile_find("f16")->storage.largest == 65504);
+    ck_assert_ptr_null(twin_profile_find("fp8"));
+    ck_assert_ptr_null(twin_profile_find(""));
+}
+END_TEST
+
+START_TEST(nonsense_is_refused)
+{
+    make("balance.switch", "T=4,N=3", "k=2");
+    ck_assert_int_eq(twin_run(c, NULL, "NoSuchVariant", 128, &r, err, sizeof err), -1);
+    ck_assert_msg(strstr(err, "NoSuchVariant") != NULL, "%s", err);
+    ck_assert_int_eq(twin_run(c, NULL, "DiversitySquare", 128, &r, err, sizeof err), -1);
+    int64_t *index = op_out_i64(c, "index");
+    for (int64_t bad = -1; bad <= 3; bad += 4) {
+        index[5] = bad;
+        ck_assert_int_eq(twin_run(c, NULL, NULL, 128, &r, err, sizeof err), -1);
+        ck_assert_msg(strstr(err, "index[5]") != NULL && strstr(err, "3 experts") != NULL, "%s", err);
+        for (size_t i = 0; i < OP_TENSORS; i++) ck_assert(r.out[i].count == 0 && r.grad[i].count == 0);
+    }
+    op_record foreign = *c->op;
+    foreign.id = "balance.unheard";
+    c->op = &foreign;
+    ck_assert_int_eq(twin_run(c, NULL, NULL, 128, &r, err, sizeof err), -1);
+    ck_assert_msg(strstr(err, "no twin") != NULL, "%s", err);
+    c->op = op_find("balance.switch");
+    done();
+}
+END_TEST
+
+/* "T=4,N=4,..." for the letters of an operation's inputs. */
+static void sizes_of(const op_record *op, char *dims)
+{
+    *dims = '\0';
+    for (size_t i = 0; op->in[i].name; i++)
+        for (const char *p = op->in[i].shape; *p; p++)
+            if (*p != ',' && !strchr(dims, *p)) sprintf(dims + strlen(dims), "%s%c=4", *dims ? "," : "", *p);
+}
+
+START_TEST(every_operation_has_a_twin)
+{
+    for (size_t i = 0; op_registry[i]; i++) {
+        char dims[128];
+        sizes_of(op_registry[i], dims);
+        make(op_registry[i]->id, dims, "");
+        run("bf16", NULL);
+        for (size_t o = 0; c->op->out[o].name; o++)
+            if (c->op->out[o].kind == OP_BOUNDED && (c->op->out[o].flags & OP_I64) == 0)
+                ck_assert_msg(r.out[o].count == c->out[o].count, "%s: no ball for %s", c->op->id, c->op->out[o].name);
+        for (size_t n = 0; c->op->in[n].name; n++)
+            if (c->op->in[n].flags & OP_DIFF)
+                ck_assert_msg(r.grad[n].count == c->in[n].count, "%s: no gradient of %s", c->op->id, c->op->in[n].name);
+        done();
+    }
+}
+END_TEST
+
+/* Sum of cotangent * output in twice the precision of a double: hi and lo of a sum of hi and lo. */
+static void objective(arf_t s)
+{
+    arf_t a, b;
+    arf_init(a);
+    arf_init(b);
+    arf_zero(s);
+    for (size_t i = 0; c->op->out[i].name; i++)
+        for (size_t e = 0; c->cot[i].f64 && e < r.out[i].count; e++) {
+            arf_set_d(a, r.out[i].hi[e]);
+            arf_set_d(b, r.out[i].lo[e]);
+            arf_add(a, a, b, PREC, ARF_RND_NEAR);
+            arf_set_d(b, c->cot[i].f64[e]);
+            arf_addmul(s, a, b, PREC, ARF_RND_NEAR);
+        }
+    arf_clear(a);
+    arf_clear(b);
+}
+
+/* d/dh of the objective along a direction of input i, by a central difference and by the gradient: how far apart. */
+static double along(size_t i)
+{
+    const size_t n = c->in[i].count;
+    const double h = 0x1p-34;
+    double *x = c->in[i].f64, *v = calloc(n + 1, sizeof *v), *at = calloc(n + 1, sizeof *at), inner = 0, size = 0;
+    arf_t s[2];
+    ck_assert(v && at);
+    run(NULL, NULL);
+    for (size_t e = 0; e < n; e++) {
+        v[e] = below(2) ? 1 : -0.5;
+        at[e] = x[e];
+        inner += v[e] * r.grad[i].hi[e];
+        size += fabs(v[e] * r.grad[i].hi[e]);
+    }
+    for (size_t side = 0; side < 2; side++) {
+        for (size_t e = 0; e < n; e++) x[e] = at[e] + (side ? -h : h) * v[e];
+        twin_result_clear(&r);
+        run(NULL, NULL);
+        arf_init(s[side]);
+        objective(s[side]);
+    }
+    memcpy(x, at, n * sizeof *x);
+    arf_sub(s[0], s[0], s[1], PREC, ARF_RND_NEAR);
+    arf_mul_2exp_si(s[0], s[0], 33);
+    const double d = fabs(arf_get_d(s[0], ARF_RND_NEAR) - inner);
+    arf_clear(s[0]);
+    arf_clear(s[1]);
+    twin_result_clear(&r);
+    free(v);
+    free(at);
+    return size > 0 ? d / size : d;
+}
+
+/* Operations with every parameter that changes a formula; targets attached, for a difference sees through a stop. */
+static const struct {
+    const char *op, *dims, *set;
+} every[] = {
+    {"numerics.softmax", "T=3,N=4", ""},
+    {"numerics.logsumexp", "T=3,N=4", ""},
+    {"numerics.norm", "T=3,d=4", ""},
+    {"numerics.topk", "T=3,N=4", "k=2"},
+    {"numerics.axpy", "n=5", ""},
+    {"numerics.gelu", "n=5", "approximate=tanh"},
+    {"numerics.normal_cdf", "n=5", ""},
+    {"expert.relu", "T=3,d=4,h=5", ""},
+    {"expert.gelu", "T=3,d=4,h=5", ""},
+    {"expert.swiglu", "T=3,d=4,h=5", ""},
+    {"gate.linear", "T=3,d=4,N=5", ""},
+    {"gate.weights", "T=4,N=5", "k=3,order=topk-softmax"},
+    {"gate.weights", "T=4,N=5", "k=3,order=softmax-topk"},
+    {"gate.weights", "T=4,N=5", "k=3,order=softmax-topk-renorm"},
+    {"layer.smoe", "T=5,d=3,N=4,h=4", "k=2,order=topk-softmax,activation=relu"},
+    {"layer.smoe", "T=5,d=3,N=4,h=4", "k=2,order=softmax-topk,activation=gelu"},
+    {"layer.smoe", "T=5,d=3,N=4,h=4", "k=3,order=softmax-topk-renorm"},
+    {"balance.switch", "T=6,N=4", "k=2"},
+    {"balance.switch", "T=6,N=4", "k=2,count=first"},
+    {"balance.switch", "T=6,N=4", "k=2,scope=sequence,sequence=3"},
+    {"balance.zloss", "T=6,N=4", ""},
+    {"compete.response", "T=3,N=2,d=4", "kind=softplus"},
+    {"compete.response", "T=3,N=2,d=4", "kind=norm"},
+    {"compete.response", "T=3,N=2,d=4", "kind=relu"},
+    {"compete.response", "T=3,N=2,d=4", "kind=sigmoid"},
+    {"compete.response", "T=3,N=2,d=4", "kind=silu"},
+    {"compete.route", "T=3,N=4,d=3", "k=2,version=2"},
+    {"compete.route", "T=3,N=4,d=3", "k=2,version=1"},
+    {"compete.distill", "T=3,N=4", "k=2,detach=no"},
+    {"compete.diversity", "T=3,K=3,d=4", "mean=pairs"},
+    {"compete.diversity", "T=3,K=3,d=4", "mean=square"},
+    {"compete.layer", "T=4,d=3,N=4,h=4", "k=2,detach=no"},
+    {"compete.layer", "T=4,d=3,N=4,h=4", "k=3,detach=no,activation=gelu,count=first,mean=square"},
+    {"compete.layer", "T=4,d=3,N=4,h=4", "k=2,compete=no,order=softmax-topk"},
+};
+
+START_TEST(gradients_of_operations_agree_with_differences)
+{
+    state = 8;
+    for (size_t i = 0; i < sizeof every / sizeof *every; i++) {
+        make(every[i].op, every[i].dims, every[i].set);
+        for (size_t n = 0; c->op->in[n].name; n++) {
+            const double d = along(n); /* h^2 = 2^-68; hi is a double */
+            ck_assert_msg(d <= 1e-13, "%s %s: gradient of %s departs by %g", every[i].op, every[i].set,
+                          c->op->in[n].name, d);
+        }
+        done();
+    }
+}
+END_TEST
+
+/* 4 tokens, N = 2, K = 1: p = 3/4, 1/4 for three tokens and 1/4, 3/4 for the last: r = (ln 3, 0) and (0, ln 3). */
+START_TEST(switch_loss_by_hand)
+{
+    const double ln3 = log(3), logits[] = {ln3, 0, ln3, 0, ln3, 0, 0, ln3};
+    make("balance.switch", "T=4,N=2", "k=1");
+    set(&c->in[0], 8, logits);
+    decide();
+    run(NULL, NULL);
+    ck_assert_double_eq_tol(out("loss", 0), 2 * (0.75 * 0.625 + 0.25 * 0.375), 1e-15);
+    ck_assert(out("fraction", 0) == 0.75 && out("fraction", 1) == 0.25);
+    ck_assert_double_eq_tol(out("probability", 0), 0.625, 1e-15);
+    ck_assert_msg(r.out[tensor(c->op->out, "fraction")].rad[0] == 0, "3/4 is exact");
+    done();
+}
+END_TEST
+
+START_TEST(detached_targets_get_exactly_nothing)
+{
+    make("compete.distill", "T=3,N=4", "k=2,detach=yes");
+    run("f32", NULL);
+    const size_t s = tensor(c->op->in, "s");
+    for (size_t e = 0; e < r.grad[s].count; e++) ck_assert(r.grad[s].hi[e] == 0 && r.grad[s].rad[e] == 0);
+    done();
+}
+END_TEST
+
+START_TEST(no_tokens_no_trouble)
+{
+    make("layer.smoe", "T=0,d=3,N=4,h=2", "k=2");
+    run("f32", NULL);
+    for (size_t e = 0; e < r.grad[tensor(c->op->in, "w1")].count; e++) ck_assert(grad("w1", e) == 0);
+    done();
+}
+END_TEST
+
+START_TEST(results_are_rounded_outwards)
+{
+    make("numerics.exp", "n=4", "");
+    run(NULL, NULL);
+    for (size_t e = 0; e < 4; e++) {
+        const double x = c->in[0].f64[e];
+        ck_assert_double_eq_tol(out("y", e), exp(x), 4e-16 * exp(x));
+        ck_assert(fabs(r.out[0].lo[e]) <= 0x1p-53 * out("y", e) && r.out[0].lo[e] != 0);
+        ck_assert_msg(r.out[0].rad[e] > 0 && r.out[0].rad[e] < 1e-31 * out("y", e), "hi + lo leave something over");
+    }
+    done();
+}
+END_TEST
+
+/* --- variants ---------------------------------------------------------------------------------------------------- */
+
+/* Cases on which a variant shows; a variant has to show on one of them. */
+static const struct {
+    const char *op, *dims, *set;
+} crafted[] = {
+    {"numerics.softplus", "n=6", ""},
+    {"numerics.gelu", "n=6", "approximate=none"},
+    {"numerics.gelu", "n=6", "approximate=tanh"},
+    {"expert.relu", "T=3,d=4,h=5", ""},
+    {"expert.gelu", "T=3,d=4,h=5", "approximate=none"},
+    {"expert.gelu", "T=3,d=4,h=5", "approximate=tanh"},
+    {"expert.swiglu", "T=3,d=4,h=5", ""},
+    {"gate.linear", "T=3,d=4,N=5", ""},
+    {"gate.weights", "T=4,N=5", "k=3,order=topk-softmax"},
+    {"gate.weights", "T=4,N=5", "k=3,order=softmax-topk"},
+    {"layer.smoe", "T=5,d=3,N=4,h=4", "k=2,order=topk-softmax,activation=gelu"},
+    {"layer.smoe", "T=5,d=3,N=4,h=4", "k=2,order=softmax-topk"},
+    {"balance.switch", "T=6,N=4", "k=2,count=all"},
+    {"balance.switch", "T=6,N=4", "k=2,count=first"},
+    {"balance.zloss", "T=6,N=4", ""},
+    {"compete.response", "T=3,N=2,d=4", "kind=softplus"},
+    {"compete.response", "T=3,N=2,d=4", "kind=norm"},
+    {"compete.route", "T=3,N=4,d=3", "k=2,version=2"},
+    {"compete.route", "T=3,N=4,d=3", "k=2,version=1"},
+    {"compete.distill", "T=3,N=4", "k=2,detach=yes"},
+    {"compete.distill", "T=3,N=4", "k=2,detach=no"},
+    {"compete.diversity", "T=3,K=3,d=4", "mean=pairs"},
+    {"compete.diversity", "T=3,K=3,d=4", "mean=square"},
+    {"compete.layer", "T=6,d=3,N=4,h=4", "k=2,detach=yes,mean=pairs,activation=gelu"},
+    {"compete.layer", "T=6,d=3,N=4,h=4", "k=2,detach=no,mean=square,count=first"},
+    {"compete.layer", "T=6,d=3,N=4,h=4", "k=2,compete=no,order=topk-softmax,activation=gelu"},
+    {"compete.layer", "T=6,d=3,N=4,h=4", "k=2,compete=no,order=softmax-topk"},
+};
+
+static bool apart(const twin_tensor *a, const twin_tensor *b)
+{
+    for (size_t e = 0; e < a->count && e < b->count; e++)
+        if (fabs((a->hi[e] - b->hi[e]) + (a->lo[e] - b->lo[e])) > a->rad[e] + b->rad[e]) return true;
+    return a->count != b->count;
+}
+
+static bool shows(const char *variant)
+{
+    twin_result right;
+    bool seen = false;
+    run(NULL, NULL);
+    right = r;
+    run(NULL, variant);
+    for (size_t i = 0; i < OP_TENSORS; i++)
+        seen |= apart(&right.out[i], &r.out[i]) || apart(&right.grad[i], &r.grad[i]);
+    twin_result_clear(&right);
+    twin_result_clear(&r);
+    return seen;
+}
+
+/* Outputs of experts beyond 20, where PyTorch's softplus gives up. */
+static void reach_out(void)
+{
+    for (size_t i = 0; c->op->in[i].name; i++)
+        if (strcmp(c->op->in[i].name, "b2") == 0 || strcmp(c->op->in[i].name, "o") == 0 ||
+            strcmp(c->op->id, "numerics.softplus") == 0)
+            for (size_t e = 0; e < c->in[i].count; e++) c->in[i].f64[e] += 24;
+}
+
+START_TEST(every_variant_departs_from_its_equation)
+{
+    for (const twin_variant *v = twin_variants; v->op; v++) {
+        bool seen = false;
+        ck_assert_msg(v->formula && v->effect && v->met && *v->formula && *v->effect && *v->met, "%s", v->name);
+        ck_assert_msg(strncmp(v->formula, v->op, strlen(v->op)) == 0, "%s: its formula starts with the operation",
+                      v->name);
+        for (size_t i = 0; i < sizeof crafted / sizeof *crafted && !seen; i++) {
+            if (strcmp(crafted[i].op, v->op) != 0) continue;
+            make(crafted[i].op, crafted[i].dims, crafted[i].set);
+            if (strcmp(v->name, "SoftplusThreshold") == 0) {
+                reach_out();
+                decide();
+            }
+            seen = shows(v->name);
+            done();
+        }
+        ck_assert_msg(seen, "%s of %s equals the equation on every case", v->name, v->op);
+    }
+}
+END_TEST
+
+START_TEST(no_variant_is_listed_twice)
+{
+    for (const twin_variant *v = twin_variants; v->op; v++)
+        for (const twin_variant *w = v + 1; w->op; w++)
+            ck_assert_msg(strcmp(v->op, w->op) != 0 || strcmp(v->name, w->name) != 0, "%s of %s", v->name, v->op);
+}
+END_TEST
+
+/* What a variant does to one output or gradient, as a factor of the right value, on all of the tensor's elements. */
+static void factor(const char *op, const char *dims, const char *param, const char *variant, const char *name,
+                   bool gradient, double expected)
+{
+    make(op, dims, param);
+    run(NULL, NULL);
+    const size_t i = tensor(gradient ? c->op->in : c->op->out, name);
+    twin_result right = r;
+    run(NULL, variant);
+    const twin_tensor *a = gradient ? &right.grad[i] : &right.out[i], *b = gradient ? &r.grad[i] : &r.out[i];
+    for (size_t e = 0; e < a->count; e++)
+        ck_assert_msg(fabs(b->hi[e] - expected * a->hi[e]) <= 1e-15 * fabs(a->hi[e]),
+                      "%s of %s: %s is %g, not %g times %g", variant, op, name, b->hi[e], expected, a->hi[e]);
+    twin_result_clear(&right);
+    done();
+}
+
+START_TEST(variants_do_what_is_said_of_them)
+{
+    factor("balance.switch", "T=6,N=4", "k=2", "LblProbOverTK", "loss", false, 0.5);
+    factor("balance.switch", "T=6,N=4", "k=2", "LblProbOverTK", "r", true, 0.5);
+    factor("balance.switch", "T=6,N=4", "k=3", "LblTopKNorm", "loss", false, 3);
+    factor("balance.switch", "T=6,N=4", "k=2", "LblGrad", "loss", false, 1);
+    factor("balance.switch", "T=6,N=4", "k=2", "GradScale", "loss", false, 1);
+    factor("balance.zloss", "T=6,N=4", "", "GradScale", "r", true, 0.5);
+    factor("compete.diversity", "T=3,K=4,d=4", "", "DiversitySquare", "loss", false, 0.75);
+    factor("compete.diversity", "T=3,K=4,d=4", "mean=square", "DiversityPairs", "o", true, 4.0 / 3);
+    factor("compete.diversity", "T=3,K=4,d=4", "", "DiversitySum", "loss", false, 36);
+    factor("compete.response", "T=3,N=2,d=4", "", "ResponseSum", "s", false, 4);
+    factor("compete.distill", "T=3,N=4", "k=2", "TargetNotDetached", "r", true, 1);
+}
+END_TEST
+
+START_TEST(without_the_combination_the_task_does_not_reach_the_router)
+{
+    make("layer.smoe", "T=5,d=3,N=4,h=4", "k=2");
+    const op_value *weight = &c->cot[tensor(c->op->out, "weight")];
+    memset(weight->f64, 0, weight->count * sizeof *weight->f64);
+    run(NULL, "CombineGradNone");
+    for (size_t e = 0; e < 12; e++) ck_assert(grad("wr", e) == 0);
+    twin_result_clear(&r);
+    run(NULL, NULL);
+    ck_assert(grad("wr", 0) != 0);
+    done();
+}
+END_TEST
+
+START_TEST(double_softmax_confines_the_weights)
+{
+    make("gate.weights", "T=4,N=5", "k=2");
+    run(NULL, "DoubleSoftmaxWeights");
+    for (size_t e = 0; e < 8; e++) {
+        const double w = out("weight", e);
+        ck_assert_msg(w >= 1 / (1 + exp(1)) && w <= exp(1) / (1 + exp(1)), "%g", w);
+    }
+    done();
+}
+END_TEST
+
+START_TEST(a_missing_bias_is_missing)
+{
+    make("expert.relu", "T=3,d=4,h=5", "");
+    run(NULL, NULL);
+    twin_result right = r;
+    run(NULL, "MissingBias");
+    for (size_t t = 0; t < 3; t++)
+        for (size_t j = 0; j < 4; j++)
+            ck_assert_double_eq_tol(right.out[0].hi[t * 4 + j] - r.out[0].hi[t * 4 + j], op_in(c, "b2")[j], 1e-14);
+    twin_result_clear(&right);
+    done();
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("enclosure");
+    TCase *primitive_values = tcase_create("primitives"), *rounding = tcase_create("rounding");
+    TCase *twins = tcase_create("twins"), *wrong = tcase_create("variants");
+    tcase_add_test(primitive_values, functions_have_their_known_values);
+    tcase_add_test(primitive_values, products_and_sums_have_their_known_values);
+    tcase_add_test(primitive_values, norm_is_5_and_0_has_no_gradient);
+    tcase_add_test(primitive_values, gradients_agree_with_differences);
+    tcase_add_test(primitive_values, a_planted_wrong_gradient_is_seen);
+    tcase_add_test(primitive_values, stopped_and_unwanted_get_nothing);
+    tcase_add_test(primitive_values, functions_reach_far_out);
+    tcase_add_test(rounding, no_summation_order_leaves_the_ball);
+    tcase_add_test(rounding, a_bound_of_a_finer_format_is_exceeded);
+    tcase_add_test(rounding, no_expert_leaves_the_ball_forward_or_back);
+    tcase_add_test(rounding, no_order_of_contributions_leaves_the_ball);
+    tcase_add_test(rounding, integers_and_powers_of_two_have_bound_0);
+    tcase_add_test(rounding, what_does_not_fit_has_a_bound);
+    tcase_add_test(rounding, exactness_holds_for_every_order);
+    tcase_add_test(rounding, division_by_a_count_is_exact_for_powers_of_two);
+    tcase_add_test(rounding, inputs_are_read_in_the_candidate_s_format);
+    tcase_add_test(rounding, a_kink_within_the_bound_is_a_ball);
+    tcase_add_test(rounding, beyond_the_largest_nothing_is_known);
+    tcase_add_test(twins, profiles_are_found);
+    tcase_add_test(twins, nonsense_is_refused);
+    tcase_add_test(twins, every_operation_has_a_twin);
+    tcase_add_test(twins, gradients_of_operations_agree_with_differences);
+    tcase_add_test(twins, switch_loss_by_hand);
+    tcase_add_test(twins, detached_targets_get_exactly_nothing);
+    tcase_add_test(twins, no_tokens_no_trouble);
+    tcase_add_test(twins, results_are_rounded_outwards);
+    tcase_add_test(wrong, every_variant_departs_from_its_equation);
+    tcase_add_test(wrong, no_variant_is_listed_twice);
+    tcase_add_test(wrong, variants_do_what_is_said_of_them);
+    tcase_add_test(wrong, without_the_combination_the_task_does_not_reach_the_router);
+    tcase_add_test(wrong, double_softmax_confines_the_weights);
+    tcase_add_test(wrong, a_missing_bias_is_missing);
+    TCase *const all[] = {primitive_values, rounding, twins, wrong};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        tcase_set_timeout(all[i], 600); /* under Valgrind */
+        suite_add_tcase(s, all[i]);
+    }
+    return s;
+}
+
+int main(void)
+{
+    SRunner *sr = srunner_create(suite());
+    srunner_run_all(sr, CK_ENV);
+    const int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    flint_cleanup();
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
