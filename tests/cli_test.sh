@@ -174,6 +174,13 @@ echo "$text" >"$work/err"
 [ "$status" -eq 3 ] && one_line && says gate.weights && [ ! -e "$work/full" ] && ! ls -A "$work" | grep -q partial
 ok $? 'gen: on a full disk one line, exit status 3 and nothing left'
 
+# The self-check: the twin's balls hold the golden values, and are narrow enough to miss a wrong one.
+for what in value gradient decision; do
+    refuses "a golden $what that is wrong" 1 'self-check' gen balance.switch gate.weights --suite smoke --break $what --out "$work/x"
+done
+[ ! -e "$work/x" ]
+ok $? 'gen: nothing is left of a run that failed'
+
 # --- gen --text ----------------------------------------------------------------------------------------------------------
 
 printf 'It was a bright cold day in April, and the clocks were striking thirteen.\n' >"$work/text"

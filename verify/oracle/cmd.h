@@ -107,6 +107,7 @@ typedef struct {
     const char *text;    /* a file to make activations of, or NULL */
     const char *out;     /* the folder */
     int jobs;            /* <= 0: as many as there are processors */
+    const char *spoil;   /* negative control of the self-check: "value", "gradient" or "decision"; NULL */
 } gen_options;
 
 /* What gen_cases() starts from: suite core, seed 1, bounds for f64, f32 and bf16. */

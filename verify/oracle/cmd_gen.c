@@ -15,7 +15,7 @@
 #include "twin.h"
 #include "verdict.h"
 
-enum { OPTION_OUT, OPTION_SUITE, OPTION_SEED, OPTION_PRECISION, OPTION_TEXT, OPTION_JOBS };
+enum { OPTION_OUT, OPTION_SUITE, OPTION_SEED, OPTION_PRECISION, OPTION_TEXT, OPTION_JOBS, OPTION_BREAK };
 static const cli_option options[] = {
     [OPTION_OUT] = {"--out", "DIR", "the folder to write; it must not exist, be empty or hold golden cases"},
     [OPTION_SUITE] = {"--suite", "SUITE,...", "smoke, core, adversarial, large (default core; may be repeated)"},
@@ -24,6 +24,7 @@ static const cli_option options[] = {
                           "store bounds for f64, f32, tf32, bf16, f16 (default f64,f32,bf16), or none"},
     [OPTION_TEXT] = {"--text", "FILE", "cases of layer.smoe and compete.layer on activations made of a text file"},
     [OPTION_JOBS] = {"--jobs", "N", "processes (default: one for each processor); does not change a byte"},
+    [OPTION_BREAK] = {"--break", "WHAT", NULL}, /* the negative control of the self-check */
     {NULL, NULL, NULL},
 };
 static const cli_command command = {
@@ -267,6 +268,20 @@ static int write_expected(writer *w, const gen_options *o, const char *folder)
     return status;
 }
 
+/* Spoils a golden value by a billionth, or makes a decision that the scores do not admit. */
+static void spoil(op_case *c, const char *what)
+{
+    for (size_t i = 0; c->op->out[i].name; i++) {
+        const bool decision = c->op->out[i].kind == OP_DECISION && c->out[i].count > 0;
+        if (strcmp(what, "value") == 0 && c->op->out[i].kind == OP_BOUNDED && c->out[i].count > 0)
+            c->out[i].f64[0] += 1e-9 * (1 + fabs(c->out[i].f64[0]));
+        if (strcmp(what, "decision") == 0 && decision) c->out[i].i64[0] = c->out[i].i64[0] == 0 ? 1 : 0;
+    }
+    for (size_t i = 0; c->op->in[i].name; i++)
+        if (strcmp(what, "gradient") == 0 && c->grad[i].count > 0)
+            c->grad[i].f64[0] += 1e-9 * (1 + fabs(c->grad[i].f64[0]));
+}
+
 static int generate(void *context, size_t i, char message[JOB_MESSAGE])
 {
     const generation *g = context;
@@ -278,6 +293,7 @@ static int generate(void *context, size_t i, char message[JOB_MESSAGE])
     if (it->text) memcpy(op_in(c, "x"), g->text, TEXT_T * TEXT_D * sizeof *g->text);
     const smoe_status s = op_run(c);
     int status = s == SMOE_OK ? 0 : say(&w, "%s", smoe_strerror(s));
+    if (status == 0 && g->o->spoil) spoil(c, g->o->spoil);
     if (status == 0) status = write_prompt(&w, g->folder);
     if (status == 0) status = write_expected(&w, g->o, g->folder);
     op_case_free(c);
@@ -525,6 +541,9 @@ static int parse(cli *p, gen_options *o)
             break;
         case OPTION_TEXT:
             o->text = value;
+            break;
+        case OPTION_BREAK:
+            o->spoil = value;
             break;
         case OPTION_JOBS:
             status = cli_parse_jobs(&command, &o->jobs, value);
