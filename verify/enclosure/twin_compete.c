@@ -47,7 +47,8 @@ static tape_node *winners(twin_eval *x, tape_node *o)
 static tape_node *winners_weights(twin_eval *x, tape_node *s, bool softmax)
 {
     tape_node *v = tape_gather_cols(x->t, s, x->choice.K, x->choice.of);
-    if (softmax || twin_is(x, "WeightsSoftmaxScores")) return twin_softmax(x, v);
+    if ((softmax && !twin_is(x, "CompeteNormalisedWeights")) || twin_is(x, "WeightsSoftmaxScores"))
+        return twin_softmax(x, v);
     return tape_div(x->t, v, tape_sum(x->t, v, TAPE_COLS));
 }
 

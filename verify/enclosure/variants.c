@@ -151,6 +151,8 @@ const twin_variant twin_variants[] = {
     ROW("compete.route", "ResponseSoftplus", "the mean softplus as response where the norm is meant",
         "competition by the sign of the outputs", SECOND_CODE " against " FIRST_CODE),
     SOFTMAX_SCORES("compete.route"),
+    ROW("compete.route", "CompeteNormalisedWeights", "the winners' weights s/sum(s) where version 1's softmax is meant",
+        "large norms no longer take all", SECOND_CODE " against " FIRST_CODE),
     SWAPPED("compete.route"),
     COMBINE("compete.route"),
     DISTILL("compete.distill"),
