@@ -277,11 +277,11 @@ static const op_spec route_cases[] = {
     {"all-win", "core", "T=5,N=3,d=4", "k=3", "", "K = N: margin +inf", fill_route_apart},
     {"one-expert", "core", "T=4,N=1,d=4", "k=1", "", "N = 1: y = o", NULL},
     {"no-token", "core", "T=0,N=3,d=2", "k=2", "", "T = 0 is legal where nothing is averaged over tokens", NULL},
-    {"output-only", "adversarial", "T=6,N=4,d=4", "k=2", "WeightPathLost",
+    {"output-only", "adversarial", "T=6,N=4,d=4", "k=2", "CombineGradNone",
      "cotangent on y alone: the gradient through the weights is not covered by anything", fill_route_output_only},
-    {"output-only-v1", "adversarial", "T=6,N=4,d=4", "k=2,version=1", "WeightPathLost", "the same for version 1",
+    {"output-only-v1", "adversarial", "T=6,N=4,d=4", "k=2,version=1", "CombineGradNone", "the same for version 1",
      fill_route_output_only},
-    {"contrast", "adversarial", "T=8,N=4,d=4", "k=2", "CompeteSoftmaxWeights,ResponseNorm,MisalignedExperts",
+    {"contrast", "adversarial", "T=8,N=4,d=4", "k=2", "WeightsSoftmaxScores,ResponseNorm,MisalignedExperts",
      "s / sum of s gives 3/4 where softmax gives 0.88; an output credited to another expert changes the winner",
      fill_route_contrast},
     {"contrast-v1", "adversarial", "T=8,N=4,d=4", "k=2,version=1", "CompeteNormalisedWeights",
@@ -292,6 +292,8 @@ static const op_spec route_cases[] = {
      fill_loud_no},
     {"loud-no-v1", "adversarial", "T=6,N=4,d=4", "k=2,version=1", "ResponseSoftplus", "and wins it in version 1",
      fill_loud_no},
+    {"above-20", "adversarial", "T=4,N=4,d=4", "k=2", "SoftplusThreshold", "outputs where PyTorch's softplus gives up",
+     fill_above_20},
     {"large", "large", "T=64,N=8,d=64", "k=2", "", "the size of the layers' large cases", fill_route_apart},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
@@ -413,13 +415,14 @@ static const op_spec distill_cases[] = {
     {"one-expert", "core", "T=4,N=1", "k=1", "exact", "N = 1: softmax is 1 on both sides, loss 0", NULL},
     {"perfect", "adversarial", "T=8,N=6", "k=2,theta=1", "PermutedScores",
      "r = s: loss and gradient 0; scores in another order give about 0.04 (first CompeteSMoE code)", fill_perfect},
-    {"perfect-attached", "adversarial", "T=8,N=6", "k=2,theta=1,detach=no", "PermutedScores,MaskedTarget",
+    {"perfect-attached", "adversarial", "T=8,N=6", "k=2,theta=1,detach=no", "PermutedScores,TargetMasked",
      "the same with the target trained", fill_perfect},
-    {"opposed", "adversarial", "T=8,N=8", "k=4,theta=1", "DistillSum,DistillNoTheta,TargetNotDetached,MaskedTarget",
+    {"opposed", "adversarial", "T=8,N=8", "k=4,theta=1",
+     "DistillWinnersSum,DistillNoTheta,TargetNotDetached,TargetMasked",
      "a router sure of the losers: sum for mean over the winners gives four times their term", fill_opposed},
-    {"opposed-attached", "adversarial", "T=8,N=8", "k=4,theta=1,detach=no", "TargetDetached,DistillSum",
+    {"opposed-attached", "adversarial", "T=8,N=8", "k=4,theta=1,detach=no", "TargetDetached,DistillWinnersSum",
      "the gradient of s is owed here", fill_opposed},
-    {"close", "adversarial", "T=8,N=8", "k=2,theta=0", "MaskedTarget,TargetNotDetached",
+    {"close", "adversarial", "T=8,N=8", "k=2,theta=0", "TargetMasked,TargetNotDetached",
      "near-uniform target: masked to the winners it has all its mass on two experts", fill_close},
     {"equal", "adversarial", "T=5,N=4", "k=2", "ties,TieOrder",
      "all responses equal: the target is uniform, 0 and 1 win", fill_scores_equal},
@@ -543,7 +546,7 @@ static const op_spec diversity_cases[] = {
      "and the other way about: 1/2 is meant", fill_collapsed},
     {"sizes", "adversarial", "T=4,K=3,d=4", "", "DiversityGram,DiversitySquare",
      "outputs of sizes 4, 1, 1/4: cosines do not see size, a raw Gram matrix sees nothing else", fill_sizes},
-    {"orthogonal", "adversarial", "T=4,K=3,d=4", "", "DiversityGradient", "loss 0 with a gradient that is not",
+    {"orthogonal", "adversarial", "T=4,K=3,d=4", "", "GradScale", "loss 0 with a gradient that is not",
      fill_orthogonal},
     {"opposite", "adversarial", "T=4,K=2,d=4", "", "DiversityAbs", "-1, the least for K = 2", fill_opposite_rows},
     {"silent", "adversarial", "T=4,K=3,d=4", "", "ZeroNorm",
@@ -892,6 +895,16 @@ static void fill_layer_copies(op_case *c, op_rng *r)
 /* Every term at full size in the total. */
 #define WHOLE "c_distill=1,c_diversity=1,c_balance=1,c_zloss=1"
 
+/* Expert i answers with 21 + 2 i and a little: its responses are apart, and e^-21 and less from the identity. */
+static void fill_layer_above_20(op_case *c, op_rng *r)
+{
+    const size_t N = op_dim(c, 'N'), d = op_dim(c, 'd');
+    op_fill_default(c, r);
+    double *w2 = op_in(c, "w2");
+    for (size_t k = 0; k < N * d * op_dim(c, 'h'); k++) w2[k] = op_representable(w2[k] / 16);
+    for (size_t k = 0; k < N * d; k++) op_in(c, "b2")[k] = 21 + 2 * (double)(k / d);
+}
+
 static const op_spec layer_cases[] = {
     {"small", "smoke", "T=4,d=4,N=3,h=6", "k=2", "", "a first look", NULL},
     {"small-router", "smoke", "T=4,d=4,N=3,h=6", "k=2,compete=no", "", "a first look, without competition", NULL},
@@ -910,16 +923,18 @@ static const op_spec layer_cases[] = {
      "the router of version 2's code", NULL},
     {"first-router", "core", "T=6,d=6,N=4,h=8", "k=2,compete=no,count=first," WHOLE, "", "first choices", NULL},
     {"apart", "adversarial", "T=8,d=8,N=4,h=8", "k=2",
-     "CompeteSoftmaxWeights,ResponseNorm,DiversitySquare,PermutedScores", "decisions that no precision doubts",
+     "WeightsSoftmaxScores,ResponseNorm,DiversitySquare,PermutedScores", "decisions that no precision doubts",
      fill_layer_apart},
-    {"terms", "adversarial", "T=8,d=8,N=4,h=8", "k=2", "DiversitySquare,TargetNotDetached,PermutedScores,MaskedTarget",
+    {"above-20", "adversarial", "T=4,d=4,N=4,h=6", "k=2", "SoftplusThreshold",
+     "outputs where PyTorch's softplus gives up", fill_layer_above_20},
+    {"terms", "adversarial", "T=8,d=8,N=4,h=8", "k=2", "DiversitySquare,TargetNotDetached,PermutedScores,TargetMasked",
      "cotangents on the terms alone: what they teach is not drowned by the task", fill_layer_terms},
     {"total", "adversarial", "T=8,d=8,N=4,h=8", "k=2," WHOLE, "DiversitySquare,PermutedScores",
      "cotangent on the total alone: each coefficient reaches its term", fill_layer_total},
     {"distill", "adversarial", "T=8,d=8,N=4,h=8", "k=2,theta=1",
-     "TargetNotDetached,MaskedTarget,DistillSum,PermutedScores",
+     "TargetNotDetached,TargetMasked,DistillWinnersSum,PermutedScores",
      "distillation alone, target detached: the experts' gradients are exactly 0", fill_layer_distill},
-    {"distill-attached", "adversarial", "T=8,d=8,N=4,h=8", "k=2,theta=1,detach=no", "TargetDetached,MaskedTarget",
+    {"distill-attached", "adversarial", "T=8,d=8,N=4,h=8", "k=2,theta=1,detach=no", "TargetDetached,TargetMasked",
      "and not 0 when it is attached", fill_layer_distill},
     {"diversity", "adversarial", "T=8,d=8,N=4,h=8", "k=2", "DiversitySquare,DiversityGram",
      "diversity alone: the winners' gradients, and 1/2 of them over K^2", fill_layer_diversity},
@@ -928,7 +943,7 @@ static const op_spec layer_cases[] = {
     {"balance", "adversarial", "T=8,d=8,N=4,h=8", "k=2",
      "LblDoubleSoftmax,LblProbOverTK,LblTopKNorm,LblFirstChoiceOnly,LblGrad",
      "all tokens want the same experts; balance alone: its gradient reaches all experts through P", fill_layer_balance},
-    {"task", "adversarial", "T=8,d=8,N=4,h=8", "k=2", "CompeteSoftmaxWeights,WeightPathLost,RouterTaskGradient",
+    {"task", "adversarial", "T=8,d=8,N=4,h=8", "k=2", "WeightsSoftmaxScores,CombineGradNone,RouterTaskGradient",
      "the task alone: the router's gradient is exactly 0, the experts' has a part through the weights",
      fill_layer_task},
     {"collapse", "adversarial", "T=8,d=8,N=4,h=8", "k=2",
@@ -936,6 +951,10 @@ static const op_spec layer_cases[] = {
      "every token's winners are the same two, and alike", fill_layer_collapse},
     {"opposite", "adversarial", "T=8,d=8,N=4,h=8", "k=2", "LblPerSequence",
      "two halves collapsed on opposite experts: balance 1 for the batch", fill_layer_opposite},
+    {"diversity-over-square", "adversarial", "T=8,d=8,N=4,h=8", "k=2,mean=square", "DiversityPairs",
+     "1/2 of it is meant", fill_layer_diversity},
+    {"balance-first", "adversarial", "T=8,d=8,N=4,h=8", "k=2,count=first", "LblCountAll",
+     "first choices are what is meant", fill_layer_balance},
     {"copies", "adversarial", "T=4,d=4,N=4,h=6", "k=2", "ties,TieOrder",
      "experts are copies (sparse upcycling): all tie, diversity is 1 and its gradient 0", fill_layer_copies},
     {"copies-router", "adversarial", "T=4,d=4,N=4,h=6", "k=2,compete=no", "ties,TieOrder",
