@@ -3,13 +3,21 @@
 
 #include <float.h>
 #include <math.h>
-#include <mpfr.h>
 #include <string.h>
+
+#ifndef __FRAMAC__ /* Frama-C takes the elementary functions of (N.14) by their contracts, and fma by this one */
+#include <mpfr.h>
+#else
+/*@ assigns \nothing; */
+double fma(double x, double y, double z);
+#endif
 
 #if defined __FAST_MATH__ || (defined __FINITE_MATH_ONLY__ && __FINITE_MATH_ONLY__)
 #error "smoeref needs IEEE 754 arithmetic as written (N.2): compile without -ffast-math and its parts"
 #endif
-_Static_assert(FLT_RADIX == 2 && DBL_MANT_DIG == 53 && DBL_MAX_EXP == 1024, "double must be IEEE 754 binary64 (N.1)");
+#if FLT_RADIX != 2 || DBL_MANT_DIG != 53 || DBL_MAX_EXP != 1024
+#error "smoeref needs a double that is IEEE 754 binary64 (N.1)"
+#endif
 
 const char *smoe_strerror(smoe_status status)
 {
@@ -23,6 +31,7 @@ const char *smoe_strerror(smoe_status status)
     return "unknown status";
 }
 
+#ifndef __FRAMAC__ /* WP knows no long double */
 /* Does long double carry 64 bits and round to nearest, at this moment?  The x87 unit has a control word of its own, and
  * Valgrind computes with 53 bits (and reads constants so too: hence differences, not a constant to compare with). */
 static bool extended_works(void)
@@ -75,17 +84,30 @@ smoe_status smoe_selftest(const char **what)
     if (what) *what = breach ? breach : "";
     return breach ? SMOE_EENV : SMOE_OK;
 }
+#endif
+
+/*@ assigns \nothing;
+    ensures \result <==> smoe_finite(x); */
+static bool finite_number(double x)
+{
+    return -DBL_MAX <= x && x <= DBL_MAX; /* false for NaN */
+}
 
 bool smoe_all_finite(size_t n, const double *x)
 {
+    /*@ loop invariant 0 <= i <= n;
+        loop invariant smoe_finites(x, i);
+        loop assigns i; loop variant n - i; */
     for (size_t i = 0; i < n; i++)
-        if (!isfinite(x[i])) return false;
+        if (!finite_number(x[i])) return false;
     return true;
 }
 
 double smoe_sum(size_t n, const double *x)
 {
     double s = 0;
+    /*@ loop invariant 0 <= i <= n;
+        loop assigns i, s; loop variant n - i; */
     for (size_t i = 0; i < n; i++)
         s += x[i]; /* (N.10) */
     return s;
@@ -94,6 +116,8 @@ double smoe_sum(size_t n, const double *x)
 double smoe_dot(size_t n, const double *x, const double *y)
 {
     double s = 0;
+    /*@ loop invariant 0 <= i <= n;
+        loop assigns i, s; loop variant n - i; */
     for (size_t i = 0; i < n; i++)
         s = fma(x[i], y[i], s); /* (N.11) */
     return s;
@@ -101,6 +125,8 @@ double smoe_dot(size_t n, const double *x, const double *y)
 
 void smoe_axpy(size_t n, double a, const double *x, double *y)
 {
+    /*@ loop invariant 0 <= i <= n;
+        loop assigns i, y[0 .. n-1]; loop variant n - i; */
     for (size_t i = 0; i < n; i++)
         y[i] = fma(a, x[i], y[i]); /* (N.12) */
 }
@@ -137,7 +163,11 @@ NAIVE(smoe_matmul_naive_tn_acc, i, m, j, n, C[i * n + j])
 #endif
 #endif
 
+#ifdef __FRAMAC__
+#define UNROLL
+#else
 #define UNROLL _Pragma("GCC unroll 8")
+#endif
 
 /* A kernel adds the product of a strip of A (ROWS rows; element (r,l) at a[r ar + l al]) and a packed panel of B (three
  * vectors wide; element (l,j) at b[l COLS + j]) to a tile of C.  The tile is held in ROWS x 3 vector registers, loaded
@@ -328,6 +358,7 @@ void smoe_matmul_tn(size_t m, size_t n, size_t k, const double *A, const double 
 
 /* --- (N.14) correctly rounded functions --- */
 
+#ifndef __FRAMAC__
 typedef long double long_double_function(long double);
 typedef int mpfr_function(mpfr_ptr, mpfr_srcptr, mpfr_rnd_t);
 
@@ -399,6 +430,51 @@ double smoe_erfc(double x)
     return rounded(erfcl, mpfr_erfc, x);
 }
 
+#endif
+
+double smoe_exp_deriv(double x)
+{
+    return smoe_exp(x);
+}
+
+double smoe_expm1_deriv(double x)
+{
+    return smoe_exp(x);
+}
+
+double smoe_log_deriv(double x)
+{
+    return 1 / x;
+}
+
+double smoe_log1p_deriv(double x)
+{
+    return 1 / (1 + x);
+}
+
+double smoe_tanh_deriv(double x)
+{
+    return 4 * smoe_sigmoid_deriv(2 * x);
+}
+
+/* e^(-c x^2), c = 1 or 1/2.  x^2 = q + r: the exponential would multiply the rounding of q by c x^2. */
+static double gaussian(double c, double x)
+{
+    if (fabs(x) > 40) return 0; /* e^-800 is far below the least subnormal, and x*x might overflow */
+    double q = x * x, r = fma(x, x, -q), e = smoe_exp(-c * q);
+    return fma(e, -c * r, e);
+}
+
+double smoe_erf_deriv(double x)
+{
+    return 0x1.20dd750429b6dp+0 * gaussian(1, x); /* 2/sqrt(pi) */
+}
+
+double smoe_erfc_deriv(double x)
+{
+    return -smoe_erf_deriv(x);
+}
+
 /* --- (N.15) to (N.21) functions built on them --- */
 
 /* sigmoid(z) and sigmoid(-z) from one exponential that cannot overflow; neither is found as 1 less the other. */
@@ -446,10 +522,7 @@ double smoe_silu_deriv(double z)
 double smoe_normal_pdf(double x)
 {
     static const double inv_sqrt_2pi = 0x1.9884533d43651p-2; /* 1/sqrt(2 pi) */
-    if (fabs(x) > 40) return 0; /* e^-800 is far below the least subnormal, and x*x might overflow */
-    double q = x * x, r = fma(x, x, -q); /* x^2 = q + r: the exponential would multiply the rounding of q by x^2/2 */
-    double e = smoe_exp(-0.5 * q);
-    return fma(e, -0.5 * r, e) * inv_sqrt_2pi; /* (N.21) */
+    return gaussian(0.5, x) * inv_sqrt_2pi; /* (N.21) */
 }
 
 double smoe_normal_pdf_deriv(double x)
@@ -505,9 +578,13 @@ double smoe_gelu_tanh_deriv(double x)
 
 /* --- (N.22) to (N.25) functions of a vector --- */
 
+/*@ requires N > 0 && \valid_read(z + (0 .. N-1));
+    assigns \nothing; */
 static double maximum(size_t N, const double *z)
 {
     double m = z[0];
+    /*@ loop invariant 1 <= i <= N;
+        loop assigns i, m; loop variant N - i; */
     for (size_t i = 1; i < N; i++)
         if (z[i] > m) m = z[i];
     return m;
@@ -518,9 +595,13 @@ smoe_status smoe_softmax(size_t N, const double *z, double *p)
     if (N == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(N, z)) return SMOE_EDOM;
     double m = maximum(N, z);
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, p[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++)
         p[i] = smoe_exp(z[i] - m);
     double sum = smoe_sum(N, p);
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, p[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++)
         p[i] = p[i] / sum; /* (N.22) */
     return SMOE_OK;
@@ -531,6 +612,8 @@ smoe_status smoe_softmax_vjp(size_t N, const double *p, const double *dp, double
     if (N == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(N, p) || !smoe_all_finite(N, dp)) return SMOE_EDOM;
     double mean = smoe_dot(N, p, dp);
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, dz[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++)
         dz[i] = p[i] * (dp[i] - mean); /* (N.22) */
     return smoe_all_finite(N, dz) ? SMOE_OK : SMOE_EOVRFLW;
@@ -541,6 +624,8 @@ smoe_status smoe_logsumexp(size_t N, const double *z, double *lse)
     if (N == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(N, z)) return SMOE_EDOM;
     double m = maximum(N, z), sum = 0;
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, sum; loop variant N - i; */
     for (size_t i = 0; i < N; i++)
         sum += smoe_exp(z[i] - m);
     *lse = m + smoe_log(sum); /* (N.23) */
@@ -550,68 +635,188 @@ smoe_status smoe_logsumexp(size_t N, const double *z, double *lse)
 smoe_status smoe_logsumexp_vjp(size_t N, const double *z, double lse, double dlse, double *dz)
 {
     if (N == 0) return SMOE_EINVAL;
-    if (!smoe_all_finite(N, z) || !isfinite(lse) || !isfinite(dlse)) return SMOE_EDOM;
+    if (!smoe_all_finite(N, z) || !finite_number(lse) || !finite_number(dlse)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, dz[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++)
         dz[i] = dlse * smoe_exp(z[i] - lse); /* (N.23) */
     return smoe_all_finite(N, dz) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+/* The least e >= -1023 with m < 2^e.  2^1023 is the largest scale there is, and lifts every subnormal far enough. */
+/*@ assigns \nothing;
+    ensures -1023 <= \result <= 1024; */
+static int exponent_above(double m)
+{
+    int e;
+    frexp(m, &e);
+    return e < -1023 ? -1023 : e;
+}
+
+/*@ assigns \nothing; */
+static double two_to(int e)
+{
+    return ldexp(1, e);
+}
+
+/*@ assigns \nothing; */
+static double scaled_root(double s, int e)
+{
+    return ldexp(sqrt(s), e);
 }
 
 smoe_status smoe_norm(size_t d, const double *x, double *norm)
 {
     if (!smoe_all_finite(d, x)) return SMOE_EDOM;
     double m = 0;
+    /*@ loop invariant 0 <= i <= d;
+        loop assigns i, m; loop variant d - i; */
     for (size_t i = 0; i < d; i++)
         if (fabs(x[i]) > m) m = fabs(x[i]);
-    int e;
-    frexp(m, &e); /* m < 2^e; e = 0 for m = 0 */
-    if (e < -1023) e = -1023; /* 2^1023 is the largest scale there is, and enough for subnormals */
-    double scale = ldexp(1, -e), s = 0;
+    int e = exponent_above(m);
+    double scale = two_to(-e), s = 0;
+    /*@ loop invariant 0 <= i <= d;
+        loop assigns i, s; loop variant d - i; */
     for (size_t i = 0; i < d; i++)
         s = fma(x[i] * scale, x[i] * scale, s);
-    *norm = ldexp(sqrt(s), e); /* (N.24) */
-    return isfinite(*norm) ? SMOE_OK : SMOE_EOVRFLW;
+    *norm = scaled_root(s, e); /* (N.24) */
+    return finite_number(*norm) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
 smoe_status smoe_norm_vjp(size_t d, const double *x, double norm, double dnorm, double *dx)
 {
-    if (!smoe_all_finite(d, x) || !isfinite(norm) || norm < 0 || !isfinite(dnorm)) return SMOE_EDOM;
+    if (!smoe_all_finite(d, x) || !finite_number(norm) || norm < 0 || !finite_number(dnorm)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= d;
+        loop assigns i, dx[0 .. d-1]; loop variant d - i; */
     for (size_t i = 0; i < d; i++)
         dx[i] = norm > 0 ? dnorm * (x[i] / norm) : 0; /* (N.24) */
     return smoe_all_finite(d, dx) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
-/* One pass: index[0 .. c-1] holds the best c = min(i, K) of s[0 .. i-1], in order.  A newcomer has the highest index so
- * far and so must be strictly larger than those it passes. */
+/* Puts i, higher than all indices there, into the ordered list index[0 .. end-1], and says where. */
+/*@ requires \valid(index + (0 .. end));
+    requires \valid_read(s + i);
+    requires \forall integer a; 0 <= a < end ==> \valid_read(s + index[a]);
+    requires \forall integer a; 0 <= a < end ==> \separated(s + index[a], index + (0 .. end));
+    requires \separated(s + i, index + (0 .. end));
+    requires \forall integer a; 0 <= a < end ==> index[a] < i;
+    requires \forall integer a, b; 0 <= a < b < end ==> smoe_before(s, index[a], index[b]);
+    assigns index[0 .. end];
+    ensures \result <= end && index[\result] == i;
+    ensures \forall integer a; 0 <= a < \result ==> index[a] == \old(index[a]) && s[index[a]] >= s[i];
+    ensures \forall integer a; \result < a <= end ==> index[a] == \old(index[a-1]) && s[i] > s[index[a]];
+    ensures \forall integer a, b; 0 <= a < b <= end ==> smoe_before(s, index[a], index[b]);
+    ensures smoe_taken(index, end + 1, i);
+    ensures \forall integer l; smoe_taken{Pre}(index, end, l) ==> smoe_taken{Post}(index, end + 1, l);
+    ensures \forall integer l; smoe_taken{Post}(index, end + 1, l) ==> l == i || smoe_taken{Pre}(index, end, l); */
+static size_t insert(const double *s, size_t i, size_t end, size_t *index)
+{
+    size_t j = end;
+    /*@ loop invariant 0 <= j <= end;
+        loop invariant \forall integer a; 0 <= a < j ==> index[a] == \at(index[a], Pre);
+        loop invariant \forall integer a; j < a <= end ==> index[a] == \at(index[a-1], Pre) && s[i] > s[index[a]];
+        loop invariant front: \forall integer a, b; 0 <= a < b < j ==> smoe_before(s, index[a], index[b]);
+        loop invariant cross: \forall integer a, b; 0 <= a < j < b <= end ==> smoe_before(s, index[a], index[b]);
+        loop invariant back: \forall integer a, b; j < a < b <= end ==> smoe_before(s, index[a], index[b]);
+        loop assigns j, index[0 .. end];
+        loop variant j; */
+    for (; j > 0 && s[i] > s[index[j - 1]]; j--)
+        index[j] = index[j - 1];
+    /*@ assert j > 0 ==> s[i] <= s[index[j-1]]; */
+    /*@ assert \forall integer a; 0 <= a < j-1 ==> smoe_before(s, index[a], index[j-1]); */
+    /*@ assert stop: \forall integer a; 0 <= a < j ==> s[index[a]] >= s[i]; */
+    index[j] = i;
+    /*@ assert \forall integer a; 0 <= a < j ==> index[a] == \at(index[a], Pre) && smoe_before(s, index[a], i); */
+    /*@ assert \forall integer b; j < b <= end ==> smoe_before(s, i, index[b]); */
+    /*@ assert \forall integer a, b; 0 <= a < b < j ==> smoe_before(s, index[a], index[b]); */
+    /*@ assert \forall integer a, b; 0 <= a < j < b <= end ==> smoe_before(s, index[a], index[b]); */
+    /*@ assert \forall integer a, b; j < a < b <= end ==> smoe_before(s, index[a], index[b]); */
+    /*@ assert \forall integer a; 0 <= a < end ==>
+                   index[a] == \at(index[a], Pre) || index[a+1] == \at(index[a], Pre); */
+    return j;
+}
+
+/* Offers i to the full list index[0 .. K-1].  Who is left out: i itself, or the last, which it displaces. */
+/*@ requires 0 < K;
+    requires \valid(index + (0 .. K-1));
+    requires \valid_read(s + (0 .. i));
+    requires \separated(s + (0 .. i), index + (0 .. K-1));
+    requires \forall integer a; 0 <= a < K ==> index[a] < i;
+    requires \forall integer a, b; 0 <= a < b < K ==> smoe_before(s, index[a], index[b]);
+    assigns index[0 .. K-1];
+    ensures \forall integer a; 0 <= a < K ==> index[a] <= i;
+    ensures \forall integer a, b; 0 <= a < b < K ==> smoe_before(s, index[a], index[b]);
+    ensures \result <= i && !smoe_taken(index, K, \result) && smoe_before(s, index[K-1], \result);
+    ensures \forall integer l; l != i && l != \result && !smoe_taken(index, K, l) ==> !smoe_taken{Pre}(index, K, l);
+    ensures \result != i ==> smoe_taken(index, K, i);
+    ensures \forall integer l; smoe_taken(index, K, l) ==> l == i || smoe_taken{Pre}(index, K, l);
+    ensures index[K-1] == \old(index[K-1]) || smoe_before(s, index[K-1], \old(index[K-1])); */
+static size_t displace(const double *s, size_t i, size_t K, size_t *index)
+{
+    if (!(s[i] > s[index[K - 1]])) return i;
+    size_t last = index[K - 1];
+    /*@ assert \forall integer a; 0 <= a < K-1 ==> smoe_before(s, index[a], index[K-1]); */
+    /*@ assert \forall integer a; 0 <= a < K-1 ==> index[a] != index[K-1]; */
+    /*@ assert !smoe_taken(index, K - 1, last); */
+    insert(s, i, K - 1, index);
+    return last;
+}
+
 smoe_status smoe_topk(size_t N, size_t K, const double *s, size_t *index, double *value, double *margin)
 {
     if (K == 0 || K > N) return SMOE_EINVAL;
     if (!smoe_all_finite(N, s)) return SMOE_EDOM;
-    size_t next = 0; /* the best that was not taken, once i > K */
-    for (size_t i = 0; i < N; i++) {
-        if (i >= K && !(s[i] > s[index[K - 1]])) {
-            if (i == K || s[i] > s[next]) next = i;
-            continue;
-        }
-        if (i >= K) next = index[K - 1];
-        size_t j = i < K ? i : K - 1;
-        for (; j > 0 && s[i] > s[index[j - 1]]; j--)
-            index[j] = index[j - 1];
-        index[j] = i; /* (N.25) */
+    /*@ loop invariant 0 <= i <= K;
+        loop invariant in: \forall integer a; 0 <= a < i ==> 0 <= index[a] < i;
+        loop invariant order: \forall integer a, b; 0 <= a < b < i ==> smoe_before(s, index[a], index[b]);
+        loop invariant all: \forall integer l; 0 <= l < i ==> smoe_taken(index, i, l);
+        loop assigns i, index[0 .. K-1];
+        loop variant K - i; */
+    for (size_t i = 0; i < K; i++)
+        insert(s, i, i, index);
+    size_t next = N; /* the best that was not taken, once there is one */
+    /*@ loop invariant K <= i <= N;
+        loop invariant in: \forall integer a; 0 <= a < K ==> 0 <= index[a] < i;
+        loop invariant order: \forall integer a, b; 0 <= a < b < K ==> smoe_before(s, index[a], index[b]);
+        loop invariant rest: \forall integer l; 0 <= l < i && !smoe_taken(index, K, l) ==>
+                             smoe_before(s, index[K-1], l);
+        loop invariant none: i == K ==> next == N && \forall integer l; 0 <= l < K ==> smoe_taken(index, K, l);
+        loop invariant best: i > K ==> next < i && !smoe_taken(index, K, next);
+        loop invariant most: i > K ==>
+                             \forall integer l; 0 <= l < i && !smoe_taken(index, K, l) ==> s[l] <= s[next];
+        loop assigns i, next, index[0 .. K-1];
+        loop variant N - i; */
+    for (size_t i = K; i < N; i++) {
+        size_t out = displace(s, i, K, index); /* (N.25) */
+        if (next == N || s[out] > s[next]) next = out;
     }
+    /*@ loop invariant 0 <= j <= K;
+        loop invariant \forall integer a; 0 <= a < j ==> value[a] == s[index[a]];
+        loop assigns j, value[0 .. K-1];
+        loop variant K - j; */
     for (size_t j = 0; j < K; j++)
         value[j] = s[index[j]];
     *margin = K < N ? s[index[K - 1]] - s[next] : INFINITY;
+    /*@ assert K < N ==> 0 <= next < N && !smoe_taken(index, K, next) && *margin == value[K-1] - s[next]; */
+    /*@ assert K < N ==> \forall integer l; 0 <= l < N && !smoe_taken(index, K, l) ==> s[l] <= s[next]; */
     return SMOE_OK;
 }
 
 smoe_status smoe_topk_vjp(size_t N, size_t K, const size_t *index, const double *dvalue, double *ds)
 {
     if (K == 0 || K > N) return SMOE_EINVAL;
+    /*@ loop invariant 0 <= j <= K;
+        loop invariant \forall integer l; 0 <= l < j ==> index[l] < N;
+        loop assigns j; loop variant K - j; */
     for (size_t j = 0; j < K; j++)
         if (index[j] >= N) return SMOE_EDOM;
     if (!smoe_all_finite(K, dvalue)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, ds[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++)
         ds[i] = 0;
+    /*@ loop invariant 0 <= j <= K;
+        loop assigns j, ds[0 .. N-1]; loop variant K - j; */
     for (size_t j = 0; j < K; j++)
         ds[index[j]] += dvalue[j]; /* (N.25) */
     return smoe_all_finite(N, ds) ? SMOE_OK : SMOE_EOVRFLW;

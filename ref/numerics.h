@@ -34,19 +34,36 @@ const char *smoe_strerror(smoe_status status);
  */
 smoe_status smoe_selftest(const char **what);
 
+/* Words of the contracts.  A double is taken as a real number there: that has the right order, and no rounding. */
+/*@ predicate smoe_finite(double x) = -0x1.fffffffffffffp1023 <= x <= 0x1.fffffffffffffp1023;
+    predicate smoe_finites{L}(double *x, integer n) = \forall integer i; 0 <= i < n ==> smoe_finite(x[i]);
+    predicate smoe_before{L}(double *s, integer i, integer j) = s[i] > s[j] || (s[i] == s[j] && i < j);
+    predicate smoe_taken{L}(size_t *index, integer c, integer i) = \exists integer j; 0 <= j < c && index[j] == i;
+ */
+
 /* True if no element is infinite or NaN. */
+/*@ requires \valid_read(x + (0 .. n-1));
+    assigns \nothing;
+    ensures \result <==> smoe_finites(x, n); */
 bool smoe_all_finite(size_t n, const double *x);
 
 /* --- sums and products --------------------------------------------------------------------------------------------
  * No checks: infinities and NaN pass through as IEEE 754 says. */
 
 /* (N.10) Sum, left to right:  s = (((0 + x_0) + x_1) + ...).  0 for n = 0. */
+/*@ requires \valid_read(x + (0 .. n-1));
+    assigns \nothing; */
 double smoe_sum(size_t n, const double *x);
 
 /* (N.11) Inner product:  s = 0;  s = fma(x_i, y_i, s),  i ascending.  x and y may be the same array. */
+/*@ requires \valid_read(x + (0 .. n-1)) && \valid_read(y + (0 .. n-1));
+    assigns \nothing; */
 double smoe_dot(size_t n, const double *x, const double *y);
 
 /* (N.12) y_i = fma(a, x_i, y_i). */
+/*@ requires \valid_read(x + (0 .. n-1)) && \valid(y + (0 .. n-1));
+    requires \separated(x + (0 .. n-1), y + (0 .. n-1));
+    assigns y[0 .. n-1]; */
 void smoe_axpy(size_t n, double a, const double *x, double *y);
 
 /* (N.13) Matrix products.  Every element of C is one fma chain over k ascending.
@@ -85,13 +102,13 @@ void smoe_matmul_strided_acc(size_t kernel, size_t m, size_t n, size_t k, const 
  * (N.14) Correctly rounded: the double nearest to the exact value, ties to even, subnormals included.  Zeros keep their
  * sign where the function is odd; infinities, poles and NaN as in C's Annex F (the log of a negative number is NaN).
  * No errno, and no floating-point flag, means anything afterwards. */
-double smoe_exp(double x);
-double smoe_expm1(double x);
-double smoe_log(double x);
-double smoe_log1p(double x);
-double smoe_tanh(double x);
-double smoe_erf(double x);
-double smoe_erfc(double x);
+/*@ assigns \nothing; */ double smoe_exp(double x);
+/*@ assigns \nothing; */ double smoe_expm1(double x);
+/*@ assigns \nothing; */ double smoe_log(double x);
+/*@ assigns \nothing; */ double smoe_log1p(double x);
+/*@ assigns \nothing; */ double smoe_tanh(double x);
+/*@ assigns \nothing; */ double smoe_erf(double x);
+/*@ assigns \nothing; */ double smoe_erfc(double x);
 
 /* Built on them by the formula of the equation, each step rounded.  For finite arguments. */
 double smoe_sigmoid(double z);       /* (N.15) 1 / (1 + e^-z) */
@@ -102,7 +119,15 @@ double smoe_gelu_tanh(double x);     /* (N.19) x/2 (1 + tanh u),  u = sqrt(2/pi)
 double smoe_normal_cdf(double x);    /* (N.20) Phi(x) = erfc(-x/sqrt 2) / 2 */
 double smoe_normal_pdf(double x);    /* (N.21) phi(x) = e^(-x^2/2) / sqrt(2 pi) */
 
-/* Their derivatives, under the same numbers. */
+/* The derivatives of all of these, under the same numbers, by formulas that neither cancel nor overflow where the
+ * derivative itself does not. */
+double smoe_exp_deriv(double x);        /* e^x */
+double smoe_expm1_deriv(double x);      /* e^x */
+double smoe_log_deriv(double x);        /* 1 / x */
+double smoe_log1p_deriv(double x);      /* 1 / (1 + x) */
+double smoe_tanh_deriv(double x);       /* 1 - tanh(x)^2 = 4 sigmoid(2x) sigmoid(-2x) */
+double smoe_erf_deriv(double x);        /* 2/sqrt(pi) e^(-x^2) */
+double smoe_erfc_deriv(double x);       /* -2/sqrt(pi) e^(-x^2) */
 double smoe_sigmoid_deriv(double z);    /* sigmoid(z) sigmoid(-z) */
 double smoe_softplus_deriv(double z);   /* sigmoid(z) */
 double smoe_silu_deriv(double z);       /* sigmoid(z) (1 + z sigmoid(-z)) */
@@ -120,6 +145,21 @@ double smoe_normal_pdf_deriv(double x); /* -x phi(x) */
  *
  * Errors: SMOE_EINVAL if N = 0; SMOE_EDOM if an element of z is not finite.
  */
+/*@ requires \valid_read(z + (0 .. N-1)) && \valid(p + (0 .. N-1));
+    requires \separated(z + (0 .. N-1), p + (0 .. N-1));
+    behavior sizes:
+      assumes N == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes N > 0 && !(smoe_finites(z, N));
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes N > 0 && smoe_finites(z, N);
+      assigns p[0 .. N-1];
+      ensures \result == SMOE_OK;
+    complete behaviors; disjoint behaviors; */
 smoe_status smoe_softmax(size_t N, const double *z, double *p);
 
 /* (N.22) Gradient of softmax:  dz_i = p_i (dp_i - <p, dp>)
@@ -130,6 +170,22 @@ smoe_status smoe_softmax(size_t N, const double *z, double *p);
  *
  * Errors: SMOE_EINVAL if N = 0; SMOE_EDOM if an element of p or dp is not finite; SMOE_EOVRFLW.
  */
+/*@ requires \valid_read(p + (0 .. N-1)) && \valid_read(dp + (0 .. N-1)) && \valid(dz + (0 .. N-1));
+    requires \separated(p + (0 .. N-1), dz + (0 .. N-1));
+    requires \separated(dp + (0 .. N-1), dz + (0 .. N-1));
+    behavior sizes:
+      assumes N == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes N > 0 && !(smoe_finites(p, N) && smoe_finites(dp, N));
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes N > 0 && smoe_finites(p, N) && smoe_finites(dp, N);
+      assigns dz[0 .. N-1];
+      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
 smoe_status smoe_softmax_vjp(size_t N, const double *p, const double *dp, double *dz);
 
 /* (N.23) lse = m + log(sum_i exp(z_i - m)),  m = max z
@@ -139,6 +195,21 @@ smoe_status smoe_softmax_vjp(size_t N, const double *p, const double *dp, double
  *
  * Errors: SMOE_EINVAL if N = 0; SMOE_EDOM if an element of z is not finite.
  */
+/*@ requires \valid_read(z + (0 .. N-1)) && \valid(lse);
+    requires \separated(z + (0 .. N-1), lse);
+    behavior sizes:
+      assumes N == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes N > 0 && !(smoe_finites(z, N));
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes N > 0 && smoe_finites(z, N);
+      assigns *lse;
+      ensures \result == SMOE_OK;
+    complete behaviors; disjoint behaviors; */
 smoe_status smoe_logsumexp(size_t N, const double *z, double *lse);
 
 /* (N.23) Gradient of logsumexp:  dz_i = dlse exp(z_i - lse)
@@ -149,6 +220,21 @@ smoe_status smoe_logsumexp(size_t N, const double *z, double *lse);
  *
  * Errors: SMOE_EINVAL if N = 0; SMOE_EDOM if an element of z, lse or dlse is not finite; SMOE_EOVRFLW.
  */
+/*@ requires \valid_read(z + (0 .. N-1)) && \valid(dz + (0 .. N-1));
+    requires \separated(z + (0 .. N-1), dz + (0 .. N-1));
+    behavior sizes:
+      assumes N == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes N > 0 && !(smoe_finites(z, N) && smoe_finite(lse) && smoe_finite(dlse));
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes N > 0 && smoe_finites(z, N) && smoe_finite(lse) && smoe_finite(dlse);
+      assigns dz[0 .. N-1];
+      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
 smoe_status smoe_logsumexp_vjp(size_t N, const double *z, double lse, double dlse, double *dz);
 
 /* (N.24) L2 norm:  |x| = 2^e sqrt(<x 2^-e, x 2^-e>),  2^e the least power of two above max |x_i| (but e >= -1023)
@@ -158,6 +244,17 @@ smoe_status smoe_logsumexp_vjp(size_t N, const double *z, double lse, double dls
  *
  * Errors: SMOE_EDOM if an element is not finite; SMOE_EOVRFLW if the norm itself is above the largest double.
  */
+/*@ requires \valid_read(x + (0 .. d-1)) && \valid(norm);
+    requires \separated(x + (0 .. d-1), norm);
+    behavior values:
+      assumes !(smoe_finites(x, d));
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes smoe_finites(x, d);
+      assigns *norm;
+      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
 smoe_status smoe_norm(size_t d, const double *x, double *norm);
 
 /* (N.24) Gradient of the norm:  dx_i = dnorm (x_i / |x|), and 0 where |x| = 0
@@ -168,6 +265,17 @@ smoe_status smoe_norm(size_t d, const double *x, double *norm);
  *
  * Errors: SMOE_EDOM if an element of x, norm or dnorm is not finite, or norm is negative; SMOE_EOVRFLW.
  */
+/*@ requires \valid_read(x + (0 .. d-1)) && \valid(dx + (0 .. d-1));
+    requires \separated(x + (0 .. d-1), dx + (0 .. d-1));
+    behavior values:
+      assumes !(smoe_finites(x, d) && smoe_finite(norm) && norm >= 0 && smoe_finite(dnorm));
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes smoe_finites(x, d) && smoe_finite(norm) && norm >= 0 && smoe_finite(dnorm);
+      assigns dx[0 .. d-1];
+      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
 smoe_status smoe_norm_vjp(size_t d, const double *x, double norm, double dnorm, double *dx);
 
 /* (N.25) The K largest:  value_0 >= ... >= value_{K-1},  among equals the lower index first;  -0 equals 0
@@ -179,6 +287,27 @@ smoe_status smoe_norm_vjp(size_t d, const double *x, double norm, double dnorm, 
  *
  * Errors: SMOE_EINVAL if K = 0 or K > N; SMOE_EDOM if an element of s is not finite.
  */
+/*@ requires \valid_read(s + (0 .. N-1));
+    requires \valid(index + (0 .. K-1)) && \valid(value + (0 .. K-1)) && \valid(margin);
+    requires \separated(s + (0 .. N-1), index + (0 .. K-1), value + (0 .. K-1), margin);
+    behavior sizes:
+      assumes K == 0 || K > N;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes 0 < K <= N && !smoe_finites(s, N);
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes 0 < K <= N && smoe_finites(s, N);
+      assigns index[0 .. K-1], value[0 .. K-1], *margin;
+      ensures \result == SMOE_OK;
+      ensures \forall integer j; 0 <= j < K ==> index[j] < N && value[j] == s[index[j]];
+      ensures \forall integer a, b; 0 <= a < b < K ==> smoe_before(s, index[a], index[b]);
+      ensures \forall integer i; 0 <= i < N && !smoe_taken(index, K, i) ==> smoe_before(s, index[K-1], i);
+      ensures K < N ==> \exists integer i; 0 <= i < N && !smoe_taken(index, K, i) && *margin == value[K-1] - s[i] &&
+                (\forall integer l; 0 <= l < N && !smoe_taken(index, K, l) ==> s[l] <= s[i]);
+    complete behaviors; disjoint behaviors; */
 smoe_status smoe_topk(size_t N, size_t K, const double *s, size_t *index, double *value, double *margin);
 
 /* (N.25) Gradient of the K largest, the selection held constant:  ds = 0, then ds[index_j] += dvalue_j, j ascending
@@ -189,6 +318,22 @@ smoe_status smoe_topk(size_t N, size_t K, const double *s, size_t *index, double
  *
  * Errors: SMOE_EINVAL if K = 0 or K > N; SMOE_EDOM if an index is not below N or a value not finite; SMOE_EOVRFLW.
  */
+/*@ requires \valid_read(index + (0 .. K-1)) && \valid_read(dvalue + (0 .. K-1)) && \valid(ds + (0 .. N-1));
+    requires \separated(dvalue + (0 .. K-1), ds + (0 .. N-1));
+    requires \separated(index + (0 .. K-1), ds + (0 .. N-1));
+    behavior sizes:
+      assumes K == 0 || K > N;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes 0 < K <= N && !((\forall integer j; 0 <= j < K ==> index[j] < N) && smoe_finites(dvalue, K));
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes 0 < K <= N && (\forall integer j; 0 <= j < K ==> index[j] < N) && smoe_finites(dvalue, K);
+      assigns ds[0 .. N-1];
+      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
 smoe_status smoe_topk_vjp(size_t N, size_t K, const size_t *index, const double *dvalue, double *ds);
 
 #endif
