@@ -18,7 +18,7 @@
 #include "twin.h"
 
 /* No more elements than this in a case: the twin costs microseconds each. */
-enum { MOST_ELEMENTS = 1500, TWIN_BITS = 128 };
+enum { MOST_ELEMENTS = 800, TWIN_BITS = 128 };
 
 typedef struct {
     const uint8_t *at, *end;
@@ -336,7 +336,38 @@ static void check_values(const op_case *c, const char *prefix, const char *name,
     }
 }
 
-/* K distinct experts in range, and none left out that beats one that was taken beyond both bounds. */
+/* The scores that a decision of this operation is taken on, as the reference has them: an input or a stage. */
+static const double *own_scores(const op_case *c)
+{
+    static const char *const on_r[] = {"gate.weights", "layer.smoe", "balance.switch"};
+    const char *name = "s";
+    for (size_t i = 0; i < sizeof on_r / sizeof *on_r; i++)
+        if (strcmp(c->op->id, on_r[i]) == 0) name = "r";
+    if (strcmp(c->op->id, "compete.layer") == 0 && op_is(c, "compete", "no")) name = "r";
+    for (size_t i = 0; c->op->in[i].name != NULL; i++)
+        if (strcmp(c->op->in[i].name, name) == 0) return c->in[i].f64;
+    for (size_t i = 0; c->op->out[i].name != NULL; i++)
+        if (strcmp(c->op->out[i].name, name) == 0) return c->out[i].f64;
+    CASE_FINDING(c, "no scores %s", name);
+}
+
+/* The rule by its definition: each next one is the largest that is left, the lowest index among equals. */
+static void check_rule(const op_case *c, size_t t, size_t N, size_t K, const int64_t *index)
+{
+    const double *s = own_scores(c) + t * N;
+    bool taken[64] = {false};
+    if (N > sizeof taken) CASE_FINDING(c, "more experts than this target has room for");
+    for (size_t j = 0; j < K; j++) {
+        size_t best = N;
+        for (size_t n = 0; n < N; n++)
+            if (!taken[n] && (best == N || s[n] > s[best])) best = n;
+        if (index[j] < 0 || (size_t)index[j] != best)
+            CASE_FINDING(c, "token %zu, choice %zu: expert %lld, expected %zu", t, j, (long long)index[j], best);
+        taken[best] = true;
+    }
+}
+
+/* And the reference's scores do not depart from the twin's so far that another selection would be due. */
 static void check_decision(const op_case *c, size_t i, const twin_tensor *score)
 {
     const size_t N = op_dim(c, 'N'), K = c->out[i].dim[1], T = c->out[i].dim[0];
@@ -344,14 +375,12 @@ static void check_decision(const op_case *c, size_t i, const twin_tensor *score)
     for (size_t t = 0; t < T; t++) {
         const int64_t *index = c->out[i].i64 + t * K;
         const double *hi = score->hi + t * N, *rad = score->rad + t * N;
+        bool taken[64] = {false};
+        check_rule(c, t, N, K, index);
         for (size_t j = 0; j < K; j++) {
-            if (index[j] < 0 || (uint64_t)index[j] >= N) CASE_FINDING(c, "expert %lld", (long long)index[j]);
-            bool later[64] = {false};
-            for (size_t n = 0; n <= j; n++) later[index[n]] = true; /* those taken up to here */
-            for (size_t n = 0; n < j; n++)
-                if (index[n] == index[j]) CASE_FINDING(c, "expert %lld twice", (long long)index[j]);
+            taken[index[j]] = true;
             for (size_t n = 0; n < N; n++)
-                if (!later[n] && hi[n] - rad[n] > hi[index[j]] + rad[index[j]])
+                if (!taken[n] && hi[n] - rad[n] > hi[index[j]] + rad[index[j]])
                     CASE_FINDING(c, "token %zu: expert %zu comes after %lld", t, n, (long long)index[j]);
         }
     }
