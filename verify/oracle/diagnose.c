@@ -1,5 +1,6 @@
 /* What a failing answer is: a known wrong variant of the equation, or the golden value times a simple factor; and which
  * variants the cases at hand would have exposed (see verdict.h). */
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,15 +111,16 @@ static bool decision_under_variant(const op_case *c, const verdict_tensor *t, co
 
 static bool integer_tensor(const op_case *c, const verdict_tensor *t) { return !t->gradient && c->out[t->slot].i64; }
 
-/* The worst ratio of the whole answer under a variant, +inf if it is not that variant.  *tells as above. */
-static double case_under_variant(const op_case *c, const verdict_case *v, const tensor_file *answer,
+/* The worst ratio of the answer (of its outputs, or of its gradients) under a variant, +inf if it is not that variant.
+ * *tells as above. */
+static double case_under_variant(const op_case *c, const verdict_case *v, const tensor_file *answer, bool gradients,
                                  const verdict_golden *equation, const verdict_golden *golden,
                                  const verdict_golden *variant, bool *tells)
 {
     double worst = 0;
     for (size_t i = 0; i < v->tensors; i++) {
         const verdict_tensor *t = &v->t[i];
-        if (!t->judged) continue;
+        if (!t->judged || t->gradient != gradients) continue;
         if (t->kind == OP_DECISION) {
             const golden_tensor *mine = &golden->score[t->slot], *other = &variant->score[t->slot];
             if (!decision_under_variant(c, t, mine, other, tells)) return INFINITY;
@@ -159,21 +161,174 @@ static bool has_failing_values(const verdict_case *v)
     return false;
 }
 
-/* `equation` is what the answer was judged by: golden, or recomputed with its own decision. */
-static int try_variants(const op_case *c, const verdict_golden *golden, const verdict_golden *equation,
-                        const tensor_file *answer, const twin_profile *p, const bool *alive, verdict_case *v, char *err,
-                        size_t errlen)
+static void try_factors(const op_case *c, const verdict_golden *equation, const tensor_file *answer, verdict_case *v)
 {
-    for (size_t i = 0; twin_variants[i].op; i++) {
-        if (strcmp(twin_variants[i].op, c->op->id) != 0 || (alive && !alive[i])) continue;
+    for (size_t i = 0; i < v->tensors; i++) {
+        verdict_tensor *t = &v->t[i];
+        t->factors = 0;
+        if (!t->judged || t->pass || t->kind == OP_DECISION || integer_tensor(c, t)) continue;
+        double f;
+        for (size_t k = 0; verdict_factor(k, c, &f); k++)
+            if (explained_by(f, t, tensor_file_find(answer, t->name), reference(equation, t))) t->factors |= 1U << k;
+    }
+}
+
+/* What a diagnosis looks at.  `equation` is what the answer was judged by: golden, or recomputed with its own
+ * decision. */
+typedef struct {
+    const op_case *c;
+    const verdict_golden *golden, *equation;
+    const tensor_file *answer;
+    const twin_profile *p;
+    verdict_case *v;
+} patient;
+
+/* Is the answer this variant?  Its outputs first, which cost a third of the whole and settle most variants; m->ratio is
+ * +inf if it is not. */
+static int try_variant(const patient *x, verdict_match *m, char *err, size_t errlen)
+{
+    for (int gradients = 0; gradients <= 1; gradients++) {
+        op_case run = *x->c; /* shares its arrays */
         verdict_golden variant;
-        if (verdict_replay(c, p, twin_variants[i].name, &variant, err, errlen) != 0) return -1;
-        verdict_match m = {.variant = &twin_variants[i]};
-        m.ratio = case_under_variant(c, v, answer, equation, golden, &variant, &m.tells);
-        if (m.ratio <= 1) add_match(v, m);
+        for (size_t i = 0; !gradients && i < OP_TENSORS; i++)
+            run.cot[i].f64 = NULL; /* no cotangents: nothing to reverse */
+        if (verdict_replay(&run, x->p, m->variant->name, &variant, err, errlen) != 0) return -1;
+        const double ratio =
+            case_under_variant(x->c, x->v, x->answer, gradients, x->equation, x->golden, &variant, &m->tells);
         verdict_golden_clear(&variant);
+        if (!(ratio <= m->ratio)) m->ratio = ratio;
+        if (!(ratio <= 1)) break;
     }
     return 0;
+}
+
+/* Some element's ball about the variant's value and ball about golden have no number in common. */
+static bool disjoint(const golden_tensor *golden, const golden_tensor *variant)
+{
+    for (size_t e = 0; e < golden->count; e++)
+        if (fabs(golden->value[e] - variant->value[e]) > golden->bound[e] + variant->bound[e]) return true;
+    return false;
+}
+
+/* --- which variants to try first: where a case is large, those that touch what failed and little else -------- */
+
+enum { LARGE = 20000, SMALL_T = 6, SMALL = 5 };
+
+static bool is_large(const op_case *c)
+{
+    size_t elements = 0;
+    for (size_t i = 0; i < OP_TENSORS; i++) elements += c->in[i].count + c->out[i].count;
+    return elements > LARGE;
+}
+
+/* A small case with the parameters of c and inputs drawn at random; NULL if there is none. */
+static op_case *small_like(const op_case *c)
+{
+    char dims[256] = "", set[1024] = "", err[256];
+    const op_param *p = c->op->param;
+    size_t k = 0, sequence = 0, at = 0;
+    for (size_t i = 0; p && p[i].name; i++) {
+        if (strcmp(p[i].name, "k") == 0) k = (size_t)c->number[i];
+        if (strcmp(p[i].name, "sequence") == 0) sequence = (size_t)c->number[i];
+        if (p[i].type == OP_CHOICE)
+            at += (size_t)snprintf(set + at, sizeof set - at, "%s%s=%s", at ? "," : "", p[i].name, c->choice[i]);
+        else
+            at += (size_t)snprintf(set + at, sizeof set - at, "%s%s=%.17g", at ? "," : "", p[i].name, c->number[i]);
+        if (at >= sizeof set) return NULL;
+    }
+    for (size_t i = 0, n = 0; i < c->dims; i++) {
+        const char letter = c->dim_name[i];
+        bool given = false;
+        for (const op_tensor *t = c->op->in; t->name; t++) given |= strchr(t->shape, letter) != NULL;
+        if (!given) continue; /* K, bound by the parameter k */
+        size_t most = letter == 'T' ? SMALL_T : letter == 'N' ? k + SMALL : letter == 'K' ? c->dim_size[i] : SMALL;
+        if (letter == 'T' && sequence > 0) most = 2 * sequence;
+        const size_t size = c->dim_size[i] < most ? c->dim_size[i] : most;
+        n += (size_t)snprintf(dims + n, sizeof dims - n, "%s%c=%zu", n ? "," : "", letter, size);
+        if (n >= sizeof dims) return NULL;
+    }
+    op_case *s = op_case_new(c->op, dims, set, err, sizeof err);
+    if (!s || is_large(s)) {
+        op_case_free(s);
+        return NULL;
+    }
+    op_rng *r = op_rng_new(1, "diagnose");
+    op_fill_default(s, r);
+    for (size_t i = 0; s->op->out[i].name; i++)
+        if (s->op->out[i].flags & OP_DIFF) op_fill_normal(r, 1, s->cot[i].count, s->cot[i].f64);
+    op_rng_free(r);
+    if (op_run(s) == SMOE_OK) return s;
+    op_case_free(s);
+    return NULL;
+}
+
+/* Ten for each tensor that failed and that the variant leaves alone, one for each that passed and that it changes. */
+static unsigned unlikeness(const verdict_case *v, const verdict_golden *equation, const verdict_golden *variant)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < v->tensors; i++) {
+        const verdict_tensor *t = &v->t[i];
+        const golden_tensor *a = t->judged ? reference(equation, t) : NULL,
+                            *b = t->judged ? reference(variant, t) : NULL;
+        if (!t->judged || !a->value || a->count != b->count) continue;
+        const bool changed = disjoint(a, b);
+        if (!t->pass && !changed) n += 10;
+        if (t->pass && changed) n++;
+    }
+    return n;
+}
+
+/* How unlike the failure each variant's effect on a small case is; all alike if that cannot be said.  by: by index of
+ * twin_variants. */
+static void rank_variants(const patient *x, const bool *tried, unsigned *by)
+{
+    char err[256];
+    op_case *s = is_large(x->c) ? small_like(x->c) : NULL;
+    const twin_profile *exact = twin_profile_find("f64");
+    verdict_golden equation, variant;
+    for (size_t i = 0; twin_variants[i].op; i++) by[i] = 0;
+    if (!s) return;
+    if (verdict_replay(s, exact, NULL, &equation, err, sizeof err) == 0) {
+        for (size_t i = 0; twin_variants[i].op; i++) {
+            if (!tried[i]) continue;
+            by[i] = UINT_MAX;
+            if (verdict_replay(s, exact, twin_variants[i].name, &variant, err, sizeof err) != 0) continue;
+            by[i] = unlikeness(x->v, &equation, &variant);
+            verdict_golden_clear(&variant);
+        }
+        verdict_golden_clear(&equation);
+    }
+    op_case_free(s);
+}
+
+/* Tries variants, the likeliest first; once one matches and tells, those that are less likely are left out. */
+static int try_variants(const patient *x, const bool *alive, char *err, size_t errlen)
+{
+    size_t variants = 0, most = 0;
+    while (twin_variants[variants].op) variants++;
+    unsigned *by = calloc(variants + 1, sizeof *by), limit = UINT_MAX;
+    bool *todo = calloc(variants + 1, sizeof *todo);
+    int status = by && todo ? 0 : -1;
+    for (size_t i = 0; i < variants && status == 0; i++) {
+        todo[i] = strcmp(twin_variants[i].op, x->c->op->id) == 0 && (!alive || alive[i]);
+        most += todo[i];
+    }
+    if (status == 0) rank_variants(x, todo, by);
+    for (size_t n = 0; n < most && status == 0; n++) {
+        size_t next = variants;
+        for (size_t i = 0; i < variants; i++)
+            if (todo[i] && (next == variants || by[i] < by[next])) next = i;
+        if (by[next] > limit) break;
+        todo[next] = false;
+        verdict_match m = {.variant = &twin_variants[next]};
+        status = try_variant(x, &m, err, errlen);
+        if (status != 0 || !(m.ratio <= 1)) continue;
+        add_match(x->v, m);
+        if (m.tells) limit = by[next];
+    }
+    free(by);
+    free(todo);
+    return status;
 }
 
 static void try_factors(const op_case *c, const verdict_golden *equation, const tensor_file *answer, verdict_case *v)
@@ -192,28 +347,20 @@ int verdict_diagnose(op_case *c, const verdict_golden *g, const tensor_file *ans
                      const bool *alive, verdict_case *v, char *err, size_t errlen)
 {
     verdict_golden replay;
-    const verdict_golden *equation = g;
+    patient x = {.c = c, .golden = g, .equation = g, .answer = answer, .p = p, .v = v};
     memset(&replay, 0, sizeof replay);
     if (!answer || v->pass || !has_failing_values(v)) return 0;
     if (v->replayed) {
         if (verdict_replay(c, p, NULL, &replay, err, errlen) != 0) return -1;
-        equation = &replay;
+        x.equation = &replay;
     }
-    try_factors(c, equation, answer, v);
-    const int status = try_variants(c, g, equation, answer, p, alive, v, err, errlen);
+    try_factors(c, x.equation, answer, v);
+    const int status = try_variants(&x, alive, err, errlen);
     verdict_golden_clear(&replay);
     return status;
 }
 
 /* --- power --------------------------------------------------------------------------------------------------- */
-
-/* Some element's ball about the variant's value and ball about golden have no number in common. */
-static bool disjoint(const golden_tensor *golden, const golden_tensor *variant)
-{
-    for (size_t e = 0; e < golden->count; e++)
-        if (fabs(golden->value[e] - variant->value[e]) > golden->bound[e] + variant->bound[e]) return true;
-    return false;
-}
 
 static bool told_apart(const op_case *c, const verdict_golden *g, const verdict_golden *variant)
 {
