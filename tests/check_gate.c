@@ -79,7 +79,7 @@ START_TEST(softmax_topk_by_hand)
 }
 END_TEST
 
-/* The same logits: weights 5/7 and 2/7.  <weight, dweight> = 9/7, dr_2 = 5/7 (1 - 9/7) = -10/49, dr_1 = 10/49, dr_0 = 0. */
+/* The same logits: weights 5/7, 2/7.  <weight, dweight> = 9/7, dr_2 = 5/7 (1 - 9/7) = -10/49, dr_1 = 10/49, dr_0 = 0. */
 /* evidence hand: G.4 */
 START_TEST(softmax_topk_renorm_by_hand)
 {
@@ -352,7 +352,7 @@ START_TEST(sums_of_weights)
 }
 END_TEST
 
-/* K = 1: G.2 and G.4 give weight 1 and the gradient 0, exactly (TopOneZeroGrad); G.3 does not.  So does N = 1, in all. */
+/* K = 1: G.2 and G.4 give weight 1 and gradient 0, exactly (TopOneZeroGrad); G.3 does not.  N = 1: all three do. */
 /* evidence properties: G.2 G.3 G.4 */
 START_TEST(top_one)
 {

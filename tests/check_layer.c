@@ -117,8 +117,8 @@ START_TEST(dispatch_by_hand)
 }
 END_TEST
 
-/* Two tokens x_1 = (2,3), x_2 = (-1,1), three experts, K = 2, h = 1; spec L.3 has the same numbers with their derivation.
- * Wr = [1 0; 3 -3; 0 0], br = (0, 5, -2000): r_1 = (2, 2, -2000), r_2 = (-1, -1, -2000), so I = (0, 1) with weights 1/2.
+/* Two tokens x_1 = (2,3), x_2 = (-1,1), three experts, K = 2, h = 1; spec L.3 has the same numbers, derived.
+ * Wr = [1 0; 3 -3; 0 0], br = (0, 5, -2000): r_1 = (2, 2, -2000), r_2 = (-1, -1, -2000), so I = (0, 1), weights 1/2.
  * E_0(x) = relu(x_1) (1,2);  E_1(x) = relu(x_2 + 1) (-1,1) + (1,1);  nobody chooses E_2. */
 static layer by_hand(void)
 {
@@ -133,7 +133,7 @@ static layer by_hand(void)
     return l;
 }
 
-/* o by place: E_0(x_1) = (2,4), E_0(x_2) = 0, E_1(x_1) = 4 (-1,1) + (1,1) = (-3,5), E_1(x_2) = 2 (-1,1) + (1,1) = (-1,3). */
+/* o by place: E_0(x_1) = (2,4), E_0(x_2) = 0, E_1(x_1) = 4 (-1,1) + (1,1) = (-3,5), E_1(x_2) = 2 (-1,1) + (1,1). */
 /* evidence hand: L.2 L.3 */
 START_TEST(layer_by_hand)
 {
@@ -170,7 +170,7 @@ START_TEST(gradient_by_hand)
 }
 END_TEST
 
-/* A cotangent of the weights alone, (1, 0) for token 1: dr_1 = (1/4, -1/4, 0); one of r alone: (0, 0, 1) for token 2. */
+/* A cotangent of the weights alone, (1, 0) for token 1: dr_1 = (1/4, -1/4, 0); of r alone: (0, 0, 1) for token 2. */
 /* evidence hand: L.3 */
 START_TEST(other_cotangents_by_hand)
 {
@@ -362,7 +362,7 @@ static void naive(const layer *l, size_t t, double *y, double *dx)
     }
 }
 
-/* Gathering the tokens of an expert into one product changes no bit of y and dx; nor do the other tokens of the batch. */
+/* Gathering the tokens of an expert into one product changes no bit of y and dx; nor do other tokens of the batch. */
 /* evidence properties: L.2 L.3 */
 START_TEST(grouping_changes_no_bit)
 {
@@ -418,7 +418,7 @@ START_TEST(parameter_gradients_take_tokens_in_order)
 }
 END_TEST
 
-/* Another order of the tokens permutes y and dx; other names for the experts permute index and the experts' gradients. */
+/* Another order of the tokens permutes y and dx; other names for the experts permute index and their gradients. */
 /* evidence properties: L.2 L.3 */
 START_TEST(permutations)
 {
@@ -505,7 +505,7 @@ START_TEST(one_expert)
 }
 END_TEST
 
-/* K = 1: softmax after the selection (or renormalised) leaves the router without a task gradient; softmax first does not. */
+/* K = 1: softmax after the selection (or renormalised) leaves the router without a task gradient; first does not. */
 /* evidence properties: L.3 */
 START_TEST(top_one)
 {
