@@ -331,18 +331,6 @@ static int try_variants(const patient *x, const bool *alive, char *err, size_t e
     return status;
 }
 
-static void try_factors(const op_case *c, const verdict_golden *equation, const tensor_file *answer, verdict_case *v)
-{
-    for (size_t i = 0; i < v->tensors; i++) {
-        verdict_tensor *t = &v->t[i];
-        t->factors = 0;
-        if (!t->judged || t->pass || t->kind == OP_DECISION || integer_tensor(c, t)) continue;
-        double f;
-        for (size_t k = 0; verdict_factor(k, c, &f); k++)
-            if (explained_by(f, t, tensor_file_find(answer, t->name), reference(equation, t))) t->factors |= 1U << k;
-    }
-}
-
 int verdict_diagnose(op_case *c, const verdict_golden *g, const tensor_file *answer, const twin_profile *p,
                      const bool *alive, verdict_case *v, char *err, size_t errlen)
 {
