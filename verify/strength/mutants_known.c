@@ -290,7 +290,7 @@ int main(int argc, char **argv)
         }
     for (size_t i = 0; i < invisibles; i++) {
         if (invisible[i].used) continue;
-        printf("%s %s %s: listed as invisible, but there is no such row\n", invisible[i].name, invisible[i].op,
+        printf("%s %s %s: listed as invisible, but there is no such row, or it is listed twice\n", invisible[i].name, invisible[i].op,
                invisible[i].precision);
         variants.wrong++;
     }
