@@ -313,8 +313,9 @@ static void check_status(const op_case *c, smoe_status status)
     if (status == SMOE_EENV) CASE_FINDING(c, "EENV");
     if (status == SMOE_EDOM && inputs && cotangents && !silent(c))
         CASE_FINDING(c, "EDOM although every value is finite and in the domain");
-    /* A forward that overflows comes before a look at the cotangents. */
-    if ((status != SMOE_EDOM && !inputs) || (status == SMOE_OK && !cotangents && c->op->vjp != NULL))
+    /* EDOM, or EOVRFLW where a token before this one, or the forward before a look at the cotangents, overflows. */
+    const bool refused = status == SMOE_EDOM || status == SMOE_EOVRFLW;
+    if (!refused && (!inputs || (!cotangents && c->op->vjp != NULL)))
         CASE_FINDING(c, "a value that is not finite or not in the domain: %s", smoe_strerror(status));
     if (status == SMOE_OK && !finite_results(c)) CASE_FINDING(c, "a result that is not finite without EOVRFLW");
 }
