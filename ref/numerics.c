@@ -796,7 +796,7 @@ smoe_status smoe_topk(size_t N, size_t K, const double *s, size_t *index, double
         loop variant K - j; */
     for (size_t j = 0; j < K; j++)
         value[j] = s[index[j]];
-    *margin = K < N ? s[index[K - 1]] - s[next] : INFINITY;
+    *margin = K < N ? s[index[K - 1]] - s[next] + 0 : INFINITY; /* + 0: a tie of -0 and 0 is +0 */
     /*@ assert K < N ==> 0 <= next < N && !smoe_taken(index, K, next) && *margin == value[K-1] - s[next]; */
     /*@ assert K < N ==> \forall integer l; 0 <= l < N && !smoe_taken(index, K, l) ==> s[l] <= s[next]; */
     return SMOE_OK;
