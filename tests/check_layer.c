@@ -682,15 +682,16 @@ START_TEST(indices_out_of_range)
     ck_assert_msg(poison(z, sizeof z), "L.1 refused a choice, but wrote something");
 
     /* lists that cannot come from L.1 for A = 2, N = 2, then a slot out of range */
-    const size_t lists[4][3] = {{1, 1, 2}, {0, 1, 1}, {0, 3, 2}, {0, 1, 2}}, slot[] = {0, 2};
+    const size_t lists[4][3] = {{1, 1, 2}, {0, 1, 1}, {0, 3, 2}, {0, 1, 2}}, slot[] = {0, 2}, fine[] = {0, 1};
     double one[4] = {1, 1, 1, 1}, out[8][4];
     memset(out, 0x5a, sizeof out);
     for (int i = 0; i < 4; i++) {
         const double *q = one;
+        const size_t *rows = i < 3 ? fine : slot;
         ck_assert_int_eq(
-            smoe_experts(SMOE_RELU, 1, 1, 1, 2, 2, q, q, q, q, q, lists[i], slot, out[0], out[1], out[2], out[3]),
+            smoe_experts(SMOE_RELU, 1, 1, 1, 2, 2, q, q, q, q, q, lists[i], rows, out[0], out[1], out[2], out[3]),
             SMOE_EDOM);
-        ck_assert_int_eq(smoe_experts_vjp(SMOE_RELU, 1, 1, 1, 2, 2, q, q, lists[i], slot, q, q, q, q, out[0], out[1],
+        ck_assert_int_eq(smoe_experts_vjp(SMOE_RELU, 1, 1, 1, 2, 2, q, q, lists[i], rows, q, q, q, q, out[0], out[1],
                                           out[2], out[3], out[4], out[5], out[6]),
                          SMOE_EDOM);
     }
