@@ -130,7 +130,8 @@ static void fill_points(op_case *c, op_rng *r)
 static void fill_small(op_case *c, op_rng *r)
 {
     for (size_t i = 0; i < op_dim(c, 'n'); i++) {
-        const double tiny = op_representable(ldexp(1 + op_uniform(r), -13 + (int)op_below(r, 4)));
+        const double significand = 1 + op_uniform(r); /* drawn first: the order of arguments is the compiler's */
+        const double tiny = op_representable(ldexp(significand, -13 + (int)op_below(r, 4)));
         op_in(c, "x")[i] = function_of(c)->above == 0 || op_below(r, 2) ? tiny : -tiny;
     }
 }
