@@ -540,6 +540,7 @@ END_TEST
 /* The caller's exponent range and flags of MPFR are given back, and do not matter: expm1(2^-52) needs MPFR. */
 START_TEST(mpfr_state_is_the_callers)
 {
+    const mpfr_exp_t least = mpfr_get_emin(), most = mpfr_get_emax();
     mpfr_set_emin(-100);
     mpfr_set_emax(100);
     mpfr_clear_flags();
@@ -551,6 +552,9 @@ START_TEST(mpfr_state_is_the_callers)
     mpfr_set_underflow();
     smoe_exp(0x1p-53);
     ck_assert_msg(mpfr_underflow_p(), "a flag of the caller's was cleared");
+    mpfr_clear_flags();
+    mpfr_set_emin(least);
+    mpfr_set_emax(most);
 }
 END_TEST
 
@@ -1296,7 +1300,7 @@ START_TEST(selftest_refuses_a_foreign_environment)
 {
     static const int mode[] = {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
     const char *what;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 3 && !light(); i++) { /* Valgrind rounds to nearest whatever is asked */
         fesetround(mode[i]);
         const smoe_status status = smoe_selftest(&what);
         fesetround(FE_TONEAREST);
