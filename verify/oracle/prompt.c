@@ -25,6 +25,8 @@ __attribute__((format(printf, 2, 3))) static bool fail(reader *r, const char *fo
     va_start(ap, format);
     vsnprintf(what, sizeof what, format, ap);
     va_end(ap);
+    for (char *c = what; *c; c++)
+        if (iscntrl((unsigned char)*c)) *c = '?'; /* names come from the file: the error stays one line */
     snprintf(r->err, r->errlen, "%s: %s", r->path, what);
     return false;
 }
