@@ -762,6 +762,8 @@ START_TEST(a_known_wrong_variant_is_named)
     for (size_t i = 0; i < v.matches; i++)
         named |= v.match[i].tells && strcmp(v.match[i].variant->name, "LblProbOverTK") == 0;
     ck_assert_msg(named, "and is known: P divided by T K");
+    balance_answer(0.5, 0.375, NAN);
+    ck_assert_msg(!v.pass && v.matches == 0, "a NaN agrees with no variant either");
     balance_answer(0.7, 0.375, 0.125);
     ck_assert_msg(!v.pass && v.matches == 0, "a mistake that nobody listed gets no name");
 }

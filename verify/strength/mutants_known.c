@@ -290,8 +290,8 @@ int main(int argc, char **argv)
         }
     for (size_t i = 0; i < invisibles; i++) {
         if (invisible[i].used) continue;
-        printf("%s %s %s: listed as invisible, but there is no such row, or it is listed twice\n", invisible[i].name, invisible[i].op,
-               invisible[i].precision);
+        printf("%s %s %s: listed as invisible, but there is no such row, or it is listed twice\n", invisible[i].name,
+               invisible[i].op, invisible[i].precision);
         variants.wrong++;
     }
     printf("%zu variants and precisions: %zu detected, %zu named as themselves, %zu invisible and listed, %zu wrong; "
