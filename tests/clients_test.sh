@@ -8,7 +8,6 @@ clients=$(cd "$(dirname "$0")/../verify/clients" && pwd)
 numpy_ops='gate.weights layer.smoe balance.switch balance.zloss compete.route compete.distill compete.diversity compete.layer'
 wrong='double_softmax prob_over_tk diversity_square softmax_selected weights_softmax_scores target_not_detached
        first_choice_only combine_grad_none tie_order'
-suites='--suite smoke --suite core --suite adversarial --suite large'
 
 if ! "$python" -c 'import numpy, torch' 2>/dev/null; then
     echo "1..0 # SKIP $python has no NumPy and PyTorch"
@@ -17,7 +16,7 @@ fi
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
-echo 1..33
+echo 1..27
 n=0
 point() { # point STATUS DESCRIPTION
     n=$((n + 1))
@@ -35,30 +34,39 @@ expect() { # expect STATUS COMMAND...: 0 if the command's status is STATUS
     [ "$got" -eq "$wanted" ] || { echo "exit status $got instead of $wanted: $*" >>"$work/log"; return 1; }
 }
 
-judge() { # judge CASES CLIENT PRECISION
-    "$smoeref" check --cases "$1" --precision "$3" --exec "'$python' '$clients/$2' {prompts} {answers}"
+judge() { # judge CASES CLIENT PRECISION [OP...]
+    cases=$1
+    client=$2
+    promised=$3
+    shift 3
+    "$smoeref" check "$@" --cases "$cases" --precision "$promised" --quiet \
+        --exec "'$python' '$clients/$client' {prompts} {answers}"
 }
 
 for seed in 1 2; do
-    # shellcheck disable=SC2086
-    expect 0 "$smoeref" gen $suites --seed $seed --out "$work/all$seed" --precision f64,f32,bf16 || cat "$work/log"
-    # shellcheck disable=SC2086
-    expect 0 "$smoeref" gen $numpy_ops $suites --seed $seed --out "$work/layers$seed" --precision f64,f32,bf16 || cat "$work/log"
+    cases=$work/cases$seed
+    expect 0 "$smoeref" gen --suite smoke,core,adversarial,large --seed $seed --out "$cases" --precision f64,f32,bf16
+    point $? "every suite is generated: seed $seed"
     for precision in f64 f32 bf16; do
-        expect 0 judge "$work/all$seed" torch/client.py $precision
+        expect 0 judge "$cases" torch/client.py $precision
         point $? "the PyTorch client passes on every suite: seed $seed, $precision"
-        expect 0 judge "$work/layers$seed" numpy/client.py $precision
+        # shellcheck disable=SC2086
+        expect 0 judge "$cases" numpy/client.py $precision $numpy_ops
         point $? "the NumPy client passes on every suite: seed $seed, $precision"
     done
-    for client in $wrong; do
-        expect 1 judge "$work/layers$seed" "wrong/$client.py" f32
-        point $? "wrong/$client.py fails: seed $seed, f32"
-    done
+done
+for defect in $wrong; do
+    expect 1 judge "$work/cases1" "wrong/$defect.py" f32
+    point $? "wrong/$defect.py fails"
 done
 
+# One process a case, the precision taken from the environment that check sets.
+expect 0 "$smoeref" check layer.smoe --suite smoke --precision bf16 --quiet --exec "'$python' '$clients/torch/client.py' {prompt} {answer}"
+point $? 'a process for each case'
+
 # One element of one tensor of one case moved by a part in a million: the right answers pass, the bent ones do not.
-"$python" "$clients/numpy/client.py" "$work/layers1" "$work/answers" --precision f64
-expect 0 "$smoeref" diff "$work/layers1" "$work/answers" --precision f64
+"$python" "$clients/torch/client.py" "$work/cases1" "$work/answers" --precision f64
+expect 0 "$smoeref" diff "$work/cases1" "$work/answers" --precision f64 --quiet
 point $? 'answers computed beforehand pass'
 for tensor in y d_w1; do
     cp -r "$work/answers" "$work/bent"
@@ -73,7 +81,7 @@ at = abs(bent).argmax()
 bent.flat[at] *= 1 + 1e-6
 smoeref_io.write(path, {**tensors, sys.argv[3]: bent}, "F64")
 P
-    expect 1 "$smoeref" diff "$work/layers1" "$work/bent" --precision f64
+    expect 1 "$smoeref" diff "$work/cases1" "$work/bent" --precision f64 --quiet
     point $? "one element of $tensor bent by 1e-6 fails"
     rm -rf "$work/bent"
 done

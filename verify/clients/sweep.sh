@@ -4,15 +4,16 @@
 #   sweep.sh [SEEDS]    default: 20, that is seeds 1 to 20
 #
 # SMOEREF is the command (default ./smoeref), PYTHON an interpreter with NumPy and PyTorch (default python3).
-# PRECISIONS (default "f64 f32 bf16 f16") and SUITES (default "smoke core adversarial large") narrow it.
+# PRECISIONS (default f64,f32,tf32,bf16,f16) and SUITES (default smoke,core,adversarial,large) narrow it.
+# The wrong ones are run in f64, f32 and bf16.
 # Prints one line a seed and the counts; exit status 0 only if everything is as it should be.
 set -u
 seeds=${1:-20}
 smoeref=${SMOEREF:-./smoeref}
 python=${PYTHON:-python3}
 here=$(cd "$(dirname "$0")" && pwd)
-suites=${SUITES:-smoke core adversarial large}
-precisions=${PRECISIONS:-f64 f32 bf16 f16}
+suites=${SUITES:-smoke,core,adversarial,large}
+precisions=${PRECISIONS:-f64,f32,tf32,bf16,f16}
 numpy_ops='gate.weights layer.smoe balance.switch balance.zloss compete.route compete.distill compete.diversity compete.layer'
 wrong='double_softmax prob_over_tk diversity_square softmax_selected weights_softmax_scores target_not_detached
        first_choice_only combine_grad_none tie_order'
@@ -25,41 +26,41 @@ failed=0
 caught=0
 missed=0
 
-judge() { # judge CASES CLIENT PRECISION
-    "$smoeref" check --cases "$1" --precision "$3" \
-        --exec "'$python' '$here/$2' {prompts} {answers}" >"$work/report" 2>&1
-}
-
-generate() { # generate OUT OP...: all suites in one folder
-    out=$1
-    shift
-    flags=
-    for suite in $suites; do flags="$flags --suite $suite"; done
-    "$smoeref" gen "$@" $flags --seed "$seed" --out "$out" --precision "$(echo $precisions | tr ' ' ,)" || exit $?
+judge() { # judge CLIENT PRECISION [OP...]
+    program=$1
+    promised=$2
+    shift 2
+    "$smoeref" check "$@" --cases "$work/cases" --precision "$promised" --quiet \
+        --exec "'$python' '$here/$program' {prompts} {answers}" >"$work/report" 2>&1
 }
 
 seed=1
 while [ "$seed" -le "$seeds" ]; do
-    rm -rf "$work/all" "$work/layers"
-    generate "$work/all"
-    generate "$work/layers" $numpy_ops
-    for precision in $precisions; do
-        for pair in all:torch layers:numpy; do
-            if judge "$work/${pair%:*}" "${pair#*:}/client.py" "$precision"; then passed=$((passed + 1)); else
+    rm -rf "$work/cases"
+    "$smoeref" gen --suite "$suites" --seed "$seed" --out "$work/cases" --precision "$precisions" >/dev/null || exit $?
+    for precision in $(echo "$precisions" | tr , ' '); do
+        for client in torch numpy; do
+            ops=
+            [ $client = numpy ] && ops=$numpy_ops
+            # shellcheck disable=SC2086
+            if judge $client/client.py "$precision" $ops; then passed=$((passed + 1)); else
                 failed=$((failed + 1))
-                echo "seed $seed, ${pair#*:} in $precision: FAILED"
+                echo "seed $seed, $client in $precision: FAILED"
                 cat "$work/report"
             fi
         done
     done
     for client in $wrong; do
-        judge "$work/layers" "wrong/$client.py" f32
-        if [ $? -eq 1 ]; then caught=$((caught + 1)); else
-            missed=$((missed + 1))
-            echo "seed $seed, wrong/$client.py in f32: PASSED"
-        fi
+        for precision in f64 f32 bf16; do
+            judge "wrong/$client.py" "$precision"
+            if [ $? -eq 1 ]; then caught=$((caught + 1)); else
+                missed=$((missed + 1))
+                echo "seed $seed, wrong/$client.py in $precision: NOT CAUGHT"
+                cat "$work/report"
+            fi
+        done
     done
-    echo "seed $seed: $(ls "$work/all" | grep -c '\.prompt\.safetensors$') cases; so far right $passed passed, $failed failed;" \
+    echo "seed $seed: $(ls "$work/cases" | grep -c '\.prompt\.safetensors$') cases; so far right $passed passed, $failed failed;" \
         "wrong $caught caught, $missed missed"
     seed=$((seed + 1))
 done

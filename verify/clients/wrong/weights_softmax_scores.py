@@ -1,4 +1,4 @@
-"""The winners weighed as in the first version, by the softmax of their responses."""
+"""WeightsSoftmaxScores: the winners weighed as in the first version, by the softmax of their responses."""
 from right import client, main
 
 
