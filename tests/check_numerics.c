@@ -61,7 +61,7 @@ __attribute__((format(printf, 4, 5))) static void WITHIN(double got, double want
 /* --- N.10 to N.13: sums and products ------------------------------------------------------------------------------ */
 
 /* 2^53 + 1 is a tie and rounds to the even 2^53: what comes first decides. */
-/* evidence hand: N.10 */
+/* evidence hand: N.3 N.10 */
 START_TEST(sum_by_hand)
 {
     SAME(smoe_sum(3, (double[]){1, 0x1p53, -0x1p53}), 0, "(1 + 2^53) - 2^53, left to right (N.10)");
@@ -76,7 +76,7 @@ END_TEST
 /* c^2 = (1 + 2^-27)^2 = 1 + 2^-26 + 2^-54 exactly; rounded it is C = 1 + 2^-26. */
 static const double c = 0x1.0000002p0, C = 0x1.0000004p0;
 
-/* evidence hand: N.11 N.12 */
+/* evidence hand: N.4 N.11 N.12 */
 START_TEST(products_by_hand)
 {
     SAME(smoe_dot(2, (double[]){c, 1}, (double[]){c, -C}), 0, "fma(1, -C, fma(c, c, 0)): c^2 is rounded first (N.11)");
@@ -190,7 +190,7 @@ static void compare(uint64_t *state, int form, size_t m, size_t n, size_t k)
 }
 
 /* Sizes on both sides of every block: tiles of 4 x 3, 8 x 6, 4 x 12, 8 x 24; 48 and 256 rows; 256 steps. */
-/* evidence properties: N.13 */
+/* evidence properties: N.4 N.13 */
 START_TEST(kernels_give_the_bits_of_the_triple_loop)
 {
     static const size_t size[][3] = {{1, 1, 1},   {0, 3, 2},   {3, 0, 2},   {2, 3, 0},     {1, 24, 5},   {8, 24, 7},
@@ -279,7 +279,7 @@ START_TEST(products_are_adjoint)
 END_TEST
 
 /* Exact integers: order, grouping and sign do not matter there, so simple laws must hold to the bit. */
-/* evidence properties: N.10 N.11 N.12 */
+/* evidence properties: N.3 N.10 N.11 N.12 */
 START_TEST(sums_and_products_obey_their_laws)
 {
     uint64_t state = 6;
@@ -559,6 +559,7 @@ START_TEST(mpfr_state_is_the_callers)
 END_TEST
 
 /* With the x87 unit set to 53 bits, or to round upward, the bits stay the same: MPFR takes over (N.5). */
+/* evidence properties: N.5 */
 START_TEST(x87_settings_do_not_matter)
 {
 #ifdef __x86_64__
@@ -835,7 +836,7 @@ START_TEST(symmetries)
 END_TEST
 
 /* At the ends of the format nothing overflows, and the limits are met; subnormal arguments keep their slope. */
-/* evidence properties: N.14 N.15 N.16 N.17 N.18 N.19 N.20 N.21 */
+/* evidence properties: N.7 N.14 N.15 N.16 N.17 N.18 N.19 N.20 N.21 */
 START_TEST(extreme_arguments)
 {
     static const double size[] = {50, 700, 800, 1e4, 1e103, 1e160, 1e200, DBL_MAX};
@@ -1171,7 +1172,7 @@ START_TEST(topk_by_hand)
 END_TEST
 
 /* Against ranks counted from the definition: another algorithm. */
-/* evidence properties: N.25 */
+/* evidence properties: N.9 N.25 */
 START_TEST(topk_properties)
 {
     uint64_t state = 25;
@@ -1216,6 +1217,7 @@ static const double *spoilt(size_t i, size_t at)
                       "%s wrote although it refused (N.8)", #call);                                                    \
     } while (0)
 
+/* evidence properties: N.8 */
 START_TEST(bad_values_are_refused)
 {
     const double ok[] = {0.5, 0.5};
@@ -1247,6 +1249,7 @@ START_TEST(bad_values_are_refused)
 END_TEST
 
 /* Sizes are looked at first: a NaN beside them does not change the answer. */
+/* evidence properties: N.8 */
 START_TEST(senseless_sizes_are_refused)
 {
     double out[2], scalar;
@@ -1264,6 +1267,7 @@ START_TEST(senseless_sizes_are_refused)
 }
 END_TEST
 
+/* evidence properties: N.8 */
 START_TEST(overflow_is_reported)
 {
     double out[2], norm;
@@ -1286,6 +1290,7 @@ END_TEST
 
 /* --- the self-test ------------------------------------------------------------------------------------------------ */
 
+/* evidence properties: N.1 N.2 */
 START_TEST(selftest_passes)
 {
     const char *what = NULL;
@@ -1296,6 +1301,7 @@ START_TEST(selftest_passes)
 END_TEST
 
 /* Negative controls: each rounding mode but the right one and each way of flushing subnormals is refused and named. */
+/* evidence properties: N.1 */
 START_TEST(selftest_refuses_a_foreign_environment)
 {
     static const int mode[] = {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
