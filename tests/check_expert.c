@@ -87,7 +87,7 @@ static void arrays_free(arrays *w) { free(w->a), free(w->v), free(w->u), free(w-
 /* --- hand-computed values --- */
 
 /* x_1 = (1,-1): a = (1-2, 3+1+1) = (-1,5), u = (0,5), y = (-5+1/4, 5-1).  x_2 = (2,-1): a = (0,8), the kink, u = (0,8).
- * G_1 = (1,2): W2'G = (1+4, -1+2) = (5,1), da = (0,1).  G_2 = (1,0): W2'G = (1,-1), da = (0,-1) because ReLU'(0) = 0. */
+ * G_1 = (1,2): W2'G = (1+4, -1+2) = (5,1), da = (0,1).  G_2 = (1,0): W2'G = (1,-1), da = (0,-1) as ReLU'(0) = 0. */
 /* evidence hand: E.1 */
 START_TEST(relu_by_hand)
 {
@@ -134,8 +134,8 @@ START_TEST(gelu_by_hand)
 }
 END_TEST
 
-/* As above with the tanh form: with v = sqrt(2/pi) 1.044715, u_1 = (1 + tanh v)/2 = .84119199060827670478, u_2 = u_1 - 1;
- * the derivative at 1 is u_1 + (1 - tanh^2 v)/2 sqrt(2/pi) 1.134145 = 1.08296408384578255514, and 1 minus that at -1. */
+/* As above with the tanh form: v = sqrt(2/pi) 1.044715, u_1 = (1 + tanh v)/2 = .84119199060827670478, u_2 = u_1 - 1;
+ * the derivative at 1 is u_1 + (1 - tanh^2 v)/2 sqrt(2/pi) 1.134145 = 1.08296408384578255514; at -1, 1 minus that. */
 /* evidence hand: E.3 */
 START_TEST(gelu_tanh_by_hand)
 {
@@ -334,8 +334,8 @@ START_TEST(batching_changes_no_bit)
 }
 END_TEST
 
-/* Powers of two are exact.  y is linear in (W2, b2): times 4 for all.  ReLU(2a) = 2 ReLU(a): E.1 with x, b1 and b2 doubled
- * as well doubles.  E.4 is odd in W3. */
+/* Powers of two are exact.  y is linear in (W2, b2): times 4 for all.  ReLU(2a) = 2 ReLU(a): E.1 with x, b1 and b2
+ * doubled as well doubles.  E.4 is odd in W3. */
 /* evidence properties: E.1 E.2 E.3 E.4 */
 START_TEST(scales_exactly_where_it_is_homogeneous)
 {

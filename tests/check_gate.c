@@ -79,7 +79,7 @@ START_TEST(softmax_topk_by_hand)
 }
 END_TEST
 
-/* The same logits: weights 5/7, 2/7.  <weight, dweight> = 9/7, dr_2 = 5/7 (1 - 9/7) = -10/49, dr_1 = 10/49, dr_0 = 0. */
+/* The same logits: weights 5/7, 2/7.  <weight, dweight> = 9/7, dr_2 = 5/7 (1 - 9/7) = -10/49 = -dr_1, dr_0 = 0. */
 /* evidence hand: G.4 */
 START_TEST(softmax_topk_renorm_by_hand)
 {

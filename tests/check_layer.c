@@ -548,7 +548,7 @@ START_TEST(ties_of_an_upcycled_layer)
 }
 END_TEST
 
-/* An expert without tokens: its gradients are exactly 0, whatever was there before.  No tokens at all: everyone's are. */
+/* An expert without tokens: its gradients are exactly 0, whatever was there before.  No tokens: everyone's are. */
 /* evidence properties: L.2 L.3 */
 START_TEST(idle_experts)
 {

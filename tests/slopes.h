@@ -1,11 +1,11 @@
 /* Two checks of a gradient that do not share their mistakes.
  *
  *   slopes_order     Taylor's theorem, in extended precision, on a forward that the test writes itself from the spec:
- *                    R(e) = | phi(theta + e v) - phi(theta) - e <g, v> |  falls like e^2 if g is the gradient, like e if not.
- *   slopes_adjoint   <cotangent, J v> = <g, v>,  J v by central differences of the library's own forward.
+ *                    R(e) = | phi(theta + e v) - phi(theta) - e <g, v> |  falls like e^2 if g is the gradient, else like e
+ *   slopes_adjoint   <cotangent, J v> = <g, v>,  J v by central differences of the library's own forward
  *
- * phi is the scalar <cotangent, outputs>; theta is all inputs in one array.  The first check finds a relative error of the
- * gradient above about 1e-6, whatever the library's forward computes; the second one a vjp that belongs to another forward.
+ * phi is the scalar <cotangent, outputs>; theta is all inputs in one array.  The first check finds a relative error of
+ * the gradient above about 1e-6, whatever the library's forward computes; the second one a vjp of another forward.
  */
 #ifndef SMOEREF_TESTS_SLOPES_H
 #define SMOEREF_TESTS_SLOPES_H
@@ -34,8 +34,8 @@ static void slopes_fill(uint64_t *state, double scale, size_t n, double *x)
 typedef long double (*slopes_exact)(const void *test, const long double *theta);
 typedef double (*slopes_library)(const void *test, const double *theta);
 
-/* The observed order of R between e = 2^-12 and e = 2^-22 along a random direction: 2 for the gradient (also returned where
- * phi is affine along v, so that R is rounding only), about 1 for anything else. */
+/* The observed order of R between e = 2^-12 and e = 2^-22 along a random direction: 2 for the gradient (also returned
+ * where phi is affine along v, so that R is rounding only), about 1 for anything else. */
 static double slopes_order(size_t n, const double *theta, const double *g, slopes_exact phi, const void *test,
                            uint64_t seed)
 {
@@ -61,7 +61,8 @@ static double slopes_order(size_t n, const double *theta, const double *g, slope
     return (double)(log2l(R[0] / (R[1] + 0x1p-16000L)) / 10);
 }
 
-/* The relative difference of the two sides of the adjoint identity, v random in theta[first .. first+count-1], 0 elsewhere. */
+/* The relative difference of the two sides of the adjoint identity; v is random in theta[first .. first+count-1] and 0
+ * elsewhere. */
 static double slopes_adjoint(size_t n, const double *theta, const double *g, slopes_library phi, const void *test,
                              size_t first, size_t count, uint64_t seed)
 {

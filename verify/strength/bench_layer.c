@@ -50,7 +50,8 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int write_all(const char *path, double *const q[BLOCKS], const double *dy, const double *y, double *const g[BLOCKS])
+static int write_all(const char *path, double *const q[BLOCKS], const double *dy, const double *y,
+                     double *const g[BLOCKS])
 {
     FILE *f = fopen(path, "wb");
     size_t wrong = !f;

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """layer.smoe, forward and all gradients, against PyTorch in float64 on one thread: same numbers, and whose time?
 
-    bench_layer.py PROGRAM [ROUNDS]     PROGRAM is bench_layer; runs it and PyTorch by turns, prints the ratio of medians
+    bench_layer.py PROGRAM [ROUNDS]     PROGRAM is bench_layer; runs it and PyTorch by turns, prints the median ratio
 
-The PyTorch side is what one writes by hand for an SMoE layer: gather the tokens of each expert, two products an expert,
-scatter with weights, autograd for the rest.  Exit status 0 if the results agree to 1e-10 and ours is not slower, else 1.
+The PyTorch side is what one writes by hand for an SMoE layer: gather the tokens of each expert, two products an
+expert, scatter with weights, autograd for the rest.  Exit status 0 if the results agree to 1e-10 and ours is not
+slower, else 1.
 """
 import statistics
 import subprocess
@@ -71,8 +72,8 @@ def main():
         worst = max(worst, ((t.grad - g[name]).abs().max() / g[name].abs().max()).item())
     agree = worst <= 1e-10
     print(f"layer.smoe T={T} d={D} h={H} N={N} K={K}, one thread, float64")
-    print(f"largest difference of y and the gradients from PyTorch {torch.__version__}: {worst:.1e} of the largest element"
-          f" ({'agree' if agree else 'DISAGREE'})")
+    print(f"largest difference of y and the gradients from PyTorch {torch.__version__}: {worst:.1e} of the largest "
+          f"element ({'agree' if agree else 'DISAGREE'})")
 
     ours_all, torch_all, ratios = [], [], []
     for _ in range(rounds):
