@@ -720,6 +720,40 @@ START_TEST(the_order_inside_the_k_counts)
 }
 END_TEST
 
+START_TEST(ties_left_to_the_sort_are_named)
+{
+    /* Token 0: experts 1 and 3 tie for the second place.  Token 1: 3 and 0 tie for the second; 2 is behind both. */
+    static const double score[8] = {0, 2, 3, 2, 1, 4, 0, 1};
+    static const int64_t golden[4] = {2, 1, 1, 0}, higher[4] = {2, 3, 1, 3}, behind[4] = {2, 3, 1, 2};
+    const op_record *op = op_find("gate.weights");
+    ck_assert_ptr_nonnull(op);
+    op_case_free(c);
+    verdict_golden_clear(&g);
+    c = op_case_new(op, "T=2,N=4", "k=2", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    memcpy(op_in(c, "r"), score, sizeof score);
+    ck_assert_int_eq(op_run(c), SMOE_OK);
+    ck_assert_mem_eq(op_out_i64(c, "index"), golden, sizeof golden);
+    ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
+    for (int i = 0; i < 2; i++) {
+        const size_t dim[] = {2, 2}, r_dim[] = {2, 4};
+        const double e1 = 0.2689414213699951, e3 = 0.04742587317756678; /* 1/(1 + e) and 1/(1 + e^3), from tables */
+        const double e4 = 0.01798620996209156; /* 1/(1 + e^4) */
+        tensor_file_clear(&answer);
+        verdict_case_clear(&v);
+        ck_assert_int_eq(tensor_file_add(&answer, "index", TENSOR_I64, 2, dim, i ? behind : higher), 0);
+        add_scalars("weight", 2, dim, (const double[]){1 - e1, e1, i ? 1 - e4 : 1 - e3, i ? e4 : e3});
+        add_scalars("d_r", 2, r_dim, (const double[8]){0});
+        judge();
+        ck_assert_msg(!v.pass && v.inadmissible == 2 && find("weight")->pass, "only the choice is wrong");
+        ck_assert_msg(verdict_diagnose(c, &g, &answer, profile, NULL, &v, err, sizeof err) == 0, "%s", err);
+        ck_assert_msg(says("experts 1 and 3 tie exactly"), "the tie is shown");
+        ck_assert_msg((v.matches == 1 && strcmp(v.match[0].variant->name, "TieOrder") == 0) == (i == 0),
+                      "ties alone are TieOrder; an expert that is behind is not");
+    }
+}
+END_TEST
+
 /* balance.switch, T = 2, N = 2, K = 2, both logits of each token (log 3, 0): p = (3/4, 1/4), f = (1/2, 1/2),
  * loss = 2 (1/2 3/4 + 1/2 1/4) = 1; with P over T K it is 1/2 and P is (3/8, 1/8); f is uniform, so the gradient is
  * 0. */
@@ -937,6 +971,7 @@ int main(void)
     tcase_add_test(twin, an_ambiguous_decision_is_replayed);
     tcase_add_test(twin, an_inadmissible_decision_fails_though_all_follows_from_it);
     tcase_add_test(twin, the_order_inside_the_k_counts);
+    tcase_add_test(twin, ties_left_to_the_sort_are_named);
     tcase_add_test(twin, a_known_wrong_variant_is_named);
     tcase_add_test(twin, power_tells_what_would_be_seen);
     tcase_add_test(reports, reports_count_and_escape);

@@ -180,7 +180,7 @@ static void print_departure(FILE *f, const char *indent, const verdict_case *v)
     if (!t) return;
     agreeing(before, sizeof before, v, t);
     fprintf(f, "%sfirst to depart: %s%s%s%s%s\n", indent, t->gradient ? "the gradient " : "", t->name,
-            *before ? " (before it, " : "", before, *before ? " agree)" : "");
+            *before ? " (right before it: " : "", before, *before ? ")" : "");
 }
 
 static void print_variant(FILE *f, const char *indent, const char *how, const twin_variant *w)

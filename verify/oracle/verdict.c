@@ -435,12 +435,17 @@ static void judge_integers(verdict_tensor *t, const tensor *got, const golden_te
 
 /* --- decisions ----------------------------------------------------------------------------------------------- */
 
+static bool is_exact_tie(const golden_tensor *score, size_t i, size_t u)
+{
+    return score->value[i] == score->value[u] && score->bound[i] == 0 && score->bound[u] == 0;
+}
+
 /* May expert i stand before expert u?  Its score is not behind by more than the two bounds together.  Where both
  * scores are known exactly every implementation sees the same tie, and the rule of (N.25) decides: the lower index. */
 static bool may_precede(const golden_tensor *score, size_t i, size_t u)
 {
     const long double gap = (long double)score->value[i] - score->value[u];
-    if (gap == 0 && score->bound[i] == 0 && score->bound[u] == 0) return i < u;
+    if (is_exact_tie(score, i, u)) return i < u;
     return gap + score->bound[i] + score->bound[u] >= 0;
 }
 
@@ -459,6 +464,18 @@ bool verdict_admissible(const golden_tensor *score, size_t row, size_t N, size_t
             if (stands_among(index, j + 1, u) || may_precede(score, row * N + (size_t)index[j], row * N + u)) continue;
             *taken = index[j];
             *left = (int64_t)u;
+            return false;
+        }
+    return true;
+}
+
+/* Would the selection be admissible if exact ties could go either way? */
+static bool admissible_but_for_ties(const golden_tensor *score, size_t row, size_t N, size_t K, const int64_t *index)
+{
+    for (size_t j = 0; j < K; j++)
+        for (size_t u = 0; u < N; u++) {
+            const size_t a = row * N + (size_t)index[j], b = row * N + u;
+            if (stands_among(index, j + 1, u) || is_exact_tie(score, a, b) || may_precede(score, a, b)) continue;
             return false;
         }
     return true;
@@ -529,7 +546,7 @@ static char *say_inadmissible(const verdict_tensor *t, size_t row, const int64_t
     row_text(got, sizeof got, mine, K);
     row_text(want, sizeof want, golden, K);
     const size_t a = at + (size_t)taken, b = at + (size_t)left;
-    if (s->value[a] == s->value[b] && s->bound[a] == 0 && s->bound[b] == 0)
+    if (is_exact_tie(s, a, b))
         return verdict_say("%s: token %zu chose %s, golden %s: experts %" PRId64 " and %" PRId64
                            " tie exactly (score %.9g), and the lower index wins (N.25)",
                            t->name, row, got, want, left, taken, s->value[a]);
@@ -552,6 +569,7 @@ static void judge_decision(const op_case *c, verdict_case *v, verdict_tensor *t,
         int64_t taken, left;
         if (memcmp(mine, golden, K * sizeof *mine) == 0) continue;
         if (verdict_admissible(score, row, N, K, mine, &taken, &left)) continue;
+        v->ties += admissible_but_for_ties(score, row, N, K, mine);
         if (wrong++ < SHOWN) verdict_detail(v, say_inadmissible(t, row, mine, golden, K, score, row * N, taken, left));
     }
     if (wrong > SHOWN) verdict_detail(v, verdict_say("%s: and %zu more such tokens", t->name, wrong - SHOWN));

@@ -19,7 +19,7 @@
  * up. */
 double verdict_bound(double hi, double lo, double rad, double golden);
 
-enum { VERDICT_PREC = 192 }; /* working precision in bits of every run of the twin */
+enum { VERDICT_PREC = 128 }; /* working precision in bits of every run of the twin */
 
 /* --- golden -------------------------------------------------------------------------------------------------- */
 typedef struct {
@@ -80,6 +80,7 @@ typedef struct {
     size_t tokens; /* decisions taken, one a token */
     size_t ambiguous; /* of these: another decision would be admissible too, within the bounds */
     size_t differ, inadmissible; /* decisions other than the golden one; of these, the inadmissible ones */
+    size_t ties; /* of the inadmissible: nothing wrong but exact ties that went to the higher index */
     bool replayed; /* judged against the equation under the candidate's own decision */
     size_t vacuous, worst; /* elements; index of the worst tensor in t, tensors if there is none */
     size_t details;
