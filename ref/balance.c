@@ -26,10 +26,9 @@ smoe_status smoe_expert_load(size_t A, size_t N, const size_t *choice, size_t *c
     return SMOE_OK;
 }
 
-smoe_status smoe_expert_load_first(size_t T, size_t K, size_t N, const size_t *index, size_t *count)
+smoe_status smoe_expert_load_first(size_t A, size_t K, size_t N, const size_t *index, size_t *count)
 {
     if (K == 0) return SMOE_EINVAL;
-    const size_t A = T * K;
     size_t j = 0; /* the column of assignment a: 0 for a first choice */
     /*@ loop invariant 0 <= a <= A && 0 <= j < K && j == column(a, K);
         loop invariant \forall integer b; 0 <= b < a && column(b, K) == 0 ==> index[b] < N;
@@ -73,6 +72,9 @@ smoe_status smoe_load_fraction(size_t A, size_t N, const size_t *count, double *
     return SMOE_OK;
 }
 
+/*@ requires \valid_read(x + (0 .. n-1));
+    assigns \nothing;
+    ensures \result == SMOE_OK || \result == SMOE_EOVRFLW; */
 static smoe_status finite_or_overflow(size_t n, const double *x)
 {
     return smoe_all_finite(n, x) ? SMOE_OK : SMOE_EOVRFLW;
@@ -112,7 +114,9 @@ smoe_status smoe_switch_loss(size_t N, const double *f, const double *P, double 
 smoe_status smoe_switch_loss_vjp(size_t N, const double *f, double dloss, double *dP)
 {
     if (N == 0) return SMOE_EINVAL;
-    if (!smoe_all_finite(N, f) || !isfinite(dloss)) return SMOE_EDOM;
+    if (!smoe_all_finite(N, f) || !smoe_all_finite(1, &dloss)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, dP[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++)
         dP[i] = dloss * (double)N * f[i];                               /* (B.4') */
     return finite_or_overflow(N, dP);

@@ -4,9 +4,9 @@
  *   z [T,N] scores (logits), p = softmax(z) row by row, index [T,K] the experts that a token was given.
  *
  * A count is not differentiable: in every gradient f is a constant and only P carries one.
- * vjps overwrite; outputs may not overlap inputs or each other.  SMOE_EINVAL means a size for which the equation makes no
- * sense (a mean over nothing), SMOE_EDOM a value that is not finite or out of range (nothing is written in either case),
- * SMOE_EOVRFLW that a finite input overflowed (the outputs are then unspecified).
+ * vjps overwrite; outputs may not overlap inputs or each other.  SMOE_EINVAL means a size for which the equation makes
+ * no sense (a mean over nothing), SMOE_EDOM a value that is not finite or out of range (nothing is written in either
+ * case), SMOE_EOVRFLW that a finite input overflowed (the outputs are then unspecified).
  */
 #ifndef SMOEREF_BALANCE_H
 #define SMOEREF_BALANCE_H
@@ -50,32 +50,31 @@ smoe_status smoe_expert_load(size_t A, size_t N, const size_t *choice, size_t *c
 
 /* (B.1) Expert load, variant `first`:  c_i = #{ t : index_{t,0} = i },  only the first choice of each token counts
  *
- *   index  [T,K]  the experts of each token, best first; the first of each row is below N
+ *   index  [T,K]  the experts of each token, best first; the first of each row is below N;  A = T·K
  *   count  [N]    out: tokens whose first choice is expert i; they sum to T
  *
  * Errors: SMOE_EINVAL if K = 0; SMOE_EDOM if a first choice is not below N; nothing is written.
  * Source: Fedus et al. 2022 for K = 1, where it is (B.1); for K > 1 the public code of CompeteSMoE v2.
  */
-/*@ requires T * K <= 0xffffffffffffffff;
-    requires \valid_read(index + (0 .. T*K-1));
+/*@ requires \valid_read(index + (0 .. A-1));
     requires \valid(count + (0 .. N-1));
-    requires \separated(index + (0 .. T*K-1), count + (0 .. N-1));
+    requires \separated(index + (0 .. A-1), count + (0 .. N-1));
     behavior senseless:
       assumes K == 0;
       assigns \nothing;
       ensures \result == SMOE_EINVAL;
     behavior bad:
-      assumes K > 0 && \exists integer a; 0 <= a < T*K && column(a, K) == 0 && index[a] >= N;
+      assumes K > 0 && \exists integer a; 0 <= a < A && column(a, K) == 0 && index[a] >= N;
       assigns \nothing;
       ensures \result == SMOE_EDOM;
     behavior good:
-      assumes K > 0 && \forall integer a; 0 <= a < T*K && column(a, K) == 0 ==> index[a] < N;
+      assumes K > 0 && \forall integer a; 0 <= a < A && column(a, K) == 0 ==> index[a] < N;
       assigns count[0 .. N-1];
       ensures \result == SMOE_OK;
-      ensures \forall integer i; 0 <= i < N ==> count[i] == \old(first_load(index, T*K, K, i));
-      ensures \forall integer i; 0 <= i < N ==> count[i] <= T*K;
+      ensures \forall integer i; 0 <= i < N ==> count[i] == \old(first_load(index, A, K, i));
+      ensures \forall integer i; 0 <= i < N ==> count[i] <= A;
     complete behaviors; disjoint behaviors; */
-smoe_status smoe_expert_load_first(size_t T, size_t K, size_t N, const size_t *index, size_t *count);
+smoe_status smoe_expert_load_first(size_t A, size_t K, size_t N, const size_t *index, size_t *count);
 
 /* (B.2) Fraction:  f_i = c_i / A
  *
@@ -112,19 +111,9 @@ smoe_status smoe_load_fraction(size_t A, size_t N, const size_t *count, double *
  * Errors: SMOE_EINVAL if T = 0 or N = 0.
  * Source: Fedus et al. 2022, eq. (6).
  */
-/*@ requires \valid_read(p + (0 .. T*N-1));
-    requires \valid(P + (0 .. N-1));
-    requires \separated(p + (0 .. T*N-1), P + (0 .. N-1));
-    assigns P[0 .. N-1];
-    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_mean_probability(size_t T, size_t N, const double *p, double *P);
 
 /* (B.3), gradient:  dp_{t,i} = dP_i / T */
-/*@ requires \valid_read(dP + (0 .. N-1));
-    requires \valid(dp + (0 .. T*N-1));
-    requires \separated(dP + (0 .. N-1), dp + (0 .. T*N-1));
-    assigns dp[0 .. T*N-1];
-    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_mean_probability_vjp(size_t T, size_t N, const double *dP, double *dp);
 
 /* (B.4) Switch loss:  loss = N sum_i f_i P_i
@@ -136,19 +125,39 @@ smoe_status smoe_mean_probability_vjp(size_t T, size_t N, const double *dP, doub
  * Errors: SMOE_EINVAL if N = 0.
  * Source: Fedus et al. 2022, eq. (4), without its coefficient.
  */
-/*@ requires \valid_read(f + (0 .. N-1)) && \valid_read(P + (0 .. N-1));
-    requires \valid(loss);
+/*@ requires \valid_read(f + (0 .. N-1)) && \valid_read(P + (0 .. N-1)) && \valid(loss);
     requires \separated(loss, f + (0 .. N-1)) && \separated(loss, P + (0 .. N-1));
-    assigns *loss;
-    ensures N == 0 ==> \result == SMOE_EINVAL; */
+    behavior sizes:
+      assumes N == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes N > 0 && !(smoe_finites(f, N) && smoe_finites(P, N));
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes N > 0 && smoe_finites(f, N) && smoe_finites(P, N);
+      assigns *loss;
+      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
 smoe_status smoe_switch_loss(size_t N, const double *f, const double *P, double *loss);
 
 /* (B.4), gradient:  dP_i = (dloss N) f_i; f is a count and gets none */
-/*@ requires \valid_read(f + (0 .. N-1));
-    requires \valid(dP + (0 .. N-1));
+/*@ requires \valid_read(f + (0 .. N-1)) && \valid(dP + (0 .. N-1));
     requires \separated(f + (0 .. N-1), dP + (0 .. N-1));
-    assigns dP[0 .. N-1];
-    ensures N == 0 ==> \result == SMOE_EINVAL; */
+    behavior sizes:
+      assumes N == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes N > 0 && !(smoe_finites(f, N) && smoe_finite(dloss));
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes N > 0 && smoe_finites(f, N) && smoe_finite(dloss);
+      assigns dP[0 .. N-1];
+      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
 smoe_status smoe_switch_loss_vjp(size_t N, const double *f, double dloss, double *dP);
 
 /* (B.5) Per-sequence form:  loss = (1/B) sum_b N sum_i f_{b,i} P_{b,i},  B sequences of equal length
@@ -160,19 +169,9 @@ smoe_status smoe_switch_loss_vjp(size_t N, const double *f, double dloss, double
  * Errors: SMOE_EINVAL if B = 0 or N = 0.
  * Source: public code of CompeteSMoE v2; DeepSeek-V3's sequence-wise loss has the same shape.
  */
-/*@ requires \valid_read(f + (0 .. B*N-1)) && \valid_read(P + (0 .. B*N-1));
-    requires \valid(loss);
-    requires \separated(loss, f + (0 .. B*N-1)) && \separated(loss, P + (0 .. B*N-1));
-    assigns *loss;
-    ensures B == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_switch_loss_sequences(size_t B, size_t N, const double *f, const double *P, double *loss);
 
 /* (B.5), gradient:  dP_{b,i} = ((dloss / B) N) f_{b,i} */
-/*@ requires \valid_read(f + (0 .. B*N-1));
-    requires \valid(dP + (0 .. B*N-1));
-    requires \separated(f + (0 .. B*N-1), dP + (0 .. B*N-1));
-    assigns dP[0 .. B*N-1];
-    ensures B == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_switch_loss_sequences_vjp(size_t B, size_t N, const double *f, double dloss, double *dP);
 
 /* (B.3) to (B.5) on scores:  p = softmax(z) row by row, P_b its mean over sequence b, loss by (B.5)
@@ -185,11 +184,6 @@ smoe_status smoe_switch_loss_sequences_vjp(size_t B, size_t N, const double *f, 
  *
  * Errors: SMOE_EINVAL if B, S or N is 0.
  */
-/*@ requires \valid_read(z + (0 .. B*S*N-1)) && \valid_read(f + (0 .. B*N-1));
-    requires \valid(p + (0 .. B*S*N-1)) && \valid(P + (0 .. B*N-1)) && \valid(loss);
-    requires \separated(z + (0 .. B*S*N-1), f + (0 .. B*N-1), p + (0 .. B*S*N-1), P + (0 .. B*N-1), loss);
-    assigns p[0 .. B*S*N-1], P[0 .. B*N-1], *loss;
-    ensures B == 0 || S == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_balance_loss(size_t B, size_t S, size_t N, const double *z, const double *f, double *p, double *P,
                               double *loss);
 
@@ -200,11 +194,6 @@ smoe_status smoe_balance_loss(size_t B, size_t S, size_t N, const double *z, con
  *   dp    [N]      workspace
  *   dz    [B,S,N]  out
  */
-/*@ requires \valid_read(f + (0 .. B*N-1)) && \valid_read(p + (0 .. B*S*N-1)) && \valid_read(dP + (0 .. B*N-1));
-    requires \valid(dp + (0 .. N-1)) && \valid(dz + (0 .. B*S*N-1));
-    requires \separated(f + (0 .. B*N-1), p + (0 .. B*S*N-1), dP + (0 .. B*N-1), dp + (0 .. N-1), dz + (0 .. B*S*N-1));
-    assigns dp[0 .. N-1], dz[0 .. B*S*N-1];
-    ensures B == 0 || S == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_balance_loss_vjp(size_t B, size_t S, size_t N, const double *f, const double *p, double dloss,
                                   const double *dP, double *dp, double *dz);
 
@@ -217,11 +206,6 @@ smoe_status smoe_balance_loss_vjp(size_t B, size_t S, size_t N, const double *f,
  * Errors: SMOE_EINVAL if T = 0 or N = 0.
  * Source: Zoph et al. 2022 (ST-MoE), eq. (5), without its coefficient.
  */
-/*@ requires \valid_read(r + (0 .. T*N-1));
-    requires \valid(lse + (0 .. T-1)) && \valid(loss);
-    requires \separated(r + (0 .. T*N-1), lse + (0 .. T-1), loss);
-    assigns lse[0 .. T-1], *loss;
-    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_z_loss(size_t T, size_t N, const double *r, double *lse, double *loss);
 
 /* (B.6), gradient:  dr_{t,i} = (2 lse_t / T) dloss softmax(r_t)_i
@@ -229,11 +213,6 @@ smoe_status smoe_z_loss(size_t T, size_t N, const double *r, double *lse, double
  *   lse  [T]    the forward's output
  *   dr   [T,N]  out
  */
-/*@ requires \valid_read(r + (0 .. T*N-1)) && \valid_read(lse + (0 .. T-1));
-    requires \valid(dr + (0 .. T*N-1));
-    requires \separated(r + (0 .. T*N-1), lse + (0 .. T-1), dr + (0 .. T*N-1));
-    assigns dr[0 .. T*N-1];
-    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_z_loss_vjp(size_t T, size_t N, const double *r, const double *lse, double dloss, double *dr);
 
 #endif

@@ -4,6 +4,9 @@
 #include <math.h>
 #include <stdbool.h>
 
+/*@ requires \valid_read(x + (0 .. n-1));
+    assigns \nothing;
+    ensures \result == SMOE_OK || \result == SMOE_EOVRFLW; */
 static smoe_status finite_or_overflow(size_t n, const double *x)
 {
     return smoe_all_finite(n, x) ? SMOE_OK : SMOE_EOVRFLW;
@@ -130,7 +133,9 @@ smoe_status smoe_compete_weights(size_t K, const double *value, double *weight)
     if (!smoe_all_finite(K, value)) return SMOE_EDOM;
     double sum = smoe_sum(K, value);
     if (!(sum > 0)) return SMOE_EDOM;
-    if (!isfinite(sum)) return SMOE_EOVRFLW;
+    if (!smoe_all_finite(1, &sum)) return SMOE_EOVRFLW;
+    /*@ loop invariant 0 <= j <= K;
+        loop assigns j, weight[0 .. K-1]; loop variant K - j; */
     for (size_t j = 0; j < K; j++)
         weight[j] = value[j] / sum;                                     /* (C.2) */
     return finite_or_overflow(K, weight);
@@ -144,9 +149,11 @@ smoe_status smoe_compete_weights_vjp(size_t K, const double *value, const double
     double sum = smoe_sum(K, value);
     if (!(sum > 0)) return SMOE_EDOM;
     double mean = smoe_dot(K, weight, dweight);
+    /*@ loop invariant 0 <= j <= K;
+        loop assigns j, dvalue[0 .. K-1]; loop variant K - j; */
     for (size_t j = 0; j < K; j++)
         dvalue[j] = (dweight[j] - mean) / sum;                          /* (C.2') */
-    return isfinite(sum) && smoe_all_finite(K, dvalue) ? SMOE_OK : SMOE_EOVRFLW;
+    return smoe_all_finite(1, &sum) && smoe_all_finite(K, dvalue) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
 smoe_status smoe_compete_weights_v1(size_t K, const double *value, double *weight)
@@ -535,7 +542,7 @@ static smoe_status fractions(const smoe_layer_shape *s, smoe_count which, const 
 {
     size_t A = which == SMOE_COUNT_ALL ? s->T * s->K : s->T;
     smoe_status status = which == SMOE_COUNT_ALL ? smoe_expert_load(A, s->N, index, count)
-                                                 : smoe_expert_load_first(s->T, s->K, s->N, index, count);
+                                                 : smoe_expert_load_first(s->T * s->K, s->K, s->N, index, count);
     return status == SMOE_OK ? smoe_load_fraction(A, s->N, count, f) : status;
 }
 

@@ -27,24 +27,12 @@
 
 /* (C.1) Response:  s_i = (1/d) sum_e softplus(o_{i,e}),  e ascending, sum first, then divided
  * Source: CompeteSMoE v2 (arXiv 2505.13380) as its code and a review of it have it. */
-/*@ requires \valid_read(o + (0 .. N*d-1)) && \valid(s + (0 .. N-1));
-    requires \separated(o + (0 .. N*d-1), s + (0 .. N-1));
-    assigns s[0 .. N-1]; */
 smoe_status smoe_response_softplus(size_t N, size_t d, const double *o, double *s);
-/*@ requires \valid_read(o + (0 .. N*d-1)) && \valid_read(ds + (0 .. N-1)) && \valid(do_ + (0 .. N*d-1));
-    requires \separated(o + (0 .. N*d-1), do_ + (0 .. N*d-1)) && \separated(ds + (0 .. N-1), do_ + (0 .. N*d-1));
-    assigns do_[0 .. N*d-1]; */
 smoe_status smoe_response_softplus_vjp(size_t N, size_t d, const double *o, const double *ds, double *do_);
 
 /* (C.1a) Response by norm:  s_i = |o_i|_2,  with ds_i o_i / |o_i| as gradient, 0 at o_i = 0
  * Its vjp takes the responses s that the forward gave.  Source: CompeteSMoE v1 (arXiv 2402.02526), its code. */
-/*@ requires \valid_read(o + (0 .. N*d-1)) && \valid(s + (0 .. N-1));
-    requires \separated(o + (0 .. N*d-1), s + (0 .. N-1));
-    assigns s[0 .. N-1]; */
 smoe_status smoe_response_norm(size_t N, size_t d, const double *o, double *s);
-/*@ requires \valid_read(o + (0 .. N*d-1)) && \valid_read(s + (0 .. N-1)) && \valid_read(ds + (0 .. N-1));
-    requires \valid(do_ + (0 .. N*d-1));
-    assigns do_[0 .. N*d-1]; */
 smoe_status smoe_response_norm_vjp(size_t N, size_t d, const double *o, const double *s, const double *ds,
                                    double *do_);
 
@@ -70,23 +58,55 @@ smoe_status smoe_response_silu_vjp(size_t N, size_t d, const double *o, const do
  */
 /*@ requires \valid_read(value + (0 .. K-1)) && \valid(weight + (0 .. K-1));
     requires \separated(value + (0 .. K-1), weight + (0 .. K-1));
-    assigns weight[0 .. K-1]; */
+    behavior sizes:
+      assumes K == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes K > 0 && !(smoe_finites(value, K));
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes K > 0 && smoe_finites(value, K);
+      assigns weight[0 .. K-1];
+      ensures \result == SMOE_OK || \result == SMOE_EDOM || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
 smoe_status smoe_compete_weights(size_t K, const double *value, double *weight);
 
 /* (C.2), gradient:  dvalue_j = (dweight_j - <weight, dweight>) / sum_l value_l */
-/*@ requires \valid_read(value + (0 .. K-1)) && \valid_read(weight + (0 .. K-1)) && \valid_read(dweight + (0 .. K-1));
-    requires \valid(dvalue + (0 .. K-1));
-    assigns dvalue[0 .. K-1]; */
+/*@ requires \valid_read(value + (0 .. K-1)) && \valid_read(weight + (0 .. K-1));
+    requires \valid_read(dweight + (0 .. K-1)) && \valid(dvalue + (0 .. K-1));
+    requires \separated(value + (0 .. K-1), dvalue + (0 .. K-1));
+    requires \separated(weight + (0 .. K-1), dvalue + (0 .. K-1));
+    requires \separated(dweight + (0 .. K-1), dvalue + (0 .. K-1));
+    behavior sizes:
+      assumes K == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes K > 0 && !(smoe_finites(value, K) && smoe_finites(weight, K) && smoe_finites(dweight, K));
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes K > 0 && smoe_finites(value, K) && smoe_finites(weight, K) && smoe_finites(dweight, K);
+      assigns dvalue[0 .. K-1];
+      ensures \result == SMOE_OK || \result == SMOE_EDOM || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
 smoe_status smoe_compete_weights_vjp(size_t K, const double *value, const double *weight, const double *dweight,
                                      double *dvalue);
 
 /* (C.2) Weights, version 1:  weight = softmax(value);  its gradient is that of softmax (N.22)
  * Source: CompeteSMoE v1, its code. */
 /*@ requires \valid_read(value + (0 .. K-1)) && \valid(weight + (0 .. K-1));
-    assigns weight[0 .. K-1]; */
+    requires \separated(value + (0 .. K-1), weight + (0 .. K-1));
+    assigns weight[0 .. K-1];
+    ensures K == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_compete_weights_v1(size_t K, const double *value, double *weight);
 /*@ requires \valid_read(weight + (0 .. K-1)) && \valid_read(dweight + (0 .. K-1)) && \valid(dvalue + (0 .. K-1));
-    assigns dvalue[0 .. K-1]; */
+    requires \separated(weight + (0 .. K-1), dvalue + (0 .. K-1));
+    requires \separated(dweight + (0 .. K-1), dvalue + (0 .. K-1));
+    assigns dvalue[0 .. K-1];
+    ensures K == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_compete_weights_v1_vjp(size_t K, const double *weight, const double *dweight, double *dvalue);
 
 /* --- C.3: combination, and the route from outputs to output --- */
@@ -97,16 +117,10 @@ smoe_status smoe_compete_weights_v1_vjp(size_t K, const double *weight, const do
  *
  * Errors: SMOE_EDOM if an index is not below N.
  */
-/*@ requires \valid_read(index + (0 .. K-1)) && \valid_read(weight + (0 .. K-1)) && \valid_read(o + (0 .. N*d-1));
-    requires \valid(y + (0 .. d-1));
-    assigns y[0 .. d-1]; */
 smoe_status smoe_compete_combine(size_t N, size_t K, size_t d, const size_t *index, const double *weight,
                                  const double *o, double *y);
 
 /* (C.3), gradient:  dweight_j = <dy, o_{index_j}>;  do_{index_j} = weight_j dy, and 0 for who did not win */
-/*@ requires \valid_read(index + (0 .. K-1)) && \valid_read(weight + (0 .. K-1)) && \valid_read(o + (0 .. N*d-1));
-    requires \valid_read(dy + (0 .. d-1)) && \valid(dweight + (0 .. K-1)) && \valid(do_ + (0 .. N*d-1));
-    assigns dweight[0 .. K-1], do_[0 .. N*d-1]; */
 smoe_status smoe_compete_combine_vjp(size_t N, size_t K, size_t d, const size_t *index, const double *weight,
                                      const double *o, const double *dy, double *dweight, double *do_);
 
@@ -123,10 +137,6 @@ smoe_status smoe_compete_combine_vjp(size_t N, size_t K, size_t d, const size_t 
  * smoe_route: mean softplus and value / sum (version 2).  smoe_route_v1: norm and softmax (version 1).
  * Errors: SMOE_EDOM for smoe_route also if all responses of a token are 0 (every output below about -745).
  */
-/*@ requires \valid_read(o + (0 .. T*N*d-1)) && \valid(s + (0 .. T*N-1)) && \valid(index + (0 .. T*K-1));
-    requires \valid(weight + (0 .. T*K-1)) && \valid(margin + (0 .. T-1)) && \valid(y + (0 .. T*d-1));
-    requires \valid(value + (0 .. K-1));
-    assigns s[0 .. T*N-1], index[0 .. T*K-1], weight[0 .. T*K-1], margin[0 .. T-1], y[0 .. T*d-1], value[0 .. K-1]; */
 smoe_status smoe_route(size_t T, size_t N, size_t K, size_t d, const double *o, double *s, size_t *index,
                        double *weight, double *margin, double *y, double *value);
 smoe_status smoe_route_v1(size_t T, size_t N, size_t K, size_t d, const double *o, double *s, size_t *index,
@@ -139,11 +149,6 @@ smoe_status smoe_route_v1(size_t T, size_t N, size_t K, size_t d, const double *
  *   do_   [T,N,d]      out
  *   work  [N d + N + 3 K]
  */
-/*@ requires \valid_read(o + (0 .. T*N*d-1)) && \valid_read(s + (0 .. T*N-1)) && \valid_read(index + (0 .. T*K-1));
-    requires \valid_read(weight + (0 .. T*K-1)) && \valid_read(dy + (0 .. T*d-1));
-    requires \valid_read(dweight + (0 .. T*K-1)) && \valid_read(ds + (0 .. T*N-1));
-    requires \valid(do_ + (0 .. T*N*d-1)) && \valid(work + (0 .. N*d+N+3*K-1));
-    assigns do_[0 .. T*N*d-1], work[0 .. N*d+N+3*K-1]; */
 smoe_status smoe_route_vjp(size_t T, size_t N, size_t K, size_t d, const double *o, const double *s,
                            const size_t *index, const double *weight, const double *dy, const double *dweight,
                            const double *ds, double *do_, double *work);
@@ -163,17 +168,11 @@ smoe_status smoe_route_v1_vjp(size_t T, size_t N, size_t K, size_t d, const doub
  *
  * Source: CompeteSMoE v2, a review of it and its code ("hybrid").
  */
-/*@ requires \valid_read(p + (0 .. T*N-1)) && \valid_read(q + (0 .. T*N-1)) && \valid_read(index + (0 .. T*K-1));
-    requires \valid(loss);
-    assigns *loss; */
 smoe_status smoe_distill_loss(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
                               const size_t *index, double *loss);
 
 /* (C.5), gradient, with D = p - q:
  *   dp_{t,i} = (2 dloss/(T N)) D_{t,i} + [i in I_t] (2 dloss theta/(T K)) D_{t,i};   dq = -dp */
-/*@ requires \valid_read(p + (0 .. T*N-1)) && \valid_read(q + (0 .. T*N-1)) && \valid_read(index + (0 .. T*K-1));
-    requires \valid(dp + (0 .. T*N-1));
-    assigns dp[0 .. T*N-1]; */
 smoe_status smoe_distill_loss_vjp(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
                                   const size_t *index, double dloss, double *dp);
 
@@ -181,23 +180,14 @@ smoe_status smoe_distill_loss_vjp(size_t T, size_t N, size_t K, double theta, co
  *
  *   r, s  [T,N]   p, q  [T,N]  out, the vjps read them   loss  []  out
  */
-/*@ requires \valid_read(r + (0 .. T*N-1)) && \valid_read(s + (0 .. T*N-1)) && \valid_read(index + (0 .. T*K-1));
-    requires \valid(p + (0 .. T*N-1)) && \valid(q + (0 .. T*N-1)) && \valid(loss);
-    assigns p[0 .. T*N-1], q[0 .. T*N-1], *loss; */
 smoe_status smoe_distill(size_t T, size_t N, size_t K, double theta, const double *r, const double *s,
                          const size_t *index, double *p, double *q, double *loss);
 
 /* ..., gradient of the router's logits:  dr_t = softmax vjp of dp_t.  With a detached target this is all there is. */
-/*@ requires \valid_read(p + (0 .. T*N-1)) && \valid_read(q + (0 .. T*N-1)) && \valid_read(index + (0 .. T*K-1));
-    requires \valid(dr + (0 .. T*N-1)) && \valid(dp + (0 .. N-1));
-    assigns dr[0 .. T*N-1], dp[0 .. N-1]; */
 smoe_status smoe_distill_vjp(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
                              const size_t *index, double dloss, double *dr, double *dp);
 
 /* ..., gradient of the responses when the target is NOT detached:  ds_t = softmax vjp of -dp_t.   dq [N] is work. */
-/*@ requires \valid_read(p + (0 .. T*N-1)) && \valid_read(q + (0 .. T*N-1)) && \valid_read(index + (0 .. T*K-1));
-    requires \valid(ds + (0 .. T*N-1)) && \valid(dq + (0 .. N-1));
-    assigns ds[0 .. T*N-1], dq[0 .. N-1]; */
 smoe_status smoe_distill_target_vjp(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
                                     const size_t *index, double dloss, double *ds, double *dq);
 
@@ -212,9 +202,6 @@ smoe_status smoe_distill_target_vjp(size_t T, size_t N, size_t K, double theta, 
  * smoe_diversity_square: mean over all K^2 entries of a matrix whose diagonal is zero, (K-1)/K times as much.
  * Source: pairs, a review of CompeteSMoE v2; square, its code.
  */
-/*@ requires \valid_read(o + (0 .. T*K*d-1)) && \valid(unit + (0 .. T*K*d-1)) && \valid(norm + (0 .. T*K-1));
-    requires \valid(loss);
-    assigns unit[0 .. T*K*d-1], norm[0 .. T*K-1], *loss; */
 smoe_status smoe_diversity_pairs(size_t T, size_t K, size_t d, const double *o, double *unit, double *norm,
                                  double *loss);
 smoe_status smoe_diversity_square(size_t T, size_t K, size_t d, const double *o, double *unit, double *norm,
@@ -222,8 +209,6 @@ smoe_status smoe_diversity_square(size_t T, size_t K, size_t d, const double *o,
 
 /* (C.6), gradient:  v_i = sum_{j != i} u_j,  do_i = (2 dloss/(T K (K-1))) (v_i - <u_i,v_i> u_i) / |o_i|,  0 for o_i = 0
  *   (square: 2 dloss/(T K^2)) */
-/*@ requires \valid_read(unit + (0 .. T*K*d-1)) && \valid_read(norm + (0 .. T*K-1)) && \valid(do_ + (0 .. T*K*d-1));
-    assigns do_[0 .. T*K*d-1]; */
 smoe_status smoe_diversity_pairs_vjp(size_t T, size_t K, size_t d, const double *unit, const double *norm, double dloss,
                                      double *do_);
 smoe_status smoe_diversity_square_vjp(size_t T, size_t K, size_t d, const double *unit, const double *norm,

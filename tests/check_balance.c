@@ -43,7 +43,7 @@ START_TEST(load_by_hand)
     const size_t index[] = {0, 1, 1, 3, 1, 0}, want[] = {2, 3, 0, 1}, want_first[] = {1, 2, 0, 0};
     size_t count[4], first[4];
     OK(smoe_expert_load(6, 4, index, count));
-    OK(smoe_expert_load_first(3, 2, 4, index, first));
+    OK(smoe_expert_load_first(6, 2, 4, index, first));
     for (size_t i = 0; i < 4; i++) {
         ck_assert_msg(count[i] == want[i], "B.1: c_%zu is %zu, by hand it is %zu", i, count[i], want[i]);
         ck_assert_msg(first[i] == want_first[i], "B.1 first: c_%zu is %zu, by hand %zu", i, first[i], want_first[i]);
@@ -309,7 +309,7 @@ START_TEST(load_counts_every_assignment_once)
     OK(smoe_expert_load(T * K, N, index, c));
     OK(smoe_expert_load(T * K, N, renamed, d));
     OK(smoe_expert_load(T * K, N, backwards, e));
-    OK(smoe_expert_load_first(T, K, N, index, first));
+    OK(smoe_expert_load_first(T * K, K, N, index, first));
     double f[N], total = 0;
     OK(smoe_load_fraction(T * K, N, c, f));
     for (size_t i = 0; i < N; i++) {
@@ -511,10 +511,10 @@ START_TEST(load_errors)
     double f[3];
     ck_assert_int_eq(smoe_expert_load(6, 3, index, count), SMOE_EDOM);
     ck_assert_int_eq(smoe_expert_load(1, 0, index, count), SMOE_EDOM);
-    ck_assert_int_eq(smoe_expert_load_first(3, 2, 3, index, count), SMOE_EDOM);
-    ck_assert_int_eq(smoe_expert_load_first(3, 0, 3, index, count), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_expert_load_first(6, 2, 3, index, count), SMOE_EDOM);
+    ck_assert_int_eq(smoe_expert_load_first(6, 0, 3, index, count), SMOE_EINVAL);
     for (size_t i = 0; i < 3; i++) ck_assert_msg(count[i] == 77, "B.1: a count was written in spite of an error");
-    OK(smoe_expert_load_first(2, 3, 3, index, count)); /* the 7 is a third choice here */
+    OK(smoe_expert_load_first(6, 3, 3, index, count)); /* the 7 is a third choice here */
     poison_all(3, f);
     ck_assert_int_eq(smoe_load_fraction(0, 3, count, f), SMOE_EINVAL);
     ck_assert_int_eq(smoe_load_fraction(1, 3, (size_t[]){0, 2, 0}, f), SMOE_EDOM);

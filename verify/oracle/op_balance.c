@@ -59,7 +59,7 @@ static smoe_status fractions(const op_case *c, size_t sequences, const size_t *i
     smoe_status status = SMOE_OK;
     for (size_t b = 0; b < sequences && status == SMOE_OK; b++) {
         const size_t *part = index + b * T * K;
-        status = all ? smoe_expert_load(T * K, N, part, count) : smoe_expert_load_first(T, K, N, part, count);
+        status = all ? smoe_expert_load(T * K, N, part, count) : smoe_expert_load_first(T * K, K, N, part, count);
         if (status == SMOE_OK) status = smoe_load_fraction(all ? T * K : T, N, count, f + b * N);
     }
     free(count);
