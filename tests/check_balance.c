@@ -271,7 +271,7 @@ START_TEST(a_wrong_gradient_is_seen)
 {
     const problem q = problem_of(_i, 7);
     const size_t n = q.B * q.S * q.N;
-    double z[60], dz[60];
+    double z[60] = {0}, dz[60];
     uint64_t state = 107;
     slopes_fill(&state, 2.0, n, z);
     gradient(&q, z, dz);
