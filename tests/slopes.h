@@ -1,7 +1,7 @@
 /* Two checks of a gradient that do not share their mistakes.
  *
  *   slopes_order     Taylor's theorem, in extended precision, on a forward that the test writes itself from the spec:
- *                    R(e) = | phi(theta + e v) - phi(theta) - e <g, v> |  falls like e^2 if g is the gradient, else like e
+ *                    R(e) = |phi(theta + e v) - phi(theta) - e <g, v>|  falls like e^2 if g is the gradient, else like e
  *   slopes_adjoint   <cotangent, J v> = <g, v>,  J v by central differences of the library's own forward
  *
  * phi is the scalar <cotangent, outputs>; theta is all inputs in one array.  The first check finds a relative error of
