@@ -1240,6 +1240,7 @@ int main(void)
     Suite *s = suite_create("formats");
     TCase *t = tcase_create("formats");
     suite_add_tcase(s, t);
+    tcase_set_timeout(t, 60); /* Valgrind on a busy machine */
     tcase_add_checked_fixture(t, make_folder, drop_folder);
     tcase_add_test(t, dtype_values);
     tcase_add_test(t, every_half);
