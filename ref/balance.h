@@ -118,8 +118,8 @@ smoe_status smoe_mean_probability_vjp(size_t T, size_t N, const double *dP, doub
 
 /* (B.4) Switch loss:  loss = N sum_i f_i P_i
  *
- *   f     [N]  fractions (B.2)
- *   P     [N]  mean probabilities (B.3)
+ *   f     [N]  fractions, B.2
+ *   P     [N]  mean probabilities, B.3
  *   loss  []   out: 1 if f or P is uniform, at most N/K, and it can be below 1 (7/8 in spec (B.4))
  *
  * Errors: SMOE_EINVAL if N = 0.
