@@ -474,12 +474,13 @@ static double slope_error(const tape *t, tape_function f, const site *s)
         return (e + 6 * w) * (1 + x) * s->sigmoid;
     case TAPE_GELU:
         if (s->saturated) return (e + 3 * w) * d;
-        return 0.5 * (e + 2 * w * erf_argument(x)) + w + (e + 3 * w) * xpdf + 1.5 * w * fmin(xpdf * x * x, 0.47) +
+        /* pdf as exp(-(x / sqrt 2)^2): the constant, the product and the square are 2.5 x^2 w of the exponential */
+        return 0.5 * (e + 2 * w * erf_argument(x)) + w + (e + 6 * w) * xpdf + 2.5 * w * fmin(xpdf * x * x, 0.47) +
                2 * w * d; /* |x|^3 pdf(x) <= 0.4626 */
     case TAPE_GELU_TANH:
         return s->saturated ? (e + 6 * w) * d : gelu_tanh_slope_error(t, s);
-    case TAPE_NORMAL_CDF:
-        return d * (e + w * (1.5 * fmin(x, 40) * x + 4));
+    case TAPE_NORMAL_CDF: /* from erfc(-x / sqrt 2) / 2: as in GELU, and five products with constants and the cotangent */
+        return d * (e + w * (2.5 * fmin(x, 40) * x + 6));
     case TAPE_NORMAL_PDF:
         return d * (e + w * (1.5 * fmin(x, 40) * x + 5));
     default:

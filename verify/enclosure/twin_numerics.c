@@ -27,7 +27,7 @@ static double *row_maxima(const tape_node *z, double sign)
 }
 
 /* Who computes exp(z - logsumexp(z)) instead of e/s makes these errors on top: a store of the logarithm, of the
- * difference. */
+ * difference.  They are in the gradient as well, which multiplies by the p that was stored. */
 static tape_node *softmax_slack(tape *t, tape_node *p, const tape_node *zs, const tape_node *s)
 {
     const size_t n = p->rows * p->cols;
@@ -35,8 +35,9 @@ static tape_node *softmax_slack(tape *t, tape_node *p, const tape_node *zs, cons
     double *forward = doubles(n), *reverse = doubles(n);
     for (size_t i = 0; i < n; i++) {
         const double z = tape_upper(zs, i), l = fabs(log(fmax(tape_upper(s, i / p->cols), 1)));
-        forward[i] = (e * l + w * (z + l)) * tape_upper(p, i);
-        reverse[i] = 3 * w;
+        const double off = e * l + w * (z + l);
+        forward[i] = off * tape_upper(p, i);
+        reverse[i] = off + 3 * w;
     }
     tape_node *y = tape_slack(t, p, forward, reverse);
     free(forward);
@@ -44,10 +45,37 @@ static tape_node *softmax_slack(tape *t, tape_node *p, const tape_node *zs, cons
     return y;
 }
 
+/* The same in the p that the gradient of z carries as a factor; the logarithm is at most that of the row's length. */
+static tape_node *factor_slack(tape *t, tape_node *zs)
+{
+    const size_t n = zs->rows * zs->cols;
+    const double w = tape_u(t), e = tape_elementary(t), l = log((double)(zs->cols ? zs->cols : 1));
+    double *reverse = doubles(n);
+    for (size_t i = 0; i < n; i++) reverse[i] = e * l + w * (tape_upper(zs, i) + l);
+    tape_node *y = tape_slack(t, zs, NULL, reverse);
+    free(reverse);
+    return y;
+}
+
+/* That p multiplies the gradient of z as well. */
+static tape_node *softmax_argument_slack(tape *t, tape_node *z)
+{
+    const double w = tape_u(t), e = tape_elementary(t), l = log((double)(z->cols ? z->cols : 1));
+    double *m = row_maxima(z, 1), *reverse = doubles(z->rows * z->cols);
+    for (size_t i = 0; i < z->rows * z->cols; i++)
+        reverse[i] = e * l + w * (fmax(m[i / z->cols] - tape_middle(z, i), 0) + l);
+    tape_node *y = tape_slack(t, z, NULL, reverse);
+    free(m);
+    free(reverse);
+    return y;
+}
+
 tape_node *twin_softmax(twin_eval *x, tape_node *z)
 {
+    if (tape_rounds(x->t)) z = softmax_argument_slack(x->t, z);
     double *c = row_maxima(z, -1);
     tape_node *zs = tape_offset(x->t, z, c, true);
+    if (tape_rounds(x->t)) zs = factor_slack(x->t, zs);
     tape_node *e = tape_apply(x->t, TAPE_EXP, zs);
     tape_node *s = tape_sum(x->t, e, TAPE_COLS);
     tape_node *p = tape_div(x->t, e, s);
