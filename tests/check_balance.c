@@ -517,7 +517,8 @@ START_TEST(load_errors)
     OK(smoe_expert_load_first(6, 3, 3, index, count)); /* the 7 is a third choice here */
     poison_all(3, f);
     ck_assert_int_eq(smoe_load_fraction(0, 3, count, f), SMOE_EINVAL);
-    ck_assert_int_eq(smoe_load_fraction(1, 3, (size_t[]){0, 2, 0}, f), SMOE_EDOM);
+    ck_assert_int_eq(smoe_load_fraction(1, 3, (size_t[]){2, 0, 0}, f), SMOE_EDOM);
+    ck_assert_int_eq(smoe_load_fraction(1, 3, (size_t[]){0, 0, 2}, f), SMOE_EDOM);
     ck_assert_msg(untouched(3, f), "B.2: a fraction was written in spite of an error");
 }
 END_TEST
@@ -569,7 +570,8 @@ END_TEST
 
 START_TEST(balance_loss_errors)
 {
-    double z[4] = {1, 2, 3, 4}, f[2] = {0.5, 0.5}, none[2] = {0, 0}, spoilt[4] = {1, bad[_i], 3, 4};
+    double z[4] = {1, 2, 3, 4}, f[2] = {0.5, 0.5}, none[2] = {0, 0}, spoilt[4] = {1, bad[_i], 3, 4},
+           last[4] = {1, 2, 3, bad[_i]};
     double p[4], P[2], loss, work[2], dz[4];
     const double q[4] = {0.5, 0.5, 0.25, 0.75};
     poison_all(4, p), poison_all(2, P), poison_all(1, &loss), poison_all(4, dz);
@@ -577,12 +579,17 @@ START_TEST(balance_loss_errors)
     ck_assert_int_eq(smoe_balance_loss(1, 0, 2, z, f, p, P, &loss), SMOE_EINVAL);
     ck_assert_int_eq(smoe_balance_loss(1, 2, 0, z, f, p, P, &loss), SMOE_EINVAL);
     ck_assert_int_eq(smoe_balance_loss(1, 2, 2, spoilt, f, p, P, &loss), SMOE_EDOM);
+    ck_assert_int_eq(smoe_balance_loss(1, 2, 2, last, f, p, P, &loss), SMOE_EDOM);
+    ck_assert_int_eq(smoe_balance_loss(2, 1, 2, z, last, p, P, &loss), SMOE_EDOM);
     ck_assert_int_eq(smoe_balance_loss(1, 2, 2, z, spoilt, p, P, &loss), SMOE_EDOM);
     ck_assert_int_eq(smoe_balance_loss_vjp(0, 2, 2, f, q, 1, none, work, dz), SMOE_EINVAL);
     ck_assert_int_eq(smoe_balance_loss_vjp(1, 0, 2, f, q, 1, none, work, dz), SMOE_EINVAL);
     ck_assert_int_eq(smoe_balance_loss_vjp(1, 2, 0, f, q, 1, none, work, dz), SMOE_EINVAL);
     ck_assert_int_eq(smoe_balance_loss_vjp(1, 2, 2, spoilt, q, 1, none, work, dz), SMOE_EDOM);
     ck_assert_int_eq(smoe_balance_loss_vjp(1, 2, 2, f, spoilt, 1, none, work, dz), SMOE_EDOM);
+    ck_assert_int_eq(smoe_balance_loss_vjp(1, 2, 2, f, last, 1, none, work, dz), SMOE_EDOM);
+    ck_assert_int_eq(smoe_balance_loss_vjp(2, 1, 2, last, q, 1, q, work, dz), SMOE_EDOM);
+    ck_assert_int_eq(smoe_balance_loss_vjp(2, 1, 2, q, q, 1, last, work, dz), SMOE_EDOM);
     ck_assert_int_eq(smoe_balance_loss_vjp(1, 2, 2, f, q, bad[_i], none, work, dz), SMOE_EDOM);
     ck_assert_int_eq(smoe_balance_loss_vjp(1, 2, 2, f, q, 1, spoilt, work, dz), SMOE_EDOM);
     ck_assert_msg(untouched(4, p) && untouched(2, P) && untouched(1, &loss) && untouched(4, dz),
@@ -599,7 +606,7 @@ END_TEST
 START_TEST(z_loss_errors)
 {
     double r[4] = {1, 2, 3, 4}, lse[2], loss, dr[4], huge[2] = {0x1p1000, 0x1p1000};
-    const double kept[2] = {2.3, 4.3}, spoilt[2] = {1, bad[_i]};
+    const double kept[2] = {2.3, 4.3}, spoilt[2] = {1, bad[_i]}, last[4] = {1, 2, 3, bad[_i]};
     poison_all(2, lse), poison_all(1, &loss), poison_all(4, dr);
     ck_assert_int_eq(smoe_z_loss(0, 2, r, lse, &loss), SMOE_EINVAL);
     ck_assert_int_eq(smoe_z_loss(2, 0, r, lse, &loss), SMOE_EINVAL);
@@ -607,6 +614,8 @@ START_TEST(z_loss_errors)
     ck_assert_int_eq(smoe_z_loss_vjp(2, 0, r, kept, 1, dr), SMOE_EINVAL);
     ck_assert_int_eq(smoe_z_loss(1, 2, spoilt, lse, &loss), SMOE_EDOM);
     ck_assert_int_eq(smoe_z_loss_vjp(1, 2, spoilt, kept, 1, dr), SMOE_EDOM);
+    ck_assert_int_eq(smoe_z_loss(2, 2, last, lse, &loss), SMOE_EDOM);
+    ck_assert_int_eq(smoe_z_loss_vjp(2, 2, last, kept, 1, dr), SMOE_EDOM);
     ck_assert_int_eq(smoe_z_loss_vjp(2, 2, r, spoilt, 1, dr), SMOE_EDOM);
     ck_assert_int_eq(smoe_z_loss_vjp(2, 2, r, kept, bad[_i], dr), SMOE_EDOM);
     ck_assert_msg(untouched(2, lse) && untouched(1, &loss) && untouched(4, dr), "B.6 wrote in spite of an error");

@@ -1344,6 +1344,7 @@ START_TEST(combine_errors)
     IS(SMOE_EINVAL, smoe_compete_combine(1, 2, 2, index, weight, o, y));
     IS(SMOE_EINVAL, smoe_compete_combine(3, 2, 0, index, weight, o, y));
     IS(SMOE_EDOM, smoe_compete_combine(3, 2, 2, wrong, weight, o, y));
+    IS(SMOE_EDOM, smoe_compete_combine(3, 2, 2, (size_t[]){3, 0}, weight, o, y));
     IS(SMOE_EDOM, smoe_compete_combine(3, 2, 2, index, spoilt, o, y));
     IS(SMOE_EDOM, smoe_compete_combine(3, 2, 2, index, weight, spoilt, y));
     IS(SMOE_EINVAL, smoe_compete_combine_vjp(3, 0, 2, index, weight, o, dy, dweight, g));
