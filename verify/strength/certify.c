@@ -1,9 +1,11 @@
 /* Every output and gradient of the reference against the ball that encloses its exact value.
  *
  * For each operation: the cases tried, the largest error of the reference in units in the last place of the exact value
- * (where that is not a result of cancellation, see below) and in units in the last place of the tensor's largest element,
- * the largest ratio of the error to the derived binary64 bound, and whether every enclosure held.  An enclosure holds when
- * the reference's value lies within the binary64 bound of the exact value, and the ball itself is far smaller than that.
+ * and in units in the last place of the tensor's largest element, the largest ratio of the error to the derived binary64
+ * bound, and whether every enclosure held.  The two columns of ulp leave out values that cancellation has eaten (where the
+ * derived bound is more than 2^-26 of the value, such as a gradient that is exactly 0): there only the ratio says
+ * something.  An enclosure holds when the reference's value lies within the binary64 bound of the exact value, and the
+ * ball itself is far smaller than that.
  *
  *   certify [--break]     --break spoils one value of each operation by 4 times its bound: the run must then fail
  */
@@ -50,8 +52,10 @@ static void compare(tally *a, const char *op, const char *name, const char *tens
         a->values++;
         /* the ball must say more than binary64 can; a tensor that is 0 but for cancellation is judged by its bound */
         if (!(exact->rad[i] <= 0x1p-20 * fmax(top, allowed))) a->vague++;
-        a->ulp = fmax(a->ulp, error / ulp_of(exact->hi[i]));
-        a->tensor_ulp = fmax(a->tensor_ulp, error / top);
+        if (allowed <= 0x1p-26 * fabs(exact->hi[i])) {
+            a->ulp = fmax(a->ulp, error / ulp_of(exact->hi[i]));
+            a->tensor_ulp = fmax(a->tensor_ulp, error / top);
+        }
         const double ratio = error <= exact->rad[i] && got[i] == exact->hi[i] ? 0.0 : error / allowed;
         if (!(ratio <= 1.0)) {
             if (a->outside++ == 0)
