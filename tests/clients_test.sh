@@ -5,7 +5,7 @@ set -u
 smoeref=${SMOEREF:-./smoeref}
 python=${PYTHON:-python3}
 clients=$(cd "$(dirname "$0")/../verify/clients" && pwd)
-numpy_ops='gate.weights layer.smoe balance.switch balance.zloss compete.route compete.distill compete.diversity compete.layer'
+layer_ops='gate.weights layer.smoe balance.switch balance.zloss compete.route compete.distill compete.diversity compete.layer'
 wrong='double_softmax prob_over_tk diversity_square softmax_selected weights_softmax_scores target_not_detached
        first_choice_only combine_grad_none tie_order'
 
@@ -51,12 +51,13 @@ for seed in 1 2; do
         expect 0 judge "$cases" torch/client.py $precision
         point $? "the PyTorch client passes on every suite: seed $seed, $precision"
         # shellcheck disable=SC2086
-        expect 0 judge "$cases" numpy/client.py $precision $numpy_ops
+        expect 0 judge "$cases" numpy/client.py $precision $layer_ops
         point $? "the NumPy client passes on every suite: seed $seed, $precision"
     done
 done
 for defect in $wrong; do
-    expect 1 judge "$work/cases1" "wrong/$defect.py" f32
+    # shellcheck disable=SC2086
+    expect 1 judge "$work/cases1" "wrong/$defect.py" f32 $layer_ops
     point $? "wrong/$defect.py fails"
 done
 

@@ -14,7 +14,7 @@ python=${PYTHON:-python3}
 here=$(cd "$(dirname "$0")" && pwd)
 suites=${SUITES:-smoke,core,adversarial,large}
 precisions=${PRECISIONS:-f64,f32,tf32,bf16,f16}
-numpy_ops='gate.weights layer.smoe balance.switch balance.zloss compete.route compete.distill compete.diversity compete.layer'
+layer_ops='gate.weights layer.smoe balance.switch balance.zloss compete.route compete.distill compete.diversity compete.layer'
 wrong='double_softmax prob_over_tk diversity_square softmax_selected weights_softmax_scores target_not_detached
        first_choice_only combine_grad_none tie_order'
 
@@ -41,7 +41,7 @@ while [ "$seed" -le "$seeds" ]; do
     for precision in $(echo "$precisions" | tr , ' '); do
         for client in torch numpy; do
             ops=
-            [ $client = numpy ] && ops=$numpy_ops
+            [ $client = numpy ] && ops=$layer_ops
             # shellcheck disable=SC2086
             if judge $client/client.py "$precision" $ops; then passed=$((passed + 1)); else
                 failed=$((failed + 1))
@@ -52,7 +52,8 @@ while [ "$seed" -le "$seeds" ]; do
     done
     for client in $wrong; do
         for precision in f64 f32 bf16; do
-            judge "wrong/$client.py" "$precision"
+            # shellcheck disable=SC2086
+            judge "wrong/$client.py" "$precision" $layer_ops
             if [ $? -eq 1 ]; then caught=$((caught + 1)); else
                 missed=$((missed + 1))
                 echo "seed $seed, wrong/$client.py in $precision: NOT CAUGHT"
