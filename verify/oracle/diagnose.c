@@ -325,19 +325,19 @@ static int try_variants(const patient *x, const bool *alive, char *err, size_t e
     size_t variants = 0, most = 0;
     while (twin_variants[variants].op) variants++;
     unsigned *by = calloc(variants + 1, sizeof *by), limit = UINT_MAX;
-    bool *todo = calloc(variants + 1, sizeof *todo);
-    int status = by && todo ? 0 : -1;
+    bool *untried = calloc(variants + 1, sizeof *untried);
+    int status = by && untried ? 0 : -1;
     for (size_t i = 0; i < variants && status == 0; i++) {
-        todo[i] = strcmp(twin_variants[i].op, x->c->op->id) == 0 && (!alive || alive[i]);
-        most += todo[i];
+        untried[i] = strcmp(twin_variants[i].op, x->c->op->id) == 0 && (!alive || alive[i]);
+        most += untried[i];
     }
-    if (status == 0) rank_variants(x, todo, by);
+    if (status == 0) rank_variants(x, untried, by);
     for (size_t n = 0; n < most && status == 0; n++) {
         size_t next = variants;
         for (size_t i = 0; i < variants; i++)
-            if (todo[i] && (next == variants || by[i] < by[next])) next = i;
+            if (untried[i] && (next == variants || by[i] < by[next])) next = i;
         if (by[next] > limit) break;
-        todo[next] = false;
+        untried[next] = false;
         verdict_match m = {.variant = &twin_variants[next]};
         status = try_variant(x, &m, err, errlen);
         if (status != 0 || !(m.ratio <= 1)) continue;
@@ -345,7 +345,7 @@ static int try_variants(const patient *x, const bool *alive, char *err, size_t e
         if (m.tells) limit = by[next];
     }
     free(by);
-    free(todo);
+    free(untried);
     return status;
 }
 
