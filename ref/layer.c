@@ -5,25 +5,170 @@
 
 /* --- L.1 --- */
 
-smoe_status smoe_dispatch(size_t A, size_t N, const size_t *choice, size_t *offset, size_t *slot, size_t *place)
-{
-    for (size_t a = 0; a < A; a++)
-        if (choice[a] >= N) return SMOE_EDOM;
+/* Words of the proof.  rank_a counts the assignments before a that have a's expert. */
+/*@ predicate below{L}(size_t *choice, integer A, integer N) = \forall integer a; 0 <= a < A ==> choice[a] < N;
+    predicate rising{L}(size_t *offset, integer N) = \forall integer i, k; 0 <= i <= k <= N ==> offset[i] <= offset[k];
+    predicate ends{L}(integer A, integer N, size_t *offset) = offset[0] == 0 && offset[N] == A && rising(offset, N);
+    predicate ordered{L}(size_t *choice, integer A, size_t *place) =
+      \forall integer a, b; 0 <= a < b < A && choice[a] == choice[b] ==> place[a] < place[b];
+    predicate ranks{L}(size_t *choice, integer A, size_t *offset, size_t *rank) =
+      \forall integer a; 0 <= a < A ==> 0 <= rank[a] < offset[choice[a] + 1] - offset[choice[a]];
+    predicate all_ranks{L}(size_t *choice, integer A, integer N, size_t *offset, size_t *rank) =
+      \forall integer i, k; 0 <= i < N && 0 <= k < offset[i + 1] - offset[i] ==> smoe_placed(choice, A, rank, i, k);
+    predicate ranked{L}(size_t *choice, integer A, integer N, size_t *offset, size_t *rank) =
+      ends(A, N, offset) && ranks(choice, A, offset, rank) && ordered(choice, A, rank) &&
+      all_ranks(choice, A, N, offset, rank);
+    predicate within{L}(size_t *choice, integer A, size_t *offset, size_t *place) =
+      \forall integer a; 0 <= a < A ==> offset[choice[a]] <= place[a] < offset[choice[a] + 1];
+    predicate filled{L}(size_t *choice, integer A, integer N, size_t *offset, size_t *place) =
+      \forall integer i, p; 0 <= i < N && offset[i] <= p < offset[i + 1] ==> smoe_placed(choice, A, place, i, p); */
 
+/* One more in list c: all lists after it begin one later. */
+/*@ requires c < N < SIZE_MAX && \valid(offset + (0 .. N));
+    requires rising(offset, N) && offset[N] < SIZE_MAX;
+    assigns offset[c + 1 .. N];
+    ensures rising(offset, N);
+    ensures offset[N] == \old(offset[N]) + 1;
+    ensures offset[c + 1] - offset[c] == \old(offset[c + 1] - offset[c]) + 1;
+    ensures \forall integer i; 0 <= i < N && i != c ==> offset[i + 1] - offset[i] == \old(offset[i + 1] - offset[i]); */
+static void lengthen(size_t N, size_t c, size_t *offset)
+{
+    /*@ loop invariant c < i <= N + 1;
+        loop invariant \forall integer k; c < k < i ==> offset[k] == \at(offset[k], Pre) + 1;
+        loop invariant \forall integer k; i <= k <= N ==> offset[k] == \at(offset[k], Pre);
+        loop assigns i, offset[c + 1 .. N]; loop variant N + 1 - i; */
+    for (size_t i = c + 1; i <= N; i++)
+        offset[i]++;
+}
+
+/* Assignment a, to expert c, comes last in its list. */
+/*@ requires a < SIZE_MAX && c < N < SIZE_MAX && choice[a] == c && below(choice, a, N);
+    requires \valid_read(choice + (0 .. a)) && \valid(offset + (0 .. N)) && \valid(rank + (0 .. a));
+    requires \separated(choice + (0 .. a), offset + (0 .. N), rank + (0 .. a));
+    requires ranked(choice, a, N, offset, rank);
+    assigns offset[c + 1 .. N], rank[a];
+    ensures offset[0] == 0 && offset[N] == a + 1;
+    ensures rising(offset, N);
+    ensures ranks(choice, a + 1, offset, rank);
+    ensures ordered(choice, a + 1, rank);
+    ensures all_ranks(choice, a + 1, N, offset, rank); */
+static void append(size_t a, size_t c, size_t N, const size_t *choice, size_t *offset, size_t *rank)
+{
+    (void)choice; /* read by the contract alone */
+    rank[a] = offset[c + 1] - offset[c];
+    lengthen(N, c, offset);
+    //@ assert \forall integer b; 0 <= b <= a ==> choice[b] == \at(choice[b], Pre);
+    //@ assert \forall integer b; 0 <= b < a ==> rank[b] == \at(rank[b], Pre);
+    //@ assert offset[c + 1] - offset[c] == rank[a] + 1;
+    /*@ assert \forall integer i; 0 <= i < N && i != c ==>
+          offset[i + 1] - offset[i] == \at(offset[i + 1] - offset[i], Pre); */
+    /*@ assert \forall integer i, k; \at(smoe_placed(choice, a, rank, i, k), Pre) ==>
+          smoe_placed(choice, a + 1, rank, i, k); */
+    //@ assert smoe_placed(choice, a + 1, rank, c, rank[a]);
+    /*@ assert \forall integer i, k; 0 <= i < N && i != c && 0 <= k < offset[i + 1] - offset[i] ==>
+          smoe_placed(choice, a + 1, rank, i, k); */
+    //@ assert \forall integer k; 0 <= k < rank[a] ==> smoe_placed(choice, a + 1, rank, c, k);
+    //@ assert \forall integer k; 0 <= k < offset[c + 1] - offset[c] ==> smoe_placed(choice, a + 1, rank, c, k);
+}
+
+/*@ requires \valid_read(choice + (0 .. A-1)) && \valid(offset + (0 .. N)) && \valid(rank + (0 .. A-1));
+    requires \separated(choice + (0 .. A-1), offset + (0 .. N), rank + (0 .. A-1));
+    requires N < SIZE_MAX && below(choice, A, N);
+    assigns offset[0 .. N], rank[0 .. A-1];
+    ensures ranked(choice, A, N, offset, rank); */
+static void rank_in_lists(size_t A, size_t N, const size_t *choice, size_t *offset, size_t *rank)
+{
+    /*@ loop invariant 0 <= i <= N + 1;
+        loop invariant \forall integer k; 0 <= k < i ==> offset[k] == 0;
+        loop assigns i, offset[0 .. N]; loop variant N + 1 - i; */
     for (size_t i = 0; i <= N; i++)
         offset[i] = 0;
 
-    /* offset_i = assignments before a to experts below i;  place_a = the rank of a in its expert's list. */
-    for (size_t a = 0; a < A; a++) {
-        place[a] = offset[choice[a] + 1] - offset[choice[a]];
-        for (size_t i = choice[a] + 1; i <= N; i++)
-            offset[i]++;
-    }
+    /*@ loop invariant 0 <= a <= A;
+        loop invariant below(choice, A, N);
+        loop invariant ranked(choice, a, N, offset, rank);
+        loop assigns a, rank[0 .. A-1], offset[0 .. N]; loop variant A - a; */
+    for (size_t a = 0; a < A; a++)
+        append(a, choice[a], N, choice, offset, rank);
+}
 
+/* place_a = offset_{choice_a} + rank_a, in the place of the ranks. */
+/*@ requires \valid_read(choice + (0 .. A-1)) && \valid_read(offset + (0 .. N)) && \valid(place + (0 .. A-1));
+    requires \separated(choice + (0 .. A-1), offset + (0 .. N), place + (0 .. A-1));
+    requires N < SIZE_MAX && below(choice, A, N) && ranked(choice, A, N, offset, place);
+    assigns place[0 .. A-1];
+    ensures below(choice, A, N) && ends(A, N, offset);
+    ensures within(choice, A, offset, place);
+    ensures ordered(choice, A, place);
+    ensures filled(choice, A, N, offset, place); */
+static void add_offsets(size_t A, size_t N, const size_t *choice, const size_t *offset, size_t *place)
+{
+    (void)N; /* read by the contract alone */
+    /*@ loop invariant 0 <= a <= A;
+        loop invariant \forall integer b; 0 <= b < a ==> place[b] == \at(place[b], Pre) + offset[choice[b]];
+        loop invariant \forall integer b; a <= b < A ==> place[b] == \at(place[b], Pre);
+        loop assigns a, place[0 .. A-1]; loop variant A - a; */
     for (size_t a = 0; a < A; a++) {
+        //@ assert place[a] < offset[choice[a] + 1] - offset[choice[a]];
+        //@ assert offset[choice[a] + 1] <= offset[N];
         place[a] += offset[choice[a]];
-        slot[place[a]] = a;                                             /* (L.1) */
     }
+    //@ assert \forall integer b; 0 <= b < A ==> choice[b] == \at(choice[b], Pre);
+    //@ assert \forall integer i; 0 <= i <= N ==> offset[i] == \at(offset[i], Pre);
+    /*@ assert \forall integer i, p; 0 <= i < N && offset[i] <= p < offset[i + 1] &&
+          \at(smoe_placed(choice, A, place, i, p - offset[i]), Pre) ==> smoe_placed(choice, A, place, i, p); */
+    /*@ assert \forall integer i, p; 0 <= i < N && offset[i] <= p < offset[i + 1] ==>
+          \at(smoe_placed(choice, A, place, i, p - offset[i]), Pre); */
+}
+
+/* slot is the inverse of place. */
+/*@ requires \valid_read(choice + (0 .. A-1)) && \valid_read(offset + (0 .. N)) && \valid_read(place + (0 .. A-1));
+    requires \valid(slot + (0 .. A-1));
+    requires \separated(choice + (0 .. A-1), offset + (0 .. N), slot + (0 .. A-1), place + (0 .. A-1));
+    requires N < SIZE_MAX && below(choice, A, N) && ends(A, N, offset);
+    requires within(choice, A, offset, place) && ordered(choice, A, place) && filled(choice, A, N, offset, place);
+    assigns slot[0 .. A-1];
+    ensures ends(A, N, offset) && within(choice, A, offset, place) && ordered(choice, A, place);
+    ensures \forall integer a; 0 <= a < A ==> slot[place[a]] == a;
+    ensures \forall integer i, p; 0 <= i < N && offset[i] <= p < offset[i + 1] ==>
+              smoe_placed(choice, A, place, i, p) && slot[p] < A && choice[slot[p]] == i && place[slot[p]] == p; */
+static void invert(size_t A, size_t N, const size_t *choice, const size_t *offset, const size_t *place, size_t *slot)
+{
+    (void)N, (void)choice, (void)offset; /* read by the contract alone */
+    /*@ loop invariant 0 <= a <= A;
+        loop invariant \forall integer b; 0 <= b < a ==> slot[place[b]] == b;
+        loop assigns a, slot[0 .. A-1]; loop variant A - a; */
+    for (size_t a = 0; a < A; a++) {
+        //@ assert place[a] < offset[choice[a] + 1] <= offset[N];
+        //@ assert \forall integer b; 0 <= b < a && choice[b] == choice[a] ==> place[b] < place[a];
+        /*@ assert \forall integer b; 0 <= b < a && choice[b] < choice[a] ==>
+              place[b] < offset[choice[b] + 1] <= offset[choice[a]] <= place[a]; */
+        /*@ assert \forall integer b; 0 <= b < a && choice[b] > choice[a] ==>
+              place[a] < offset[choice[a] + 1] <= offset[choice[b]] <= place[b]; */
+        //@ assert \forall integer b; 0 <= b < a ==> place[b] != place[a];
+        slot[place[a]] = a;
+    }
+    //@ assert \forall integer b; 0 <= b < A ==> choice[b] == \at(choice[b], Pre) && place[b] == \at(place[b], Pre);
+    //@ assert \forall integer i; 0 <= i <= N ==> offset[i] == \at(offset[i], Pre);
+    //@ assert below(choice, A, N) && rising(offset, N);
+    //@ assert within(choice, A, offset, place);
+    /*@ assert \forall integer i, p; smoe_placed(choice, A, place, i, p) ==>
+          slot[p] < A && choice[slot[p]] == i && place[slot[p]] == p; */
+    /*@ assert \forall integer i, p; 0 <= i < N && offset[i] <= p < offset[i + 1] ==>
+          smoe_placed(choice, A, place, i, p); */
+}
+
+smoe_status smoe_dispatch(size_t A, size_t N, const size_t *choice, size_t *offset, size_t *slot, size_t *place)
+{
+    /*@ loop invariant 0 <= a <= A;
+        loop invariant below(choice, a, N);
+        loop assigns a; loop variant A - a; */
+    for (size_t a = 0; a < A; a++)
+        if (choice[a] >= N) return SMOE_EDOM;
+    rank_in_lists(A, N, choice, offset, place);
+    //@ assert below(choice, A, N);
+    add_offsets(A, N, choice, offset, place);
+    invert(A, N, choice, offset, place, slot);                          /* (L.1) */
     return SMOE_OK;
 }
 
@@ -199,7 +344,8 @@ smoe_status smoe_layer_vjp(const smoe_layer_shape *s, const smoe_layer_in *in, c
     size_t T = s->T, d = s->d, h = s->h, N = s->N, K = s->K, A = T * K;
     if (!inputs_are_finite(s, in) || !smoe_all_finite(T * d, dy) || (dweight && !smoe_all_finite(A, dweight)) ||
         (dr && !smoe_all_finite(T * N, dr))) return SMOE_EDOM;
-    double *do_ = work, *dxs = do_ + A * d, *da = dxs + A * d, *omega = da + A * h, *rho = omega + A, *row = rho + T * N;
+    double *do_ = work, *dxs = do_ + A * d, *da = dxs + A * d, *omega = da + A * h, *rho = omega + A;
+    double *row = rho + T * N;
 
     smoe_status status = smoe_combine_vjp(T, d, K, out->weight, kept->place, kept->o, dy, do_, omega);
     if (status != SMOE_OK) return status;

@@ -20,6 +20,10 @@
 #include "gate.h"
 #include "numerics.h"
 
+/* Some assignment to expert i has place p. */
+/*@ predicate smoe_placed{L}(size_t *choice, integer A, size_t *place, integer i, integer p) =
+      \exists integer a; 0 <= a < A && choice[a] == i && place[a] == p; */
+
 /* (L.1) Dispatch:  the list of each expert,  S_i = { a : choice_a = i },  ascending, one list after the other
  *
  *   choice [A]    the expert of each assignment, each below N
@@ -27,7 +31,7 @@
  *   slot   [A]    out: the assignment at each place
  *   place  [A]    out: the place of each assignment, slot_{place_a} = a
  *
- * A = 0 and N = 0 are allowed.  Source: bookkeeping; spec L.1.
+ * A = 0 and N = 0 are allowed.  Takes A N steps.  Source: bookkeeping; spec L.1.
  */
 /*@ requires \valid_read(choice + (0 .. A-1));
     requires \valid(offset + (0 .. N)) && \valid(slot + (0 .. A-1)) && \valid(place + (0 .. A-1));
@@ -44,10 +48,10 @@
       ensures offset[0] == 0 && offset[N] == A;
       ensures \forall integer i, k; 0 <= i <= k <= N ==> offset[i] <= offset[k];
       ensures \forall integer a; 0 <= a < A ==> offset[choice[a]] <= place[a] < offset[choice[a] + 1];
+      ensures \forall integer a, b; 0 <= a < b < A && choice[a] == choice[b] ==> place[a] < place[b];
       ensures \forall integer a; 0 <= a < A ==> slot[place[a]] == a;
-      ensures \forall integer p; 0 <= p < A ==> slot[p] < A && place[slot[p]] == p;
-      ensures \forall integer i, p, q; 0 <= i < N && offset[i] <= p < q < offset[i + 1] ==> slot[p] < slot[q];
-      ensures \forall integer i, p; 0 <= i < N && offset[i] <= p < offset[i + 1] ==> choice[slot[p]] == i;
+      ensures \forall integer i, p; 0 <= i < N && offset[i] <= p < offset[i + 1] ==>
+                smoe_placed(choice, A, place, i, p) && slot[p] < A && choice[slot[p]] == i && place[slot[p]] == p;
     complete behaviors; disjoint behaviors; */
 smoe_status smoe_dispatch(size_t A, size_t N, const size_t *choice, size_t *offset, size_t *slot, size_t *place);
 
@@ -130,11 +134,14 @@ smoe_status smoe_layer(const smoe_layer_shape *shape, const smoe_layer_in *in, c
 /* Doubles that smoe_layer_vjp needs as `work`: A (2d + h + 1) + T N + N. */
 size_t smoe_layer_vjp_work(const smoe_layer_shape *shape);
 
-/* Gradient of the layer for the cotangents dy [T,d] of y, dweight [T,K] of weight and dr [T,N] of r (each of the last two
- * may be NULL: none).  `out` and `kept` as the forward left them.
+/* Gradient of the layer for the cotangents dy [T,d] of y, dweight [T,K] of weight and dr [T,N] of r (each of the last
+ * two may be NULL: none).  `out` and `kept` as the forward left them.
  *
  *   gradient of weight = < dy_t, o > + dweight;   gradient of r = that of the weights + dr;
  *   gradient of x = (experts' share, j ascending) + (gate's share)
+ *
+ * SMOE_EDOM for what is in `in` and in the cotangents comes before anything is written; for what was spoilt in `out` or
+ * `kept`, some of the outputs may have been written.
  */
 smoe_status smoe_layer_vjp(const smoe_layer_shape *shape, const smoe_layer_in *in, const smoe_layer_out *out,
                            const smoe_layer_kept *kept, const double *dy, const double *dweight, const double *dr,
