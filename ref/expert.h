@@ -48,10 +48,6 @@ void smoe_bias_vjp(size_t n, size_t m, const double *dv, double *db);
  *
  * Source: the feed-forward block of Vaswani et al. 2017, eq. (2); spec E.1 for who uses it as an expert.
  */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(b1 + (0 .. h-1));
-    requires \valid_read(w2 + (0 .. d*h-1)) && \valid_read(b2 + (0 .. d-1));
-    requires \valid(a + (0 .. T*h-1)) && \valid(u + (0 .. T*h-1)) && \valid(y + (0 .. T*d-1));
-    assigns a[0 .. T*h-1], u[0 .. T*h-1], y[0 .. T*d-1]; */
 smoe_status smoe_expert_mlp(smoe_activation phi, size_t T, size_t d, size_t h, const double *x,
                             const double *w1, const double *b1, const double *w2, const double *b2,
                             double *a, double *u, double *y);
@@ -63,11 +59,6 @@ smoe_status smoe_expert_mlp(smoe_activation phi, size_t T, size_t d, size_t h, c
  *   dx [T,d]  dw1 [h,d]  db1 [h]  dw2 [d,h]  db2 [d]   out
  *   da [T,h]  out: the gradient of a
  */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(w2 + (0 .. d*h-1));
-    requires \valid_read(a + (0 .. T*h-1)) && \valid_read(u + (0 .. T*h-1)) && \valid_read(dy + (0 .. T*d-1));
-    requires \valid(dx + (0 .. T*d-1)) && \valid(dw1 + (0 .. h*d-1)) && \valid(db1 + (0 .. h-1));
-    requires \valid(dw2 + (0 .. d*h-1)) && \valid(db2 + (0 .. d-1)) && \valid(da + (0 .. T*h-1));
-    assigns dx[0 .. T*d-1], dw1[0 .. h*d-1], db1[0 .. h-1], dw2[0 .. d*h-1], db2[0 .. d-1], da[0 .. T*h-1]; */
 smoe_status smoe_expert_mlp_vjp(smoe_activation phi, size_t T, size_t d, size_t h, const double *x,
                                 const double *w1, const double *w2, const double *a, const double *u, const double *dy,
                                 double *dx, double *dw1, double *db1, double *dw2, double *db2, double *da);
@@ -104,11 +95,6 @@ smoe_status smoe_expert_gelu_tanh_vjp(size_t T, size_t d, size_t h, const double
  *
  * Source: Shazeer 2020 (GLU variants); spec E.4.
  */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1));
-    requires \valid_read(w3 + (0 .. h*d-1)) && \valid_read(w2 + (0 .. d*h-1));
-    requires \valid(a + (0 .. T*h-1)) && \valid(v + (0 .. T*h-1)) && \valid(u + (0 .. T*h-1));
-    requires \valid(y + (0 .. T*d-1));
-    assigns a[0 .. T*h-1], v[0 .. T*h-1], u[0 .. T*h-1], y[0 .. T*d-1]; */
 smoe_status smoe_expert_swiglu(size_t T, size_t d, size_t h, const double *x,
                                const double *w1, const double *w3, const double *w2,
                                double *a, double *v, double *u, double *y);
@@ -121,13 +107,6 @@ smoe_status smoe_expert_swiglu(size_t T, size_t d, size_t h, const double *x,
  *   dx [T,d]  dw1 [h,d]  dw3 [h,d]  dw2 [d,h]   out
  *   da [T,h]  dv [T,h]   out: the gradients of a and v
  */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1));
-    requires \valid_read(w3 + (0 .. h*d-1)) && \valid_read(w2 + (0 .. d*h-1));
-    requires \valid_read(a + (0 .. T*h-1)) && \valid_read(v + (0 .. T*h-1)) && \valid_read(u + (0 .. T*h-1));
-    requires \valid_read(dy + (0 .. T*d-1));
-    requires \valid(dx + (0 .. T*d-1)) && \valid(dw1 + (0 .. h*d-1)) && \valid(dw3 + (0 .. h*d-1));
-    requires \valid(dw2 + (0 .. d*h-1)) && \valid(da + (0 .. T*h-1)) && \valid(dv + (0 .. T*h-1));
-    assigns dx[0 .. T*d-1], dw1[0 .. h*d-1], dw3[0 .. h*d-1], dw2[0 .. d*h-1], da[0 .. T*h-1], dv[0 .. T*h-1]; */
 smoe_status smoe_expert_swiglu_vjp(size_t T, size_t d, size_t h, const double *x,
                                    const double *w1, const double *w3, const double *w2,
                                    const double *a, const double *v, const double *u, const double *dy,

@@ -32,11 +32,19 @@ smoe_status smoe_gate_linear_vjp(size_t T, size_t d, size_t N, const double *x, 
 /* --- G.2, G.3, G.4 for one token --- */
 
 /* What the vjps ask of their inputs; `kept` is weight or p. */
+/*@ requires \valid_read(index + (0 .. K-1)) && \valid_read(kept + (0 .. n-1)) && \valid_read(dweight + (0 .. K-1));
+    assigns \nothing;
+    ensures K == 0 || K > N ==> \result == SMOE_EINVAL;
+    ensures 0 < K <= N && (\forall integer j; 0 <= j < K ==> index[j] < N) && smoe_finites(kept, n) &&
+              smoe_finites(dweight, K) ==> \result == SMOE_OK;
+    ensures 0 < K <= N && !((\forall integer j; 0 <= j < K ==> index[j] < N) && smoe_finites(kept, n) &&
+              smoe_finites(dweight, K)) ==> \result == SMOE_EDOM; */
 static smoe_status check_vjp(size_t N, size_t K, const size_t *index, size_t n, const double *kept,
                              const double *dweight)
 {
     if (K == 0 || K > N) return SMOE_EINVAL;
-    /*@ loop invariant 0 <= j <= K; loop assigns j; loop variant K - j; */
+    /*@ loop invariant 0 <= j <= K && \forall integer l; 0 <= l < j ==> index[l] < N;
+        loop assigns j; loop variant K - j; */
     for (size_t j = 0; j < K; j++)
         if (index[j] >= N) return SMOE_EDOM;
     return smoe_all_finite(n, kept) && smoe_all_finite(K, dweight) ? SMOE_OK : SMOE_EDOM;
@@ -70,6 +78,7 @@ smoe_status smoe_weights_softmax_topk(size_t N, size_t K, const double *r,
     /*@ loop invariant 0 <= j <= K; loop assigns j, weight[0 .. K-1]; loop variant K - j; */
     for (size_t j = 0; j < K; j++)
         weight[j] = p[index[j]];                                        /* weight_j = p_{I_j}   (G.3) */
+    //@ assert \forall integer i; 0 <= i < N ==> r[i] == \at(r[i], Pre);
     return SMOE_OK;
 }
 
