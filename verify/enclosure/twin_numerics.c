@@ -57,22 +57,8 @@ static tape_node *factor_slack(tape *t, tape_node *zs)
     return y;
 }
 
-/* That p multiplies the gradient of z as well. */
-static tape_node *softmax_argument_slack(tape *t, tape_node *z)
-{
-    const double w = tape_u(t), e = tape_elementary(t), l = log((double)(z->cols ? z->cols : 1));
-    double *m = row_maxima(z, 1), *reverse = doubles(z->rows * z->cols);
-    for (size_t i = 0; i < z->rows * z->cols; i++)
-        reverse[i] = e * l + w * (fmax(m[i / z->cols] - tape_middle(z, i), 0) + l);
-    tape_node *y = tape_slack(t, z, NULL, reverse);
-    free(m);
-    free(reverse);
-    return y;
-}
-
 tape_node *twin_softmax(twin_eval *x, tape_node *z)
 {
-    if (tape_rounds(x->t)) z = softmax_argument_slack(x->t, z);
     double *c = row_maxima(z, -1);
     tape_node *zs = tape_offset(x->t, z, c, true);
     if (tape_rounds(x->t)) zs = factor_slack(x->t, zs);
