@@ -136,8 +136,7 @@ typedef void matmul(size_t, size_t, size_t, const double *, const double *, doub
 static matmul *const fast[FORMS] = {smoe_matmul_nn, smoe_matmul_nt, smoe_matmul_tn};
 static matmul *const fast_acc[FORMS] = {smoe_matmul_nn_acc, smoe_matmul_nt_acc, smoe_matmul_tn_acc};
 static matmul *const naive[FORMS] = {smoe_matmul_naive_nn, smoe_matmul_naive_nt, smoe_matmul_naive_tn};
-static matmul *const naive_acc[FORMS] = {smoe_matmul_naive_nn_acc, smoe_matmul_naive_nt_acc,
-                                         smoe_matmul_naive_tn_acc};
+static matmul *const naive_acc[FORMS] = {smoe_matmul_naive_nn_acc, smoe_matmul_naive_nt_acc, smoe_matmul_naive_tn_acc};
 
 /* The definition once more, by the test: the chain of element (i,j), k ascending or (for the control) descending. */
 static double chain(int form, size_t i, size_t j, size_t m, size_t n, size_t k, const double *A, const double *B,
@@ -193,10 +192,10 @@ static void compare(uint64_t *state, int form, size_t m, size_t n, size_t k)
 /* evidence properties: N.4 N.13 */
 START_TEST(kernels_give_the_bits_of_the_triple_loop)
 {
-    static const size_t size[][3] = {{1, 1, 1},   {0, 3, 2},   {3, 0, 2},   {2, 3, 0},     {1, 24, 5},   {8, 24, 7},
-                                     {9, 25, 8},  {7, 23, 9},  {16, 48, 3}, {4, 12, 11},   {5, 13, 1},   {8, 6, 2},
-                                     {47, 5, 31}, {48, 6, 30}, {49, 7, 29}, {97, 27, 33},  {3, 2, 255},  {3, 2, 256},
-                                     {9, 26, 257}, {2, 50, 513}, {31, 31, 31}, {33, 1, 65}, {1, 97, 12}, {64, 64, 64}};
+    static const size_t size[][3] = {{1, 1, 1},    {0, 3, 2},    {3, 0, 2},    {2, 3, 0},    {1, 24, 5},  {8, 24, 7},
+                                     {9, 25, 8},   {7, 23, 9},   {16, 48, 3},  {4, 12, 11},  {5, 13, 1},  {8, 6, 2},
+                                     {47, 5, 31},  {48, 6, 30},  {49, 7, 29},  {97, 27, 33}, {3, 2, 255}, {3, 2, 256},
+                                     {9, 26, 257}, {2, 50, 513}, {31, 31, 31}, {33, 1, 65},  {1, 97, 12}, {64, 64, 64}};
     static const size_t high[][3] = {{255, 3, 9}, {256, 4, 5}, {257, 25, 258}, {300, 13, 70}, {515, 2, 3}};
     uint64_t state = 13;
     for (int form = 0; form < FORMS; form++) {
@@ -310,9 +309,9 @@ typedef struct {
 } elementary;
 
 static const elementary elementaries[] = {
-    {"exp", smoe_exp, mpfr_exp, -746, 710, 100000},     {"expm1", smoe_expm1, mpfr_expm1, -50, 710, 100000},
-    {"log", smoe_log, mpfr_log, 0, 4, 100000},          {"log1p", smoe_log1p, mpfr_log1p, -1, 4, 100000},
-    {"tanh", smoe_tanh, mpfr_tanh, -20, 20, 100000},    {"erf", smoe_erf, mpfr_erf, -6, 6, 40000},
+    {"exp", smoe_exp, mpfr_exp, -746, 710, 100000},  {"expm1", smoe_expm1, mpfr_expm1, -50, 710, 100000},
+    {"log", smoe_log, mpfr_log, 0, 4, 100000},       {"log1p", smoe_log1p, mpfr_log1p, -1, 4, 100000},
+    {"tanh", smoe_tanh, mpfr_tanh, -20, 20, 100000}, {"erf", smoe_erf, mpfr_erf, -6, 6, 40000},
     {"erfc", smoe_erfc, mpfr_erfc, -6, 27.3, 10000},
 };
 enum { ELEMENTARIES = sizeof elementaries / sizeof *elementaries };
@@ -1042,9 +1041,15 @@ static void vector_gradient(int which, const vector_test *v, const double *x, do
     double p[16], value, margin, top[TOP];
     size_t index[TOP];
     switch (which) {
-    case 0: smoe_softmax(v->N, x, p), smoe_softmax_vjp(v->N, p, v->g, dx); break;
-    case 1: smoe_logsumexp(v->N, x, &value), smoe_logsumexp_vjp(v->N, x, value, v->g[0], dx); break;
-    case 2: smoe_norm(v->N, x, &value), smoe_norm_vjp(v->N, x, value, v->g[0], dx); break;
+    case 0:
+        smoe_softmax(v->N, x, p), smoe_softmax_vjp(v->N, p, v->g, dx);
+        break;
+    case 1:
+        smoe_logsumexp(v->N, x, &value), smoe_logsumexp_vjp(v->N, x, value, v->g[0], dx);
+        break;
+    case 2:
+        smoe_norm(v->N, x, &value), smoe_norm_vjp(v->N, x, value, v->g[0], dx);
+        break;
     default:
         smoe_topk(v->N, TOP, x, index, top, &margin);
         for (int j = 0; j < TOP; j++) top[j] *= v->g[j];
@@ -1188,8 +1193,10 @@ START_TEST(topk_properties)
             for (size_t j = 0; j < N; j++) rank += s[j] > s[i] || (s[j] == s[i] && j < i);
             ck_assert_msg(rank >= K || index[rank] == i, "N=%zu K=%zu: place %zu has %zu, its rank says %zu", N, K,
                           rank, rank < K ? index[rank] : N, i);
-            if (rank < K) SAME(value[rank], s[i], "value %zu", rank);
-            else largest_left = fmax(largest_left, s[i]);
+            if (rank < K)
+                SAME(value[rank], s[i], "value %zu", rank);
+            else
+                largest_left = fmax(largest_left, s[i]);
         }
         SAME(margin, K < N ? value[K - 1] - largest_left + 0 : INF, "margin, N=%zu K=%zu", N, K);
     }

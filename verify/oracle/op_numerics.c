@@ -18,15 +18,21 @@ static size_t *indices(size_t n)
     return p;
 }
 
-#define END_TENSOR {NULL, NULL, OP_INPUT, 0, NULL}
-#define END_CASE {NULL, NULL, NULL, NULL, NULL, NULL, NULL}
+#define END_TENSOR                                                                                                     \
+    {                                                                                                                  \
+        NULL, NULL, OP_INPUT, 0, NULL                                                                                  \
+    }
+#define END_CASE                                                                                                       \
+    {                                                                                                                  \
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL                                                                       \
+    }
 
 /* --- functions of one number: x[n] -> y[n] ------------------------------------------------------------------------ */
 
 typedef struct {
     const char *id;
     double (*f)(double), (*deriv)(double);
-    double above;         /* the domain: finite x above this */
+    double above; /* the domain: finite x above this */
     const double *points; /* arguments that tell formulas apart, up to NAN; each exact in bf16 and binary16 */
 } function;
 
@@ -151,23 +157,25 @@ static void fill_far_left(op_case *c, op_rng *r)
     for (size_t i = 0; i < op_dim(c, 'n'); i++) op_in(c, "x")[i] = op_representable(-6 - 3 * op_uniform(r));
 }
 
-#define COMMON_CASES                                                                                                   \
-    {"small", "smoke", "n=4", "", "", "a first look", fill_domain},                                                    \
-        {"random", "core", "n=24", "", "", "arguments of ordinary size", fill_domain},                                 \
-        {"one", "core", "n=1", "", "", "a single number", fill_domain},                                                \
-        {"none", "core", "n=0", "", "", "no number at all", fill_domain},                                              \
-        {"points", "adversarial", "n=12", "", "", "zeros of both signs, saturation, the ends of binary16",             \
-         fill_points},                                                                                                 \
-        {"near-zero", "adversarial", "n=8", "", "Cancellation",                                                        \
-         "arguments near 0, where a formula that subtracts loses its digits", fill_small},                             \
-        {"large", "large", "n=4096", "", "", "many arguments", fill_domain}
+#define COMMON_CASES                                                                                                     \
+    {"small", "smoke", "n=4", "", "", "a first look", fill_domain},                                                      \
+        {"random", "core", "n=24", "", "", "arguments of ordinary size", fill_domain},                                   \
+        {"one", "core", "n=1", "", "", "a single number", fill_domain},                                                  \
+        {"none", "core", "n=0", "", "", "no number at all", fill_domain},                                                \
+        {"points", "adversarial", "n=12", "", "", "zeros of both signs, saturation, the ends of binary16", fill_points}, \
+        {"near-zero", "adversarial",  "n=8",                                                                             \
+         "",          "Cancellation", "arguments near 0, where a formula that subtracts loses its digits",               \
+         fill_small},                                                                                                    \
+    {                                                                                                                    \
+        "large", "large", "n=4096", "", "", "many arguments", fill_domain                                                \
+    }
 
 static const op_spec function_cases[] = {COMMON_CASES, END_CASE};
-static const op_spec softplus_cases[] = {
-    COMMON_CASES,
-    {"beyond-20", "adversarial", "n=8", "", "SoftplusThreshold",
-     "20 < x < 25: the identity is off by e^-x, which binary64 sees", fill_beyond_20},
-    END_CASE};
+static const op_spec softplus_cases[] = {COMMON_CASES,
+                                         {"beyond-20", "adversarial", "n=8", "", "SoftplusThreshold",
+                                          "20 < x < 25: the identity is off by e^-x, which binary64 sees",
+                                          fill_beyond_20},
+                                         END_CASE};
 static const op_spec gelu_cases[] = {
     COMMON_CASES,
     {"random-tanh", "core", "n=24", "approximate=tanh", "", "the tanh form", fill_domain},
@@ -365,8 +373,8 @@ typedef struct {
 
 static bool matmul_of(const op_case *c, matmul *p)
 {
-    *p = (matmul){op_dim(c, 'm'),  op_dim(c, 'n'),  op_dim(c, 'k'),  op_in(c, "a"),
-                  op_in(c, "b"),   op_cot(c, "c"),  op_grad(c, "a"), op_grad(c, "b")};
+    *p = (matmul){op_dim(c, 'm'), op_dim(c, 'n'), op_dim(c, 'k'),  op_in(c, "a"),
+                  op_in(c, "b"),  op_cot(c, "c"), op_grad(c, "a"), op_grad(c, "b")};
     return smoe_all_finite(p->m * p->n, p->dc);
 }
 
@@ -426,8 +434,8 @@ static const op_spec matmul_cases[] = {
 /* --- softmax, logsumexp, norm ------------------------------------------------------------------------------------- */
 
 static const op_tensor softmax_in[] = {{"z", "T,N", OP_INPUT, OP_DIFF, "logits"}, END_TENSOR};
-static const op_tensor softmax_out[] = {
-    {"p", "T,N", OP_BOUNDED, OP_DIFF, "probabilities: each row sums to 1"}, END_TENSOR};
+static const op_tensor softmax_out[] = {{"p", "T,N", OP_BOUNDED, OP_DIFF, "probabilities: each row sums to 1"},
+                                        END_TENSOR};
 static const op_tensor lse_out[] = {
     {"lse", "T", OP_BOUNDED, OP_DIFF, "logarithm of the sum of exponentials of each row"}, END_TENSOR};
 static const op_tensor norm_in[] = {{"x", "T,d", OP_INPUT, OP_DIFF, "vectors"}, END_TENSOR};
@@ -529,8 +537,7 @@ static void fill_offset(op_case *c, op_rng *r)
 /* Far below 0: without the maximum subtracted every exponential is 0, and 0/0 follows. */
 static void fill_below(op_case *c, op_rng *r)
 {
-    for (size_t i = 0; i < op_dim(c, 'T') * op_dim(c, 'N'); i++)
-        op_in(c, "z")[i] = -1024 + 8 * (double)op_below(r, 4);
+    for (size_t i = 0; i < op_dim(c, 'T') * op_dim(c, 'N'); i++) op_in(c, "z")[i] = -1024 + 8 * (double)op_below(r, 4);
 }
 
 /* One logit far above the others, and zeros of both signs. */

@@ -74,8 +74,10 @@ static bool measure(size_t n, double minimum)
     ours(n, A, B, C);
     theirs(n, A, B, D);
     for (size_t r = 0; r < repeats; r++) {
-        if (r % 2) a[r] = ours(n, A, B, C), b[r] = theirs(n, A, B, D);
-        else b[r] = theirs(n, A, B, D), a[r] = ours(n, A, B, C);
+        if (r % 2)
+            a[r] = ours(n, A, B, C), b[r] = theirs(n, A, B, D);
+        else
+            b[r] = theirs(n, A, B, D), a[r] = ours(n, A, B, C);
         ratio[r] = b[r] / a[r];
     }
     smoe_matmul_naive_nn(n, n, n, A, B, D);
@@ -99,7 +101,7 @@ int main(int argc, char **argv)
            openblas_get_corename());
     printf("     n  ours GFLOP/s  OpenBLAS GFLOP/s  ratio  bits against the triple loop\n");
     bool good = true;
-    const size_t sizes[] = { 256, 512, 1024 };
+    const size_t sizes[] = {256, 512, 1024};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (!measure(sizes[i], minimum)) good = false;
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
