@@ -12,7 +12,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 n=0
-plan=60
+plan=69
 echo 1..$plan
 
 point() { # point STATUS DESCRIPTION
@@ -233,6 +233,37 @@ expect 2 'expected a name that ends in' diff_all --report report.docx
 point $? 'an unknown report format is a usage error'
 expect 2 'two folders' "$smoeref" diff "$work/g"
 point $? 'one folder is a usage error'
+
+# --- --where --------------------------------------------------------------------------------------------------
+fresh
+all=$(grep -c '"name"' "$work/golden/manifest.json")
+first=$(grep -c '"count": "first"' "$work/golden/manifest.json")
+[ "$first" -gt 0 ] && [ "$first" -lt "$all" ] && expect 0 "$first passed, 0 failed" diff_all --where count=first
+point $? '--where: only the cases with that value'
+expect 0 "$all passed, 0 failed" diff_all --where 'count=first|all'
+point $? '--where: several values'
+for file in "$work/a"/*; do
+    prompt=$work/g/$(basename "$file" .safetensors).prompt.safetensors
+    grep -aq 'count[^a-z]*first' "$prompt" && edit "$file" 'x = get("loss"); put("loss", [x[0] + 1])'
+done
+expect 1 "$first failed" diff_all && expect 0 "$((all - first)) passed, 0 failed" diff_all --where count=all
+point $? '--where: what fails elsewhere is left out'
+expect 2 "has a parameter 'order'" diff_all $op --where order=topk-softmax
+point $? '--where: a parameter that no operation has is a usage error'
+expect 2 "count is never 'fist', expected all|first" diff_all --where count=fist
+point $? '--where: so is a value that it never has'
+expect 2 'that --where leaves' diff_all --where k=99
+point $? '--where: and that no case is left'
+expect 2 "expected NAME=VALUE" diff_all --where 'count=first|'
+point $? '--where: and an empty value'
+expect 0 ' cases' "$smoeref" gen gate.weights numerics.sum --suite smoke,core --precision none --out "$work/w1" \
+    --where order=softmax-topk
+[ $? -eq 0 ] && ls "$work/w1" | grep -q numerics.sum && ! grep -q '"order": "[^"]*[^k]"' "$work/w1/manifest.json"
+point $? '--where: gen writes these cases, and all of an operation without the parameter'
+expect 0 ' passed, 0 failed' "$smoeref" check $op --where k=2 --where count=all --suite smoke \
+    --exec "'$smoeref' eval --in {prompt} --out {answer}"
+point $? '--where: check, twice'
+fresh
 
 # --- reports --------------------------------------------------------------------------------------------------
 rm "$one"

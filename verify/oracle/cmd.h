@@ -63,6 +63,18 @@ typedef struct {
     size_t count;
 } op_list;
 int cli_add_ops(const cli_command *command, op_list *list, const char *word);
+/* --where NAME=VALUE[|VALUE...]: only cases whose parameter NAME has one of these values.  A case whose operation has no
+ * such parameter is kept. */
+typedef struct {
+    const char *text[16];
+    size_t count;
+} where_list;
+int cli_add_where(const cli_command *command, where_list *list, const char *text); /* 0, or STATUS_USAGE */
+/* Does each name a parameter, and values that it may have, of one of these operations (of any, if the list is empty)?
+ * 0, or STATUS_USAGE. */
+int cli_check_where(const cli_command *command, const where_list *list, const op_list *ops);
+/* Is a case wanted?  parameters: all of them, as a JSON object in text. */
+bool cli_where(const where_list *list, const char *parameters);
 /* Every operation if the list is empty; then in the order of the registry. */
 void cli_sort_ops(op_list *list);
 
@@ -100,6 +112,7 @@ _Noreturn void jobs_die(int signal_number);
 /* --- golden cases (cmd_gen.c) --- */
 typedef struct {
     op_list ops;         /* empty: all */
+    where_list where;    /* empty: all cases of these */
     name_list suites;    /* empty: core (none if text is given) */
     name_list precision; /* whose bounds are stored */
     bool no_twin;        /* --precision none: neither radii nor bounds, and no self-check */

@@ -351,6 +351,7 @@ static int generate(const check *k, uint64_t seed, const char *golden)
 {
     gen_options g = gen_defaults();
     g.ops = k->judge.ops;
+    g.where = k->judge.where;
     g.suites = k->suites;
     g.precision = (name_list){.name = {k->judge.precision->name}, .count = 1};
     g.seed = seed;
@@ -404,6 +405,7 @@ static int check_seed(check *k, uint64_t seed, manifest *m, judge_result *r)
     if (status == 0) status = make_folder(k->work, "logs");
     if (status == 0 && !k->each) status = make_folder(k->work, "prompts");
     if (status == 0 && manifest_read(path, m, err, sizeof err) != 0) status = cli_input("%s", err);
+    if (status == 0) status = judge_wants_any(&k->judge, golden, m);
     judge_run *runs = status == 0 ? calloc(m->cases ? m->cases : 1, sizeof *runs) : NULL;
     if (runs) status = k->each ? run_each(k, golden, m, runs) : run_all(k, golden, m, runs);
     if (status == 0) status = judge_folder(&k->judge, golden, answers, m, runs, suffix, r);
@@ -482,7 +484,7 @@ static const cli_option options[] = {
 
 static const cli_command command = {
     "check",
-    "[OP ...] --exec 'CMD {prompt} {answer}' [--precision P] [--suite SUITE]",
+    "[OP ...] --exec 'CMD {prompt} {answer}' [--precision P] [--suite SUITE] [--where NAME=VALUE]",
     "Generates cases, runs your program on them and judges its answers.  The program is started without a shell; the\n"
     "environment variable SMOEREF_PRECISION names the precision.  It reads NAME.prompt.safetensors and writes\n"
     "NAME.safetensors; with {prompts} {answers} it gets two folders.\n"
@@ -562,7 +564,7 @@ int cmd_check(int argc, char **argv)
     cli p = cli_start(&command, argc, argv);
     const char *value;
     int status = 0;
-    k = (check){.judge = {.precision = twin_profile_find("f64")}, .seed = 1, .seeds = 1, .timeout = 300};
+    k = (check){.judge = {.command = &command, .precision = twin_profile_find("f64")}, .seed = 1, .seeds = 1, .timeout = 300};
     for (int option; status == 0 && (option = cli_next(&p, &value)) != CLI_END;) {
         if (option == CLI_STOP) return p.status;
         status = take_option(&k, option, value);
@@ -570,6 +572,7 @@ int cmd_check(int argc, char **argv)
     if (status == 0) status = parse_exec(&k);
     if (status == 0 && k.cases && (k.text || k.suites.count > 0 || k.seeded))
         status = cli_usage(&command, "--cases leaves nothing to generate: no --suite, --seed or --text with it");
+    if (status == 0) status = cli_check_where(&command, &k.judge.where, &k.judge.ops);
     if (status == 0) status = run_check(&k);
     for (int i = 0; k.word[i]; i++) free(k.word[i]);
     return status;

@@ -41,6 +41,8 @@ int judge_option(judge_options *o, const cli_command *command, int option, const
         return set_precision(o, command, value);
     case JUDGE_REPORT:
         return add_report(o, command, value);
+    case JUDGE_WHERE:
+        return cli_add_where(command, &o->where, value);
     case JUDGE_JOBS:
         return cli_parse_jobs(command, &o->jobs, value);
     case JUDGE_POWER:
@@ -56,9 +58,18 @@ int judge_option(judge_options *o, const cli_command *command, int option, const
 
 bool judge_wants(const judge_options *o, const manifest_case *c)
 {
-    for (size_t i = 0; i < o->ops.count; i++)
-        if (strcmp(o->ops.op[i]->id, c->op) == 0) return true;
-    return o->ops.count == 0;
+    bool named = o->ops.count == 0;
+    for (size_t i = 0; i < o->ops.count && !named; i++) named = strcmp(o->ops.op[i]->id, c->op) == 0;
+    return named && cli_where(&o->where, c->parameters);
+}
+
+int judge_wants_any(const judge_options *o, const char *dir, const manifest *m)
+{
+    for (size_t i = 0; i < m->cases; i++)
+        if (judge_wants(o, &m->c[i])) return 0;
+    if (o->where.count > 0)
+        return cli_usage(o->command, "%s/manifest.json has no case of these operations that --where leaves", dir);
+    return cli_input("%s/manifest.json: no case of the operations that were asked for", dir);
 }
 
 /* --- one case's files ---------------------------------------------------------------------------------------- */
@@ -401,7 +412,8 @@ int judge_folder(const judge_options *o, const char *dir, const char *answers, c
     pthread_mutex_init(&j.lock, NULL);
     for (size_t i = 0; which && i < m->cases; i++)
         if (judge_wants(o, &m->c[i])) which[j.n++] = i;
-    if (!which || j.n == 0) return cli_input("%s/manifest.json: no case of the operations that were asked for", dir);
+    if (!which) return cli_input("out of memory for %zu cases", m->cases);
+    if (j.n == 0) return judge_wants_any(o, dir, m);
     verdict_case *list = realloc(r->c, (r->cases + j.n) * sizeof *list);
     if (!list) return cli_input("out of memory for %zu verdicts", j.n);
     r->c = list;
@@ -456,7 +468,7 @@ static const cli_option options[] = {JUDGE_OPTIONS, {NULL, NULL, NULL}};
 
 static const cli_command command = {
     "diff",
-    "DIR ANSWERS [OP ...] [--precision P] [--report FILE]",
+    "DIR ANSWERS [OP ...] [--precision P] [--where NAME=VALUE] [--report FILE]",
     "Judges the answers in a folder against the golden cases of DIR (see smoeref gen).  The answer to case NAME is\n"
     "ANSWERS/NAME.safetensors, NAME.npz or a folder NAME of TENSOR.npy files.  A missing one is a failure.\n"
     "Exit status: 0 all pass, 1 a verdict failed, 2 usage, 3 a golden file is unusable.",
@@ -466,7 +478,7 @@ static const cli_command command = {
 int cmd_diff(int argc, char **argv)
 {
     cli p = cli_start(&command, argc, argv);
-    judge_options o = {.precision = twin_profile_find("f64")};
+    judge_options o = {.command = &command, .precision = twin_profile_find("f64")};
     const char *value, *folder_name[2] = {NULL, NULL};
     int status = 0;
     for (int option; status == 0 && (option = cli_next(&p, &value)) != CLI_END;) {
@@ -480,6 +492,7 @@ int cmd_diff(int argc, char **argv)
     }
     if (status != 0) return status;
     if (!folder_name[1]) return cli_usage(&command, "expected two folders: the golden cases and the answers");
+    if (cli_check_where(&command, &o.where, &o.ops) != 0) return STATUS_USAGE;
     char path[PATH], err[LINE];
     struct stat s;
     manifest m;

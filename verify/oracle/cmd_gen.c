@@ -15,7 +15,7 @@
 #include "twin.h"
 #include "verdict.h"
 
-enum { OPTION_OUT, OPTION_SUITE, OPTION_SEED, OPTION_PRECISION, OPTION_TEXT, OPTION_JOBS, OPTION_BREAK };
+enum { OPTION_OUT, OPTION_SUITE, OPTION_SEED, OPTION_PRECISION, OPTION_TEXT, OPTION_WHERE, OPTION_JOBS, OPTION_BREAK };
 static const cli_option options[] = {
     [OPTION_OUT] = {"--out", "DIR", "the folder to write; it must not exist, be empty or hold golden cases"},
     [OPTION_SUITE] = {"--suite", "SUITE,...", "smoke, core, adversarial, large (default core; may be repeated)"},
@@ -23,13 +23,16 @@ static const cli_option options[] = {
     [OPTION_PRECISION] = {"--precision", "P,...",
                           "store bounds for f64, f32, tf32, bf16, f16 (default f64,f32,bf16), or none"},
     [OPTION_TEXT] = {"--text", "FILE", "cases of layer.smoe and compete.layer on activations made of a text file"},
+    [OPTION_WHERE] = {"--where", "NAME=VALUE",
+                      "only cases whose parameter NAME is VALUE (or one of VALUE|VALUE...); may be repeated"},
     [OPTION_JOBS] = {"--jobs", "N", "processes (default: one for each processor); does not change a byte"},
     [OPTION_BREAK] = {"--break", "WHAT", NULL}, /* the negative control of the self-check */
     {NULL, NULL, NULL},
 };
 static const cli_command command = {
     "gen",
-    "[OP ...] --out DIR [--suite SUITE,...] [--seed S] [--precision P,...] [--text FILE] [--jobs N]",
+    "[OP ...] --out DIR [--suite SUITE,...] [--seed S] [--precision P,...] [--text FILE]\n"
+    "                   [--where NAME=VALUE] [--jobs N]",
     "Writes golden cases: NAME.prompt.safetensors (inputs and cotangents, all that an implementation needs),\n"
     "NAME.expected.safetensors (outputs, gradients, their enclosures and bounds) and manifest.json. OP is an operation "
     "or a\n"
@@ -313,19 +316,39 @@ static int add_item(generation *g, const op_record *op, const op_spec *spec, boo
     return 0;
 }
 
+/* The parameters as the prompt states them, defaults included. */
+static char *parameters_of(const op_record *op, const op_spec *spec)
+{
+    char err[400];
+    op_case *c = op_case_new(op, spec->dims, spec->set, err, sizeof err);
+    char *json = c ? op_parameters_json(c) : NULL;
+    op_case_free(c);
+    return json;
+}
+
+static bool matches(const where_list *where, const op_record *op, const op_spec *spec)
+{
+    if (where->count == 0) return true;
+    char *json = parameters_of(op, spec);
+    const bool keep = !json || cli_where(where, json); /* what cannot be made is reported where it is made */
+    free(json);
+    return keep;
+}
+
 static int collect(generation *g, const op_list *ops, const name_list *suites)
 {
     int status = 0;
     for (size_t i = 0; i < ops->count; i++) {
         const op_record *op = ops->op[i];
         for (const op_spec *s = op->cases; s && s->name && status == 0; s++)
-            if (wanted(suites, s->suite)) status = add_item(g, op, s, false);
+            if (wanted(suites, s->suite) && matches(&g->o->where, op, s)) status = add_item(g, op, s, false);
         for (const text_case *t = text_cases; t->op && g->o->text && status == 0; t++)
-            if (strcmp(t->op, op->id) == 0) status = add_item(g, op, &t->spec, true);
+            if (strcmp(t->op, op->id) == 0 && matches(&g->o->where, op, &t->spec))
+                status = add_item(g, op, &t->spec, true);
     }
     if (status == 0 && g->count == 0)
-        return cli_usage(&command, "there is no case of these operations in the suite%s asked for",
-                         suites->count > 1 ? "s" : "");
+        return cli_usage(&command, "there is no case of these operations in the suite%s asked for%s",
+                         suites->count > 1 ? "s" : "", g->o->where.count ? " that --where leaves" : "");
     return status;
 }
 
@@ -391,22 +414,12 @@ static int file_sha256(const generation *g, const char *name, const char *what, 
     return tensor_file_sha256(path, hex, err, sizeof err) == 0 ? 0 : cli_input("%s", err);
 }
 
-/* The parameters as the prompt states them, defaults included. */
-static char *parameters_of(const item *it)
-{
-    char err[400];
-    op_case *c = op_case_new(it->op, it->spec->dims, it->spec->set, err, sizeof err);
-    char *json = c ? op_parameters_json(c) : NULL;
-    op_case_free(c);
-    return json;
-}
-
 static int add_to_manifest(const generation *g, manifest *m, const item *it)
 {
     char prompt[65], expected[65], err[TENSOR_ERROR];
     if (file_sha256(g, it->name, "prompt", prompt) != 0 || file_sha256(g, it->name, "expected", expected) != 0)
         return STATUS_INPUT;
-    char *json = parameters_of(it);
+    char *json = parameters_of(it->op, it->spec);
     int status = json ? 0 : cli_input("out of memory");
     if (status == 0 &&
         manifest_add(m, it->name, it->op->id, json, it->spec->flags, prompt, expected, err, sizeof err) != 0)
@@ -542,6 +555,9 @@ static int parse(cli *p, gen_options *o)
         case OPTION_TEXT:
             o->text = value;
             break;
+        case OPTION_WHERE:
+            status = cli_add_where(&command, &o->where, value);
+            break;
         case OPTION_BREAK:
             o->spoil = value;
             break;
@@ -557,6 +573,7 @@ static int parse(cli *p, gen_options *o)
         }
     }
     if (status == 0 && (!o->out || !*o->out)) status = cli_usage(&command, "--out DIR is missing");
+    if (status == 0) status = cli_check_where(&command, &o->where, &o->ops);
     return status ? status : -1;
 }
 

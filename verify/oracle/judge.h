@@ -9,7 +9,9 @@
 #include "report.h"
 
 typedef struct {
+    const cli_command *command; /* for its errors of usage */
     op_list ops; /* empty: all */
+    where_list where; /* empty: all cases of these */
     const twin_profile *precision;
     int jobs; /* <= 0: as many as there are processors */
     bool power, quiet;
@@ -35,12 +37,14 @@ typedef struct {
 #define JUDGE_OPTIONS                                                                                                  \
     {"--precision", "P", "what the implementation promises: f64 (the default), f32, tf32, bf16 or f16"},               \
         {"--report", "FILE", "write a report too: .txt, .tap, .json or .xml (JUnit); may be repeated"},                \
+        {"--where", "NAME=VALUE",                                                                                      \
+         "only cases whose parameter NAME is VALUE (or one of VALUE|VALUE...); may be repeated"},                      \
         {"--jobs", "N", "cases at a time (default: one for each processor)"},                                          \
         {"--power", NULL, "also say which known wrong variants these cases would have exposed"},                       \
     {                                                                                                                  \
         "--quiet", NULL, "print failures, diagnoses and the summary only"                                              \
     }
-enum { JUDGE_PRECISION, JUDGE_REPORT, JUDGE_JOBS, JUDGE_POWER, JUDGE_QUIET, JUDGE_NEXT };
+enum { JUDGE_PRECISION, JUDGE_REPORT, JUDGE_WHERE, JUDGE_JOBS, JUDGE_POWER, JUDGE_QUIET, JUDGE_NEXT };
 
 /* Takes one of JUDGE_OPTIONS: 0, or STATUS_USAGE. */
 int judge_option(judge_options *o, const cli_command *command, int option, const char *value);
@@ -56,5 +60,7 @@ void judge_result_clear(judge_result *r);
 
 /* Does the command line ask for this case? */
 bool judge_wants(const judge_options *o, const manifest_case *c);
+/* 0 if it asks for one of them, else a status and a line. */
+int judge_wants_any(const judge_options *o, const char *dir, const manifest *m);
 
 #endif

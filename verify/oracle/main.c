@@ -18,6 +18,7 @@
 #include <mpfr.h>
 
 #include "cmd.h"
+#include "manifest.h"
 #include "twin.h"
 
 #ifndef PACKAGE_VERSION
@@ -242,6 +243,101 @@ void cli_sort_ops(op_list *list)
         if (wanted) add_op(&sorted, op_registry[i]);
     }
     *list = sorted;
+}
+
+/* --- --where ----------------------------------------------------------------------------------------------------- */
+
+int cli_add_where(const cli_command *command, where_list *list, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    bool bad = !equals || equals == text || equals[1] == '\0';
+    for (const char *p = equals; p && !bad; p = strchr(p + 1, '|')) bad = p[1] == '|' || p[1] == '\0';
+    if (bad) return cli_usage(command, "--where is '%.80s', expected NAME=VALUE or NAME=VALUE|VALUE...", text);
+    if (list->count == sizeof list->text / sizeof *list->text) return cli_usage(command, "--where: too many");
+    list->text[list->count++] = text;
+    return 0;
+}
+
+/* The length of the name in "NAME=VALUE|VALUE". */
+static size_t name_length(const char *where) { return (size_t)(strchr(where, '=') - where); }
+
+/* Is the text of n bytes among the values "A|B|C"?  Numbers are compared as numbers. */
+static bool among(const char *values, const char *text, size_t n)
+{
+    char mine[64], theirs[64], *end, *other_end;
+    snprintf(mine, sizeof mine, "%.*s", (int)n, text);
+    for (const char *p = values;; p++) {
+        const size_t len = strcspn(p, "|");
+        if (len == n && strncmp(p, text, n) == 0) return true;
+        snprintf(theirs, sizeof theirs, "%.*s", (int)len, p);
+        const double a = strtod(mine, &end), b = strtod(theirs, &other_end);
+        if (*mine && *theirs && *end == '\0' && *other_end == '\0' && !(a < b) && !(a > b)) return true;
+        p += len;
+        if (*p == '\0') return false;
+    }
+}
+
+static const op_param *find_param(const op_record *op, const char *name, size_t n)
+{
+    for (const op_param *p = op->param; p && p->name; p++)
+        if (strlen(p->name) == n && strncmp(p->name, name, n) == 0) return p;
+    return NULL;
+}
+
+/* May some operation's parameter of this name have the value? */
+static bool possible(const op_list *ops, const char *name, size_t n, const char *value, size_t len)
+{
+    for (size_t i = 0; i < ops->count; i++) {
+        const op_param *p = find_param(ops->op[i], name, n);
+        if (p && (p->type != OP_CHOICE || among(p->values, value, len))) return true;
+    }
+    return false;
+}
+
+static int check_one_where(const cli_command *command, const char *where, const op_list *ops)
+{
+    const size_t n = name_length(where);
+    const op_param *found = NULL;
+    for (size_t i = 0; i < ops->count && !found; i++) found = find_param(ops->op[i], where, n);
+    if (!found)
+        return cli_usage(command, "--where %.80s: none of these operations has a parameter '%.*s'", where,
+                         n < 60 ? (int)n : 60, where);
+    for (const char *p = where + n; *p;) {
+        const size_t len = strcspn(++p, "|");
+        if (!possible(ops, where, n, p, len))
+            return cli_usage(command, "--where %.80s: %s is never '%.*s', expected %s", where, found->name,
+                             len < 60 ? (int)len : 60, p, found->values);
+        p += len;
+    }
+    return 0;
+}
+
+int cli_check_where(const cli_command *command, const where_list *list, const op_list *ops)
+{
+    op_list all = *ops;
+    int status = 0;
+    cli_sort_ops(&all);
+    for (size_t i = 0; i < list->count && status == 0; i++) status = check_one_where(command, list->text[i], &all);
+    return status;
+}
+
+bool cli_where(const where_list *list, const char *parameters)
+{
+    char err[256], *set = NULL;
+    bool keep = true;
+    if (list->count == 0) return true;
+    if (manifest_parameters_to_set("parameters", parameters, &set, err, sizeof err) != 0) return true; /* told later */
+    for (size_t i = 0; i < list->count; i++) {
+        const char *where = list->text[i];
+        const size_t n = name_length(where);
+        for (const char *p = set; *p; p += *p == ',') {
+            const size_t len = strcspn(p, ",");
+            if (len > n && strncmp(p, where, n + 1) == 0) keep = keep && among(where + n + 1, p + n + 1, len - n - 1);
+            p += len;
+        }
+    }
+    free(set);
+    return keep;
 }
 
 bool cli_parse_seed(const char *text, uint64_t *seed)
