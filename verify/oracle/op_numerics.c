@@ -157,18 +157,16 @@ static void fill_far_left(op_case *c, op_rng *r)
     for (size_t i = 0; i < op_dim(c, 'n'); i++) op_in(c, "x")[i] = op_representable(-6 - 3 * op_uniform(r));
 }
 
-#define COMMON_CASES                                                                                                     \
-    {"small", "smoke", "n=4", "", "", "a first look", fill_domain},                                                      \
-        {"random", "core", "n=24", "", "", "arguments of ordinary size", fill_domain},                                   \
-        {"one", "core", "n=1", "", "", "a single number", fill_domain},                                                  \
-        {"none", "core", "n=0", "", "", "no number at all", fill_domain},                                                \
-        {"points", "adversarial", "n=12", "", "", "zeros of both signs, saturation, the ends of binary16", fill_points}, \
-        {"near-zero", "adversarial",  "n=8",                                                                             \
-         "",          "Cancellation", "arguments near 0, where a formula that subtracts loses its digits",               \
-         fill_small},                                                                                                    \
-    {                                                                                                                    \
-        "large", "large", "n=4096", "", "", "many arguments", fill_domain                                                \
-    }
+/* clang-format off */
+#define COMMON_CASES                                                                                                   \
+    {"small", "smoke", "n=4", "", "", "a first look", fill_domain},                                                    \
+    {"random", "core", "n=24", "", "", "arguments of ordinary size", fill_domain},                                     \
+    {"one", "core", "n=1", "", "", "a single number", fill_domain},                                                    \
+    {"none", "core", "n=0", "", "", "no number at all", fill_domain},                                                  \
+    {"points", "adversarial", "n=12", "", "", "zeros of both signs, saturation, ends of binary16", fill_points},       \
+    {"near-zero", "adversarial", "n=8", "", "Cancellation", "where a formula that subtracts loses digits", fill_small},\
+    {"large", "large", "n=4096", "", "", "many arguments", fill_domain}
+/* clang-format on */
 
 static const op_spec function_cases[] = {COMMON_CASES, END_CASE};
 static const op_spec softplus_cases[] = {COMMON_CASES,
