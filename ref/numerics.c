@@ -132,19 +132,33 @@ void smoe_axpy(size_t n, double a, const double *x, double *y)
 }
 
 /* The element (i,j) of a product whose factors are read with any strides, from the start s. (N.13) */
+/*@ predicate in_reach{L}(double *a, integer l, integer s) = smoe_size(l*s) && \valid_read(a + l*s); */
+/*@ requires \forall integer l; 0 <= l < k ==> in_reach(a, l, as) && in_reach(b, l, bs);
+    assigns \nothing; */
 static double chain(size_t k, const double *a, size_t as, const double *b, size_t bs, double s)
 {
-    for (size_t l = 0; l < k; l++)
+    /*@ loop invariant 0 <= l <= k;
+        loop assigns l, s; loop variant k - l; */
+    for (size_t l = 0; l < k; l++) {
+        /*@ assert in_reach(a, l, as) && in_reach(b, l, bs); */
         s = fma(a[l * as], b[l * bs], s);
+    }
     return s;
 }
 
-#define NAIVE(NAME, A_AT, A_STEP, B_AT, B_STEP, START)                                                     \
-    void NAME(size_t m, size_t n, size_t k, const double *A, const double *B, double *C)                   \
-    {                                                                                                      \
-        for (size_t i = 0; i < m; i++)                                                                     \
-            for (size_t j = 0; j < n; j++)                                                                 \
-                C[i * n + j] = chain(k, A + (A_AT), A_STEP, B + (B_AT), B_STEP, START);                    \
+#define NAIVE(NAME, A_AT, A_STEP, B_AT, B_STEP, START)                                                 \
+    void NAME(size_t m, size_t n, size_t k, const double *A, const double *B, double *C)               \
+    {                                                                                                  \
+        /*@ assert \forall integer l; 0 <= l < k ==> l*m + m <= k*m && l*n + n <= k*n; */              \
+        /*@ loop invariant 0 <= i <= m; loop assigns i, C[0 .. m*n-1]; loop variant m - i; */          \
+        for (size_t i = 0; i < m; i++) {                                                               \
+            /*@ assert i*n + n <= m*n && i*k + k <= m*k; */                                            \
+            /*@ loop invariant 0 <= j <= n; loop assigns j, C[0 .. m*n-1]; loop variant n - j; */      \
+            for (size_t j = 0; j < n; j++) {                                                           \
+                /*@ assert j*k + k <= n*k; */                                                          \
+                C[i * n + j] = chain(k, A + (A_AT), A_STEP, B + (B_AT), B_STEP, START);                \
+            }                                                                                          \
+        }                                                                                              \
     }
 NAIVE(smoe_matmul_naive_nn, i * k, 1, j, n, 0.0)
 NAIVE(smoe_matmul_naive_nt, i * k, 1, j * k, 1, 0.0)
@@ -317,24 +331,33 @@ void smoe_matmul_strided_acc(size_t number, size_t m, size_t n, size_t k, const 
     product(&t, m, n, k, (factor){ A, ai, al }, (factor){ B, bj, bl }, C);
 }
 
+/*@ requires \valid(x + (0 .. n-1));
+    assigns x[0 .. n-1]; */
 static void zero(size_t n, double *x)
 {
+    /*@ loop invariant 0 <= i <= n;
+        loop assigns i, x[0 .. n-1]; loop variant n - i; */
     for (size_t i = 0; i < n; i++)
         x[i] = 0;
 }
 
 void smoe_matmul_nn_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C)
 {
+    /*@ assert \forall integer i; 0 <= i < m ==> i*k + k <= m*k; */
+    /*@ assert \forall integer l; 0 <= l < k ==> l*n + n <= k*n; */
     smoe_matmul_strided_acc(0, m, n, k, A, k, 1, B, n, 1, C);
 }
 
 void smoe_matmul_nt_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C)
 {
+    /*@ assert \forall integer i; 0 <= i < m ==> i*k + k <= m*k; */
+    /*@ assert \forall integer j; 0 <= j < n ==> j*k + k <= n*k; */
     smoe_matmul_strided_acc(0, m, n, k, A, k, 1, B, 1, k, C);
 }
 
 void smoe_matmul_tn_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C)
 {
+    /*@ assert \forall integer l; 0 <= l < k ==> l*m + m <= k*m && l*n + n <= k*n; */
     smoe_matmul_strided_acc(0, m, n, k, A, 1, m, B, n, 1, C);
 }
 
@@ -458,6 +481,7 @@ double smoe_tanh_deriv(double x)
 }
 
 /* e^(-c x^2), c = 1 or 1/2.  x^2 = q + r: the exponential would multiply the rounding of q by c x^2. */
+/*@ assigns \nothing; */
 static double gaussian(double c, double x)
 {
     if (fabs(x) > 40) return 0; /* e^-800 is far below the least subnormal, and x*x might overflow */
@@ -478,6 +502,8 @@ double smoe_erfc_deriv(double x)
 /* --- (N.15) to (N.21) functions built on them --- */
 
 /* sigmoid(z) and sigmoid(-z) from one exponential that cannot overflow; neither is found as 1 less the other. */
+/*@ requires \valid(positive) && \valid(negative);
+    assigns *positive, *negative; */
 static void sigmoids(double z, double *positive, double *negative)
 {
     double e = smoe_exp(-fabs(z)), large = 1 / (1 + e), small = e / (1 + e);
@@ -557,6 +583,7 @@ double smoe_gelu_deriv(double x)
 /* v = 2u = 2 sqrt(2/pi) (x + 0.044715 x^3), so that (1 + tanh u)/2 = sigmoid(v), which does not cancel for u < 0. */
 static const double two_sqrt_2_over_pi = 0x1.9884533d43651p+0, gelu_cubic = 0.044715;
 
+/*@ assigns \nothing; */
 static double gelu_tanh_v(double x)
 {
     return two_sqrt_2_over_pi * fma(gelu_cubic * x, x * x, x);

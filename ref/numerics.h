@@ -23,6 +23,8 @@ typedef enum {
 } smoe_status;
 
 /* One line for a message; never NULL. */
+/*@ assigns \nothing;
+    ensures \valid_read(\result); */
 const char *smoe_strerror(smoe_status status);
 
 /* (N.1, N.2) Does the machine, as compiled and as set at this moment, round to nearest in binary64, keep subnormals,
@@ -32,6 +34,9 @@ const char *smoe_strerror(smoe_status status);
  *
  * Errors: SMOE_EENV.  Call it once in each thread that computes: the rounding mode belongs to the thread.
  */
+/*@ requires what == \null || \valid(what);
+    assigns *what;
+    ensures \result == SMOE_OK || \result == SMOE_EENV; */
 smoe_status smoe_selftest(const char **what);
 
 /* Words of the contracts.  A double is taken as a real number there: that has the right order, and no rounding. */
@@ -39,6 +44,7 @@ smoe_status smoe_selftest(const char **what);
     predicate smoe_finites{L}(double *x, integer n) = \forall integer i; 0 <= i < n ==> smoe_finite(x[i]);
     predicate smoe_before{L}(double *s, integer i, integer j) = s[i] > s[j] || (s[i] == s[j] && i < j);
     predicate smoe_taken{L}(size_t *index, integer c, integer i) = \exists integer j; 0 <= j < c && index[j] == i;
+    predicate smoe_size(integer n) = 0 <= n <= 0xffffffffffffffff;
  */
 
 /* True if no element is infinite or NaN. */
@@ -75,26 +81,49 @@ void smoe_axpy(size_t n, double a, const double *x, double *y);
  * The chain starts at 0, or, with _acc, at the element of C that is there (C += A B in one chain).
  * The functions smoe_matmul_naive_* are the definition; the others give the same bits, faster.
  */
+/*@ predicate smoe_product{L}(integer m, integer n, integer k, double *A, double *B, double *C) =
+      smoe_size(m*k) && smoe_size(k*n) && smoe_size(m*n) &&
+      \valid_read(A + (0 .. m*k-1)) && \valid_read(B + (0 .. k*n-1)) && \valid(C + (0 .. m*n-1)) &&
+      \separated(A + (0 .. m*k-1), C + (0 .. m*n-1)) && \separated(B + (0 .. k*n-1), C + (0 .. m*n-1)); */
+/*@ requires smoe_product(m, n, k, A, B, C); assigns C[0 .. m*n-1]; */
 void smoe_matmul_nn(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+/*@ requires smoe_product(m, n, k, A, B, C); assigns C[0 .. m*n-1]; */
 void smoe_matmul_nt(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+/*@ requires smoe_product(m, n, k, A, B, C); assigns C[0 .. m*n-1]; */
 void smoe_matmul_tn(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+/*@ requires smoe_product(m, n, k, A, B, C); assigns C[0 .. m*n-1]; */
 void smoe_matmul_nn_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+/*@ requires smoe_product(m, n, k, A, B, C); assigns C[0 .. m*n-1]; */
 void smoe_matmul_nt_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+/*@ requires smoe_product(m, n, k, A, B, C); assigns C[0 .. m*n-1]; */
 void smoe_matmul_tn_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
 
+/*@ requires smoe_product(m, n, k, A, B, C); assigns C[0 .. m*n-1]; */
 void smoe_matmul_naive_nn(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+/*@ requires smoe_product(m, n, k, A, B, C); assigns C[0 .. m*n-1]; */
 void smoe_matmul_naive_nt(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+/*@ requires smoe_product(m, n, k, A, B, C); assigns C[0 .. m*n-1]; */
 void smoe_matmul_naive_tn(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+/*@ requires smoe_product(m, n, k, A, B, C); assigns C[0 .. m*n-1]; */
 void smoe_matmul_naive_nn_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+/*@ requires smoe_product(m, n, k, A, B, C); assigns C[0 .. m*n-1]; */
 void smoe_matmul_naive_nt_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
+/*@ requires smoe_product(m, n, k, A, B, C); assigns C[0 .. m*n-1]; */
 void smoe_matmul_naive_tn_acc(size_t m, size_t n, size_t k, const double *A, const double *B, double *C);
 
 /* The kernels that this machine can run, the best first: "avx512", "avx2", "neon", "portable"; NULL after the last. */
+/*@ assigns \nothing; */
 const char *smoe_matmul_kernel(size_t number);
 
 /* C += A B for any strides: element (i,l) of A is at A[i ai + l al], (l,j) of B at B[l bl + j bj], (i,j) of C at
  * C[i n + j].  On the kernel of that number (0 is the best, and what the functions above use; beyond the last counts as
  * the last).  All kernels give the same bits: that is what this function is there to show. */
+/*@ requires \forall integer i, l; 0 <= i < m && 0 <= l < k ==> \valid_read(A + (i*ai + l*al));
+    requires \forall integer l, j; 0 <= l < k && 0 <= j < n ==> \valid_read(B + (l*bl + j*bj));
+    requires smoe_size(m*n) && \valid(C + (0 .. m*n-1));
+    requires \forall integer i, l; 0 <= i < m && 0 <= l < k ==> \separated(A + (i*ai + l*al), C + (0 .. m*n-1));
+    requires \forall integer l, j; 0 <= l < k && 0 <= j < n ==> \separated(B + (l*bl + j*bj), C + (0 .. m*n-1));
+    assigns C[0 .. m*n-1]; */
 void smoe_matmul_strided_acc(size_t kernel, size_t m, size_t n, size_t k, const double *A, size_t ai, size_t al,
                              const double *B, size_t bl, size_t bj, double *C);
 
@@ -111,30 +140,31 @@ void smoe_matmul_strided_acc(size_t kernel, size_t m, size_t n, size_t k, const 
 /*@ assigns \nothing; */ double smoe_erfc(double x);
 
 /* Built on them by the formula of the equation, each step rounded.  For finite arguments. */
-double smoe_sigmoid(double z);       /* (N.15) 1 / (1 + e^-z) */
-double smoe_softplus(double z);      /* (N.16) ln(1 + e^z) = log1p(e^-|z|) + max(z, 0) */
-double smoe_silu(double z);          /* (N.17) z sigmoid(z) */
-double smoe_gelu(double x);          /* (N.18) x Phi(x) */
-double smoe_gelu_tanh(double x);     /* (N.19) x/2 (1 + tanh u),  u = sqrt(2/pi) (x + 0.044715 x^3) */
-double smoe_normal_cdf(double x);    /* (N.20) Phi(x) = erfc(-x/sqrt 2) / 2 */
-double smoe_normal_pdf(double x);    /* (N.21) phi(x) = e^(-x^2/2) / sqrt(2 pi) */
+/*@ assigns \nothing; */ double smoe_sigmoid(double z);    /* (N.15) 1 / (1 + e^-z) */
+/*@ assigns \nothing; */ double smoe_softplus(double z);   /* (N.16) ln(1 + e^z) = log1p(e^-|z|) + max(z, 0) */
+/*@ assigns \nothing; */ double smoe_silu(double z);       /* (N.17) z sigmoid(z) */
+/*@ assigns \nothing; */ double smoe_gelu(double x);       /* (N.18) x Phi(x) */
+/*@ assigns \nothing; */
+double smoe_gelu_tanh(double x); /* (N.19) x/2 (1 + tanh u),  u = sqrt(2/pi) (x + 0.044715 x^3) */
+/*@ assigns \nothing; */ double smoe_normal_cdf(double x); /* (N.20) Phi(x) = erfc(-x/sqrt 2) / 2 */
+/*@ assigns \nothing; */ double smoe_normal_pdf(double x); /* (N.21) phi(x) = e^(-x^2/2) / sqrt(2 pi) */
 
 /* The derivatives of all of these, under the same numbers, by formulas that neither cancel nor overflow where the
  * derivative itself does not. */
-double smoe_exp_deriv(double x);        /* e^x */
-double smoe_expm1_deriv(double x);      /* e^x */
-double smoe_log_deriv(double x);        /* 1 / x */
-double smoe_log1p_deriv(double x);      /* 1 / (1 + x) */
-double smoe_tanh_deriv(double x);       /* 1 - tanh(x)^2 = 4 sigmoid(2x) sigmoid(-2x) */
-double smoe_erf_deriv(double x);        /* 2/sqrt(pi) e^(-x^2) */
-double smoe_erfc_deriv(double x);       /* -2/sqrt(pi) e^(-x^2) */
-double smoe_sigmoid_deriv(double z);    /* sigmoid(z) sigmoid(-z) */
-double smoe_softplus_deriv(double z);   /* sigmoid(z) */
-double smoe_silu_deriv(double z);       /* sigmoid(z) (1 + z sigmoid(-z)) */
-double smoe_gelu_deriv(double x);       /* Phi(x) + x phi(x) */
-double smoe_gelu_tanh_deriv(double x);  /* S + x S (1 - S) v',  S = sigmoid(v), v = 2u */
-double smoe_normal_cdf_deriv(double x); /* phi(x) */
-double smoe_normal_pdf_deriv(double x); /* -x phi(x) */
+/*@ assigns \nothing; */ double smoe_exp_deriv(double x);         /* e^x */
+/*@ assigns \nothing; */ double smoe_expm1_deriv(double x);       /* e^x */
+/*@ assigns \nothing; */ double smoe_log_deriv(double x);         /* 1 / x */
+/*@ assigns \nothing; */ double smoe_log1p_deriv(double x);       /* 1 / (1 + x) */
+/*@ assigns \nothing; */ double smoe_tanh_deriv(double x);        /* 1 - tanh(x)^2 = 4 sigmoid(2x) sigmoid(-2x) */
+/*@ assigns \nothing; */ double smoe_erf_deriv(double x);         /* 2/sqrt(pi) e^(-x^2) */
+/*@ assigns \nothing; */ double smoe_erfc_deriv(double x);        /* -2/sqrt(pi) e^(-x^2) */
+/*@ assigns \nothing; */ double smoe_sigmoid_deriv(double z);     /* sigmoid(z) sigmoid(-z) */
+/*@ assigns \nothing; */ double smoe_softplus_deriv(double z);    /* sigmoid(z) */
+/*@ assigns \nothing; */ double smoe_silu_deriv(double z);        /* sigmoid(z) (1 + z sigmoid(-z)) */
+/*@ assigns \nothing; */ double smoe_gelu_deriv(double x);        /* Phi(x) + x phi(x) */
+/*@ assigns \nothing; */ double smoe_gelu_tanh_deriv(double x);   /* S + x S (1 - S) v',  S = sigmoid(v), v = 2u */
+/*@ assigns \nothing; */ double smoe_normal_cdf_deriv(double x);  /* phi(x) */
+/*@ assigns \nothing; */ double smoe_normal_pdf_deriv(double x);  /* -x phi(x) */
 
 /* --- functions of a vector ---------------------------------------------------------------------------------------- */
 

@@ -18,6 +18,8 @@ done
 export WHY3CONFIG="$work/why3.conf"
 why3 -C "$WHY3CONFIG" config detect >"$work/detect.log" 2>&1 || { cat "$work/detect.log" >&2; exit 1; }
 
+# -CC keeps the annotations that stand in a macro.  RTE's own goal for a call through a pointer is not expressible in WP 25;
+# the `calls` clause at each such call proves more: that the pointer is one of the functions that it names.
 failed=0
 total=0
 proved=0
@@ -26,7 +28,7 @@ while read -r file model functions; do
     case $file in '' | '#'*) continue ;; esac
     list=$(printf '%s' "$functions" | tr ' ' ',')
     started=$(date +%s)
-    frama-c -cpp-extra-args="-I$root/ref -D__FRAMAC__" -wp -wp-rte -wp-model "$model" -wp-prover z3,cvc4 -wp-timeout 30 \
+    frama-c -cpp-extra-args="-CC -I$root/ref -D__FRAMAC__" -wp -wp-rte -rte-no-pointer-call -wp-model "$model" -wp-prover z3,cvc4 -wp-timeout 30 \
         -wp-par 2 -wp-cache none -wp-fct "$list" "$root/ref/$file" >"$work/log" 2>&1
     status=$?
     line=$(grep -E '^\[wp\] Proved goals: *[0-9]+ */ *[0-9]+' "$work/log" | tail -n 1)
@@ -48,6 +50,7 @@ done <"$here/goals.txt"
 for header in "$root"/ref/*.h; do
     awk -v file="$(basename "$header")" '
         /\/\*@/ { contract = 1 }
+        sub(/^\/\*@.*\*\/ /, "") { } # a contract that stands before its function, in one line
         contract && /^[a-z].*smoe_[a-z0-9_]+\(/ && !/^ *\*/ {
             match($0, /smoe_[a-z0-9_]+\(/); print substr($0, RSTART, RLENGTH - 1); contract = 0 }' "$header"
 done | sort -u >"$work/contracts"
