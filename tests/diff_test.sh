@@ -12,7 +12,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 n=0
-plan=69
+plan=72
 echo 1..$plan
 
 point() { # point STATUS DESCRIPTION
@@ -288,7 +288,7 @@ assert "%d passed, 1 failed" % (total - 1) in open(work + "/r.txt").read()
 P
 point $? 'and they agree on what failed'
 # The part of JSON Schema that the schema uses.
-"$python" - "$schema" "$work/r.json" >"$work/log" 2>&1 <<'P'
+cat >"$work/schema.py" <<'P'
 import json, re, sys
 root, report = (json.load(open(path)) for path in sys.argv[1:])
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
@@ -325,7 +325,36 @@ for spoil in (lambda r: r.pop("suite"), lambda r: r.update(extra=1), lambda r: r
     spoil(other)
     assert wrong(root, other, "report") is not None, "a spoilt report is accepted"
 P
+follows() { "$python" "$work/schema.py" "$schema" "$1" >"$work/log" 2>&1; }
+follows "$work/r.json"
 point $? 'and the JSON one follows its schema, which refuses five spoilt ones'
+fresh
+for prompt in "$work/g"/*.prompt.safetensors; do # a wrong variant, but for two cases, of which one is bent
+    name2=$(basename "$prompt" .prompt.safetensors)
+    [ "$name2" = $op.first ] ||
+        "$smoeref" eval $op --in "$prompt" --out "$work/a/$name2.safetensors" --variant LblProbOverTK
+done
+edit "$work/a/$op.first.safetensors" 'x = get("loss"); put("loss", [x[0] + 1])'
+expect 1 'the other 1: first' diff_all --report "$work/p.json" --report "$work/p.tap"
+[ $? -eq 0 ] && grep -q "^$op: [0-9]* of [0-9]* failing cases equal .*: LblProbOverTK; met in" "$work/log" &&
+    ! grep -q 'no known wrong variant' "$work/log" && grep -q '^# .* failing cases equal .*LblProbOverTK' "$work/p.tap"
+point $? 'a variant that explains some of the failing cases is named with them'
+follows "$work/p.json" && "$python" - "$work/p.json" >"$work/log" 2>&1 <<'P'
+import json, sys
+j = json.load(open(sys.argv[1]))
+o, = j["operations"]
+assert o["equals"] == [] and len(o["parts"]) == 2, o
+named, rest = o["parts"]
+assert named["equals"]["class"] == "LblProbOverTK" and rest == {"equals": None, "cases": ["balance.switch.first"]}, o
+assert sorted(named["cases"] + rest["cases"]) == sorted(c["name"] for c in j["cases"] if not c["pass"])
+P
+point $? 'and in the JSON report, by its schema'
+fresh
+for file in "$work/a"/*; do edit "$file" 'x = get("loss"); put("loss", [1.37 * x[0] + 0.01])'; done
+expect 1 'no known wrong variant explains all failing cases' diff_all
+point $? 'and none is named where none explains any'
+fresh
+rm "$one"
 expect 3 'nowhere' diff_all --report "$work/nowhere/r.json"
 point $? 'an unwritable report is an error'
 

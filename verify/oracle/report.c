@@ -71,6 +71,59 @@ static void common_variants(const report *r, report_explanation *e)
         if (explains(r, e->op, first->match[m].variant)) e->variant[e->variants++] = first->match[m].variant;
 }
 
+/* How many of these cases agree with the variant; 0 if it does not differ from the equation for certain in one. */
+static size_t agreeing_cases(const verdict_case *const *list, size_t n, const twin_variant *variant)
+{
+    size_t agree = 0;
+    bool tells = false;
+    for (size_t i = 0; i < n; i++) {
+        const verdict_match *m = match_of(list[i], variant);
+        agree += m != NULL;
+        tells |= m && m->tells;
+    }
+    return tells ? agree : 0;
+}
+
+/* Moves the cases that agree with the variant (NULL: all) out of the list; the number of those that stay. */
+static size_t take_part(report_explanation *e, const verdict_case **list, size_t n, const twin_variant *variant)
+{
+    size_t stay = 0;
+    report_part *grown = realloc(e->part, (e->parts + 1) * sizeof *grown);
+    if (!grown) return 0;
+    e->part = grown;
+    report_part *p = &e->part[e->parts++];
+    *p = (report_part){.variant = variant, .c = calloc(n, sizeof *p->c)};
+    for (size_t i = 0; i < n && p->c; i++)
+        if (!variant || match_of(list[i], variant))
+            p->c[p->cases++] = list[i];
+        else
+            list[stay++] = list[i];
+    return stay;
+}
+
+/* Parts the failing cases by the variants that explain some of them, while there are such. */
+static void part_cases(const report *r, report_explanation *e)
+{
+    const verdict_case **list = e->variants == 0 ? calloc(e->with_values + 1, sizeof *list) : NULL;
+    size_t n = 0;
+    for (size_t i = 0; list && i < r->cases; i++)
+        if (r->c[i].op == e->op && !r->c[i].pass && has_values(&r->c[i])) list[n++] = &r->c[i];
+    while (n > 0) {
+        const twin_variant *best = NULL;
+        size_t most = 0;
+        for (size_t i = 0; i < n; i++)
+            for (size_t m = 0; m < list[i]->matches; m++) {
+                const size_t agree = agreeing_cases(list, n, list[i]->match[m].variant);
+                if (agree <= most) continue;
+                most = agree;
+                best = list[i]->match[m].variant;
+            }
+        if (!best && e->parts == 0) break; /* none explains any */
+        n = take_part(e, list, n, best);
+    }
+    free(list);
+}
+
 static void add_factor(report_explanation *e, const verdict_tensor *t)
 {
     for (size_t i = 0; i < e->factors; i++)
@@ -104,6 +157,7 @@ report_explanation *report_explain(const report *r, size_t which)
             if (value_failed(&v->t[j])) add_factor(e, &v->t[j]);
     }
     common_variants(r, e);
+    part_cases(r, e);
     e->factored = e->factors > 0;
     for (size_t i = 0; i < e->factors; i++) e->factored &= e->factor[i].mask != 0;
     return e;
@@ -113,6 +167,8 @@ void report_explanation_free(report_explanation *e)
 {
     if (!e) return;
     free(e->variant);
+    for (size_t i = 0; i < e->parts; i++) free(e->part[i].c);
+    free(e->part);
     free(e->factor);
     free(e);
 }
@@ -361,6 +417,35 @@ static void print_failures(FILE *f, const verdict_case **list, size_t n, palette
     if (failed > shown) fprintf(f, "... and %zu more failing cases (a .json report has all of them)\n", failed - shown);
 }
 
+/* "first, sequences": the names of cases without that of their operation. */
+static void print_names(FILE *f, const report_part *p)
+{
+    enum { NAMES = 12 };
+    for (size_t i = 0; i < p->cases && i < NAMES; i++) {
+        const char *name = p->c[i]->name, *id = p->c[i]->op->id;
+        const size_t n = strlen(id);
+        fprintf(f, "%s%s", i ? ", " : "", strncmp(name, id, n) == 0 && name[n] == '.' ? name + n + 1 : name);
+    }
+    if (p->cases > NAMES) fprintf(f, " and %zu more", p->cases - NAMES);
+}
+
+/* "7 of 10 failing cases equal ...; the other 3: first, sequences" */
+static void print_parts(FILE *f, const char *indent, const report_explanation *e)
+{
+    for (size_t i = 0; i < e->parts; i++) {
+        const report_part *p = &e->part[i];
+        if (i) fputs(indent, f);
+        if (p->variant) {
+            const twin_variant *w = p->variant;
+            fprintf(f, "%zu of %zu failing cases equal%s %s: %s; met in %s; effect: %s", p->cases, e->with_values,
+                    p->cases > 1 ? "" : "s", w->formula, w->name, w->met, w->effect);
+        } else
+            fprintf(f, "the other %zu: ", p->cases);
+        if (!p->variant) print_names(f, p);
+        fputc('\n', f);
+    }
+}
+
 static void print_explanation(FILE *f, const report_explanation *e)
 {
     if (e->with_values == 0) return;
@@ -370,7 +455,9 @@ static void print_explanation(FILE *f, const report_explanation *e)
                 e->with_values > 1 ? "s" : "");
         for (size_t i = 0; i < e->variants; i++)
             print_variant(f, i ? "    " : " ", i ? "or equal" : e->with_values > 1 ? "equal" : "equals", e->variant[i]);
-    } else
+    } else if (e->parts > 0)
+        print_parts(f, "    ", e);
+    else
         fprintf(f, "no known wrong variant explains %s failing case%s\n", e->with_values > 1 ? "all" : "the",
                 e->with_values > 1 ? "s" : "");
     for (size_t i = 0; i < e->factors; i++) {
@@ -466,6 +553,8 @@ static void print_tap(FILE *f, const report *r)
         report_explanation *e = report_explain(r, i);
         if (!e) break;
         for (size_t w = 0; w < e->variants; w++) print_variant(f, "# ", e->op->id, e->variant[w]);
+        if (e->parts > 0) fprintf(f, "# %s: ", e->op->id);
+        print_parts(f, "#     ", e);
         report_explanation_free(e);
     }
     fprintf(f, "# %zu passed, %zu failed\n", r->cases - report_failed(r), report_failed(r));
@@ -626,10 +715,20 @@ static json_t *case_json(const verdict_case *v)
     return o;
 }
 
+static json_t *part_json(const report_part *p)
+{
+    json_t *o = json_object(), *names = json_array();
+    for (size_t i = 0; i < p->cases; i++) json_array_append_new(names, json_string(p->c[i]->name));
+    json_object_set_new(o, "equals", p->variant ? variant_json(p->variant) : json_null());
+    json_object_set_new(o, "cases", names);
+    return o;
+}
+
 static json_t *operation_json(const report_explanation *e)
 {
-    json_t *o = json_object(), *variants = json_array(), *factors = json_array();
+    json_t *o = json_object(), *variants = json_array(), *parts = json_array(), *factors = json_array();
     for (size_t i = 0; i < e->variants; i++) json_array_append_new(variants, variant_json(e->variant[i]));
+    for (size_t i = 0; i < e->parts; i++) json_array_append_new(parts, part_json(&e->part[i]));
     for (size_t i = 0; i < e->factors; i++) {
         if (e->factor[i].mask == 0) continue;
         json_t *x = json_object();
@@ -641,6 +740,7 @@ static json_t *operation_json(const report_explanation *e)
     json_object_set_new(o, "cases", count(e->cases));
     json_object_set_new(o, "failed", count(e->failed));
     json_object_set_new(o, "equals", variants);
+    json_object_set_new(o, "parts", parts);
     json_object_set_new(o, "factors", factors);
     return o;
 }

@@ -27,6 +27,13 @@ void report_print(FILE *f, const report *r, bool quiet, bool colour);
 
 size_t report_failed(const report *r);
 
+/* Some failing cases of one operation, and the variant that they equal; NULL: the ones that equal none. */
+typedef struct {
+    const twin_variant *variant;
+    size_t cases;
+    const verdict_case **c;
+} report_part;
+
 /* What explains all failing cases of one operation. */
 typedef struct {
     const op_record *op;
@@ -34,6 +41,8 @@ typedef struct {
     size_t with_values; /* failing cases that have a value to explain */
     size_t variants;
     const twin_variant **variant; /* those that agree with every one of these, and tell in one; best first */
+    size_t parts; /* where no variant explains all but some explain some: the most cases first, the rest last */
+    report_part *part;
     size_t factors;
     struct {
         const char *tensor;
