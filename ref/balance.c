@@ -84,10 +84,16 @@ smoe_status smoe_mean_probability(size_t T, size_t N, const double *p, double *P
 {
     if (T == 0 || N == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(T * N, p)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, P[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++) {
         double sum = 0;
-        for (size_t t = 0; t < T; t++)
+        /*@ loop invariant 0 <= t <= T;
+            loop assigns t, sum; loop variant T - t; */
+        for (size_t t = 0; t < T; t++) {
+            /*@ assert t*N + N <= T*N; */
             sum += p[t * N + i];
+        }
         P[i] = sum / (double)T;                                         /* (B.3) */
     }
     return finite_or_overflow(N, P);
@@ -97,9 +103,15 @@ smoe_status smoe_mean_probability_vjp(size_t T, size_t N, const double *dP, doub
 {
     if (T == 0 || N == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(N, dP)) return SMOE_EDOM;
-    for (size_t t = 0; t < T; t++)
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, dp[0 .. T*N-1]; loop variant T - t; */
+    for (size_t t = 0; t < T; t++) {
+        /*@ assert t*N + N <= T*N; */
+        /*@ loop invariant 0 <= i <= N;
+            loop assigns i, dp[0 .. T*N-1]; loop variant N - i; */
         for (size_t i = 0; i < N; i++)
             dp[t * N + i] = dP[i] / (double)T;                          /* (B.3'), constant over the tokens */
+    }
     return SMOE_OK;
 }
 
@@ -127,8 +139,12 @@ smoe_status smoe_switch_loss_sequences(size_t B, size_t N, const double *f, cons
     if (B == 0 || N == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(B * N, f) || !smoe_all_finite(B * N, P)) return SMOE_EDOM;
     double sum = 0;
-    for (size_t b = 0; b < B; b++)
+    /*@ loop invariant 0 <= b <= B;
+        loop assigns b, sum; loop variant B - b; */
+    for (size_t b = 0; b < B; b++) {
+        /*@ assert b*N + N <= B*N; */
         sum += (double)N * smoe_dot(N, f + b * N, P + b * N);           /* (B.4) of sequence b */
+    }
     *loss = sum / (double)B;                                            /* (B.5) */
     return finite_or_overflow(1, loss);
 }
@@ -138,9 +154,15 @@ smoe_status smoe_switch_loss_sequences_vjp(size_t B, size_t N, const double *f, 
     if (B == 0 || N == 0) return SMOE_EINVAL;
     /* Each sequence sees the cotangent dloss / B, then (B.4'): together the one product of all sequences' f. */
     if (!smoe_all_finite(B * N, f) || !isfinite(dloss)) return SMOE_EDOM;
-    for (size_t b = 0; b < B; b++)
+    /*@ loop invariant 0 <= b <= B;
+        loop assigns b, dP[0 .. B*N-1]; loop variant B - b; */
+    for (size_t b = 0; b < B; b++) {
+        /*@ assert b*N + N <= B*N; */
+        /*@ loop invariant 0 <= i <= N;
+            loop assigns i, dP[0 .. B*N-1]; loop variant N - i; */
         for (size_t i = 0; i < N; i++)
             dP[b * N + i] = dloss / (double)B * (double)N * f[b * N + i]; /* (B.5') */
+    }
     return finite_or_overflow(B * N, dP);
 }
 
@@ -184,7 +206,10 @@ smoe_status smoe_z_loss(size_t T, size_t N, const double *r, double *lse, double
 {
     if (T == 0 || N == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(T * N, r)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, lse[0 .. T-1]; loop variant T - t; */
     for (size_t t = 0; t < T; t++) {
+        /*@ assert t*N + N <= T*N; */
         smoe_status status = smoe_logsumexp(N, r + t * N, &lse[t]);
         if (status != SMOE_OK) return status;
     }
@@ -196,7 +221,10 @@ smoe_status smoe_z_loss_vjp(size_t T, size_t N, const double *r, const double *l
 {
     if (T == 0 || N == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(T * N, r) || !smoe_all_finite(T, lse) || !isfinite(dloss)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, dr[0 .. T*N-1]; loop variant T - t; */
     for (size_t t = 0; t < T; t++) {
+        /*@ assert t*N + N <= T*N; */
         double dlse = 2 * lse[t] / (double)T * dloss;                   /* (B.6') */
         if (!isfinite(dlse)) return SMOE_EOVRFLW;
         smoe_status status = smoe_logsumexp_vjp(N, r + t * N, lse[t], dlse, dr + t * N);

@@ -111,9 +111,39 @@ smoe_status smoe_load_fraction(size_t A, size_t N, const size_t *count, double *
  * Errors: SMOE_EINVAL if T = 0 or N = 0.
  * Source: Fedus et al. 2022, eq. (6).
  */
+/*@ requires smoe_size(T*N) && \valid_read(p + (0 .. T*N-1)) && \valid(P + (0 .. N-1));
+    requires \separated(p + (0 .. T*N-1), P + (0 .. N-1));
+    behavior sizes:
+      assumes T == 0 || N == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes T > 0 && N > 0 && !smoe_finites(p, T*N);
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes T > 0 && N > 0 && smoe_finites(p, T*N);
+      assigns P[0 .. N-1];
+      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
 smoe_status smoe_mean_probability(size_t T, size_t N, const double *p, double *P);
 
 /* (B.3), gradient:  dp_{t,i} = dP_i / T */
+/*@ requires smoe_size(T*N) && \valid_read(dP + (0 .. N-1)) && \valid(dp + (0 .. T*N-1));
+    requires \separated(dP + (0 .. N-1), dp + (0 .. T*N-1));
+    behavior sizes:
+      assumes T == 0 || N == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes T > 0 && N > 0 && !smoe_finites(dP, N);
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes T > 0 && N > 0 && smoe_finites(dP, N);
+      assigns dp[0 .. T*N-1];
+      ensures \result == SMOE_OK;
+    complete behaviors; disjoint behaviors; */
 smoe_status smoe_mean_probability_vjp(size_t T, size_t N, const double *dP, double *dp);
 
 /* (B.4) Switch loss:  loss = N sum_i f_i P_i
@@ -169,9 +199,28 @@ smoe_status smoe_switch_loss_vjp(size_t N, const double *f, double dloss, double
  * Errors: SMOE_EINVAL if B = 0 or N = 0.
  * Source: public code of CompeteSMoE v2; DeepSeek-V3's sequence-wise loss has the same shape.
  */
+/*@ requires smoe_size(B*N) && \valid_read(f + (0 .. B*N-1)) && \valid_read(P + (0 .. B*N-1)) && \valid(loss);
+    requires \separated(loss, f + (0 .. B*N-1)) && \separated(loss, P + (0 .. B*N-1));
+    behavior sizes:
+      assumes B == 0 || N == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes B > 0 && N > 0 && !(smoe_finites(f, B*N) && smoe_finites(P, B*N));
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes B > 0 && N > 0 && smoe_finites(f, B*N) && smoe_finites(P, B*N);
+      assigns *loss;
+      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
 smoe_status smoe_switch_loss_sequences(size_t B, size_t N, const double *f, const double *P, double *loss);
 
 /* (B.5), gradient:  dP_{b,i} = ((dloss / B) N) f_{b,i} */
+/*@ requires smoe_size(B*N) && \valid_read(f + (0 .. B*N-1)) && \valid(dP + (0 .. B*N-1));
+    requires \separated(f + (0 .. B*N-1), dP + (0 .. B*N-1));
+    assigns dP[0 .. B*N-1];
+    ensures B == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_switch_loss_sequences_vjp(size_t B, size_t N, const double *f, double dloss, double *dP);
 
 /* (B.3) to (B.5) on scores:  p = softmax(z) row by row, P_b its mean over sequence b, loss by (B.5)
@@ -184,6 +233,13 @@ smoe_status smoe_switch_loss_sequences_vjp(size_t B, size_t N, const double *f, 
  *
  * Errors: SMOE_EINVAL if B, S or N is 0.
  */
+/*@ requires smoe_size(B*S*N) && smoe_size(B*S) && smoe_size(B*N) && smoe_size(S*N);
+    requires \valid_read(z + (0 .. B*S*N-1)) && \valid_read(f + (0 .. B*N-1));
+    requires \valid(p + (0 .. B*S*N-1)) && \valid(P + (0 .. B*N-1)) && \valid(loss);
+    requires \separated(z + (0 .. B*S*N-1), p + (0 .. B*S*N-1), P + (0 .. B*N-1), loss);
+    requires \separated(f + (0 .. B*N-1), p + (0 .. B*S*N-1), P + (0 .. B*N-1), loss);
+    assigns p[0 .. B*S*N-1], P[0 .. B*N-1], *loss;
+    ensures B == 0 || S == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_balance_loss(size_t B, size_t S, size_t N, const double *z, const double *f, double *p, double *P,
                               double *loss);
 
@@ -194,6 +250,14 @@ smoe_status smoe_balance_loss(size_t B, size_t S, size_t N, const double *z, con
  *   dp    [N]      workspace
  *   dz    [B,S,N]  out
  */
+/*@ requires smoe_size(B*S*N) && smoe_size(B*S) && smoe_size(B*N) && smoe_size(S*N);
+    requires \valid_read(f + (0 .. B*N-1)) && \valid_read(p + (0 .. B*S*N-1)) && \valid_read(dP + (0 .. B*N-1));
+    requires \valid(dp + (0 .. N-1)) && \valid(dz + (0 .. B*S*N-1));
+    requires \separated(f + (0 .. B*N-1), dp + (0 .. N-1), dz + (0 .. B*S*N-1));
+    requires \separated(p + (0 .. B*S*N-1), dp + (0 .. N-1), dz + (0 .. B*S*N-1));
+    requires \separated(dP + (0 .. B*N-1), dp + (0 .. N-1), dz + (0 .. B*S*N-1));
+    assigns dp[0 .. N-1], dz[0 .. B*S*N-1];
+    ensures B == 0 || S == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_balance_loss_vjp(size_t B, size_t S, size_t N, const double *f, const double *p, double dloss,
                                   const double *dP, double *dp, double *dz);
 
@@ -206,6 +270,20 @@ smoe_status smoe_balance_loss_vjp(size_t B, size_t S, size_t N, const double *f,
  * Errors: SMOE_EINVAL if T = 0 or N = 0.
  * Source: Zoph et al. 2022 (ST-MoE), eq. (5), without its coefficient.
  */
+/*@ requires smoe_size(T*N) && \valid_read(r + (0 .. T*N-1)) && \valid(lse + (0 .. T-1)) && \valid(loss);
+    requires \separated(r + (0 .. T*N-1), lse + (0 .. T-1), loss);
+    behavior sizes:
+      assumes T == 0 || N == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes T > 0 && N > 0 && !smoe_finites(r, T*N);
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes T > 0 && N > 0 && smoe_finites(r, T*N);
+      assigns lse[0 .. T-1], *loss;
+    complete behaviors; disjoint behaviors; */
 smoe_status smoe_z_loss(size_t T, size_t N, const double *r, double *lse, double *loss);
 
 /* (B.6), gradient:  dr_{t,i} = (2 lse_t / T) dloss softmax(r_t)_i
@@ -213,6 +291,11 @@ smoe_status smoe_z_loss(size_t T, size_t N, const double *r, double *lse, double
  *   lse  [T]    the forward's output
  *   dr   [T,N]  out
  */
+/*@ requires smoe_size(T*N) && \valid_read(r + (0 .. T*N-1)) && \valid_read(lse + (0 .. T-1));
+    requires \valid(dr + (0 .. T*N-1));
+    requires \separated(r + (0 .. T*N-1), dr + (0 .. T*N-1)) && \separated(lse + (0 .. T-1), dr + (0 .. T*N-1));
+    assigns dr[0 .. T*N-1];
+    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_z_loss_vjp(size_t T, size_t N, const double *r, const double *lse, double dloss, double *dr);
 
 #endif
