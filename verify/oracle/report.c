@@ -212,21 +212,33 @@ static void factors_text(char *s, size_t len, unsigned mask)
             at += (size_t)snprintf(s + at, len - at, "%s%s", at ? " or " : "", verdict_factor(i, NULL, NULL));
 }
 
-/* The first tensor that departs: stages, then decisions, then outputs, then gradients. */
-static const verdict_tensor *first_departure(const verdict_case *v)
+static bool is_loss(const verdict_tensor *t) { return !t->gradient && strcmp(t->name, "loss") == 0; }
+
+/* Is a computed before b?  Stages, then decisions, then outputs, of which a loss is made of the others; then gradients. */
+static bool precedes(const verdict_tensor *a, const verdict_tensor *b)
 {
-    for (size_t i = 0; i < v->tensors; i++)
-        if (value_failed(&v->t[i])) return &v->t[i];
-    return NULL;
+    if (is_loss(a) != is_loss(b)) return is_loss(a) ? b->gradient : !a->gradient;
+    return a < b;
 }
 
-/* Names of tensors that were given, judged and agree, among the first n. */
+static const verdict_tensor *first_departure(const verdict_case *v)
+{
+    const verdict_tensor *first = NULL;
+    for (size_t i = 0; i < v->tensors; i++)
+        if (value_failed(&v->t[i]) && (!first || precedes(&v->t[i], first))) first = &v->t[i];
+    return first;
+}
+
+/* Names of tensors that were given, judged and agree, and are computed before this one. */
 static void agreeing(char *s, size_t len, const verdict_case *v, const verdict_tensor *end)
 {
     size_t at = 0;
     *s = '\0';
-    for (const verdict_tensor *t = v->t; t < end; t++)
-        if (t->judged && t->pass && at < len) at += (size_t)snprintf(s + at, len - at, "%s%s", at ? ", " : "", t->name);
+    for (size_t i = 0; i < v->tensors; i++) {
+        const verdict_tensor *t = &v->t[i];
+        if (t->judged && t->pass && precedes(t, end) && at < len)
+            at += (size_t)snprintf(s + at, len - at, "%s%s", at ? ", " : "", t->name);
+    }
 }
 
 static void print_departure(FILE *f, const char *indent, const verdict_case *v)
