@@ -13,6 +13,7 @@ if ! "$python" -c 'import numpy, torch' 2>/dev/null; then
     echo "1..0 # SKIP $python has no NumPy and PyTorch"
     exit 0
 fi
+export PYTHONDONTWRITEBYTECODE=1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM

@@ -12,6 +12,7 @@ python=${PYTHON:-python3}
 here=$(cd "$(dirname "$0")" && pwd)
 [ -r "$text" ] || { echo "demo: cannot read '$text'" >&2; exit 3; }
 
+export PYTHONDONTWRITEBYTECODE=1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
