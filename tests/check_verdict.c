@@ -520,10 +520,47 @@ START_TEST(simple_factors_are_named)
                       factor_bit("1/2") | factor_bit("1/K") | factor_bit("1/T") | factor_bit("K/N"));
     ck_assert_uint_eq(factors_of_gradient(8), factor_bit("T*N"));
     ck_assert_uint_eq(factors_of_gradient(-1), factor_bit("-1"));
-    ck_assert_uint_eq(factors_of_gradient(0), factor_bit("0 (it was never computed)"));
+    ck_assert_uint_eq(factors_of_gradient(0), factor_bit("0"));
     ck_assert_uint_eq(factors_of_gradient(1.7), 0);
     ck_assert_msg(factors_of_gradient(1) == 0 && v.pass, "the right gradient is no multiple of itself");
     ck_assert_uint_eq(factors_of_gradient(NAN), 0);
+}
+END_TEST
+
+static char *render(report_format f, verdict_case *list, size_t n);
+
+static bool says_factor(double f, const char *words)
+{
+    factors_of_gradient(f);
+    char *text = render(REPORT_TEXT, &v, 1), line[200];
+    snprintf(line, sizeof line, "d_r: every failing element equals golden times %s\n", words);
+    const bool said = strstr(text, line) != NULL;
+    snprintf(line, sizeof line, "d_r: golden times %s, in all 1 cases", words);
+    const bool said_again = strstr(text, line) != NULL;
+    free(text);
+    return said && said_again;
+}
+
+START_TEST(one_name_of_a_factor_is_shown)
+{
+    /* T = 2, N = 4, K = 2 */
+    ck_assert_msg(says_factor(0.5, "1/2"), "not 1/K, 1/T or K/N, which are the same number here");
+    ck_assert_msg(says_factor(4, "4"), "N or T*K: neither is more likely, the number is shown");
+    ck_assert_msg(says_factor(0.25, "1/4"), "1/N or 1/(T*K)");
+    ck_assert_msg(says_factor(8, "T*N"), "nothing else is 8");
+    ck_assert_msg(says_factor(-1, "-1"), "a plain number");
+    ck_assert_msg(says_factor(0, "0 (all are exactly 0)"), "never computed");
+    ck_assert_msg(says_factor(1e-300, "0"), "tiny, and not exactly 0");
+    verdict_match *match = calloc(1, sizeof *match);
+    ck_assert_ptr_nonnull(match);
+    factors_of_gradient(0.5);
+    *match = (verdict_match){.variant = &twin_variants[0], .tells = true};
+    free(v.match);
+    v.match = match;
+    v.matches = 1;
+    char *text = render(REPORT_TEXT, &v, 1);
+    ck_assert_msg(!strstr(text, "golden times"), "a class has been named: no factors besides");
+    free(text);
 }
 END_TEST
 
@@ -968,6 +1005,7 @@ int main(void)
     tcase_add_test(decisions, malformed_decisions_fail);
     tcase_add_test(decisions, swapped_weights_fail);
     tcase_add_test(twin, simple_factors_are_named);
+    tcase_add_test(twin, one_name_of_a_factor_is_shown);
     tcase_add_test(twin, an_ambiguous_decision_is_replayed);
     tcase_add_test(twin, an_inadmissible_decision_fails_though_all_follows_from_it);
     tcase_add_test(twin, the_order_inside_the_k_counts);

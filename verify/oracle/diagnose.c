@@ -23,7 +23,7 @@ static const struct {
     double constant;
     const char *times, *over;
 } factors[] = {
-    {"0 (it was never computed)", 0, "", ""},
+    {"0", 0, "", ""},
     {"-1", -1, "", ""},
     {"2", 2, "", ""},
     {"1/2", 0.5, "", ""},
@@ -161,6 +161,15 @@ static bool has_failing_values(const verdict_case *v)
     return false;
 }
 
+static bool all_zero(const verdict_tensor *t, const tensor *got, const golden_tensor *g)
+{
+    for (size_t e = 0; e < t->count; e++) {
+        const double x = tensor_get(got, e);
+        if (!(verdict_ratio(x, g->value[e], g->bound[e]) <= 1) && !(x >= 0 && x <= 0)) return false;
+    }
+    return true;
+}
+
 static void try_factors(const op_case *c, const verdict_golden *equation, const tensor_file *answer, verdict_case *v)
 {
     for (size_t i = 0; i < v->tensors; i++) {
@@ -169,7 +178,11 @@ static void try_factors(const op_case *c, const verdict_golden *equation, const 
         if (!t->judged || t->pass || t->kind == OP_DECISION || integer_tensor(c, t)) continue;
         double f;
         for (size_t k = 0; verdict_factor(k, c, &f); k++)
-            if (explained_by(f, t, tensor_file_find(answer, t->name), reference(equation, t))) t->factors |= 1U << k;
+            if (explained_by(f, t, tensor_file_find(answer, t->name), reference(equation, t))) {
+                if (t->factors == 0) t->factor = f;
+                t->factors |= 1U << k;
+            }
+        t->zeros = all_zero(t, tensor_file_find(answer, t->name), reference(equation, t));
     }
 }
 

@@ -129,6 +129,8 @@ static void add_factor(report_explanation *e, const verdict_tensor *t)
     for (size_t i = 0; i < e->factors; i++)
         if (strcmp(e->factor[i].tensor, t->name) == 0) {
             e->factor[i].mask &= t->factors;
+            e->factor[i].zeros &= t->zeros;
+            if (e->factor[i].value < t->factor || e->factor[i].value > t->factor) e->factor[i].value = NAN;
             e->factor[i].failing++;
             return;
         }
@@ -137,6 +139,8 @@ static void add_factor(report_explanation *e, const verdict_tensor *t)
     e->factor = list;
     e->factor[e->factors].tensor = t->name;
     e->factor[e->factors].mask = t->factors;
+    e->factor[e->factors].value = t->factor;
+    e->factor[e->factors].zeros = t->zeros;
     e->factor[e->factors++].failing = 1;
 }
 
@@ -202,14 +206,25 @@ static void ratio_text(char s[24], const verdict_tensor *t)
         snprintf(s, 24, t->ratio == 0 || (t->ratio >= 1e-3 && t->ratio < 1e4) ? "%.3f" : "%.2e", t->ratio);
 }
 
-/* "0 (it was never computed) or 1/T" */
-static void factors_text(char *s, size_t len, unsigned mask)
+/* One name: where several coincide, the plain number that they are; a size such as K only if no other factor fits. */
+static void factor_text(char *s, size_t len, unsigned mask, double value, bool zeros)
 {
-    size_t at = 0;
-    *s = '\0';
-    for (size_t i = 0; verdict_factor(i, NULL, NULL); i++)
-        if (mask & 1U << i && at < len)
-            at += (size_t)snprintf(s + at, len - at, "%s%s", at ? " or " : "", verdict_factor(i, NULL, NULL));
+    const char *name = NULL;
+    size_t names = 0;
+    for (size_t i = 0; verdict_factor(i, NULL, NULL); i++) {
+        if (!(mask & 1U << i)) continue;
+        const char *mine = verdict_factor(i, NULL, NULL);
+        const bool number = strspn(mine, "-/0123456789") == strlen(mine);
+        if (names++ == 0 || number) name = mine;
+        if (!number) continue;
+        names = 1;
+        break;
+    }
+    if (names > 1 && !isnan(value)) {
+        const bool whole = fabs(value) >= 1;
+        snprintf(s, len, "%s%.6g", whole ? "" : "1/", whole ? value : 1 / value);
+    } else
+        snprintf(s, len, "%s%s", name ? name : "", name && strcmp(name, "0") == 0 && zeros ? " (all are exactly 0)" : "");
 }
 
 static bool is_loss(const verdict_tensor *t) { return !t->gradient && strcmp(t->name, "loss") == 0; }
@@ -395,11 +410,13 @@ static void print_explanation_of_case(FILE *f, const verdict_case *v)
 {
     for (size_t i = 0; i < v->matches && v->match[i].tells; i++)
         print_variant(f, "    ", i ? "or equals" : "equals", v->match[i].variant);
+    if (v->matches > 0 && v->match[0].tells) return;
     for (size_t i = 0; i < v->tensors; i++) {
-        char text[300];
-        if (v->t[i].factors == 0) continue;
-        factors_text(text, sizeof text, v->t[i].factors);
-        fprintf(f, "    %s: every failing element equals golden times %s\n", v->t[i].name, text);
+        const verdict_tensor *t = &v->t[i];
+        char text[60];
+        if (t->factors == 0) continue;
+        factor_text(text, sizeof text, t->factors, t->factor, t->zeros);
+        fprintf(f, "    %s: every failing element equals golden times %s\n", t->name, text);
     }
 }
 
@@ -472,10 +489,10 @@ static void print_explanation(FILE *f, const report_explanation *e)
     else
         fprintf(f, "no known wrong variant explains %s failing case%s\n", e->with_values > 1 ? "all" : "the",
                 e->with_values > 1 ? "s" : "");
-    for (size_t i = 0; i < e->factors; i++) {
-        char text[300];
+    for (size_t i = 0; i < e->factors && e->variants == 0; i++) {
+        char text[60];
         if (e->factor[i].mask == 0) continue;
-        factors_text(text, sizeof text, e->factor[i].mask);
+        factor_text(text, sizeof text, e->factor[i].mask, e->factor[i].value, e->factor[i].zeros);
         fprintf(f, "    %s: golden times %s, in all %zu cases where it fails\n", e->factor[i].tensor, text,
                 e->factor[i].failing);
     }

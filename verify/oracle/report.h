@@ -48,6 +48,8 @@ typedef struct {
         const char *tensor;
         unsigned mask; /* factors that explain it in every case in which it fails; 0: none does */
         size_t failing; /* cases */
+        double value; /* the factor, NaN if it is not the same number in all of them */
+        bool zeros; /* every failing element is exactly 0 */
     } * factor; /* one for each tensor that fails somewhere */
     bool factored; /* every one has a factor */
 } report_explanation;

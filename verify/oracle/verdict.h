@@ -59,6 +59,8 @@ typedef struct {
     size_t slot; /* index of the output, or of the input that it is the gradient of; OP_TENSORS if unknown */
     char *fault; /* a sentence if it could not be judged: missing, unknown, wrong shape or dtype */
     unsigned factors; /* bit i: every failing element equals golden times factor i of verdict_factor() */
+    double factor; /* what the first of these is */
+    bool zeros; /* every failing element is exactly 0 */
 } verdict_tensor;
 
 typedef struct {
