@@ -12,7 +12,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 n=0
-plan=74
+plan=77
 echo 1..$plan
 
 point() { # point STATUS DESCRIPTION
@@ -149,6 +149,8 @@ fresh
 rm "$work/a"/*
 expect 1 '0 passed' diff_all
 point $? 'an empty folder fails'
+[ "$(grep -c 'there is no answer' "$work/log")" -eq 1 ] && grep -q 'more cases in the same way' "$work/log"
+point $? 'and that is said once'
 fresh
 edit "$one" 't["extra"] = t["loss"]'
 expect 1 "'extra' is unknown" diff_all
@@ -159,7 +161,7 @@ expect 1 "'d_r' is missing" diff_all
 point $? 'a missing gradient fails and is named'
 fresh
 edit "$one" 'narrow("loss")'
-expect 1 'cannot hold the precision f64' diff_all
+expect 1 "'loss' is F32, which cannot hold the precision f64 that was promised (--precision f32 judges it as what it is)" diff_all
 point $? 'an F32 loss fails where f64 was promised'
 fresh
 for file in "$work/a"/*; do edit "$file" 'for k in t: t[k][0] == "F64" and narrow(k)'; done
@@ -388,8 +390,13 @@ expect 0 ' passed, 0 failed' check --exec "sh '$work/all.sh' {prompts} {answers}
 point $? 'check: one process for all cases, told the precision'
 expect 1 'ended with exit status 7' check --exec 'sh -c "echo because >&2; exit 7" {prompt} {answer}'
 point $? 'check: a program that exits 7 fails'
-grep -q '| because' "$work/log"
-point $? 'check: and its last words are shown'
+[ "$(grep -c '| because' "$work/log")" -eq 1 ] && grep -q "and $((all - 1)) more cases in the same way" "$work/log"
+point $? 'check: and its last words are shown, once for all cases'
+grep -q 'decisions: none answered' "$work/log"
+point $? 'check: no decision was taken where nothing was answered'
+expect 1 '| 2' check --exec 'sh -c "case \$1 in *first*) echo 1;; *) echo 2;; esac; exit 7" {answer} {prompt}'
+[ $? -eq 0 ] && grep -q '| 1' "$work/log" && grep -q 'more cases in the same way' "$work/log"
+point $? 'check: other last words are shown as well'
 expect 1 'ended with exit status 1' check \
     --exec "sh -c \"$smoeref eval $op --in \\\$0 --out \\\$1; exit 1\" {prompt} {answer}"
 point $? 'check: a right answer does not excuse exit status 1'

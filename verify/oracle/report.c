@@ -338,17 +338,27 @@ static void print_row(FILE *f, const row *x, palette c)
     fputc('\n', f);
 }
 
+/* Does the answer have a decision that could be judged? */
+static bool answered(const verdict_case *v)
+{
+    for (size_t i = 0; i < v->tensors; i++)
+        if (v->t[i].kind == OP_DECISION && v->t[i].judged) return true;
+    return false;
+}
+
 /* One table an operation: every tensor that was given or owed, the worst first. */
 static void print_operation(FILE *f, const report *r, const op_record *op, palette c)
 {
     row list[3 * OP_TENSORS];
     size_t n = 0, cases = 0, tokens = 0, ambiguous = 0, differ = 0, inadmissible = 0;
+    bool selections = false;
     for (size_t i = 0; i < r->cases; i++) {
         const verdict_case *v = &r->c[i];
         if (v->op != op) continue;
         cases++;
-        tokens += v->tokens;
-        ambiguous += v->ambiguous;
+        selections |= v->tokens > 0;
+        tokens += answered(v) ? v->tokens : 0;
+        ambiguous += answered(v) ? v->ambiguous : 0;
         differ += v->differ;
         inadmissible += v->inadmissible;
         for (size_t j = 0; j < v->tensors && n < 3 * OP_TENSORS; j++)
@@ -361,6 +371,8 @@ static void print_operation(FILE *f, const report *r, const op_record *op, palet
     if (tokens > 0)
         fprintf(f, "  decisions: %zu, ambiguous %zu, other than golden %zu, inadmissible %zu\n", tokens, ambiguous,
                 differ, inadmissible);
+    else if (selections)
+        fprintf(f, "  decisions: none answered\n");
 }
 
 static const verdict_case **worst_first(const report *r)
@@ -434,16 +446,53 @@ static void print_failure(FILE *f, const verdict_case *v, palette c)
     print_explanation_of_case(f, v);
 }
 
+/* Equal but for the cases' own names? */
+static bool same_text(const char *a, const char *name, const char *b, const char *other)
+{
+    const size_t n = strcspn(name, " "), m = strcspn(other, " "); /* without " (seed 2)" */
+    if (!a || !b) return a == b;
+    while (*a || *b) {
+        const bool mine = strncmp(a, name, n) == 0, theirs = strncmp(b, other, m) == 0;
+        if (mine && theirs) {
+            a += n;
+            b += m;
+        } else if (*a++ != *b++)
+            return false;
+    }
+    return true;
+}
+
+/* Did nothing but the run of the program fail, and in the same way? */
+static bool same_failure(const verdict_case *a, const verdict_case *b)
+{
+    return a->fault && b->fault && a->details == 0 && b->details == 0 && same_text(a->fault, a->name, b->fault, b->name) &&
+           same_text(a->output, a->name, b->output, b->name);
+}
+
+/* The first in the list that failed in the same way; NULL: this one is the first. */
+static const verdict_case *told_before(const verdict_case **list, size_t i)
+{
+    for (size_t j = 0; j < i && list[i]->fault; j++)
+        if (!list[j]->pass && same_failure(list[j], list[i])) return list[j];
+    return NULL;
+}
+
 static void print_failures(FILE *f, const verdict_case **list, size_t n, palette c)
 {
-    size_t shown = 0, failed = 0;
+    size_t shown = 0, more = 0;
     for (size_t i = 0; i < n; i++) {
-        if (list[i]->pass) continue;
-        if (failed++ >= DETAILED) continue;
+        if (list[i]->pass || told_before(list, i)) continue;
+        size_t same = 0;
+        for (size_t j = i + 1; j < n; j++) same += !list[j]->pass && same_failure(list[i], list[j]);
+        if (shown >= DETAILED) {
+            more += 1 + same;
+            continue;
+        }
         shown++;
         print_failure(f, list[i], c);
+        if (same > 0) fprintf(f, "    and %zu more case%s in the same way\n", same, same == 1 ? "" : "s");
     }
-    if (failed > shown) fprintf(f, "... and %zu more failing cases (a .json report has all of them)\n", failed - shown);
+    if (more > 0) fprintf(f, "... and %zu more failing cases (a .json report has all of them)\n", more);
 }
 
 /* "first, sequences": the names of cases without that of their operation. */

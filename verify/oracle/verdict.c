@@ -647,6 +647,20 @@ static int digits(tensor_dtype t)
 bool verdict_dtype_holds(tensor_dtype t, const twin_profile *p) { return digits(t) >= p->storage.digits; }
 
 /* NULL if the tensor can be judged, else why not. */
+static const char *precision_of(tensor_dtype t)
+{
+    switch (t) {
+    case TENSOR_F32:
+        return " (--precision f32 judges it as what it is)";
+    case TENSOR_BF16:
+        return " (--precision bf16 judges it as what it is)";
+    case TENSOR_F16:
+        return " (--precision f16 judges it as what it is)";
+    default:
+        return "";
+    }
+}
+
 static char *unfit(const verdict_tensor *t, bool integer, const tensor *got, const twin_profile *p)
 {
     char want[128], have[256];
@@ -659,8 +673,8 @@ static char *unfit(const verdict_tensor *t, bool integer, const tensor *got, con
                            integer ? "I64" : "a floating-point dtype", want);
     if (!same) return verdict_say("'%s' has shape %s, expected %s", t->name, have, want);
     if (!integer && !verdict_dtype_holds(got->dtype, p))
-        return verdict_say("'%s' is %s, which cannot hold the precision %s that was promised", t->name,
-                           tensor_dtype_name(got->dtype), p->name);
+        return verdict_say("'%s' is %s, which cannot hold the precision %s that was promised%s", t->name,
+                           tensor_dtype_name(got->dtype), p->name, precision_of(got->dtype));
     return NULL;
 }
 
