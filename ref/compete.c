@@ -4,6 +4,11 @@
 #include <math.h>
 #include <stdbool.h>
 
+#ifdef __FRAMAC__
+/*@ assigns \nothing; */
+double fma(double x, double y, double z);
+#endif
+
 /*@ requires \valid_read(x + (0 .. n-1));
     assigns \nothing;
     ensures \result == SMOE_OK || \result == SMOE_EOVRFLW; */
@@ -12,8 +17,13 @@ static smoe_status finite_or_overflow(size_t n, const double *x)
     return smoe_all_finite(n, x) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
+/*@ requires \valid_read(index + (0 .. n-1));
+    assigns \nothing;
+    ensures \result <==> \forall integer a; 0 <= a < n ==> index[a] < N; */
 static bool all_below(size_t n, const size_t *index, size_t N)
 {
+    /*@ loop invariant 0 <= a <= n && \forall integer b; 0 <= b < a ==> index[b] < N;
+        loop assigns a; loop variant n - a; */
     for (size_t a = 0; a < n; a++)
         if (index[a] >= N) return false;
     return true;
@@ -23,40 +33,72 @@ static bool all_below(size_t n, const size_t *index, size_t N)
 
 typedef double scalar(double);
 
+/*@ assigns \nothing; */
 static double relu(double z)
 {
     return z > 0 ? z : 0;
 }
 
+/*@ assigns \nothing; */
 static double relu_deriv(double z)
 {
     return z > 0;
 }
 
+/*@ predicate is_mean(scalar *phi) =
+      phi == &smoe_softplus || phi == &relu || phi == &smoe_sigmoid || phi == &smoe_silu;
+    predicate is_slope(scalar *phi) =
+      phi == &smoe_softplus_deriv || phi == &relu_deriv || phi == &smoe_sigmoid_deriv || phi == &smoe_silu_deriv; */
+
+/*@ requires is_mean(phi) && \valid_read(o + (0 .. d-1));
+    assigns \nothing; */
 static double mean_of(scalar *phi, size_t d, const double *o)
 {
     double sum = 0;
+    /*@ loop invariant 0 <= e <= d;
+        loop assigns e, sum; loop variant d - e; */
     for (size_t e = 0; e < d; e++)
+        /*@ calls smoe_softplus, relu, smoe_sigmoid, smoe_silu; */
         sum += phi(o[e]);
     return sum / (double)d;
 }
 
+/*@ requires is_mean(phi) && smoe_size(N*d) && \valid_read(o + (0 .. N*d-1)) && \valid(s + (0 .. N-1));
+    requires \separated(o + (0 .. N*d-1), s + (0 .. N-1));
+    assigns s[0 .. N-1];
+    ensures N == 0 || d == 0 ==> \result == SMOE_EINVAL; */
 static smoe_status mean_response(scalar *phi, size_t N, size_t d, const double *o, double *s)
 {
     if (N == 0 || d == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(N * d, o)) return SMOE_EDOM;
-    for (size_t i = 0; i < N; i++)
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, s[0 .. N-1]; loop variant N - i; */
+    for (size_t i = 0; i < N; i++) {
+        /*@ assert i*d + d <= N*d; */
         s[i] = mean_of(phi, d, o + i * d);                              /* (C.1) (C.1b) (C.1c) (C.1d) */
+    }
     return finite_or_overflow(N, s);
 }
 
+/*@ requires is_slope(deriv) && smoe_size(N*d) && \valid_read(o + (0 .. N*d-1)) && \valid_read(ds + (0 .. N-1));
+    requires \valid(do_ + (0 .. N*d-1));
+    requires \separated(o + (0 .. N*d-1), do_ + (0 .. N*d-1)) && \separated(ds + (0 .. N-1), do_ + (0 .. N*d-1));
+    assigns do_[0 .. N*d-1];
+    ensures N == 0 || d == 0 ==> \result == SMOE_EINVAL; */
 static smoe_status mean_response_vjp(scalar *deriv, size_t N, size_t d, const double *o, const double *ds, double *do_)
 {
     if (N == 0 || d == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(N * d, o) || !smoe_all_finite(N, ds)) return SMOE_EDOM;
-    for (size_t i = 0; i < N; i++)
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, do_[0 .. N*d-1]; loop variant N - i; */
+    for (size_t i = 0; i < N; i++) {
+        /*@ assert i*d + d <= N*d; */
+        /*@ loop invariant 0 <= e <= d;
+            loop assigns e, do_[0 .. N*d-1]; loop variant d - e; */
         for (size_t e = 0; e < d; e++)
+            /*@ calls smoe_softplus_deriv, relu_deriv, smoe_sigmoid_deriv, smoe_silu_deriv; */
             do_[i * d + e] = ds[i] / (double)d * deriv(o[i * d + e]);   /* (C.1') */
+    }
     return finite_or_overflow(N * d, do_);
 }
 
@@ -74,7 +116,10 @@ smoe_status smoe_response_norm(size_t N, size_t d, const double *o, double *s)
 {
     if (N == 0 || d == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(N * d, o)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, s[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++) {
+        /*@ assert i*d + d <= N*d; */
         smoe_status status = smoe_norm(d, o + i * d, &s[i]);            /* (C.1a) */
         if (status != SMOE_OK) return status;
     }
@@ -86,9 +131,14 @@ smoe_status smoe_response_norm_vjp(size_t N, size_t d, const double *o, const do
 {
     if (N == 0 || d == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(N * d, o) || !smoe_all_finite(N, s) || !smoe_all_finite(N, ds)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i; loop variant N - i; */
     for (size_t i = 0; i < N; i++)
         if (s[i] < 0) return SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, do_[0 .. N*d-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++) {
+        /*@ assert i*d + d <= N*d; */
         smoe_status status = smoe_norm_vjp(d, o + i * d, s[i], ds[i], do_ + i * d);
         if (status != SMOE_OK) return status;
     }
@@ -173,10 +223,17 @@ smoe_status smoe_compete_combine(size_t N, size_t K, size_t d, const size_t *ind
 {
     if (K == 0 || K > N || d == 0) return SMOE_EINVAL;
     if (!all_below(K, index, N) || !smoe_all_finite(K, weight) || !smoe_all_finite(N * d, o)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= e <= d;
+        loop assigns e, y[0 .. d-1]; loop variant d - e; */
     for (size_t e = 0; e < d; e++)
         y[e] = 0;
-    for (size_t j = 0; j < K; j++)
+    /*@ loop invariant 0 <= j <= K;
+        loop assigns j, y[0 .. d-1]; loop variant K - j; */
+    for (size_t j = 0; j < K; j++) {
+        /*@ assert index[j] < N; */
+        /*@ assert index[j]*d + d <= N*d; */
         smoe_axpy(d, weight[j], o + index[j] * d, y);                   /* (C.3) */
+    }
     return finite_or_overflow(d, y);
 }
 
@@ -186,11 +243,19 @@ smoe_status smoe_compete_combine_vjp(size_t N, size_t K, size_t d, const size_t 
     if (K == 0 || K > N || d == 0) return SMOE_EINVAL;
     if (!all_below(K, index, N) || !smoe_all_finite(K, weight) || !smoe_all_finite(N * d, o)) return SMOE_EDOM;
     if (!smoe_all_finite(d, dy)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= k <= N*d;
+        loop assigns k, do_[0 .. N*d-1]; loop variant N*d - k; */
     for (size_t k = 0; k < N * d; k++)
         do_[k] = 0;
+    /*@ loop invariant 0 <= j <= K;
+        loop assigns j, dweight[0 .. K-1], do_[0 .. N*d-1]; loop variant K - j; */
     for (size_t j = 0; j < K; j++) {
         const size_t i = index[j];
+        /*@ assert i < N; */
+        /*@ assert i*d + d <= N*d; */
         dweight[j] = smoe_dot(d, dy, o + i * d);                        /* (C.3'), weight */
+        /*@ loop invariant 0 <= e <= d;
+            loop assigns e, do_[0 .. N*d-1]; loop variant d - e; */
         for (size_t e = 0; e < d; e++)
             do_[i * d + e] = weight[j] * dy[e];                         /* (C.3'), outputs */
     }
@@ -327,6 +392,11 @@ smoe_status smoe_route_v1_vjp(size_t T, size_t N, size_t K, size_t d, const doub
 
 /* --- C.4, C.5 --- */
 
+/*@ requires smoe_size(T*N) && smoe_size(T*K) && \valid_read(p + (0 .. T*N-1)) && \valid_read(q + (0 .. T*N-1));
+    requires \valid_read(index + (0 .. T*K-1));
+    assigns \nothing;
+    ensures T == 0 || K == 0 || K > N ==> \result == SMOE_EINVAL;
+    ensures \result == SMOE_OK ==> T > 0 && 0 < K <= N && \forall integer a; 0 <= a < T*K ==> index[a] < N; */
 static smoe_status check_distill(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
                                  const size_t *index)
 {
@@ -341,27 +411,48 @@ smoe_status smoe_distill_loss(size_t T, size_t N, size_t K, double theta, const 
     smoe_status status = check_distill(T, N, K, theta, p, q, index);
     if (status != SMOE_OK) return status;
     double all = 0, winners = 0;
-    for (size_t t = 0; t < T; t++)
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, all; loop variant T - t; */
+    for (size_t t = 0; t < T; t++) {
+        /*@ assert t*N + N <= T*N; */
+        /*@ loop invariant 0 <= i <= N;
+            loop assigns i, all; loop variant N - i; */
         for (size_t i = 0; i < N; i++) {
             double delta = p[t * N + i] - q[t * N + i];
             all = fma(delta, delta, all);
         }
-    for (size_t t = 0; t < T; t++)
+    }
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, winners; loop variant T - t; */
+    for (size_t t = 0; t < T; t++) {
+        /*@ assert t*N + N <= T*N && t*K + K <= T*K; */
+        /*@ loop invariant 0 <= j <= K;
+            loop assigns j, winners; loop variant K - j; */
         for (size_t j = 0; j < K; j++) {
             size_t i = index[t * K + j];
+            /*@ assert i < N; */
             double delta = p[t * N + i] - q[t * N + i];
             winners = fma(delta, delta, winners);
         }
+    }
     *loss = all / (double)(T * N) + theta * (winners / (double)(T * K));                                /* (C.5) */
     return finite_or_overflow(1, loss);
 }
 
 /* (C.5') for one token, with  c = 2 dloss/(T N)  and  c_winner = 2 dloss theta/(T K). */
+/*@ requires \valid_read(p + (0 .. N-1)) && \valid_read(q + (0 .. N-1)) && \valid_read(index + (0 .. K-1));
+    requires \valid(dp + (0 .. N-1)) && \separated(index + (0 .. K-1), dp + (0 .. N-1));
+    requires \forall integer j; 0 <= j < K ==> index[j] < N;
+    assigns dp[0 .. N-1]; */
 static void distill_row(size_t N, size_t K, double c, double c_winner, const double *p, const double *q,
                         const size_t *index, double *dp)
 {
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, dp[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++)
         dp[i] = c * (p[i] - q[i]);
+    /*@ loop invariant 0 <= j <= K;
+        loop assigns j, dp[0 .. N-1]; loop variant K - j; */
     for (size_t j = 0; j < K; j++)
         dp[index[j]] += c_winner * (p[index[j]] - q[index[j]]);
 }
@@ -373,8 +464,12 @@ smoe_status smoe_distill_loss_vjp(size_t T, size_t N, size_t K, double theta, co
     if (status != SMOE_OK) return status;
     if (!isfinite(dloss)) return SMOE_EDOM;
     double c = 2 * dloss / (double)(T * N), c_winner = 2 * dloss * theta / (double)(T * K);
-    for (size_t t = 0; t < T; t++)
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, dp[0 .. T*N-1]; loop variant T - t; */
+    for (size_t t = 0; t < T; t++) {
+        /*@ assert t*N + N <= T*N && t*K + K <= T*K; */
         distill_row(N, K, c, c_winner, p + t * N, q + t * N, index + t * K, dp + t * N);
+    }
     return finite_or_overflow(T * N, dp);
 }
 
@@ -382,7 +477,11 @@ smoe_status smoe_distill(size_t T, size_t N, size_t K, double theta, const doubl
                          const size_t *index, double *p, double *q, double *loss)
 {
     smoe_status status = check_distill(T, N, K, theta, r, s, index);
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant T == 0 || K == 0 || K > N ==> status == SMOE_EINVAL;
+        loop assigns t, status, p[0 .. T*N-1], q[0 .. T*N-1]; loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        /*@ assert t*N + N <= T*N; */
         status = smoe_softmax(N, r + t * N, p + t * N);
         if (status == SMOE_OK) status = smoe_softmax(N, s + t * N, q + t * N);                          /* (C.4) */
     }
@@ -390,6 +489,15 @@ smoe_status smoe_distill(size_t T, size_t N, size_t K, double theta, const doubl
 }
 
 /* Gradient of the scores whose softmax is `through`; sign is +1 for the router's side and -1 for the target's. */
+/*@ requires smoe_size(T*N) && smoe_size(T*K) && \valid_read(p + (0 .. T*N-1)) && \valid_read(q + (0 .. T*N-1));
+    requires \valid_read(index + (0 .. T*K-1)) && \valid(dscore + (0 .. T*N-1)) && \valid(work + (0 .. N-1));
+    requires \separated(p + (0 .. T*N-1), dscore + (0 .. T*N-1), work + (0 .. N-1));
+    requires \separated(q + (0 .. T*N-1), dscore + (0 .. T*N-1), work + (0 .. N-1));
+    requires \separated(index + (0 .. T*K-1), dscore + (0 .. T*N-1), work + (0 .. N-1));
+    requires \valid_read(through + (0 .. T*N-1));
+    requires \separated(through + (0 .. T*N-1), dscore + (0 .. T*N-1), work + (0 .. N-1));
+    assigns dscore[0 .. T*N-1], work[0 .. N-1];
+    ensures T == 0 || K == 0 || K > N ==> \result == SMOE_EINVAL; */
 static smoe_status distill_scores_vjp(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
                                       const size_t *index, double dloss, double sign, const double *through,
                                       double *dscore, double *work)
@@ -397,7 +505,12 @@ static smoe_status distill_scores_vjp(size_t T, size_t N, size_t K, double theta
     smoe_status status = check_distill(T, N, K, theta, p, q, index);
     if (status == SMOE_OK && !isfinite(dloss)) status = SMOE_EDOM;
     double c = 2 * dloss / (double)(T * N), c_winner = 2 * dloss * theta / (double)(T * K);
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant T == 0 || K == 0 || K > N ==> status == SMOE_EINVAL;
+        loop invariant status == SMOE_OK ==> \forall integer a; 0 <= a < T*K ==> index[a] < N;
+        loop assigns t, status, dscore[0 .. T*N-1], work[0 .. N-1]; loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        /*@ assert t*N + N <= T*N && t*K + K <= T*K; */
         distill_row(N, K, sign * c, sign * c_winner, p + t * N, q + t * N, index + t * K, work);
         status = finite_or_overflow(N, work);
         if (status == SMOE_OK) status = smoe_softmax_vjp(N, through + t * N, work, dscore + t * N);
@@ -420,11 +533,20 @@ smoe_status smoe_distill_target_vjp(size_t T, size_t N, size_t K, double theta, 
 /* --- C.6 --- */
 
 /* u = o / |o| for n rows, 0 for a zero row. */
+/*@ requires smoe_size(n*d) && \valid_read(o + (0 .. n*d-1)) && \valid(unit + (0 .. n*d-1));
+    requires \valid(norm + (0 .. n-1));
+    requires \separated(o + (0 .. n*d-1), unit + (0 .. n*d-1), norm + (0 .. n-1));
+    assigns unit[0 .. n*d-1], norm[0 .. n-1]; */
 static smoe_status unit_rows(size_t n, size_t d, const double *o, double *unit, double *norm)
 {
+    /*@ loop invariant 0 <= a <= n;
+        loop assigns a, unit[0 .. n*d-1], norm[0 .. n-1]; loop variant n - a; */
     for (size_t a = 0; a < n; a++) {
+        /*@ assert a*d + d <= n*d; */
         smoe_status status = smoe_norm(d, o + a * d, &norm[a]);
         if (status != SMOE_OK) return status;
+        /*@ loop invariant 0 <= e <= d;
+            loop assigns e, unit[0 .. n*d-1]; loop variant d - e; */
         for (size_t e = 0; e < d; e++)
             unit[a * d + e] = norm[a] > 0 ? o[a * d + e] / norm[a] : 0;
     }
@@ -432,20 +554,39 @@ static smoe_status unit_rows(size_t n, size_t d, const double *o, double *unit, 
 }
 
 /* The sum over pairs, divided by `entries`; 0 where there is no pair. */
+/*@ requires smoe_size(T*K) && smoe_size(T*K*d) && smoe_size(K*d);
+    requires \valid_read(o + (0 .. T*K*d-1)) && \valid(unit + (0 .. T*K*d-1));
+    requires \valid(norm + (0 .. T*K-1)) && \valid(loss);
+    requires \separated(o + (0 .. T*K*d-1), unit + (0 .. T*K*d-1), norm + (0 .. T*K-1), loss);
+    assigns unit[0 .. T*K*d-1], norm[0 .. T*K-1], *loss;
+    ensures T == 0 || K == 0 || d == 0 ==> \result == SMOE_EINVAL; */
 static smoe_status diversity(double entries, size_t T, size_t K, size_t d, const double *o, double *unit, double *norm,
                              double *loss)
 {
     if (T == 0 || K == 0 || d == 0) return SMOE_EINVAL;
+    /*@ assert (size_t)(T * K) == T * K; */
     if (!smoe_all_finite(T * K * d, o)) return SMOE_EDOM;
     smoe_status status = unit_rows(T * K, d, o, unit, norm);
     if (status != SMOE_OK) return status;
     double sum = 0;
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, sum; loop variant T - t; */
     for (size_t t = 0; t < T; t++) {
+        /*@ assert t*K + K <= T*K; */
+        /*@ assert t*K*d + K*d <= T*K*d; */
         const double *u = unit + t * K * d;
         double pairs = 0;
-        for (size_t i = 0; i < K; i++)
-            for (size_t j = 0; j < K; j++)
+        /*@ loop invariant 0 <= i <= K;
+            loop assigns i, pairs; loop variant K - i; */
+        for (size_t i = 0; i < K; i++) {
+            /*@ assert i*d + d <= K*d; */
+            /*@ loop invariant 0 <= j <= K;
+                loop assigns j, pairs; loop variant K - j; */
+            for (size_t j = 0; j < K; j++) {
+                /*@ assert j*d + d <= K*d; */
                 if (j != i) pairs += smoe_dot(d, u + i * d, u + j * d);
+            }
+        }
         sum += K > 1 ? pairs / entries : 0;
     }
     *loss = sum / (double)T;                                                                            /* (C.6) */

@@ -27,22 +27,68 @@
 
 /* (C.1) Response:  s_i = (1/d) sum_e softplus(o_{i,e}),  e ascending, sum first, then divided
  * Source: CompeteSMoE v2 (arXiv 2505.13380) as its code and a review of it have it. */
+/*@ requires smoe_size(N*d) && \valid_read(o + (0 .. N*d-1)) && \valid(s + (0 .. N-1));
+    requires \separated(o + (0 .. N*d-1), s + (0 .. N-1));
+    assigns s[0 .. N-1];
+    ensures N == 0 || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_response_softplus(size_t N, size_t d, const double *o, double *s);
+/*@ requires smoe_size(N*d) && \valid_read(o + (0 .. N*d-1)) && \valid_read(ds + (0 .. N-1));
+    requires \valid(do_ + (0 .. N*d-1));
+    requires \separated(o + (0 .. N*d-1), do_ + (0 .. N*d-1)) && \separated(ds + (0 .. N-1), do_ + (0 .. N*d-1));
+    assigns do_[0 .. N*d-1];
+    ensures N == 0 || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_response_softplus_vjp(size_t N, size_t d, const double *o, const double *ds, double *do_);
 
 /* (C.1a) Response by norm:  s_i = |o_i|_2,  with ds_i o_i / |o_i| as gradient, 0 at o_i = 0
  * Its vjp takes the responses s that the forward gave.  Source: CompeteSMoE v1 (arXiv 2402.02526), its code. */
+/*@ requires smoe_size(N*d) && \valid_read(o + (0 .. N*d-1)) && \valid(s + (0 .. N-1));
+    requires \separated(o + (0 .. N*d-1), s + (0 .. N-1));
+    assigns s[0 .. N-1];
+    ensures N == 0 || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_response_norm(size_t N, size_t d, const double *o, double *s);
+/*@ requires smoe_size(N*d) && \valid_read(o + (0 .. N*d-1));
+    requires \valid_read(s + (0 .. N-1)) && \valid_read(ds + (0 .. N-1)) && \valid(do_ + (0 .. N*d-1));
+    requires \separated(o + (0 .. N*d-1), do_ + (0 .. N*d-1));
+    requires \separated(s + (0 .. N-1), do_ + (0 .. N*d-1)) && \separated(ds + (0 .. N-1), do_ + (0 .. N*d-1));
+    assigns do_[0 .. N*d-1];
+    ensures N == 0 || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_response_norm_vjp(size_t N, size_t d, const double *o, const double *s, const double *ds,
                                    double *do_);
 
 /* (C.1b) mean of max(o, 0), derivative 0 at 0;  (C.1c) mean of sigmoid(o);  (C.1d) mean of SiLU(o)
  * Source: ablations in the code of CompeteSMoE v2. */
+/*@ requires smoe_size(N*d) && \valid_read(o + (0 .. N*d-1)) && \valid(s + (0 .. N-1));
+    requires \separated(o + (0 .. N*d-1), s + (0 .. N-1));
+    assigns s[0 .. N-1];
+    ensures N == 0 || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_response_relu(size_t N, size_t d, const double *o, double *s);
+/*@ requires smoe_size(N*d) && \valid_read(o + (0 .. N*d-1)) && \valid_read(ds + (0 .. N-1));
+    requires \valid(do_ + (0 .. N*d-1));
+    requires \separated(o + (0 .. N*d-1), do_ + (0 .. N*d-1)) && \separated(ds + (0 .. N-1), do_ + (0 .. N*d-1));
+    assigns do_[0 .. N*d-1];
+    ensures N == 0 || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_response_relu_vjp(size_t N, size_t d, const double *o, const double *ds, double *do_);
+/*@ requires smoe_size(N*d) && \valid_read(o + (0 .. N*d-1)) && \valid(s + (0 .. N-1));
+    requires \separated(o + (0 .. N*d-1), s + (0 .. N-1));
+    assigns s[0 .. N-1];
+    ensures N == 0 || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_response_sigmoid(size_t N, size_t d, const double *o, double *s);
+/*@ requires smoe_size(N*d) && \valid_read(o + (0 .. N*d-1)) && \valid_read(ds + (0 .. N-1));
+    requires \valid(do_ + (0 .. N*d-1));
+    requires \separated(o + (0 .. N*d-1), do_ + (0 .. N*d-1)) && \separated(ds + (0 .. N-1), do_ + (0 .. N*d-1));
+    assigns do_[0 .. N*d-1];
+    ensures N == 0 || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_response_sigmoid_vjp(size_t N, size_t d, const double *o, const double *ds, double *do_);
+/*@ requires smoe_size(N*d) && \valid_read(o + (0 .. N*d-1)) && \valid(s + (0 .. N-1));
+    requires \separated(o + (0 .. N*d-1), s + (0 .. N-1));
+    assigns s[0 .. N-1];
+    ensures N == 0 || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_response_silu(size_t N, size_t d, const double *o, double *s);
+/*@ requires smoe_size(N*d) && \valid_read(o + (0 .. N*d-1)) && \valid_read(ds + (0 .. N-1));
+    requires \valid(do_ + (0 .. N*d-1));
+    requires \separated(o + (0 .. N*d-1), do_ + (0 .. N*d-1)) && \separated(ds + (0 .. N-1), do_ + (0 .. N*d-1));
+    assigns do_[0 .. N*d-1];
+    ensures N == 0 || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_response_silu_vjp(size_t N, size_t d, const double *o, const double *ds, double *do_);
 
 /* --- C.2: winners and their weights, for one token; the winners are I = TopK(s) by smoe_topk (N.25) ---
@@ -117,10 +163,26 @@ smoe_status smoe_compete_weights_v1_vjp(size_t K, const double *weight, const do
  *
  * Errors: SMOE_EDOM if an index is not below N.
  */
+/*@ requires smoe_size(N*d) && \valid_read(index + (0 .. K-1)) && \valid_read(weight + (0 .. K-1));
+    requires \valid_read(o + (0 .. N*d-1)) && \valid(y + (0 .. d-1));
+    requires \separated(index + (0 .. K-1), y + (0 .. d-1)) && \separated(weight + (0 .. K-1), y + (0 .. d-1));
+    requires \separated(o + (0 .. N*d-1), y + (0 .. d-1));
+    assigns y[0 .. d-1];
+    ensures K == 0 || K > N || d == 0 ==> \result == SMOE_EINVAL;
+    ensures 0 < K <= N && d > 0 && (\exists integer j; 0 <= j < K && index[j] >= N) ==> \result == SMOE_EDOM; */
 smoe_status smoe_compete_combine(size_t N, size_t K, size_t d, const size_t *index, const double *weight,
                                  const double *o, double *y);
 
 /* (C.3), gradient:  dweight_j = <dy, o_{index_j}>;  do_{index_j} = weight_j dy, and 0 for who did not win */
+/*@ requires smoe_size(N*d) && \valid_read(index + (0 .. K-1)) && \valid_read(weight + (0 .. K-1));
+    requires \valid_read(o + (0 .. N*d-1)) && \valid_read(dy + (0 .. d-1));
+    requires \valid(dweight + (0 .. K-1)) && \valid(do_ + (0 .. N*d-1));
+    requires \separated(index + (0 .. K-1), dweight + (0 .. K-1), do_ + (0 .. N*d-1));
+    requires \separated(weight + (0 .. K-1), dweight + (0 .. K-1), do_ + (0 .. N*d-1));
+    requires \separated(o + (0 .. N*d-1), dweight + (0 .. K-1), do_ + (0 .. N*d-1));
+    requires \separated(dy + (0 .. d-1), dweight + (0 .. K-1), do_ + (0 .. N*d-1));
+    assigns dweight[0 .. K-1], do_[0 .. N*d-1];
+    ensures K == 0 || K > N || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_compete_combine_vjp(size_t N, size_t K, size_t d, const size_t *index, const double *weight,
                                      const double *o, const double *dy, double *dweight, double *do_);
 
@@ -137,8 +199,24 @@ smoe_status smoe_compete_combine_vjp(size_t N, size_t K, size_t d, const size_t 
  * smoe_route: mean softplus and value / sum (version 2).  smoe_route_v1: norm and softmax (version 1).
  * Errors: SMOE_EDOM for smoe_route also if all responses of a token are 0 (every output below about -745).
  */
+/*@ requires smoe_size(T*N*d) && smoe_size(N*d) && smoe_size(T*N) && smoe_size(T*K) && smoe_size(T*d);
+    requires \valid_read(o + (0 .. T*N*d-1)) && \valid(s + (0 .. T*N-1)) && \valid(index + (0 .. T*K-1));
+    requires \valid(weight + (0 .. T*K-1)) && \valid(margin + (0 .. T-1)) && \valid(y + (0 .. T*d-1));
+    requires \valid(value + (0 .. K-1));
+    requires \separated(o + (0 .. T*N*d-1), s + (0 .. T*N-1), index + (0 .. T*K-1), weight + (0 .. T*K-1),
+                        margin + (0 .. T-1), y + (0 .. T*d-1), value + (0 .. K-1));
+    assigns s[0 .. T*N-1], index[0 .. T*K-1], weight[0 .. T*K-1], margin[0 .. T-1], y[0 .. T*d-1], value[0 .. K-1];
+    ensures K == 0 || K > N || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_route(size_t T, size_t N, size_t K, size_t d, const double *o, double *s, size_t *index,
                        double *weight, double *margin, double *y, double *value);
+/*@ requires smoe_size(T*N*d) && smoe_size(N*d) && smoe_size(T*N) && smoe_size(T*K) && smoe_size(T*d);
+    requires \valid_read(o + (0 .. T*N*d-1)) && \valid(s + (0 .. T*N-1)) && \valid(index + (0 .. T*K-1));
+    requires \valid(weight + (0 .. T*K-1)) && \valid(margin + (0 .. T-1)) && \valid(y + (0 .. T*d-1));
+    requires \valid(value + (0 .. K-1));
+    requires \separated(o + (0 .. T*N*d-1), s + (0 .. T*N-1), index + (0 .. T*K-1), weight + (0 .. T*K-1),
+                        margin + (0 .. T-1), y + (0 .. T*d-1), value + (0 .. K-1));
+    assigns s[0 .. T*N-1], index[0 .. T*K-1], weight[0 .. T*K-1], margin[0 .. T-1], y[0 .. T*d-1], value[0 .. K-1];
+    ensures K == 0 || K > N || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_route_v1(size_t T, size_t N, size_t K, size_t d, const double *o, double *s, size_t *index,
                           double *weight, double *margin, double *y, double *value);
 
@@ -149,9 +227,37 @@ smoe_status smoe_route_v1(size_t T, size_t N, size_t K, size_t d, const double *
  *   do_   [T,N,d]      out
  *   work  [N d + N + 3 K]
  */
+/*@ requires smoe_size(T*N*d) && smoe_size(N*d + N + 3*K) && smoe_size(T*N) && smoe_size(T*K) && smoe_size(T*d);
+    requires \valid_read(o + (0 .. T*N*d-1)) && \valid_read(s + (0 .. T*N-1)) && \valid_read(ds + (0 .. T*N-1));
+    requires \valid_read(index + (0 .. T*K-1)) && \valid_read(weight + (0 .. T*K-1));
+    requires \valid_read(dy + (0 .. T*d-1)) && \valid_read(dweight + (0 .. T*K-1));
+    requires \valid(do_ + (0 .. T*N*d-1)) && \valid(work + (0 .. N*d+N+3*K-1));
+    requires \separated(o + (0 .. T*N*d-1), do_ + (0 .. T*N*d-1), work + (0 .. N*d+N+3*K-1));
+    requires \separated(s + (0 .. T*N-1), do_ + (0 .. T*N*d-1), work + (0 .. N*d+N+3*K-1));
+    requires \separated(ds + (0 .. T*N-1), do_ + (0 .. T*N*d-1), work + (0 .. N*d+N+3*K-1));
+    requires \separated(index + (0 .. T*K-1), do_ + (0 .. T*N*d-1), work + (0 .. N*d+N+3*K-1));
+    requires \separated(weight + (0 .. T*K-1), do_ + (0 .. T*N*d-1), work + (0 .. N*d+N+3*K-1));
+    requires \separated(dy + (0 .. T*d-1), do_ + (0 .. T*N*d-1), work + (0 .. N*d+N+3*K-1));
+    requires \separated(dweight + (0 .. T*K-1), do_ + (0 .. T*N*d-1), work + (0 .. N*d+N+3*K-1));
+    assigns do_[0 .. T*N*d-1], work[0 .. N*d+N+3*K-1];
+    ensures K == 0 || K > N || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_route_vjp(size_t T, size_t N, size_t K, size_t d, const double *o, const double *s,
                            const size_t *index, const double *weight, const double *dy, const double *dweight,
                            const double *ds, double *do_, double *work);
+/*@ requires smoe_size(T*N*d) && smoe_size(N*d + N + 3*K) && smoe_size(T*N) && smoe_size(T*K) && smoe_size(T*d);
+    requires \valid_read(o + (0 .. T*N*d-1)) && \valid_read(s + (0 .. T*N-1)) && \valid_read(ds + (0 .. T*N-1));
+    requires \valid_read(index + (0 .. T*K-1)) && \valid_read(weight + (0 .. T*K-1));
+    requires \valid_read(dy + (0 .. T*d-1)) && \valid_read(dweight + (0 .. T*K-1));
+    requires \valid(do_ + (0 .. T*N*d-1)) && \valid(work + (0 .. N*d+N+3*K-1));
+    requires \separated(o + (0 .. T*N*d-1), do_ + (0 .. T*N*d-1), work + (0 .. N*d+N+3*K-1));
+    requires \separated(s + (0 .. T*N-1), do_ + (0 .. T*N*d-1), work + (0 .. N*d+N+3*K-1));
+    requires \separated(ds + (0 .. T*N-1), do_ + (0 .. T*N*d-1), work + (0 .. N*d+N+3*K-1));
+    requires \separated(index + (0 .. T*K-1), do_ + (0 .. T*N*d-1), work + (0 .. N*d+N+3*K-1));
+    requires \separated(weight + (0 .. T*K-1), do_ + (0 .. T*N*d-1), work + (0 .. N*d+N+3*K-1));
+    requires \separated(dy + (0 .. T*d-1), do_ + (0 .. T*N*d-1), work + (0 .. N*d+N+3*K-1));
+    requires \separated(dweight + (0 .. T*K-1), do_ + (0 .. T*N*d-1), work + (0 .. N*d+N+3*K-1));
+    assigns do_[0 .. T*N*d-1], work[0 .. N*d+N+3*K-1];
+    ensures K == 0 || K > N || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_route_v1_vjp(size_t T, size_t N, size_t K, size_t d, const double *o, const double *s,
                               const size_t *index, const double *weight, const double *dy, const double *dweight,
                               const double *ds, double *do_, double *work);
@@ -168,11 +274,23 @@ smoe_status smoe_route_v1_vjp(size_t T, size_t N, size_t K, size_t d, const doub
  *
  * Source: CompeteSMoE v2, a review of it and its code ("hybrid").
  */
+/*@ requires smoe_size(T*N) && smoe_size(T*K) && \valid_read(p + (0 .. T*N-1)) && \valid_read(q + (0 .. T*N-1));
+    requires \valid_read(index + (0 .. T*K-1)) && \valid(loss);
+    requires \separated(loss, p + (0 .. T*N-1)) && \separated(loss, q + (0 .. T*N-1));
+    requires \separated(loss, index + (0 .. T*K-1));
+    assigns *loss;
+    ensures T == 0 || K == 0 || K > N ==> \result == SMOE_EINVAL; */
 smoe_status smoe_distill_loss(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
                               const size_t *index, double *loss);
 
 /* (C.5), gradient, with D = p - q:
  *   dp_{t,i} = (2 dloss/(T N)) D_{t,i} + [i in I_t] (2 dloss theta/(T K)) D_{t,i};   dq = -dp */
+/*@ requires smoe_size(T*N) && smoe_size(T*K) && \valid_read(p + (0 .. T*N-1)) && \valid_read(q + (0 .. T*N-1));
+    requires \valid_read(index + (0 .. T*K-1)) && \valid(dp + (0 .. T*N-1));
+    requires \separated(dp + (0 .. T*N-1), p + (0 .. T*N-1)) && \separated(dp + (0 .. T*N-1), q + (0 .. T*N-1));
+    requires \separated(dp + (0 .. T*N-1), index + (0 .. T*K-1));
+    assigns dp[0 .. T*N-1];
+    ensures T == 0 || K == 0 || K > N ==> \result == SMOE_EINVAL; */
 smoe_status smoe_distill_loss_vjp(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
                                   const size_t *index, double dloss, double *dp);
 
@@ -180,14 +298,36 @@ smoe_status smoe_distill_loss_vjp(size_t T, size_t N, size_t K, double theta, co
  *
  *   r, s  [T,N]   p, q  [T,N]  out, the vjps read them   loss  []  out
  */
+/*@ requires smoe_size(T*N) && smoe_size(T*K) && \valid_read(r + (0 .. T*N-1)) && \valid_read(s + (0 .. T*N-1));
+    requires \valid_read(index + (0 .. T*K-1));
+    requires \valid(p + (0 .. T*N-1)) && \valid(q + (0 .. T*N-1)) && \valid(loss);
+    requires \separated(r + (0 .. T*N-1), p + (0 .. T*N-1), q + (0 .. T*N-1), loss);
+    requires \separated(s + (0 .. T*N-1), p + (0 .. T*N-1), q + (0 .. T*N-1), loss);
+    requires \separated(index + (0 .. T*K-1), p + (0 .. T*N-1), q + (0 .. T*N-1), loss);
+    assigns p[0 .. T*N-1], q[0 .. T*N-1], *loss;
+    ensures T == 0 || K == 0 || K > N ==> \result == SMOE_EINVAL; */
 smoe_status smoe_distill(size_t T, size_t N, size_t K, double theta, const double *r, const double *s,
                          const size_t *index, double *p, double *q, double *loss);
 
 /* ..., gradient of the router's logits:  dr_t = softmax vjp of dp_t.  With a detached target this is all there is. */
+/*@ requires smoe_size(T*N) && smoe_size(T*K) && \valid_read(p + (0 .. T*N-1)) && \valid_read(q + (0 .. T*N-1));
+    requires \valid_read(index + (0 .. T*K-1)) && \valid(dr + (0 .. T*N-1)) && \valid(dp + (0 .. N-1));
+    requires \separated(p + (0 .. T*N-1), dr + (0 .. T*N-1), dp + (0 .. N-1));
+    requires \separated(q + (0 .. T*N-1), dr + (0 .. T*N-1), dp + (0 .. N-1));
+    requires \separated(index + (0 .. T*K-1), dr + (0 .. T*N-1), dp + (0 .. N-1));
+    assigns dr[0 .. T*N-1], dp[0 .. N-1];
+    ensures T == 0 || K == 0 || K > N ==> \result == SMOE_EINVAL; */
 smoe_status smoe_distill_vjp(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
                              const size_t *index, double dloss, double *dr, double *dp);
 
 /* ..., gradient of the responses when the target is NOT detached:  ds_t = softmax vjp of -dp_t.   dq [N] is work. */
+/*@ requires smoe_size(T*N) && smoe_size(T*K) && \valid_read(p + (0 .. T*N-1)) && \valid_read(q + (0 .. T*N-1));
+    requires \valid_read(index + (0 .. T*K-1)) && \valid(ds + (0 .. T*N-1)) && \valid(dq + (0 .. N-1));
+    requires \separated(p + (0 .. T*N-1), ds + (0 .. T*N-1), dq + (0 .. N-1));
+    requires \separated(q + (0 .. T*N-1), ds + (0 .. T*N-1), dq + (0 .. N-1));
+    requires \separated(index + (0 .. T*K-1), ds + (0 .. T*N-1), dq + (0 .. N-1));
+    assigns ds[0 .. T*N-1], dq[0 .. N-1];
+    ensures T == 0 || K == 0 || K > N ==> \result == SMOE_EINVAL; */
 smoe_status smoe_distill_target_vjp(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
                                     const size_t *index, double dloss, double *ds, double *dq);
 
@@ -202,15 +342,39 @@ smoe_status smoe_distill_target_vjp(size_t T, size_t N, size_t K, double theta, 
  * smoe_diversity_square: mean over all K^2 entries of a matrix whose diagonal is zero, (K-1)/K times as much.
  * Source: pairs, a review of CompeteSMoE v2; square, its code.
  */
+/*@ requires smoe_size(T*K) && smoe_size(T*K*d) && smoe_size(K*d);
+    requires \valid_read(o + (0 .. T*K*d-1)) && \valid(unit + (0 .. T*K*d-1));
+    requires \valid(norm + (0 .. T*K-1)) && \valid(loss);
+    requires \separated(o + (0 .. T*K*d-1), unit + (0 .. T*K*d-1), norm + (0 .. T*K-1), loss);
+    assigns unit[0 .. T*K*d-1], norm[0 .. T*K-1], *loss;
+    ensures T == 0 || K == 0 || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_diversity_pairs(size_t T, size_t K, size_t d, const double *o, double *unit, double *norm,
                                  double *loss);
+/*@ requires smoe_size(T*K) && smoe_size(T*K*d) && smoe_size(K*d);
+    requires \valid_read(o + (0 .. T*K*d-1)) && \valid(unit + (0 .. T*K*d-1));
+    requires \valid(norm + (0 .. T*K-1)) && \valid(loss);
+    requires \separated(o + (0 .. T*K*d-1), unit + (0 .. T*K*d-1), norm + (0 .. T*K-1), loss);
+    assigns unit[0 .. T*K*d-1], norm[0 .. T*K-1], *loss;
+    ensures T == 0 || K == 0 || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_diversity_square(size_t T, size_t K, size_t d, const double *o, double *unit, double *norm,
                                   double *loss);
 
 /* (C.6), gradient:  v_i = sum_{j != i} u_j,  do_i = (2 dloss/(T K (K-1))) (v_i - <u_i,v_i> u_i) / |o_i|,  0 for o_i = 0
  *   (square: 2 dloss/(T K^2)) */
+/*@ requires smoe_size(T*K) && smoe_size(T*K*d) && smoe_size(K*d);
+    requires \valid_read(unit + (0 .. T*K*d-1)) && \valid_read(norm + (0 .. T*K-1)) && \valid(do_ + (0 .. T*K*d-1));
+    requires \separated(unit + (0 .. T*K*d-1), do_ + (0 .. T*K*d-1));
+    requires \separated(norm + (0 .. T*K-1), do_ + (0 .. T*K*d-1));
+    assigns do_[0 .. T*K*d-1];
+    ensures T == 0 || K == 0 || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_diversity_pairs_vjp(size_t T, size_t K, size_t d, const double *unit, const double *norm, double dloss,
                                      double *do_);
+/*@ requires smoe_size(T*K) && smoe_size(T*K*d) && smoe_size(K*d);
+    requires \valid_read(unit + (0 .. T*K*d-1)) && \valid_read(norm + (0 .. T*K-1)) && \valid(do_ + (0 .. T*K*d-1));
+    requires \separated(unit + (0 .. T*K*d-1), do_ + (0 .. T*K*d-1));
+    requires \separated(norm + (0 .. T*K-1), do_ + (0 .. T*K*d-1));
+    assigns do_[0 .. T*K*d-1];
+    ensures T == 0 || K == 0 || d == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_diversity_square_vjp(size_t T, size_t K, size_t d, const double *unit, const double *norm,
                                       double dloss, double *do_);
 
@@ -271,6 +435,8 @@ smoe_status smoe_compete_step(const smoe_layer_shape *shape, const smoe_compete_
                               const smoe_compete_out *out, const smoe_compete_kept *kept);
 
 /* Doubles that smoe_compete_step_vjp needs as `work`. */
+/*@ requires \valid_read(shape);
+    assigns \nothing; */
 size_t smoe_compete_step_vjp_work(const smoe_layer_shape *shape);
 
 /* ..., gradient.  Each term has the total cotangent  g_term = cot->term + c_term cot->loss.  Contributions are added in
@@ -300,6 +466,8 @@ smoe_status smoe_router_step(const smoe_layer_shape *shape, const smoe_compete_o
                              const smoe_compete_out *out, const smoe_router_kept *kept);
 
 /* Doubles that smoe_router_step_vjp needs as `work`. */
+/*@ requires \valid_read(shape);
+    assigns \nothing; */
 size_t smoe_router_step_vjp_work(const smoe_layer_shape *shape);
 
 /* ..., gradient:  r receives (weights) + ((B.4) + (B.6));  x: experts, then gate, as smoe_layer_vjp */
