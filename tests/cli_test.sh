@@ -58,14 +58,14 @@ exits 'no command' 2
 grep -q '^usage:' "$work/err" && [ ! -s "$work/out" ]
 ok $? 'no command: usage on standard error'
 exits '--help' 0 --help
-prints 'Exit status: 0 all pass, 1 a verdict failed, 2 usage, 3 an input file is unusable,' && [ ! -s "$work/err" ]
+prints 'Exit status: 0 all pass, 1 a verdict failed, 2 usage, 3 an input file is unusable, or an output cannot be written,' && [ ! -s "$work/err" ]
 ok $? '--help: says what the exit statuses mean'
 exits '--version' 0 --version
 prints 'smoeref 0.' && prints 'compiler' && prints 'self-test   passed'
 ok $? '--version: version, compiler and the self-test'
 for command in list explain eval gen diff check gradcheck; do
     exits "$command --help" 0 "$command" --help
-    prints "usage: smoeref $command" && prints '--version' && [ ! -s "$work/err" ]
+    prints "usage: smoeref $command" && prints '--version' && prints ' 2 usage, 3 an input file is unusable, or an output cannot be written,' && [ ! -s "$work/err" ]
     ok $? "$command --help: on standard output"
     exits "$command --version" 0 "$command" --version
 done
@@ -162,8 +162,8 @@ echo precious >"$work/mine/notes"
 refuses 'a folder that is not golden' 3 'mine: holds files but no manifest.json' gen gate.weights --out "$work/mine"
 [ "$(ls -A "$work/mine")" = notes ]
 ok $? 'gen: a refused folder is untouched'
-refuses 'a file in the place of a folder' 3 'cannot be written: Not a directory' gen gate.weights --out "$work/mine/notes"
-refuses 'no parent' 3 'cannot be written: No such file' gen gate.weights --out "$work/no/such"
+refuses 'a file in the place of a folder' 3 'notes: is a file, expected a folder' gen gate.weights --out "$work/mine/notes"
+refuses 'no parent' 3 'no/such: cannot be written: the folder that it is to be in does not exist' gen gate.weights --out "$work/no/such"
 echo '{"smoeref": 1' >"$work/mine/manifest.json"
 refuses 'a folder with a broken manifest' 3 'manifest.json' gen gate.weights --suite smoke --precision none --out "$work/mine"
 [ "$(ls -A "$work/mine" | tr '\n' ' ')" = 'manifest.json notes ' ]
@@ -221,6 +221,14 @@ exits 'eval, the operation from the file' 0 eval --in "$work/p" --out "$work/y2"
 cmp -s "$work/y" "$work/y2"
 ok $? 'eval: the operation from the metadata is the same'
 st "$work/p1" "{$r}" "$one$two$four"
+refuses '--set K > N' 2 '--set k=9: ' eval gate.weights --in "$work/p" --out "$work/x" --set k=9
+refuses '--set K = 0' 2 '--set k=0: ' eval gate.weights --in "$work/p" --out "$work/x" --set k=0
+refuses '--set of an unknown parameter' 2 "no parameter 'kk'" eval --in "$work/p" --out "$work/x" --set kk=2
+says '--set kk=2: '
+ok $? '--set of an unknown parameter: names --set'
+refuses '--set of a bad choice' 2 "order is 'sorted', expected topk-softmax|" eval --in "$work/p" --out "$work/x" --set order=sorted
+[ ! -e "$work/x" ]
+ok $? 'eval: --set that makes no sense writes nothing'
 exits 'eval without metadata' 0 eval gate.weights --in "$work/p1" --out "$work/y2" --set k=2
 exits 'eval --set' 0 eval gate.weights --in "$work/p" --out "$work/y1" --set k=1
 grep -aq '"shape":\[1,1\]' "$work/y1"
@@ -260,10 +268,8 @@ bad 'wrong type' 'r: type I64, expected F64, F32, BF16 or F16' '{"r":{"dtype":"I
 bad 'unknown type' 'r' '{"r":{"dtype":"Q64","shape":[1,3],"data_offsets":[0,24]}}' "$one$two$four"
 bad 'NaN' 'r: element 1 is NaN, expected finite numbers' "{$meta,$r}" "$one$nan$four"
 bad 'infinity' 'r: element 2 is infinite, expected finite numbers' "{$meta,$r}" "$one$two$inf"
-bad 'K > N' 'gate.weights:' "{$meta,$r}" "$one$two$four" --set k=4
-bad 'K = 0' 'gate.weights:' "{$meta,$r}" "$one$two$four" --set k=0
-bad 'unknown parameter' "no parameter 'kk'" "{$meta,$r}" "$one$two$four" --set kk=1
-bad 'bad choice' "order is 'sorted', expected topk-softmax|" "{$meta,$r}" "$one$two$four" --set order=sorted
+bad 'K > N in the file' 'gate.weights:' '{"__metadata__":{"parameters":"{\"k\": 4}"},'"$r}" "$one$two$four"
+bad 'K > N in the file, and --set of something else' 'gate.weights:' '{"__metadata__":{"parameters":"{\"k\": 4}"},'"$r}" "$one$two$four" --set order=softmax-topk
 bad 'unknown parameter in the file' "no parameter 'kk'" '{"__metadata__":{"parameters":"{\"kk\": 2}"},'"$r}" "$one$two$four"
 bad 'parameters that are no JSON' 'parameters' '{"__metadata__":{"parameters":"k=2"},'"$r}" "$one$two$four"
 bad 'unknown field' "unknown key 'opp'" '{"__metadata__":{"opp":"gate.weights"},'"$r}" "$one$two$four"

@@ -12,7 +12,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 n=0
-plan=77
+plan=79
 echo 1..$plan
 
 point() { # point STATUS DESCRIPTION
@@ -366,6 +366,15 @@ fresh
 rm "$one"
 expect 3 'nowhere' diff_all --report "$work/nowhere/r.json"
 point $? 'an unwritable report is an error'
+fresh
+mkdir "$work/folder.txt"
+expect 3 'cannot write: Not a directory' diff_all --report "$one/r.json" &&
+    expect 3 'cannot write: Is a directory' diff_all --report "$work/folder.txt"
+point $? 'so is one inside a file, or in the place of a folder'
+expect 3 'nowhere/r.json: cannot write' "$smoeref" check $op --suite smoke --report "$work/nowhere/r.json" \
+    --exec "sh -c 'echo ran >>\"$work/ran\"' {prompt} {answer}"
+[ $? -eq 0 ] && [ ! -e "$work/ran" ]
+point $? 'and it is found before anything runs'
 
 # --- programs -------------------------------------------------------------------------------------------------
 check() { "$smoeref" check $op "$@"; }

@@ -92,6 +92,9 @@ int cli_parse_jobs(const cli_command *command, int *jobs, const char *text);
 
 bool cli_colour(FILE *f); /* a terminal, NO_COLOR unset or empty, TERM not dumb */
 
+/* Could this file be written?  The folder must be there and be writable, and the file, if there is one, no folder.  0, or
+ * -1 with a line in err. */
+int cli_writable(const char *path, char *err, size_t errlen);
 /* Writes a text file whole or not at all (a temporary file beside it, renamed).  0, or -1 with a line in err. */
 int cli_write_file(const char *path, const void *bytes, size_t n, char *err, size_t errlen);
 

@@ -487,8 +487,7 @@ static const cli_command command = {
     "[OP ...] --exec 'CMD {prompt} {answer}' [--precision P] [--suite SUITE] [--where NAME=VALUE]",
     "Generates cases, runs your program on them and judges its answers.  The program is started without a shell; the\n"
     "environment variable SMOEREF_PRECISION names the precision.  It reads NAME.prompt.safetensors and writes\n"
-    "NAME.safetensors; with {prompts} {answers} it gets two folders.\n"
-    "Exit status: 0 all pass, 1 a verdict failed, 2 usage, 3 a golden file is unusable.",
+    "NAME.safetensors; with {prompts} {answers} it gets two folders.",
     options,
 };
 
@@ -573,6 +572,7 @@ int cmd_check(int argc, char **argv)
     if (status == 0 && k.cases && (k.text || k.suites.count > 0 || k.seeded))
         status = cli_usage(&command, "--cases leaves nothing to generate: no --suite, --seed or --text with it");
     if (status == 0) status = cli_check_where(&command, &k.judge.where, &k.judge.ops);
+    if (status == 0) status = judge_prepare(&k.judge);
     if (status == 0) status = run_check(&k);
     for (int i = 0; k.word[i]; i++) free(k.word[i]);
     return status;

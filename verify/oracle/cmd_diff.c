@@ -56,6 +56,14 @@ int judge_option(judge_options *o, const cli_command *command, int option, const
     }
 }
 
+int judge_prepare(const judge_options *o)
+{
+    char err[LINE];
+    for (size_t i = 0; i < o->reports; i++)
+        if (cli_writable(o->report[i], err, sizeof err) != 0) return cli_input("--report %s", err);
+    return 0;
+}
+
 bool judge_wants(const judge_options *o, const manifest_case *c)
 {
     bool named = o->ops.count == 0;
@@ -470,8 +478,7 @@ static const cli_command command = {
     "diff",
     "DIR ANSWERS [OP ...] [--precision P] [--where NAME=VALUE] [--report FILE]",
     "Judges the answers in a folder against the golden cases of DIR (see smoeref gen).  The answer to case NAME is\n"
-    "ANSWERS/NAME.safetensors, NAME.npz or a folder NAME of TENSOR.npy files.  A missing one is a failure.\n"
-    "Exit status: 0 all pass, 1 a verdict failed, 2 usage, 3 a golden file is unusable.",
+    "ANSWERS/NAME.safetensors, NAME.npz or a folder NAME of TENSOR.npy files.  A missing one is a failure.",
     options,
 };
 
@@ -493,6 +500,7 @@ int cmd_diff(int argc, char **argv)
     if (status != 0) return status;
     if (!folder_name[1]) return cli_usage(&command, "expected two folders: the golden cases and the answers");
     if (cli_check_where(&command, &o.where, &o.ops) != 0) return STATUS_USAGE;
+    if (judge_prepare(&o) != 0) return STATUS_INPUT;
     char path[PATH], err[LINE];
     struct stat s;
     manifest m;

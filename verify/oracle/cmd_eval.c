@@ -91,12 +91,22 @@ static int write_answer(const op_case *c, const arguments *a, const char *name, 
     return bad;
 }
 
+/* Why there is no case: is it --set?  It is, if there is one without. */
+static int no_case(const arguments *a, const char *why)
+{
+    char err[TENSOR_ERROR * 2];
+    op_case *without = a->set ? op_case_from_prompt(a->in, a->op, NULL, NULL, NULL, err, sizeof err) : NULL;
+    if (!without) return cli_input("%s", why);
+    op_case_free(without);
+    return cli_usage(&command, "--set %.200s: %s", a->set, why);
+}
+
 static int eval(const arguments *a)
 {
     char err[TENSOR_ERROR * 2], *name = NULL;
     size_t cotangents;
     op_case *c = op_case_from_prompt(a->in, a->op, a->set, &name, &cotangents, err, sizeof err);
-    if (!c) return cli_input("%s", err);
+    if (!c) return no_case(a, err);
     int status = a->variant ? check_variant(a, c->op) : 0;
     if (status == 0) {
         const smoe_status s = cotangents > 0 ? op_run(c) : c->op->forward(c);

@@ -370,6 +370,8 @@ static int inspect_folder(const char *path, folder_state *state)
     *state = FOLDER_NEW;
     DIR *d = opendir(path);
     if (!d && errno == ENOENT) return 0;
+    struct stat s;
+    if (!d && stat(path, &s) == 0 && !S_ISDIR(s.st_mode)) return cli_input("%s: is a file, expected a folder", path);
     if (!d) return cli_input("%s: cannot be written: %s", path, strerror(errno));
     *state = FOLDER_EMPTY;
     for (const struct dirent *e; *state == FOLDER_EMPTY && (e = readdir(d));)
@@ -390,7 +392,9 @@ static int make_folder(generation *g, folder_state state)
     const int at = snprintf(g->folder, sizeof g->folder, state == FOLDER_NEW ? "%.*s.partial-%ld" : "%.*s/.partial-%ld",
                             (int)n, out, (long)getpid());
     if (n == 0 || at >= PATH - 1) return cli_input("%s: no usable name of a folder", out);
-    return mkdir(g->folder, 0777) == 0 ? 0 : cli_input("%s: cannot be written: %s", out, strerror(errno));
+    if (mkdir(g->folder, 0777) == 0) return 0;
+    if (errno == ENOENT) return cli_input("%s: cannot be written: the folder that it is to be in does not exist", out);
+    return cli_input("%s: cannot be written: %s", out, strerror(errno));
 }
 
 /* Removes the folder of unfinished work, which nobody else writes to. */

@@ -140,6 +140,10 @@ static int print_version(void)
     return STATUS_PASS;
 }
 
+static const char exit_statuses[] =
+    "Exit status: 0 all pass, 1 a verdict failed, 2 usage, 3 an input file is unusable, or an output cannot be written,\n"
+    "4 the environment breaks the numerics policy.\n";
+
 static int print_command_help(const cli_command *c)
 {
     printf("usage: smoeref %s %s\n\n%s\n\n", c->name, c->synopsis, c->summary);
@@ -151,6 +155,7 @@ static int print_command_help(const cli_command *c)
     }
     printf("  %-26s %s\n  %-26s %s\n", "--help", "print this and exit", "--version",
            "print version, compiler and floating-point facts and exit");
+    printf("\n%s", exit_statuses);
     return STATUS_PASS;
 }
 
@@ -410,6 +415,24 @@ static int write_all(int fd, const char *p, size_t n)
     return 0;
 }
 
+int cli_writable(const char *path, char *err, size_t errlen)
+{
+    struct stat s;
+    const bool there = stat(path, &s) == 0;
+    int bad = there && S_ISDIR(s.st_mode) ? EISDIR : 0;
+    if (there && !bad && !S_ISREG(s.st_mode)) { /* a device or a pipe is written to as it is */
+        bad = access(path, W_OK) == 0 ? 0 : errno;
+    } else if (!bad) {
+        const char *slash = strrchr(path, '/');
+        char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+        bad = !folder ? ENOMEM : stat(folder, &s) != 0 ? errno : !S_ISDIR(s.st_mode) ? ENOTDIR : 0;
+        if (!bad && access(folder, W_OK | X_OK) != 0) bad = errno;
+        free(folder);
+    }
+    if (bad) snprintf(err, errlen, "%s: cannot write: %s", path, strerror(bad));
+    return bad ? -1 : 0;
+}
+
 int cli_write_file(const char *path, const void *bytes, size_t n, char *err, size_t errlen)
 {
     struct stat s;
@@ -441,9 +464,8 @@ static int print_help(FILE *f)
                "a router, forward and backward, in your precision, and says what is wrong with it.\n\n");
     for (size_t i = 0; i < COMMANDS; i++) fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fprintf(f, "\nsmoeref COMMAND --help has the options.  To begin:\n"
-               "  smoeref check layer.smoe --exec 'python3 mine.py {prompt} {answer}' --precision f32\n\n"
-               "Exit status: 0 all pass, 1 a verdict failed, 2 usage, 3 an input file is unusable,\n"
-               "4 the environment breaks the numerics policy.\n");
+               "  smoeref check layer.smoe --exec 'python3 mine.py {prompt} {answer}' --precision f32\n\n%s",
+               exit_statuses);
     return f == stdout ? STATUS_PASS : STATUS_USAGE;
 }
 
