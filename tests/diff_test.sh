@@ -293,6 +293,7 @@ assert re.search(r"^1\.\.%d$" % total, tap, re.M) and len(re.findall(r"^not ok "
 assert len(re.findall(r"^ok ", tap, re.M)) == total - 1
 assert x.get("tests") == str(total) and x.get("failures") == "1" and len(x.findall(".//testcase")) == total
 assert len(x.findall(".//failure")) == 1
+assert {t.get("classname") for t in x.iter("testcase")} == {"smoeref.f64.balance.switch"}
 assert "%d passed, 1 failed" % (total - 1) in open(work + "/r.txt").read()
 P
 point $? 'and they agree on what failed'

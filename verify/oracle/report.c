@@ -654,9 +654,9 @@ static void print_xml_text(FILE *f, const char *s)
     }
 }
 
-static void print_xml_case(FILE *f, const verdict_case *v)
+static void print_xml_case(FILE *f, const report *r, const verdict_case *v)
 {
-    fputs("    <testcase classname=\"", f);
+    fprintf(f, "    <testcase classname=\"smoeref.%s.", r->precision->name);
     print_xml_text(f, v->op->id);
     fputs("\" name=\"", f);
     print_xml_text(f, v->name);
@@ -692,7 +692,7 @@ static void print_xml(FILE *f, const report *r)
         fprintf(f, "  <testsuite name=\"%s\" tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"0\">\n", e->op->id,
                 e->cases, e->failed);
         for (size_t i = 0; i < r->cases; i++)
-            if (r->c[i].op == e->op) print_xml_case(f, &r->c[i]);
+            if (r->c[i].op == e->op) print_xml_case(f, r, &r->c[i]);
         fputs("  </testsuite>\n", f);
         report_explanation_free(e);
     }
