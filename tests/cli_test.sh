@@ -69,6 +69,13 @@ for command in list explain eval gen diff check gradcheck; do
     ok $? "$command --help: on standard output"
     exits "$command --version" 0 "$command" --version
 done
+run check --help
+cp "$work/out" "$work/help"
+exits 'help COMMAND' 0 help check
+cmp -s "$work/out" "$work/help" && [ ! -s "$work/err" ]
+ok $? 'help check: the same as check --help'
+refuses 'help of an unknown command' 2 "unknown command 'chek'; did you mean 'check'?" help chek
+refuses 'an unknown name in --exec' 2 'both {prompts} and {answers}, found {promt}' check --exec 'mine {promt} {answer}'
 run gradcheck --help
 ! prints '--break'
 ok $? 'gradcheck --help: the negative control is hidden'

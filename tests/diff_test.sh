@@ -12,7 +12,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 n=0
-plan=79
+plan=80
 echo 1..$plan
 
 point() { # point STATUS DESCRIPTION
@@ -428,6 +428,7 @@ point $? 'check: with the processes that it started'
 expect 3 'has changed' check --exec "sh -c 'echo >>\$0; cp \$0 \$1' {prompt} {answer}"
 point $? 'check: a program that changes its prompt is found out'
 expect 2 'cannot run' check --exec '/nowhere/program {prompt} {answer}'
+[ $? -eq 0 ] && grep -q 'no shell is used; write sh -c' "$work/log"
 point $? 'check: a program that is not there is a usage error'
 expect 2 'expected both {prompt} and {answer}' check --exec 'cp {prompt} answer'
 point $? 'check: a command without its files is a usage error'
@@ -451,4 +452,28 @@ expect 0 ' passed' check --exec "$right" --suite smoke --keep "$work/kept"
 point $? 'check: --keep keeps cases and answers'
 expect 3 'a new or empty folder is expected' check --exec "$right" --suite smoke --keep "$work/kept"
 point $? 'check: and does not judge what was there before'
+
+# --- the sample clients' files ----------------------------------------------------------------------------------
+clients=$(cd "$(dirname "$0")/../verify/clients" && pwd)
+if "$python" -c 'import numpy, torch' 2>/dev/null; then
+    PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$clients "$python" - "$work/torch.safetensors" >"$work/log" 2>&1 <<'P'
+import sys
+import smoeref_io
+assert "torch" not in sys.modules
+import numpy, torch
+x = torch.tensor([[1.0, 2.5], [-3.0, 0.0]], requires_grad=True)
+given = {"graph": x, "bf16": x.to(torch.bfloat16), "half": x.half(), "double": x.double() * 2, "index": torch.tensor([3, 1]),
+         "array": numpy.ones(2), "number": 1.5, "view": x.t()}
+for dtype in ("F64", "F32", "BF16", "F16"):
+    smoeref_io.write(sys.argv[1], given, dtype)
+    got, _ = smoeref_io.read(sys.argv[1])
+    for name, value in given.items():
+        want = value.detach().double().numpy() if hasattr(value, "detach") else numpy.asarray(value)
+        assert got[name].shape == want.shape and (got[name] == want).all(), (dtype, name, got[name])
+    assert got["index"].dtype == numpy.int64
+P
+    point $? 'the sample clients write PyTorch tensors of any kind'
+else
+    skip 'the sample clients write PyTorch tensors of any kind' "$python has no PyTorch"
+fi
 [ "$n" -eq $plan ]

@@ -66,14 +66,24 @@ def read(path):
     return tensors, metadata
 
 
+def _array(value):
+    """A NumPy array of what is one already, of numbers, or of a PyTorch tensor (on any device, with or without a graph)."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        if str(value.dtype) in ("torch.bfloat16", "torch.float16"):
+            value = value.float()                        # exact; NumPy has no bfloat16
+        value = value.numpy()
+    return np.asarray(value)
+
+
 def write(path, tensors, dtype, metadata=None):
-    """Writes floating-point arrays as `dtype` (F64, F32, BF16 or F16) and integer arrays as I64.  The file appears whole or
-    not at all."""
+    """Writes floating-point arrays as `dtype` (F64, F32, BF16 or F16) and integer arrays as I64; PyTorch tensors too.  The
+    file appears whole or not at all."""
     header, blobs, offset = {}, [], 0
     if metadata:
         header["__metadata__"] = metadata
     for name, value in tensors.items():
-        value = np.asarray(value)
+        value = _array(value)
         kind = "I64" if value.dtype.kind in "iu" else dtype
         with np.errstate(over="ignore", under="ignore"):
             blob = (bf16_bits(value) if kind == "BF16" else value.astype(DTYPES[kind])).tobytes()

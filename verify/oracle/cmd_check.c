@@ -28,6 +28,41 @@ typedef struct {
     char work[PATH - 500]; /* the folder of this run */
 } check;
 
+/* --- options ------------------------------------------------------------------------------------------------- */
+
+enum {
+    OPTION_EXEC = JUDGE_NEXT,
+    OPTION_SUITE,
+    OPTION_SEED,
+    OPTION_SEEDS,
+    OPTION_TEXT,
+    OPTION_CASES,
+    OPTION_TIMEOUT,
+    OPTION_KEEP
+};
+
+static const cli_option options[] = {
+    JUDGE_OPTIONS,
+    {"--exec", "CMD", "the program: {prompt} and {answer} (once a case) or {prompts} and {answers} (once for all)"},
+    {"--suite", "SUITE", "smoke, core (the default), adversarial or large; may be repeated"},
+    {"--seed", "S", "the cases' seed (default 1)"},
+    {"--seeds", "A..B", "every seed from A to B"},
+    {"--text", "FILE", "cases made of a text file, for layer.smoe and compete.layer"},
+    {"--cases", "DIR", "use the golden cases of DIR instead of generating some"},
+    {"--timeout", "SEC", "stop a run of the program after this many seconds (default 300)"},
+    {"--keep", "DIR", "a new folder for cases, answers and the program's output, kept"},
+    {NULL, NULL, NULL},
+};
+
+static const cli_command command = {
+    "check",
+    "[OP ...] --exec 'CMD {prompt} {answer}' [--precision P] [--suite SUITE] [--where NAME=VALUE]",
+    "Generates cases, runs your program on them and judges its answers.  The program is started without a shell; the\n"
+    "environment variable SMOEREF_PRECISION names the precision.  It reads NAME.prompt.safetensors and writes\n"
+    "NAME.safetensors; with {prompts} {answers} it gets two folders.",
+    options,
+};
+
 /* --- signals ------------------------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t caught;
@@ -229,7 +264,8 @@ static size_t places(const check *k, size_t n)
 
 static int cannot_run(const check *k, int error)
 {
-    return cli_input("--exec: cannot run '%.200s': %s", k->word[0], strerror(error)) * 0 + STATUS_USAGE;
+    return cli_usage(&command, "--exec: cannot run '%.200s': %s (no shell is used; write sh -c '...' for one)", k->word[0],
+                     strerror(error));
 }
 
 /* The program once for each case, some at a time.  An exit status, or -1 if interrupted. */
@@ -456,40 +492,7 @@ static int run_check(check *k)
     return status;
 }
 
-/* --- options ------------------------------------------------------------------------------------------------- */
-
-enum {
-    OPTION_EXEC = JUDGE_NEXT,
-    OPTION_SUITE,
-    OPTION_SEED,
-    OPTION_SEEDS,
-    OPTION_TEXT,
-    OPTION_CASES,
-    OPTION_TIMEOUT,
-    OPTION_KEEP
-};
-
-static const cli_option options[] = {
-    JUDGE_OPTIONS,
-    {"--exec", "CMD", "the program: {prompt} and {answer} (once a case) or {prompts} and {answers} (once for all)"},
-    {"--suite", "SUITE", "smoke, core (the default), adversarial or large; may be repeated"},
-    {"--seed", "S", "the cases' seed (default 1)"},
-    {"--seeds", "A..B", "every seed from A to B"},
-    {"--text", "FILE", "cases made of a text file, for layer.smoe and compete.layer"},
-    {"--cases", "DIR", "use the golden cases of DIR instead of generating some"},
-    {"--timeout", "SEC", "stop a run of the program after this many seconds (default 300)"},
-    {"--keep", "DIR", "a new folder for cases, answers and the program's output, kept"},
-    {NULL, NULL, NULL},
-};
-
-static const cli_command command = {
-    "check",
-    "[OP ...] --exec 'CMD {prompt} {answer}' [--precision P] [--suite SUITE] [--where NAME=VALUE]",
-    "Generates cases, runs your program on them and judges its answers.  The program is started without a shell; the\n"
-    "environment variable SMOEREF_PRECISION names the precision.  It reads NAME.prompt.safetensors and writes\n"
-    "NAME.safetensors; with {prompts} {answers} it gets two folders.",
-    options,
-};
+/* --- the command line ---------------------------------------------------------------------------------------- */
 
 static int parse_seeds(check *k, const char *text)
 {
@@ -545,6 +548,22 @@ static int take_option(check *k, int option, const char *value)
     }
 }
 
+/* The first {word} of the command that stands for nothing, as ", found {word}"; "" if there is none. */
+static void find_unknown(char *const *word, char text[80])
+{
+    static const char *const known[] = {"{prompt}", "{answer}", "{prompts}", "{answers}"};
+    *text = '\0';
+    for (; *word; word++)
+        for (const char *p = strchr(*word, '{'); p; p = strchr(p + 1, '{')) {
+            const size_t n = strspn(p + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_") + 2;
+            bool is_known = n < 3 || p[n - 1] != '}';
+            for (int i = 0; i < 4; i++) is_known |= strlen(known[i]) == n && strncmp(p, known[i], n) == 0;
+            if (is_known) continue;
+            snprintf(text, 80, ", found %.*s", n < 60 ? (int)n : 60, p);
+            return;
+        }
+}
+
 /* Do the command's words make sense? */
 static int parse_exec(check *k)
 {
@@ -554,7 +573,9 @@ static int parse_exec(check *k)
     k->each = mentions(k->word, "{prompt}") && mentions(k->word, "{answer}");
     const bool all = mentions(k->word, "{prompts}") && mentions(k->word, "{answers}");
     if (k->each != all && n > 0) return 0;
-    return cli_usage(&command, "--exec: expected both {prompt} and {answer}, or both {prompts} and {answers}");
+    char unknown[80];
+    find_unknown(k->word, unknown);
+    return cli_usage(&command, "--exec: expected both {prompt} and {answer}, or both {prompts} and {answers}%s", unknown);
 }
 
 int cmd_check(int argc, char **argv)

@@ -484,7 +484,13 @@ int main(int argc, char **argv)
     signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error to report, not a death in the middle of a file */
     if (argc < 2) return print_help(stderr);
     const char *word = argv[1], *names[COMMANDS + 1], *what = NULL;
-    char text[128];
+    char text[128], help[] = "--help";
+    char *asked[] = {NULL, NULL, help, NULL};
+    if (strcmp(word, "help") == 0 && argc > 2) { /* smoeref help check: smoeref check --help */
+        word = asked[1] = argv[2];
+        argv = asked;
+        argc = 3;
+    }
     if (strcmp(word, "--version") == 0) return finish(print_version());
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
         return finish(print_help(stdout));
