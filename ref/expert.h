@@ -34,9 +34,13 @@ void smoe_activate(smoe_activation phi, size_t n, const double *a, double *u);
 void smoe_activate_vjp(smoe_activation phi, size_t n, const double *a, const double *du, double *da);
 
 /* v_t = v_t + b for the n rows of v [n,m]: one rounded addition, after the product's chain has ended. */
+/*@ requires \valid_read(b + (0 .. m-1)) && \valid(v + (0 .. n*m-1));
+    assigns v[0 .. n*m-1]; */
 void smoe_add_bias(size_t n, size_t m, const double *b, double *v);
 
 /* db_k = sum_t dv_tk, rows ascending, started at 0: the gradient of that bias.  dv [n,m], db [m]. */
+/*@ requires \valid_read(dv + (0 .. n*m-1)) && \valid(db + (0 .. m-1));
+    assigns db[0 .. m-1]; */
 void smoe_bias_vjp(size_t n, size_t m, const double *dv, double *db);
 
 /* (E.1) (E.2) (E.3) Two-layer expert:  a = W1 x + b1,  u = phi(a),  y = W2 u + b2,  for each of T tokens
@@ -48,6 +52,11 @@ void smoe_bias_vjp(size_t n, size_t m, const double *dv, double *db);
  *
  * Source: the feed-forward block of Vaswani et al. 2017, eq. (2); spec E.1 for who uses it as an expert.
  */
+/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(b1 + (0 .. h-1)) &&
+             \valid_read(w2 + (0 .. d*h-1)) && \valid_read(b2 + (0 .. d-1));
+    requires \valid(a + (0 .. T*h-1)) && \valid(u + (0 .. T*h-1)) && \valid(y + (0 .. T*d-1));
+    assigns a[0 .. T*h-1], u[0 .. T*h-1], y[0 .. T*d-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_mlp(smoe_activation phi, size_t T, size_t d, size_t h, const double *x,
                             const double *w1, const double *b1, const double *w2, const double *b2,
                             double *a, double *u, double *y);
@@ -59,30 +68,69 @@ smoe_status smoe_expert_mlp(smoe_activation phi, size_t T, size_t d, size_t h, c
  *   dx [T,d]  dw1 [h,d]  db1 [h]  dw2 [d,h]  db2 [d]   out
  *   da [T,h]  out: the gradient of a
  */
+/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(w2 + (0 .. d*h-1)) &&
+             \valid_read(a + (0 .. T*h-1)) && \valid_read(u + (0 .. T*h-1)) && \valid_read(dy + (0 .. T*d-1));
+    requires \valid(dx + (0 .. T*d-1)) && \valid(dw1 + (0 .. h*d-1)) && \valid(db1 + (0 .. h-1)) &&
+             \valid(dw2 + (0 .. d*h-1)) && \valid(db2 + (0 .. d-1)) && \valid(da + (0 .. T*h-1));
+    assigns dx[0 .. T*d-1], dw1[0 .. h*d-1], db1[0 .. h-1], dw2[0 .. d*h-1], db2[0 .. d-1], da[0 .. T*h-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_mlp_vjp(smoe_activation phi, size_t T, size_t d, size_t h, const double *x,
                                 const double *w1, const double *w2, const double *a, const double *u, const double *dy,
                                 double *dx, double *dw1, double *db1, double *dw2, double *db2, double *da);
 
 /* (E.1) ReLU expert:  y = W2 max(W1 x + b1, 0) + b2.  ReLU'(0) = 0. */
+/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(b1 + (0 .. h-1)) &&
+             \valid_read(w2 + (0 .. d*h-1)) && \valid_read(b2 + (0 .. d-1));
+    requires \valid(a + (0 .. T*h-1)) && \valid(u + (0 .. T*h-1)) && \valid(y + (0 .. T*d-1));
+    assigns a[0 .. T*h-1], u[0 .. T*h-1], y[0 .. T*d-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_relu(size_t T, size_t d, size_t h, const double *x,
                              const double *w1, const double *b1, const double *w2, const double *b2,
                              double *a, double *u, double *y);
+/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(w2 + (0 .. d*h-1)) &&
+             \valid_read(a + (0 .. T*h-1)) && \valid_read(u + (0 .. T*h-1)) && \valid_read(dy + (0 .. T*d-1));
+    requires \valid(dx + (0 .. T*d-1)) && \valid(dw1 + (0 .. h*d-1)) && \valid(db1 + (0 .. h-1)) &&
+             \valid(dw2 + (0 .. d*h-1)) && \valid(db2 + (0 .. d-1)) && \valid(da + (0 .. T*h-1));
+    assigns dx[0 .. T*d-1], dw1[0 .. h*d-1], db1[0 .. h-1], dw2[0 .. d*h-1], db2[0 .. d-1], da[0 .. T*h-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_relu_vjp(size_t T, size_t d, size_t h, const double *x,
                                  const double *w1, const double *w2, const double *a, const double *u, const double *dy,
                                  double *dx, double *dw1, double *db1, double *dw2, double *db2, double *da);
 
 /* (E.2) GELU expert:  y = W2 GELU(W1 x + b1) + b2,  GELU(a) = a Phi(a) (N.18) */
+/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(b1 + (0 .. h-1)) &&
+             \valid_read(w2 + (0 .. d*h-1)) && \valid_read(b2 + (0 .. d-1));
+    requires \valid(a + (0 .. T*h-1)) && \valid(u + (0 .. T*h-1)) && \valid(y + (0 .. T*d-1));
+    assigns a[0 .. T*h-1], u[0 .. T*h-1], y[0 .. T*d-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_gelu(size_t T, size_t d, size_t h, const double *x,
                              const double *w1, const double *b1, const double *w2, const double *b2,
                              double *a, double *u, double *y);
+/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(w2 + (0 .. d*h-1)) &&
+             \valid_read(a + (0 .. T*h-1)) && \valid_read(u + (0 .. T*h-1)) && \valid_read(dy + (0 .. T*d-1));
+    requires \valid(dx + (0 .. T*d-1)) && \valid(dw1 + (0 .. h*d-1)) && \valid(db1 + (0 .. h-1)) &&
+             \valid(dw2 + (0 .. d*h-1)) && \valid(db2 + (0 .. d-1)) && \valid(da + (0 .. T*h-1));
+    assigns dx[0 .. T*d-1], dw1[0 .. h*d-1], db1[0 .. h-1], dw2[0 .. d*h-1], db2[0 .. d-1], da[0 .. T*h-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_gelu_vjp(size_t T, size_t d, size_t h, const double *x,
                                  const double *w1, const double *w2, const double *a, const double *u, const double *dy,
                                  double *dx, double *dw1, double *db1, double *dw2, double *db2, double *da);
 
 /* (E.3) GELU expert, tanh form (N.19) */
+/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(b1 + (0 .. h-1)) &&
+             \valid_read(w2 + (0 .. d*h-1)) && \valid_read(b2 + (0 .. d-1));
+    requires \valid(a + (0 .. T*h-1)) && \valid(u + (0 .. T*h-1)) && \valid(y + (0 .. T*d-1));
+    assigns a[0 .. T*h-1], u[0 .. T*h-1], y[0 .. T*d-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_gelu_tanh(size_t T, size_t d, size_t h, const double *x,
                                   const double *w1, const double *b1, const double *w2, const double *b2,
                                   double *a, double *u, double *y);
+/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(w2 + (0 .. d*h-1)) &&
+             \valid_read(a + (0 .. T*h-1)) && \valid_read(u + (0 .. T*h-1)) && \valid_read(dy + (0 .. T*d-1));
+    requires \valid(dx + (0 .. T*d-1)) && \valid(dw1 + (0 .. h*d-1)) && \valid(db1 + (0 .. h-1)) &&
+             \valid(dw2 + (0 .. d*h-1)) && \valid(db2 + (0 .. d-1)) && \valid(da + (0 .. T*h-1));
+    assigns dx[0 .. T*d-1], dw1[0 .. h*d-1], db1[0 .. h-1], dw2[0 .. d*h-1], db2[0 .. d-1], da[0 .. T*h-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_gelu_tanh_vjp(size_t T, size_t d, size_t h, const double *x, const double *w1,
                                       const double *w2, const double *a, const double *u, const double *dy,
                                       double *dx, double *dw1, double *db1, double *dw2, double *db2, double *da);
@@ -95,6 +143,12 @@ smoe_status smoe_expert_gelu_tanh_vjp(size_t T, size_t d, size_t h, const double
  *
  * Source: Shazeer 2020 (GLU variants); spec E.4.
  */
+/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(w3 + (0 .. h*d-1)) &&
+             \valid_read(w2 + (0 .. d*h-1));
+    requires \valid(a + (0 .. T*h-1)) && \valid(v + (0 .. T*h-1)) && \valid(u + (0 .. T*h-1)) &&
+             \valid(y + (0 .. T*d-1));
+    assigns a[0 .. T*h-1], v[0 .. T*h-1], u[0 .. T*h-1], y[0 .. T*d-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_swiglu(size_t T, size_t d, size_t h, const double *x,
                                const double *w1, const double *w3, const double *w2,
                                double *a, double *v, double *u, double *y);
@@ -107,6 +161,13 @@ smoe_status smoe_expert_swiglu(size_t T, size_t d, size_t h, const double *x,
  *   dx [T,d]  dw1 [h,d]  dw3 [h,d]  dw2 [d,h]   out
  *   da [T,h]  dv [T,h]   out: the gradients of a and v
  */
+/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(w3 + (0 .. h*d-1)) &&
+             \valid_read(w2 + (0 .. d*h-1)) && \valid_read(a + (0 .. T*h-1)) && \valid_read(v + (0 .. T*h-1)) &&
+             \valid_read(u + (0 .. T*h-1)) && \valid_read(dy + (0 .. T*d-1));
+    requires \valid(dx + (0 .. T*d-1)) && \valid(dw1 + (0 .. h*d-1)) && \valid(dw3 + (0 .. h*d-1)) &&
+             \valid(dw2 + (0 .. d*h-1)) && \valid(da + (0 .. T*h-1)) && \valid(dv + (0 .. T*h-1));
+    assigns dx[0 .. T*d-1], dw1[0 .. h*d-1], dw3[0 .. h*d-1], dw2[0 .. d*h-1], da[0 .. T*h-1], dv[0 .. T*h-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_swiglu_vjp(size_t T, size_t d, size_t h, const double *x,
                                    const double *w1, const double *w3, const double *w2,
                                    const double *a, const double *v, const double *u, const double *dy,

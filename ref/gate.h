@@ -25,10 +25,18 @@
  *
  * Source: Shazeer et al. 2017, eq. (4) without noise; spec G.1 for who has the bias.
  */
+/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(wr + (0 .. N*d-1)) && \valid_read(br + (0 .. N-1));
+    requires \valid(r + (0 .. T*N-1));
+    assigns r[0 .. T*N-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_linear(size_t T, size_t d, size_t N, const double *x, const double *wr, const double *br,
                              double *r);
 
 /* dx = Wr' dr,  dWr = sum_t dr_t x_t',  dbr = sum_t dr_t,  tokens ascending.  dx [T,d]  dwr [N,d]  dbr [N]  out */
+/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(wr + (0 .. N*d-1)) && \valid_read(dr + (0 .. T*N-1));
+    requires \valid(dx + (0 .. T*d-1)) && \valid(dwr + (0 .. N*d-1)) && \valid(dbr + (0 .. N-1));
+    assigns dx[0 .. T*d-1], dwr[0 .. N*d-1], dbr[0 .. N-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_linear_vjp(size_t T, size_t d, size_t N, const double *x, const double *wr, const double *dr,
                                  double *dx, double *dwr, double *dbr);
 
@@ -140,10 +148,20 @@ typedef enum { SMOE_TOPK_SOFTMAX, SMOE_SOFTMAX_TOPK, SMOE_SOFTMAX_TOPK_RENORM } 
 /*   r [T,N]   index [T,K]  weight [T,K]  margin [T]   out
  *   p [T,N]   out: kept for the vjp (G.3, G.4: the probabilities; G.2: a row starts with r_I, its rest is not written)
  */
+/*@ requires \valid_read(r + (0 .. T*N-1));
+    requires \valid(index + (0 .. T*K-1)) && \valid(weight + (0 .. T*K-1)) && \valid(margin + (0 .. T-1)) &&
+             \valid(p + (0 .. T*N-1));
+    assigns index[0 .. T*K-1], weight[0 .. T*K-1], margin[0 .. T-1], p[0 .. T*N-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_weights(smoe_weight_order order, size_t T, size_t N, size_t K, const double *r,
                               size_t *index, double *weight, double *margin, double *p);
 
 /*   dweight [T,K]   dr [T,N]  out   work [N]  scratch */
+/*@ requires \valid_read(index + (0 .. T*K-1)) && \valid_read(weight + (0 .. T*K-1)) &&
+             \valid_read(p + (0 .. T*N-1)) && \valid_read(dweight + (0 .. T*K-1));
+    requires \valid(dr + (0 .. T*N-1)) && \valid(work + (0 .. N-1));
+    assigns dr[0 .. T*N-1], work[0 .. N-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_weights_vjp(smoe_weight_order order, size_t T, size_t N, size_t K, const size_t *index,
                                   const double *weight, const double *p, const double *dweight,
                                   double *dr, double *work);

@@ -62,6 +62,13 @@ smoe_status smoe_dispatch(size_t A, size_t N, const size_t *choice, size_t *offs
  *
  * One matrix product an expert; the bits are those of E applied to each token alone.
  */
+/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. N*h*d-1)) && \valid_read(b1 + (0 .. N*h-1)) &&
+             \valid_read(w2 + (0 .. N*d*h-1)) && \valid_read(b2 + (0 .. N*d-1)) &&
+             \valid_read(offset + (0 .. N+1-1)) && \valid_read(slot + (0 .. T*K-1));
+    requires \valid(xs + (0 .. T*K*d-1)) && \valid(a + (0 .. T*K*h-1)) && \valid(u + (0 .. T*K*h-1)) &&
+             \valid(o + (0 .. T*K*d-1));
+    assigns xs[0 .. T*K*d-1], a[0 .. T*K*h-1], u[0 .. T*K*h-1], o[0 .. T*K*d-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_experts(smoe_activation phi, size_t T, size_t d, size_t h, size_t N, size_t K, const double *x,
                          const double *w1, const double *b1, const double *w2, const double *b2,
                          const size_t *offset, const size_t *slot, double *xs, double *a, double *u, double *o);
@@ -73,6 +80,16 @@ smoe_status smoe_experts(smoe_activation phi, size_t T, size_t d, size_t h, size
  *   dx [T,d]  dw1 [N,h,d]  db1 [N,h]  dw2 [N,d,h]  db2 [N,d]   out (an expert without tokens gets zeros)
  *   da [A,h]  dxs [A,d]   out: gradients of a and xs, by place
  */
+/*@ requires \valid_read(w1 + (0 .. N*h*d-1)) && \valid_read(w2 + (0 .. N*d*h-1)) &&
+             \valid_read(offset + (0 .. N+1-1)) && \valid_read(place + (0 .. T*K-1)) &&
+             \valid_read(xs + (0 .. T*K*d-1)) && \valid_read(a + (0 .. T*K*h-1)) &&
+             \valid_read(u + (0 .. T*K*h-1)) && \valid_read(do_ + (0 .. T*K*d-1));
+    requires \valid(dx + (0 .. T*d-1)) && \valid(dw1 + (0 .. N*h*d-1)) && \valid(db1 + (0 .. N*h-1)) &&
+             \valid(dw2 + (0 .. N*d*h-1)) && \valid(db2 + (0 .. N*d-1)) && \valid(da + (0 .. T*K*h-1)) &&
+             \valid(dxs + (0 .. T*K*d-1));
+    assigns dx[0 .. T*d-1], dw1[0 .. N*h*d-1], db1[0 .. N*h-1], dw2[0 .. N*d*h-1], db2[0 .. N*d-1],
+            da[0 .. T*K*h-1], dxs[0 .. T*K*d-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_experts_vjp(smoe_activation phi, size_t T, size_t d, size_t h, size_t N, size_t K,
                              const double *w1, const double *w2, const size_t *offset, const size_t *place,
                              const double *xs, const double *a, const double *u, const double *do_,
@@ -83,10 +100,20 @@ smoe_status smoe_experts_vjp(smoe_activation phi, size_t T, size_t d, size_t h, 
  *   weight [T,K]   place [A]   o [A,d] by place
  *   y [T,d]        out
  */
+/*@ requires \valid_read(weight + (0 .. T*K-1)) && \valid_read(place + (0 .. T*K-1)) &&
+             \valid_read(o + (0 .. T*K*d-1));
+    requires \valid(y + (0 .. T*d-1));
+    assigns y[0 .. T*d-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_combine(size_t T, size_t d, size_t K, const double *weight, const size_t *place, const double *o,
                          double *y);
 
 /* do_{place(t,j)} = weight_tj dy_t,   dweight_tj = < dy_t, o_{place(t,j)} >.   do_ [A,d]  dweight [T,K]  out */
+/*@ requires \valid_read(weight + (0 .. T*K-1)) && \valid_read(place + (0 .. T*K-1)) &&
+             \valid_read(o + (0 .. T*K*d-1)) && \valid_read(dy + (0 .. T*d-1));
+    requires \valid(do_ + (0 .. T*K*d-1)) && \valid(dweight + (0 .. T*K-1));
+    assigns do_[0 .. T*K*d-1], dweight[0 .. T*K-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_combine_vjp(size_t T, size_t d, size_t K, const double *weight, const size_t *place,
                              const double *o, const double *dy, double *do_, double *dweight);
 
@@ -128,10 +155,31 @@ typedef struct {
 } smoe_layer_grad;
 
 /* (L.3) The SMoE layer:  y_t = sum_{i in I_t} weight_ti E_i(x_t) */
+/*@ requires \valid_read(shape) && \valid_read(in) && \valid_read(out) && \valid_read(kept);
+    requires \let T = shape->T; \let d = shape->d; \let h = shape->h; \let N = shape->N; \let K = shape->K;
+             \valid_read(in->x + (0 .. T*d-1)) && \valid_read(in->wr + (0 .. N*d-1)) &&
+             \valid_read(in->br + (0 .. N-1)) &&
+             \valid_read(in->w1 + (0 .. N*h*d-1)) && \valid_read(in->b1 + (0 .. N*h-1)) &&
+             \valid_read(in->w2 + (0 .. N*d*h-1)) && \valid_read(in->b2 + (0 .. N*d-1)) &&
+             \valid(out->y + (0 .. T*d-1)) && \valid(out->r + (0 .. T*N-1)) && \valid(out->index + (0 .. T*K-1)) &&
+             \valid(out->weight + (0 .. T*K-1)) && \valid(out->margin + (0 .. T-1)) &&
+             \valid(kept->offset + (0 .. N)) && \valid(kept->slot + (0 .. T*K-1)) &&
+             \valid(kept->place + (0 .. T*K-1)) &&
+             \valid(kept->p + (0 .. T*N-1)) && \valid(kept->xs + (0 .. T*K*d-1)) && \valid(kept->o + (0 .. T*K*d-1)) &&
+             \valid(kept->a + (0 .. T*K*h-1)) && \valid(kept->u + (0 .. T*K*h-1));
+    assigns out->y[0 .. shape->T*shape->d-1], out->r[0 .. shape->T*shape->N-1], out->index[0 .. shape->T*shape->K-1],
+            out->weight[0 .. shape->T*shape->K-1], out->margin[0 .. shape->T-1], kept->offset[0 .. shape->N],
+            kept->slot[0 .. shape->T*shape->K-1], kept->place[0 .. shape->T*shape->K-1],
+            kept->p[0 .. shape->T*shape->N-1], kept->xs[0 .. shape->T*shape->K*shape->d-1],
+            kept->o[0 .. shape->T*shape->K*shape->d-1], kept->a[0 .. shape->T*shape->K*shape->h-1],
+            kept->u[0 .. shape->T*shape->K*shape->h-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_layer(const smoe_layer_shape *shape, const smoe_layer_in *in, const smoe_layer_out *out,
                        const smoe_layer_kept *kept);
 
 /* Doubles that smoe_layer_vjp needs as `work`: A (2d + h + 1) + T N + N. */
+/*@ requires \valid_read(shape);
+    assigns \nothing; */
 size_t smoe_layer_vjp_work(const smoe_layer_shape *shape);
 
 /* Gradient of the layer for the cotangents dy [T,d] of y, dweight [T,K] of weight and dr [T,N] of r (each of the last
@@ -143,6 +191,19 @@ size_t smoe_layer_vjp_work(const smoe_layer_shape *shape);
  * SMOE_EDOM for what is in `in` and in the cotangents comes before anything is written; for what was spoilt in `out` or
  * `kept`, some of the outputs may have been written.
  */
+/*@ requires \valid_read(shape) && \valid_read(in) && \valid_read(out) && \valid_read(kept) && \valid_read(grad);
+    requires \let T = shape->T; \let d = shape->d; \let h = shape->h; \let N = shape->N; \let K = shape->K;
+             \valid_read(dy + (0 .. T*d-1)) && (dweight == \null || \valid_read(dweight + (0 .. T*K-1))) &&
+             (dr == \null || \valid_read(dr + (0 .. T*N-1))) &&
+             \valid(grad->x + (0 .. T*d-1)) && \valid(grad->wr + (0 .. N*d-1)) && \valid(grad->br + (0 .. N-1)) &&
+             \valid(grad->w1 + (0 .. N*h*d-1)) && \valid(grad->b1 + (0 .. N*h-1)) &&
+             \valid(grad->w2 + (0 .. N*d*h-1)) && \valid(grad->b2 + (0 .. N*d-1)) &&
+             \valid(work + (0 .. T*K*(2*d+h+1)+T*N+N-1));
+    assigns grad->x[0 .. shape->T*shape->d-1], grad->wr[0 .. shape->N*shape->d-1], grad->br[0 .. shape->N-1],
+            grad->w1[0 .. shape->N*shape->h*shape->d-1], grad->b1[0 .. shape->N*shape->h-1],
+            grad->w2[0 .. shape->N*shape->d*shape->h-1], grad->b2[0 .. shape->N*shape->d-1],
+            work[0 .. shape->T*shape->K*(2*shape->d+shape->h+1)+shape->T*shape->N+shape->N-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_layer_vjp(const smoe_layer_shape *shape, const smoe_layer_in *in, const smoe_layer_out *out,
                            const smoe_layer_kept *kept, const double *dy, const double *dweight, const double *dr,
                            const smoe_layer_grad *grad, double *work);
