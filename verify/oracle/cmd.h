@@ -63,8 +63,8 @@ typedef struct {
     size_t count;
 } op_list;
 int cli_add_ops(const cli_command *command, op_list *list, const char *word);
-/* --where NAME=VALUE[|VALUE...]: only cases whose parameter NAME has one of these values.  A case whose operation has no
- * such parameter is kept. */
+/* --where NAME=VALUE[|VALUE...]: only cases whose parameter NAME has one of these values.  A case whose operation has
+ * no such parameter is kept. */
 typedef struct {
     const char *text[16];
     size_t count;
@@ -92,8 +92,8 @@ int cli_parse_jobs(const cli_command *command, int *jobs, const char *text);
 
 bool cli_colour(FILE *f); /* a terminal, NO_COLOR unset or empty, TERM not dumb */
 
-/* Could this file be written?  The folder must be there and be writable, and the file, if there is one, no folder.  0, or
- * -1 with a line in err. */
+/* Could this file be written?  The folder must be there and be writable, and the file, if there is one, no folder.
+ * 0, or -1 with a line in err. */
 int cli_writable(const char *path, char *err, size_t errlen);
 /* Writes a text file whole or not at all (a temporary file beside it, renamed).  0, or -1 with a line in err. */
 int cli_write_file(const char *path, const void *bytes, size_t n, char *err, size_t errlen);

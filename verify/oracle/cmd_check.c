@@ -264,8 +264,8 @@ static size_t places(const check *k, size_t n)
 
 static int cannot_run(const check *k, int error)
 {
-    return cli_usage(&command, "--exec: cannot run '%.200s': %s (no shell is used; write sh -c '...' for one)", k->word[0],
-                     strerror(error));
+    return cli_usage(&command, "--exec: cannot run '%.200s': %s (no shell is used; write sh -c '...' for one)",
+                     k->word[0], strerror(error));
 }
 
 /* The program once for each case, some at a time.  An exit status, or -1 if interrupted. */
@@ -575,7 +575,8 @@ static int parse_exec(check *k)
     if (k->each != all && n > 0) return 0;
     char unknown[80];
     find_unknown(k->word, unknown);
-    return cli_usage(&command, "--exec: expected both {prompt} and {answer}, or both {prompts} and {answers}%s", unknown);
+    return cli_usage(&command, "--exec: expected both {prompt} and {answer}, or both {prompts} and {answers}%s",
+                     unknown);
 }
 
 int cmd_check(int argc, char **argv)
@@ -584,7 +585,8 @@ int cmd_check(int argc, char **argv)
     cli p = cli_start(&command, argc, argv);
     const char *value;
     int status = 0;
-    k = (check){.judge = {.command = &command, .precision = twin_profile_find("f64")}, .seed = 1, .seeds = 1, .timeout = 300};
+    k = (check){
+        .judge = {.command = &command, .precision = twin_profile_find("f64")}, .seed = 1, .seeds = 1, .timeout = 300};
     for (int option; status == 0 && (option = cli_next(&p, &value)) != CLI_END;) {
         if (option == CLI_STOP) return p.status;
         status = take_option(&k, option, value);

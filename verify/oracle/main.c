@@ -140,9 +140,9 @@ static int print_version(void)
     return STATUS_PASS;
 }
 
-static const char exit_statuses[] =
-    "Exit status: 0 all pass, 1 a verdict failed, 2 usage, 3 an input file is unusable, or an output cannot be written,\n"
-    "4 the environment breaks the numerics policy.\n";
+static const char exit_statuses[] = "Exit status: 0 all pass, 1 a verdict failed, 2 usage, 3 an input file is "
+                                    "unusable, or an output cannot be written,\n"
+                                    "4 the environment breaks the numerics policy.\n";
 
 static int print_command_help(const cli_command *c)
 {
@@ -463,9 +463,10 @@ static int print_help(FILE *f)
                "loss or\n"
                "a router, forward and backward, in your precision, and says what is wrong with it.\n\n");
     for (size_t i = 0; i < COMMANDS; i++) fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    fprintf(f, "\nsmoeref COMMAND --help has the options.  To begin:\n"
-               "  smoeref check layer.smoe --exec 'python3 mine.py {prompt} {answer}' --precision f32\n\n%s",
-               exit_statuses);
+    fprintf(f,
+            "\nsmoeref COMMAND --help has the options.  To begin:\n"
+            "  smoeref check layer.smoe --exec 'python3 mine.py {prompt} {answer}' --precision f32\n\n%s",
+            exit_statuses);
     return f == stdout ? STATUS_PASS : STATUS_USAGE;
 }
 

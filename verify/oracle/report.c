@@ -224,7 +224,8 @@ static void factor_text(char *s, size_t len, unsigned mask, double value, bool z
         const bool whole = fabs(value) >= 1;
         snprintf(s, len, "%s%.6g", whole ? "" : "1/", whole ? value : 1 / value);
     } else
-        snprintf(s, len, "%s%s", name ? name : "", name && strcmp(name, "0") == 0 && zeros ? " (all are exactly 0)" : "");
+        snprintf(s, len, "%s%s", name ? name : "",
+                 name && strcmp(name, "0") == 0 && zeros ? " (all are exactly 0)" : "");
 }
 
 static bool is_loss(const verdict_tensor *t) { return !t->gradient && strcmp(t->name, "loss") == 0; }
@@ -465,8 +466,8 @@ static bool same_text(const char *a, const char *name, const char *b, const char
 /* Did nothing but the run of the program fail, and in the same way? */
 static bool same_failure(const verdict_case *a, const verdict_case *b)
 {
-    return a->fault && b->fault && a->details == 0 && b->details == 0 && same_text(a->fault, a->name, b->fault, b->name) &&
-           same_text(a->output, a->name, b->output, b->name);
+    return a->fault && b->fault && a->details == 0 && b->details == 0 &&
+           same_text(a->fault, a->name, b->fault, b->name) && same_text(a->output, a->name, b->output, b->name);
 }
 
 /* The first in the list that failed in the same way; NULL: this one is the first. */
