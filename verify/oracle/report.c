@@ -206,7 +206,7 @@ static void ratio_text(char s[24], const verdict_tensor *t)
         snprintf(s, 24, t->ratio == 0 || (t->ratio >= 1e-3 && t->ratio < 1e4) ? "%.3f" : "%.2e", t->ratio);
 }
 
-/* One name: where several coincide, the plain number that they are; a size such as K only if no other factor fits. */
+/* One name: where several coincide, the plain number that they are; a size such as K only if nothing else fits. */
 static void factor_text(char *s, size_t len, unsigned mask, double value, bool zeros)
 {
     const char *name = NULL;
@@ -230,7 +230,7 @@ static void factor_text(char *s, size_t len, unsigned mask, double value, bool z
 
 static bool is_loss(const verdict_tensor *t) { return !t->gradient && strcmp(t->name, "loss") == 0; }
 
-/* Is a computed before b?  Stages, then decisions, then outputs, of which a loss is made of the others; then gradients. */
+/* Is a computed before b?  Stages, decisions, outputs (a loss last: it is made of the others), gradients. */
 static bool precedes(const verdict_tensor *a, const verdict_tensor *b)
 {
     if (is_loss(a) != is_loss(b)) return is_loss(a) ? b->gradient : !a->gradient;
