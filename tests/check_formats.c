@@ -1049,7 +1049,8 @@ START_TEST(report_schema)
     static const char good[] =
         "{'smoeref':'0.1.0','suite':'core','seed':1,'seeds':2,'precision':'bf16','passed':0,'failed':1,'operations':[{'"
         "op':'a.b',"
-        "'cases':1,'failed':1,'equals':[{'class':'C','formula':'f','effect':'e','met':'m'}],'factors':[{'tensor':'y',"
+        "'cases':1,'failed':1,'equals':[{'class':'C','formula':'f','effect':'e','met':'m'}],"
+        "'parts':[{'equals':null,'cases':['n']}],'factors':[{'tensor':'y',"
         "'factors':['1/K']}]}],'cases':[{'name':'a.b.c','op':'a.b','sizes':'T=1','parameters':'k=2','pass':false,"
         "'fault':null,'output':null,'decisions':{'taken':1,'ambiguous':0,'other':0,'inadmissible':0},'replayed':false,"
         "'first_to_depart':'y','tensors':[{'name':'y','kind':'output','pass':false,'present':true,'judged':true,"
@@ -1070,6 +1071,8 @@ START_TEST(report_schema)
         {"'index':[0,1]", "'index':['0']"},
         {"'exposed':true", "'exposed':1"},
         {"'taken':1,", ""},
+        {"'parts'", "'part'"},
+        {"'cases':['n']", "'cases':[1]"},
     };
     schema_check why;
     json_t *schema = schema_load("report.json");
