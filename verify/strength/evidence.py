@@ -79,7 +79,8 @@ def tags(root, problems):
 
 
 def functions_of(root):
-    """{number: [function, ...]}: in a header, the functions declared below the comment that opens with the number."""
+    """{number: [function, ...]}: in a header, the functions declared below the comment that opens with the number, or on a
+    line whose closing comment does."""
     found = {}
     for header in sorted((root / "ref").glob("*.h")):
         current = []
@@ -88,8 +89,8 @@ def functions_of(root):
                 current = []
             if re.match(r"(/\*| \*) ", line):
                 current += [n for n in re.findall(r"\(([A-Z]\.\d+)\)", line) if n not in current]
-            for name in re.findall(r"^(?!typedef)[a-z].*?\b(smoe_\w+)\(", line):
-                for number in current:
+            for name in re.findall(r"^(?:/\*@.*?\*/ *)?(?!typedef)[a-z].*?\b(smoe_\w+)\(", line):
+                for number in re.findall(r"/\* \(([A-Z]\.\d+)\)", line) or current:
                     found.setdefault(number, []).append(name)
     return found
 
