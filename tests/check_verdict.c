@@ -458,7 +458,8 @@ START_TEST(ambiguous_tokens_are_counted)
     s.bound[0] = s.bound[3] = 0.5;
     ck_assert_msg(verdict_ambiguous(&s, 0, 4, 2, the_index), "expert 3 may take the place of expert 0");
     s.bound[3] = nextafter(0.5, 0);
-    ck_assert_msg(!verdict_ambiguous(&s, 0, 4, 2, the_index), "an ulp less and it may not");
+    volatile long double one = 1, more = one + 0x1p-60L; /* equal under Valgrind, which computes long double as double */
+    ck_assert_msg(more == one || !verdict_ambiguous(&s, 0, 4, 2, the_index), "an ulp less and it may not");
     free(s.value);
     free(s.bound);
 }

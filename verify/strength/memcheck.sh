@@ -1,5 +1,6 @@
 #!/bin/sh
-# Valgrind's memcheck over the test programs: any invalid access, use of an undefined value or leak is an error.
+# Valgrind's memcheck over the test programs: any invalid access, use of an undefined value or leak is an error, and so is a
+# test that fails.  Each test runs in a process of its own, which Valgrind follows.
 #   make memcheck
 set -u
 if ! command -v valgrind >/dev/null 2>&1; then
@@ -9,7 +10,7 @@ fi
 failed=0
 for test in "$@"; do
     started=$(date +%s)
-    if SMOE_TEST_LIGHT=1 CK_FORK=no CK_DEFAULT_TIMEOUT=0 CK_VERBOSITY=silent CK_TAP_LOG_FILE_NAME=/dev/null \
+    if SMOE_TEST_LIGHT=1 CK_DEFAULT_TIMEOUT=0 CK_VERBOSITY=silent CK_TAP_LOG_FILE_NAME=/dev/null \
         ./libtool --mode=execute valgrind --quiet --error-exitcode=1 --leak-check=full \
         --errors-for-leak-kinds=definite,indirect "$test" >"$test.memcheck" 2>&1; then
         printf 'memcheck: %-28s clean (%s s)\n' "$test" "$(($(date +%s) - started))"
