@@ -150,6 +150,15 @@ static void draw_values(bytes *b, size_t n, double *x)
     for (size_t i = 0; i < n; i++) x[i] = kind == 8 ? raw(b) : draw_value(b, kind, scale);
 }
 
+/* Indices, tokens, counts: mostly small, now and then anything. */
+static void draw_indices(bytes *b, size_t n, int64_t *x)
+{
+    for (size_t i = 0; i < n; i++) {
+        const unsigned byte = next(b);
+        x[i] = byte < 248 ? (int64_t)(byte % 8) : byte < 252 ? -(int64_t)(byte % 4) : INT64_MAX >> (byte % 4 * 21);
+    }
+}
+
 /* FNV-1a, 32 bits folded to 16. */
 static unsigned hash_of(const char *id)
 {
@@ -186,7 +195,10 @@ static op_case *draw_case(bytes *b)
         return NULL;
     }
     for (size_t i = 0; op->in[i].name != NULL; i++)
-        if (c->in[i].f64 != NULL) draw_values(b, c->in[i].count, c->in[i].f64);
+        if (c->in[i].f64 != NULL)
+            draw_values(b, c->in[i].count, c->in[i].f64);
+        else /* indices: mostly small, now and then anything */
+            draw_indices(b, c->in[i].count, c->in[i].i64);
     for (size_t i = 0; op->out[i].name != NULL; i++)
         if (op->out[i].flags & OP_DIFF) draw_values(b, c->cot[i].count, c->cot[i].f64);
     return c;
@@ -198,7 +210,11 @@ static void show(const char *prefix, const char *name, const op_value *v)
 {
     enum { SHOWN = 24 };
     fprintf(stderr, "\n  %s%s =", prefix, name);
-    for (size_t i = 0; i < v->count && i < SHOWN; i++) fprintf(stderr, " %.17g", v->f64[i]);
+    for (size_t i = 0; i < v->count && i < SHOWN; i++)
+        if (v->f64 != NULL)
+            fprintf(stderr, " %.17g", v->f64[i]);
+        else
+            fprintf(stderr, " %lld", (long long)v->i64[i]);
     if (v->count > SHOWN) fprintf(stderr, " ... (%zu)", v->count);
 }
 
@@ -214,7 +230,7 @@ static void describe(const op_case *c)
             fprintf(stderr, " %s=%g", p->name, c->number[i]);
     }
     for (size_t i = 0; c->op->in[i].name != NULL; i++)
-        if (c->in[i].f64 != NULL) show("", c->op->in[i].name, &c->in[i]);
+        show("", c->op->in[i].name, &c->in[i]);
     for (size_t i = 0; c->op->out[i].name != NULL; i++)
         if (c->op->out[i].flags & OP_DIFF) show("d_", c->op->out[i].name, &c->cot[i]);
     fputc('\n', stderr);

@@ -102,27 +102,41 @@ void twin_scores(twin_eval *x, const char *decision, tape_node *scores)
 
 bool twin_is(const twin_eval *x, const char *variant) { return x->variant && strcmp(x->variant, variant) == 0; }
 
-bool twin_decide(twin_eval *x, const char *decision, size_t T, size_t K, size_t N)
+/* Makes index [T, K] the choice of this evaluation. */
+static bool choose(twin_eval *x, const char *name, const int64_t *index, size_t T, size_t K, size_t N)
 {
-    const size_t o = find(x->c->op->out, decision);
-    if (!x->c->op->out[o].name || !x->c->out[o].i64 || x->c->out[o].count != T * K) {
-        fail(x, "the case has no decision", decision);
-        return false;
-    }
-    const int64_t *index = x->c->out[o].i64;
+    free(x->choice.of);
     x->choice = (twin_choice){T, K, N, malloc((T * K + 1) * sizeof(size_t))};
     if (!x->choice.of) abort();
     for (size_t i = 0; i < T * K; i++) {
         if (index[i] < 0 || (uint64_t)index[i] >= N) {
             if (!x->failed)
                 snprintf(x->err, x->errlen, "%s: %s[%zu] is %lld, which is not one of %zu experts", x->c->op->id,
-                         decision, i, (long long)index[i], N);
+                         name, i, (long long)index[i], N);
             x->failed = true;
             return false;
         }
         x->choice.of[i] = (size_t)index[i];
     }
     return true;
+}
+
+bool twin_decide(twin_eval *x, const char *decision, size_t T, size_t K, size_t N)
+{
+    const size_t o = find(x->c->op->out, decision);
+    if (x->c->op->out[o].name && x->c->out[o].i64 && x->c->out[o].count == T * K)
+        return choose(x, decision, x->c->out[o].i64, T, K, N);
+    fail(x, "the case has no decision", decision);
+    return false;
+}
+
+bool twin_given(twin_eval *x, const char *input, size_t T, size_t K, size_t N)
+{
+    const size_t i = find(x->c->op->in, input);
+    if (x->c->op->in[i].name && x->c->in[i].i64 && x->c->in[i].count == T * K)
+        return choose(x, input, x->c->in[i].i64, T, K, N);
+    fail(x, "the case has no indices", input);
+    return false;
 }
 
 /* --- results --- */
@@ -207,7 +221,8 @@ void twin_result_clear(twin_result *r)
 
 static const twin_entry *entry(const char *id)
 {
-    const twin_entry *const chapter[] = {twin_numerics, twin_expert, twin_balance, twin_compete};
+    const twin_entry *const chapter[] = {twin_numerics, twin_expert, twin_gate,
+                                         twin_layer,    twin_balance, twin_compete};
     for (size_t i = 0; i < sizeof chapter / sizeof *chapter; i++)
         for (const twin_entry *e = chapter[i]; e->id; e++)
             if (strcmp(e->id, id) == 0) return e;

@@ -27,10 +27,12 @@ typedef struct {
     const char *id;
     void (*run)(twin_eval *x);
 } twin_entry;
-extern const twin_entry twin_numerics[], twin_expert[], twin_balance[], twin_compete[];
+extern const twin_entry twin_numerics[], twin_expert[], twin_gate[], twin_layer[], twin_balance[], twin_compete[];
 
 /* --- twin.c --- */
 tape_node *twin_in(twin_eval *x, const char *name); /* leading dimensions in the rows; rank 1 is one row */
+/* An input of indices as a choice [T, K] of experts below N, where twin_decide() would read a decision; false as there. */
+bool twin_given(twin_eval *x, const char *input, size_t T, size_t K, size_t N);
 void twin_out(twin_eval *x, const char *name, tape_node *y);
 void twin_scores(twin_eval *x, const char *decision, tape_node *scores);
 bool twin_is(const twin_eval *x, const char *variant);

@@ -128,8 +128,13 @@ static bool draw_direction(bench *b, uint64_t seed)
 static void move(bench *b, double h)
 {
     for (size_t i = 0; b->base->op->in[i].name; i++)
-        for (size_t j = 0; j < b->base->in[i].count; j++)
+        for (size_t j = 0; j < b->base->in[i].count; j++) {
+            if (b->base->in[i].i64) {
+                b->moved->in[i].i64[j] = b->base->in[i].i64[j];
+                continue;
+            }
             b->moved->in[i].f64[j] = b->base->in[i].f64[j] + (b->v[i] ? h * b->v[i][j] : 0);
+        }
     for (size_t i = 0; b->base->op->out[i].name; i++)
         if (b->base->out[i].i64)
             memcpy(b->moved->out[i].i64, b->base->out[i].i64, b->base->out[i].count * sizeof(int64_t));

@@ -13,7 +13,7 @@
 
 #include "numerics.h"
 
-enum { OP_RANK = 4, OP_TENSORS = 24, OP_PARAMS = 20, OP_DIMS = 16 };
+enum { OP_RANK = 4, OP_TENSORS = 32, OP_PARAMS = 32, OP_DIMS = 16 };
 
 /* What a tensor is, and so how a verdict on it is reached. */
 typedef enum {
@@ -25,13 +25,16 @@ typedef enum {
 } op_kind;
 
 enum { OP_DIFF = 1 };   /* input: a gradient d_<name> is owed; output: a cotangent d_<name> is given */
-enum { OP_I64 = 2 };    /* int64 instead of float64 */
+enum { OP_I64 = 2 };    /* int64 instead of float64; an input of indices is such */
 enum { OP_MARGIN = 4 }; /* a stage that is the distance to the next candidate: shown, never judged */
-enum { OP_OPTIONAL = 8 }; /* a decision that may be missing from an answer: then the golden one is assumed */
+enum { OP_OPTIONAL = 8 };
+/* a decision that may be missing from an answer: then the golden one is assumed; an input that may be missing from a prompt:
+ * then it is all ones (a mask).  Its shape's letters are bound by other inputs. */
 
 typedef struct {
     const char *name;    /* "w1" */
-    const char *shape;   /* "N,h,d"; "" is a scalar.  Letters bind from the inputs; K binds to the parameter k if no input has it */
+    const char *shape;   /* "N,h,d"; "" is a scalar.  Letters bind from the inputs; K binds to the parameter k,
+                          * C to the parameter capacity, if no input has them */
     op_kind kind;
     unsigned flags;      /* OP_DIFF | OP_I64 | OP_MARGIN | OP_OPTIONAL */
     const char *meaning; /* one line for `explain` and `list --json` */
@@ -99,8 +102,9 @@ struct op_record {
 extern const op_record *const *const op_registry; /* terminated by NULL, in the order of the chapters */
 const op_record *op_find(const char *id);
 
-/* One array a chapter, defined in op_<chapter>.c and terminated by id == NULL. */
-extern const op_record op_numerics[], op_expert[], op_gate[], op_layer[], op_balance[], op_compete[];
+/* One array a file op_<chapter>.c or op_<chapter>_<part>.c, terminated by id == NULL. */
+extern const op_record op_numerics[], op_expert[], op_gate[], op_gate_noisy[], op_gate_cosine[], op_layer[],
+    op_layer_capacity[], op_layer_diagnostics[], op_balance[], op_balance_aux[], op_compete[], op_compete_step[];
 
 /* --- a case --- */
 /* Binds "T=5,d=3" and "k=2,order=..." to a new case with zeroed tensors.  NULL on failure with a sentence in err. */
@@ -117,6 +121,7 @@ long op_int(const op_case *c, const char *param);
 double op_real(const op_case *c, const char *param);
 bool op_is(const op_case *c, const char *param, const char *choice);
 double *op_in(const op_case *c, const char *name);     /* float64 input */
+int64_t *op_in_i64(const op_case *c, const char *name);
 double *op_out(const op_case *c, const char *name);    /* float64 output */
 int64_t *op_out_i64(const op_case *c, const char *name);
 double *op_cot(const op_case *c, const char *output);  /* cotangent d_<output> */

@@ -126,10 +126,11 @@ static bool bind_shape(reader *r, const op_tensor *t, const tensor *got, binding
     return axis == got->rank || wrong_shape(r, t, got, "", NULL);
 }
 
-static bool check_dtype(reader *r, const char *prefix, const char *name, const tensor *got)
+static bool check_dtype(reader *r, const char *prefix, const char *name, bool integer, const tensor *got)
 {
-    return got->dtype != TENSOR_I64 ||
-           fail(r, "%s%s: type %s, expected F64, F32, BF16 or F16", prefix, name, tensor_dtype_name(got->dtype));
+    return (got->dtype == TENSOR_I64) == integer ||
+           fail(r, "%s%s: type %s, expected %s", prefix, name, tensor_dtype_name(got->dtype),
+                integer ? "I64" : "F64, F32, BF16 or F16");
 }
 
 /* The sizes, from the inputs' shapes, as text for op_case_new(). */
@@ -139,8 +140,9 @@ static bool bind_inputs(reader *r, char *dims, size_t room)
     size_t n = 0, at = 0;
     for (const op_tensor *t = r->op->in; t->name; t++) {
         const tensor *got = tensor_file_find(&r->file, t->name);
+        if (!got && (t->flags & OP_OPTIONAL)) continue;
         if (!got) return fail(r, "%s: missing, expected an input [%s] of %s", t->name, t->shape, r->op->id);
-        if (!check_dtype(r, "", t->name, got) || !bind_shape(r, t, got, b, &n)) return false;
+        if (!check_dtype(r, "", t->name, t->flags & OP_I64, got) || !bind_shape(r, t, got, b, &n)) return false;
     }
     dims[0] = '\0';
     for (size_t i = 0; i < n; i++)
@@ -177,11 +179,12 @@ static bool check_names(reader *r)
 
 static bool copy_values(reader *r, const char *prefix, const op_tensor *t, const tensor *got, op_value *v)
 {
-    if (!check_dtype(r, prefix, t->name, got)) return false;
+    if (!check_dtype(r, prefix, t->name, v->i64 != NULL, got)) return false;
     bool same = got->rank == v->rank;
     for (size_t i = 0; same && i < v->rank; i++) same = got->dim[i] == v->dim[i];
     if (!same) return wrong_shape(r, t, got, prefix, NULL);
-    for (size_t i = 0; i < v->count; i++) {
+    if (v->i64 && v->count) memcpy(v->i64, got->data, v->count * sizeof *v->i64);
+    for (size_t i = 0; v->f64 && i < v->count; i++) {
         v->f64[i] = tensor_get(got, i);
         if (isfinite(v->f64[i])) continue;
         return fail(r, "%s%s: element %zu is %s, expected finite numbers", prefix, t->name, i,
@@ -193,8 +196,11 @@ static bool copy_values(reader *r, const char *prefix, const op_tensor *t, const
 static bool fill_case(reader *r, op_case *c, size_t *cotangents)
 {
     size_t given = 0;
-    for (size_t i = 0; c->op->in[i].name; i++)
-        if (!copy_values(r, "", &c->op->in[i], tensor_file_find(&r->file, c->op->in[i].name), &c->in[i])) return false;
+    for (size_t i = 0; c->op->in[i].name; i++) {
+        const tensor *got = tensor_file_find(&r->file, c->op->in[i].name);
+        for (size_t k = 0; !got && k < c->in[i].count; k++) c->in[i].f64[k] = 1; /* an optional input */
+        if (got && !copy_values(r, "", &c->op->in[i], got, &c->in[i])) return false;
+    }
     for (size_t i = 0; c->op->out[i].name; i++) {
         char name[80];
         snprintf(name, sizeof name, "d_%s", c->op->out[i].name);

@@ -23,7 +23,9 @@ const op_record *const *const op_registry = table;
  * main() runs and never changes: to every caller the registry is a constant. */
 __attribute__((constructor)) static void list_the_chapters(void)
 {
-    const op_record *const chapter[] = {op_numerics, op_expert, op_gate, op_layer, op_balance, op_compete};
+    const op_record *const chapter[] = {op_numerics,    op_expert,      op_gate,           op_gate_noisy,
+                                        op_gate_cosine, op_layer,       op_layer_capacity, op_layer_diagnostics,
+                                        op_balance,     op_balance_aux, op_compete,        op_compete_step};
     size_t n = 0;
     for (size_t i = 0; i < sizeof chapter / sizeof *chapter; i++)
         for (const op_record *op = chapter[i]; op->id; op++) {
@@ -222,13 +224,13 @@ static bool set_params(op_case *c, const char *set, char *err, size_t errlen)
     return more == 0;
 }
 
-/* K is the parameter k where no input has a dimension K. */
-static bool bind_k(op_case *c, char *err, size_t errlen)
+/* A size that no input has may be a parameter: K is k, C is capacity. */
+static bool bind_to_param(op_case *c, char letter, const char *param, char *err, size_t errlen)
 {
-    const size_t i = find_param(c->op, "k");
-    if (i == param_count(c->op) || find_dim(c, 'K')) return true;
-    if (c->number[i] < 0) return fail(err, errlen, "%s: parameter k = %g is negative", c->op->id, c->number[i]);
-    return bind_dim(c, 'K', (long)c->number[i], err, errlen);
+    const size_t i = find_param(c->op, param);
+    if (i == param_count(c->op) || find_dim(c, letter)) return true;
+    if (c->number[i] < 0) return fail(err, errlen, "%s: parameter %s = %g is negative", c->op->id, param, c->number[i]);
+    return bind_dim(c, letter, (long)c->number[i], err, errlen);
 }
 
 /* --- storage ----------------------------------------------------------------------------------------------------- */
@@ -301,7 +303,8 @@ static bool build(op_case *c, const char *dims, const char *set, char *err, size
 {
     size_t total = 0;
     if (!set_defaults(c, err, errlen) || !set_params(c, set, err, errlen) || !bind_dims(c, dims, err, errlen) ||
-        !bind_k(c, err, errlen) || !shape_list(c, c->op->in, c->in, c->grad, &total, err, errlen))
+        !bind_to_param(c, 'K', "k", err, errlen) || !bind_to_param(c, 'C', "capacity", err, errlen) ||
+        !shape_list(c, c->op->in, c->in, c->grad, &total, err, errlen))
         return false;
     if (!shape_list(c, c->op->out, c->out, c->cot, &total, err, errlen)) return false;
     /* Before anything is allocated: a check sees sizes and parameters only. */
@@ -421,6 +424,13 @@ double *op_in(const op_case *c, const char *name)
 double *op_out(const op_case *c, const char *name)
 {
     return must_f64(c, &c->out[must_tensor(c, c->op->out, "output", name)], "float64 output", name);
+}
+
+int64_t *op_in_i64(const op_case *c, const char *name)
+{
+    int64_t *p = c->in[must_tensor(c, c->op->in, "input", name)].i64;
+    if (!p) no_such(c, "int64 input", name);
+    return p;
 }
 
 int64_t *op_out_i64(const op_case *c, const char *name)
@@ -543,7 +553,10 @@ void op_fill_default(op_case *c, op_rng *r)
             scale = sqrt(1 / (double)v->dim[v->rank - 1]);
         else if (kind == 'b')
             scale = 0.25;
-        if (v->f64) op_fill_normal(r, scale, v->count, v->f64);
+        if (c->op->in[i].flags & OP_OPTIONAL)
+            for (size_t k = 0; k < v->count; k++) v->f64[k] = 1;
+        else if (v->f64)
+            op_fill_normal(r, scale, v->count, v->f64);
     }
 }
 

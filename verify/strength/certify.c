@@ -69,6 +69,18 @@ static void compare(tally *a, const char *op, const char *name, const char *tens
     }
 }
 
+static void compare_integers(tally *a, const char *op, const char *name, const char *tensor, const int64_t *got,
+                             const twin_tensor *exact)
+{
+    for (size_t i = 0; i < exact->count; i++) {
+        a->values++;
+        if (exact->rad[i] == 0 && exact->lo[i] == 0 && exact->hi[i] == (double)got[i]) continue;
+        if (a->outside++ == 0)
+            fprintf(stderr, "certify: %s.%s %s[%zu]: reference %lld, exact %.17g\n", op, name, tensor, i,
+                    (long long)got[i], exact->hi[i]);
+    }
+}
+
 static bool certify_case(tally *a, const op_record *op, const char *name, op_case *c, bool spoil)
 {
     char err[256];
@@ -80,6 +92,9 @@ static bool certify_case(tally *a, const op_record *op, const char *name, op_cas
         if (c->out[i].f64 && exact.out[i].count) {
             if (spoil) c->out[i].f64[0] += 4.0 * (bound.out[i].rad[0] + ulp_of(c->out[i].f64[0]));
             compare(a, op->id, name, op->out[i].name, c->out[i].f64, &exact.out[i], &bound.out[i]);
+        } else if (c->out[i].i64 && exact.out[i].count) { /* integers that the twin computes: equal, or the enclosure failed */
+            if (spoil) c->out[i].i64[0]++;
+            compare_integers(a, op->id, name, op->out[i].name, c->out[i].i64, &exact.out[i]);
         }
     for (size_t i = 0; good && op->in[i].name; i++)
         if (c->grad[i].f64 && exact.grad[i].count) {
