@@ -34,7 +34,7 @@ enum { OP_OPTIONAL = 8 };
 typedef struct {
     const char *name;    /* "w1" */
     const char *shape;   /* "N,h,d"; "" is a scalar.  Letters bind from the inputs; K binds to the parameter k,
-                          * C to the parameter capacity, if no input has them */
+                          * C to capacity, N to experts, if no input has them */
     op_kind kind;
     unsigned flags;      /* OP_DIFF | OP_I64 | OP_MARGIN | OP_OPTIONAL */
     const char *meaning; /* one line for `explain` and `list --json` */

@@ -224,7 +224,7 @@ static bool set_params(op_case *c, const char *set, char *err, size_t errlen)
     return more == 0;
 }
 
-/* A size that no input has may be a parameter: K is k, C is capacity. */
+/* A size that no input has may be a parameter: K is k, C is capacity, N is experts. */
 static bool bind_to_param(op_case *c, char letter, const char *param, char *err, size_t errlen)
 {
     const size_t i = find_param(c->op, param);
@@ -304,6 +304,7 @@ static bool build(op_case *c, const char *dims, const char *set, char *err, size
     size_t total = 0;
     if (!set_defaults(c, err, errlen) || !set_params(c, set, err, errlen) || !bind_dims(c, dims, err, errlen) ||
         !bind_to_param(c, 'K', "k", err, errlen) || !bind_to_param(c, 'C', "capacity", err, errlen) ||
+        !bind_to_param(c, 'N', "experts", err, errlen) ||
         !shape_list(c, c->op->in, c->in, c->grad, &total, err, errlen))
         return false;
     if (!shape_list(c, c->op->out, c->out, c->cot, &total, err, errlen)) return false;
