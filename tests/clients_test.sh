@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE=1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
-echo 1..27
+echo 1..29
 n=0
 point() { # point STATUS DESCRIPTION
     n=$((n + 1))
@@ -65,6 +65,15 @@ done
 # One process a case, the precision taken from the environment that check sets.
 expect 0 "$smoeref" check layer.smoe --suite smoke --precision bf16 --quiet --exec "'$python' '$clients/torch/client.py' {prompt} {answer}"
 point $? 'a process for each case'
+# The same with the imports done once: the same bytes, the program's own exit status, no server when nothing is asked of it.
+one=$(ls "$work"/cases1/compete.layer.*.prompt.safetensors | head -n 1)
+"$python" "$clients/torch/client.py" "$one" "$work/cold.safetensors" --precision f32
+SMOEREF_WARM=1 "$python" "$clients/torch/client.py" "$one" "$work/warm.safetensors" --precision f32
+SMOEREF_WARM=1 "$python" "$clients/torch/client.py" "$one" "$work/again.safetensors" --precision f32
+expect 0 cmp "$work/cold.safetensors" "$work/warm.safetensors" && expect 0 cmp "$work/cold.safetensors" "$work/again.safetensors"
+point $? 'a warm interpreter answers the same bytes'
+SMOEREF_WARM=1 expect 2 "$python" "$clients/torch/client.py"
+point $? 'a warm interpreter passes the exit status on'
 
 # One element of one tensor of one case moved by a part in a million: the right answers pass, the bent ones do not.
 "$python" "$clients/torch/client.py" "$work/cases1" "$work/answers" --precision f64

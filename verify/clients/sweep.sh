@@ -6,6 +6,7 @@
 # SMOEREF is the command (default ./smoeref), PYTHON an interpreter with NumPy and PyTorch (default python3).
 # PRECISIONS (default f64,f32,bf16) and SUITES (default smoke,core,adversarial,large) narrow it.
 # The wrong ones are run in f32 and bf16.
+# FORM=case asks the PyTorch client one process a case (and that client only); SMOEREF_WARM=1 spares it the imports.
 # Prints one line a seed and the counts; exit status 0 only if everything is as it should be.
 set -u
 seeds=${1:-20}
@@ -14,9 +15,16 @@ python=${PYTHON:-python3}
 here=$(cd "$(dirname "$0")" && pwd)
 suites=${SUITES:-smoke,core,adversarial,large}
 precisions=${PRECISIONS:-f64,f32,bf16}
+form='{prompts} {answers}'
+right='torch numpy'
 layer_ops='gate.weights layer.smoe balance.switch balance.zloss compete.route compete.distill compete.diversity compete.layer'
 wrong='double_softmax prob_over_tk diversity_square softmax_selected weights_softmax_scores target_not_detached
        first_choice_only combine_grad_none tie_order'
+if [ "${FORM:-folder}" = case ]; then
+    form='{prompt} {answer}'
+    right=torch
+    wrong=
+fi
 
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -31,7 +39,7 @@ judge() { # judge CLIENT PRECISION [OP...]
     promised=$2
     shift 2
     "$smoeref" check "$@" --cases "$work/cases" --precision "$promised" --quiet \
-        --exec "'$python' '$here/$program' {prompts} {answers}" >"$work/report" 2>&1
+        --exec "'$python' '$here/$program' $form" >"$work/report" 2>&1
 }
 
 seed=1
@@ -39,7 +47,7 @@ while [ "$seed" -le "$seeds" ]; do
     rm -rf "$work/cases"
     "$smoeref" gen --suite "$suites" --seed "$seed" --out "$work/cases" --precision "$precisions" >/dev/null || exit $?
     for precision in $(echo "$precisions" | tr , ' '); do
-        for client in torch numpy; do
+        for client in $right; do
             ops=
             [ $client = numpy ] && ops=$layer_ops
             # shellcheck disable=SC2086
