@@ -87,6 +87,8 @@ START_TEST(functions_have_their_known_values)
         {TAPE_GELU_TANH, 0, "0", "0.5"},
         {TAPE_NORMAL_CDF, 1, "0.84134474606854294858523254563189", "0.24197072451914334979783019293556"},
         {TAPE_NORMAL_PDF, 0, "0.39894228040143267793994605993438", "0"},
+        {TAPE_SQRT, 2.25, "1.5", "0.33333333333333333333333333333333"},
+        {TAPE_SQRT, 2, "1.41421356237309504880168872420970", "0.35355339059327376220042218105242"},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const double one = 1;
@@ -226,6 +228,7 @@ static const struct {
     {"gelu tanh", p_apply, TAPE_GELU_TANH, 3, 3, 1, 1, false},
     {"normal cdf", p_apply, TAPE_NORMAL_CDF, 3, 3, 1, 1, false},
     {"normal pdf", p_apply, TAPE_NORMAL_PDF, 3, 3, 1, 1, false},
+    {"sqrt", p_apply, TAPE_SQRT, 3, 3, 1, 1, true},
     {"add", p_two, 0, 3, 2, 3, 2, false},
     {"add a row", p_two, 0, 3, 2, 1, 2, false},
     {"subtract a column", p_two, 1, 3, 2, 3, 1, false},
@@ -1092,9 +1095,11 @@ END_TEST
 
 START_TEST(no_variant_is_listed_twice)
 {
-    for (const twin_variant *v = twin_variants; v->op; v++)
+    size_t rows = 0;
+    for (const twin_variant *v = twin_variants; v->op; v++, rows++)
         for (const twin_variant *w = v + 1; w->op; w++)
             ck_assert_msg(strcmp(v->op, w->op) != 0 || strcmp(v->name, w->name) != 0, "%s of %s", v->name, v->op);
+    ck_assert_msg(rows < TWIN_VARIANTS, "%zu rows: who asks by index has room for %d", rows, TWIN_VARIANTS);
 }
 END_TEST
 

@@ -843,7 +843,7 @@ END_TEST
 
 START_TEST(power_tells_what_would_be_seen)
 {
-    bool exposed[256] = {false};
+    bool exposed[TWIN_VARIANTS] = {false};
     size_t at = 0;
     profile = twin_profile_find("f32");
     while (twin_variants[at].op && !(strcmp(twin_variants[at].op, "balance.switch") == 0 &&

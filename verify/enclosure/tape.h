@@ -104,7 +104,7 @@ tape_node *tape_div(tape *t, tape_node *a, tape_node *b);
 
 typedef enum {
     TAPE_EXP, TAPE_EXPM1, TAPE_LOG, TAPE_LOG1P, TAPE_TANH, TAPE_ERF, TAPE_ERFC, TAPE_SQUARE, TAPE_RELU, TAPE_SIGMOID,
-    TAPE_SOFTPLUS, TAPE_SOFTPLUS20, TAPE_SILU, TAPE_GELU, TAPE_GELU_TANH, TAPE_NORMAL_CDF, TAPE_NORMAL_PDF
+    TAPE_SOFTPLUS, TAPE_SOFTPLUS20, TAPE_SILU, TAPE_GELU, TAPE_GELU_TANH, TAPE_NORMAL_CDF, TAPE_NORMAL_PDF, TAPE_SQRT
 } tape_function; /* SOFTPLUS20: softplus up to 20 and the identity beyond, a known wrong variant */
 tape_node *tape_apply(tape *t, tape_function f, tape_node *a);
 tape_node *tape_norm(tape *t, tape_node *a); /* L2 norm of each row; the gradient at an exact zero row is 0 */

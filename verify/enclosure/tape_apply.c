@@ -213,6 +213,9 @@ static void value_at(tape_function f, arb_t y, const arb_t x, slong p)
     case TAPE_NORMAL_PDF:
         normal_pdf(y, x, p);
         break;
+    case TAPE_SQRT:
+        arb_sqrtpos(y, x, p);
+        break;
     }
 }
 
@@ -329,6 +332,10 @@ static void slope_at(tape_function f, arb_t d, const arb_t x, slong p)
         normal_pdf(d, x, p);
         arb_mul(d, d, x, p);
         arb_neg(d, d);
+        break;
+    case TAPE_SQRT:
+        arb_rsqrt(d, x, p);
+        arb_mul_2exp_si(d, d, -1);
         break;
     }
 }
@@ -483,6 +490,8 @@ static double slope_error(const tape *t, tape_function f, const site *s)
         return d * (e + w * (2.5 * fmin(x, 40) * x + 6));
     case TAPE_NORMAL_PDF:
         return d * (e + w * (1.5 * fmin(x, 40) * x + 5));
+    case TAPE_SQRT:
+        return (e + 3 * w) * d; /* 1 / (2 y) */
     default:
         return (e + w) * d;
     }

@@ -49,6 +49,7 @@ typedef struct {
     const char *met;      /* "huggingface/transformers#43775" ... */
 } twin_variant;
 extern const twin_variant twin_variants[]; /* terminated by op == NULL */
+enum { TWIN_VARIANTS = 1024 };             /* there are fewer rows than that */
 
 /* Evaluates c->op on c->in and c->cot.  Decisions are data: they are read from c->out (I64 outputs of kind OP_DECISION; every
  * operation that selects has one).  variant NULL is the

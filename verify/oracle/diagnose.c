@@ -109,6 +109,17 @@ static bool decision_under_variant(const op_case *c, const verdict_tensor *t, co
     return true;
 }
 
+/* The same for integers, which have no bounds: 0 if all are the variant's. */
+static double integers_under_variant(const tensor *got, const golden_tensor *golden, const golden_tensor *variant,
+                                     bool *tells)
+{
+    const int64_t *x = got->data;
+    for (size_t e = 0; e < variant->count; e++)
+        if (x[e] != variant->index[e]) return INFINITY;
+    for (size_t e = 0; e < variant->count; e++) *tells |= golden->index[e] != variant->index[e];
+    return 0;
+}
+
 static bool integer_tensor(const op_case *c, const verdict_tensor *t) { return !t->gradient && c->out[t->slot].i64; }
 
 /* The worst ratio of the answer (of its outputs, or of its gradients) under a variant, +inf if it is not that variant.
@@ -127,11 +138,15 @@ static double case_under_variant(const op_case *c, const verdict_case *v, const 
             continue;
         }
         const golden_tensor *w = reference(variant, t);
+        const tensor *got = tensor_file_find(answer, t->name);
+        if (integer_tensor(c, t) && w->index) {
+            if (!(integers_under_variant(got, reference(equation, t), w, tells) <= 0)) return INFINITY;
+            continue;
+        }
         if (integer_tensor(c, t) || w->count != t->count) { /* the variant says nothing about it: the equation does */
             if (!t->pass) return INFINITY;
             continue;
         }
-        const tensor *got = tensor_file_find(answer, t->name);
         const double ratio = tensor_under_variant(t, got, reference(equation, t), w, tells);
         if (!(ratio <= 1)) return INFINITY;
         if (ratio > worst) worst = ratio;
@@ -236,6 +251,8 @@ static int try_variant(const patient *x, verdict_match *m, char *err, size_t err
 /* Some element's ball about the variant's value and ball about golden have no number in common. */
 static bool disjoint(const golden_tensor *golden, const golden_tensor *variant)
 {
+    if (golden->index)
+        return variant->index && memcmp(golden->index, variant->index, golden->count * sizeof *golden->index) != 0;
     for (size_t e = 0; e < golden->count; e++)
         if (fabs(golden->value[e] - variant->value[e]) > golden->bound[e] + variant->bound[e]) return true;
     return false;
@@ -301,7 +318,7 @@ static unsigned unlikeness(const verdict_case *v, const verdict_golden *equation
         const verdict_tensor *t = &v->t[i];
         const golden_tensor *a = t->judged ? reference(equation, t) : NULL,
                             *b = t->judged ? reference(variant, t) : NULL;
-        if (!t->judged || !a->value || a->count != b->count) continue;
+        if (!t->judged || t->kind == OP_DECISION || !(a->value || a->index) || a->count != b->count) continue;
         const bool changed = disjoint(a, b);
         if (!t->pass && !changed) n += 10;
         if (t->pass && changed) n++;
@@ -386,7 +403,8 @@ static bool told_apart(const op_case *c, const verdict_golden *g, const verdict_
 {
     for (size_t i = 0; c->op->out[i].name; i++) {
         const golden_tensor *a = &g->out[i], *b = &variant->out[i];
-        if (c->op->out[i].kind == OP_STAGE || !a->value || b->count != a->count) continue; /* a stage is not owed */
+        if (c->op->out[i].kind == OP_STAGE || c->op->out[i].kind == OP_DECISION) continue; /* not owed; judged by scores */
+        if (!(a->value || a->index) || b->count != a->count) continue;
         if (disjoint(a, b)) return true;
     }
     for (size_t i = 0; c->op->in[i].name; i++) {

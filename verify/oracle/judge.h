@@ -30,7 +30,7 @@ typedef struct {
 typedef struct {
     size_t cases;
     verdict_case *c;
-    bool exposed[256]; /* by index of twin_variants */
+    bool exposed[TWIN_VARIANTS]; /* by index of twin_variants */
 } judge_result;
 
 /* Options that both commands have, as the first entries of their tables. */

@@ -14,7 +14,7 @@
 
 #include "report.h"
 
-enum { CASES = 256, ERROR = 512, ROWS = 256 };
+enum { CASES = 256, ERROR = 512, ROWS = TWIN_VARIANTS };
 
 /* The golden side of one operation's cases in one precision. */
 typedef struct {
@@ -77,6 +77,15 @@ static void add_rounded(tensor_file *f, const char *prefix, const char *name, co
     free(x);
 }
 
+static void add_integers(tensor_file *f, const char *name, const op_value *v, const twin_tensor *t)
+{
+    int64_t *x = calloc(v->count ? v->count : 1, sizeof *x);
+    for (size_t e = 0; x && e < t->count; e++) x[e] = (int64_t)t->hi[e];
+    if (!x || t->count != v->count || tensor_file_add(f, name, TENSOR_I64, v->rank, v->dim, x) != 0)
+        die("cannot forge", name, "the twin does not compute it");
+    free(x);
+}
+
 static void run_twin(const op_case *c, const char *variant, twin_result *r)
 {
     char err[ERROR];
@@ -135,6 +144,8 @@ static void forge(op_case *c, const verdict_golden *g, const char *variant, cons
         if (c->op->out[i].kind == OP_STAGE) continue;
         if (!v->i64)
             add_rounded(f, "", c->op->out[i].name, v, &r.out[i], p);
+        else if (c->op->out[i].kind != OP_DECISION)
+            add_integers(f, c->op->out[i].name, v, &r.out[i]);
         else if (tensor_file_add(f, c->op->out[i].name, TENSOR_I64, v->rank, v->dim, v->i64) != 0)
             die("cannot forge", c->op->out[i].name, "out of memory");
     }
