@@ -11,7 +11,7 @@ mode=${1:?fuzz, replay or plain} out=${2:?a folder}
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(dirname "$here")
 pkg_config=${PKG_CONFIG:-pkg-config}
-targets=${TARGETS:-fuzz_safetensors fuzz_npy fuzz_npz fuzz_manifest fuzz_ops}
+targets=${TARGETS:-fuzz_safetensors fuzz_npy fuzz_npz fuzz_manifest fuzz_prompt fuzz_ops}
 mkdir -p "$out"
 
 flags="-std=c11 -D_GNU_SOURCE -g -O1 -fno-omit-frame-pointer -ffp-contract=off -Wall -Wextra"
@@ -61,18 +61,18 @@ if [ "$mode" != fuzz ]; then
     compile "$here/replay.c"
     engine_object=$made
 fi
-case " $targets " in *" fuzz_ops "*)
-    compile "$top"/ref/*.c "$top"/verify/enclosure/*.c "$top/verify/oracle/registry.c" "$top"/verify/oracle/op_*.c
+case " $targets " in *" fuzz_ops "* | *" fuzz_prompt "*)
+    compile "$top"/ref/*.c "$top"/verify/enclosure/*.c "$top/verify/oracle/registry.c" "$top/verify/oracle/prompt.c" \
+        "$top"/verify/oracle/op_*.c
     operations=$made ;;
 esac
 for target in $targets; do
     compile "$here/$target.c"
-    if [ "$target" = fuzz_ops ]; then
+    libs=
+    case $target in fuzz_ops | fuzz_prompt)
         made="$made $operations"
-        libs="$($pkg_config --libs gsl) $arb"
-    else
-        libs=
-    fi
+        libs="$($pkg_config --libs gsl) $arb" ;;
+    esac
     $cc $objects $engine $made $engine_object $formats -o "$out/$target" $libs \
         $($pkg_config --libs jansson libzip nettle mpfr) -lm
 done

@@ -3,14 +3,17 @@
 safetensors and manifest seeds are put together here by the formats' definitions, and fuzz_ops gets random bytes for
 each operation of the registry.
 
-    python3 fuzz/seeds.py
+    SMOEREF=./smoeref python3 fuzz/seeds.py        SMOEREF: the command, for the prompts of its smoke suite (fuzz_prompt)
 """
 import io
 import json
+import os
 import pathlib
 import random
 import re
 import struct
+import subprocess
+import tempfile
 
 import numpy as np
 
@@ -103,3 +106,11 @@ for operation in sorted(set(operations)):
     draw = random.Random(operation)
     for n in range(2):
         put("fuzz_ops", "%s-%d" % (operation, n), struct.pack(">H", code(operation)) + bytes(draw.choices(range(256), k=160)))
+
+if os.environ.get("SMOEREF"):
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([os.environ["SMOEREF"], "gen", "--suite", "smoke", "--out", folder + "/cases"], check=True,
+                       stdout=subprocess.DEVNULL)
+        for prompt in sorted(pathlib.Path(folder, "cases").glob("*.prompt.safetensors")):
+            if prompt.stat().st_size <= 4096:
+                put("fuzz_prompt", prompt.name.removesuffix(".prompt.safetensors"), prompt.read_bytes())

@@ -48,6 +48,7 @@ const op_record *op_find(const char *id)
 
 static const size_t largest_dimension = (size_t)1 << 20;
 static const size_t most_elements = (size_t)1 << 28; /* over all tensors of a case */
+static const size_t most_outputs = (size_t)1 << 24;  /* unless the inputs have a sixteenth of it */
 
 __attribute__((format(printf, 3, 4))) static bool fail(char *err, size_t errlen, const char *format, ...)
 {
@@ -307,7 +308,11 @@ static bool build(op_case *c, const char *dims, const char *set, char *err, size
         !bind_to_param(c, 'N', "experts", err, errlen) ||
         !shape_list(c, c->op->in, c->in, c->grad, &total, err, errlen))
         return false;
+    const size_t given = total;
     if (!shape_list(c, c->op->out, c->out, c->cot, &total, err, errlen)) return false;
+    /* A parameter may size an output: a small prompt must not ask for the whole memory. */
+    if (total - given > most_outputs && (total - given) / 16 > given)
+        return fail(err, errlen, "%s: outputs of %zu elements from inputs of %zu", c->op->id, total - given, given);
     /* Before anything is allocated: a check sees sizes and parameters only. */
     const char *wrong = c->op->check ? c->op->check(c) : NULL;
     if (wrong) return fail(err, errlen, "%s: %s", c->op->id, wrong);
