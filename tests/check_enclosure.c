@@ -89,6 +89,8 @@ START_TEST(functions_have_their_known_values)
         {TAPE_NORMAL_PDF, 0, "0.39894228040143267793994605993438", "0"},
         {TAPE_SQRT, 2.25, "1.5", "0.33333333333333333333333333333333"},
         {TAPE_SQRT, 2, "1.41421356237309504880168872420970", "0.35355339059327376220042218105242"},
+        {TAPE_XLOGX, 1, "0", "1"},
+        {TAPE_XLOGX, 2, "1.38629436111989061883446424291635", "1.69314718055994530941723212145818"},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const double one = 1;
@@ -200,6 +202,8 @@ static tape_node *p_move(tape *t, tape_node *a, tape_node *b, int k)
         return tape_offset(t, a, c, false);
     case 9:
         return tape_norm(t, a);
+    case 10:
+        return tape_max(t, a);
     default:
         return tape_add(t, tape_mul(t, a, a), tape_mul(t, tape_add(t, a, b), a)); /* many uses of one node */
     }
@@ -229,6 +233,7 @@ static const struct {
     {"normal cdf", p_apply, TAPE_NORMAL_CDF, 3, 3, 1, 1, false},
     {"normal pdf", p_apply, TAPE_NORMAL_PDF, 3, 3, 1, 1, false},
     {"sqrt", p_apply, TAPE_SQRT, 3, 3, 1, 1, true},
+    {"x log x", p_apply, TAPE_XLOGX, 3, 3, 1, 1, true},
     {"add", p_two, 0, 3, 2, 3, 2, false},
     {"add a row", p_two, 0, 3, 2, 1, 2, false},
     {"subtract a column", p_two, 1, 3, 2, 3, 1, false},
@@ -260,7 +265,8 @@ static const struct {
     {"scale", p_move, 7, 3, 2, 1, 1, false},
     {"offset", p_move, 8, 3, 2, 1, 1, false},
     {"norm", p_move, 9, 3, 3, 1, 1, false},
-    {"several uses", p_move, 10, 3, 2, 3, 2, false},
+    {"largest", p_move, 10, 3, 3, 1, 1, false},
+    {"several uses", p_move, 11, 3, 2, 3, 2, false},
 };
 
 /* sum of weight * y at (a, b), as a ball */
@@ -661,6 +667,48 @@ START_TEST(a_kink_within_the_bound_is_a_ball)
     ck_assert(arb_is_one(g + 1));
     ck_assert_msg(arb_is_zero(g + 2), "the slope at an exact 0 is 0");
     ck_assert(arb_is_nonnegative(y->v) || arb_contains_si(y->v, 0));
+    tape_free(t);
+}
+END_TEST
+
+/* 2 and 2 + 1e-8, blurred by 1e-6: either may be the largest; 1 is not.  In the exact run the first of two equals is. */
+START_TEST(the_largest_may_be_in_doubt)
+{
+    const double x[] = {2, 2 + 0x1p-27, 1}, equal[] = {1, 2, 2}, one = 1, blur[] = {1e-6, 1e-6, 1e-6};
+    tape *t = tape_new(twin_profile_find("f64"), 96);
+    tape_node *a = tape_leaf(t, 1, 3, x, true), *y = tape_max(t, tape_slack(t, a, blur, NULL));
+    tape_seed(t, y, &one);
+    tape_backward(t);
+    arb_srcptr g = tape_gradient(a);
+    ck_assert_msg(arb_contains_si(g, 0) && arb_contains_si(g, 1) && arb_contains_si(g + 1, 0) && arb_contains_si(g + 1, 1),
+                  "each of the two may be it");
+    ck_assert(arb_is_zero(g + 2));
+    ck_assert(radius(y->v) >= 1e-6 && radius(y->v) <= 1.1e-6);
+    tape_free(t);
+    t = tape_new(NULL, 96);
+    a = tape_leaf(t, 1, 3, equal, true);
+    y = tape_max(t, a);
+    tape_seed(t, y, &one);
+    tape_backward(t);
+    g = tape_gradient(a);
+    ck_assert(centre(y->v) == 2 && arb_is_zero(g) && arb_is_one(g + 1) && arb_is_zero(g + 2));
+    tape_free(t);
+}
+END_TEST
+
+START_TEST(x_log_x_is_0_at_0_and_known_near_it)
+{
+    const double x[] = {0, 1e-300, 0.5}, one[] = {1, 1, 1}, blur[] = {1e-10, 1e-10, 0.7};
+    tape *t = tape_new(NULL, 96);
+    tape_node *a = tape_leaf(t, 1, 3, x, true), *y = tape_apply(t, TAPE_XLOGX, a);
+    tape_node *z = tape_apply(t, TAPE_XLOGX, tape_slack(t, a, blur, NULL));
+    ck_assert(arb_is_zero(y->v));
+    ck_assert_double_eq_tol(centre(y->v + 1), -1e-300 * 690.7755278982137, 1e-310);
+    ck_assert_msg(radius(z->v) >= 1e-10 * 23.02 && radius(z->v) <= 1e-10 * 23.1, "1e-10 log 1e-10");
+    ck_assert_msg(isinf(radius(z->v + 2)), "an argument that may be negative by much");
+    tape_seed(t, z, one);
+    tape_backward(t);
+    ck_assert_msg(radius(tape_gradient(a)) >= 745 && isfinite(radius(tape_gradient(a))), "the slope is some finite number");
     tape_free(t);
 }
 END_TEST
@@ -1198,6 +1246,8 @@ static Suite *suite(void)
     tcase_add_test(rounding, division_by_a_count_is_exact_for_powers_of_two);
     tcase_add_test(rounding, inputs_are_read_in_the_candidate_s_format);
     tcase_add_test(rounding, a_kink_within_the_bound_is_a_ball);
+    tcase_add_test(rounding, the_largest_may_be_in_doubt);
+    tcase_add_test(rounding, x_log_x_is_0_at_0_and_known_near_it);
     tcase_add_test(rounding, beyond_the_largest_nothing_is_known);
     tcase_add_test(twins, profiles_are_found);
     tcase_add_test(twins, nonsense_is_refused);

@@ -860,6 +860,51 @@ tape_node *tape_norm(tape *t, tape_node *a)
     return y;
 }
 
+/* --- the largest of a row --- */
+
+static size_t middle_of_row(const tape_node *a, size_t i)
+{
+    size_t best = i * a->cols;
+    for (size_t e = best + 1; e < (i + 1) * a->cols; e++)
+        if (arf_cmp(arb_midref(a->v + e), arb_midref(a->v + best)) > 0) best = e;
+    return best;
+}
+
+static void back_max(tape *t, tape_node *y)
+{
+    tape_node *a = y->a;
+    arb_t c;
+    arb_init(c);
+    for (size_t i = 0; i < y->rows; i++) {
+        const size_t best = middle_of_row(a, i);
+        size_t open = 0;
+        for (size_t e = i * a->cols; t->profile && e < (i + 1) * a->cols; e++) open += !arb_lt(a->v + e, y->v + i);
+        for (size_t e = i * a->cols; e < (i + 1) * a->cols; e++) {
+            if (open > 1 ? arb_lt(a->v + e, y->v + i) : e != best) continue;
+            arb_set(c, y->g + i);
+            if (open > 1) { /* times [0, 1] */
+                arb_mul_2exp_si(c, c, -1);
+                tape_grow(c, 0.5 * tape_upper_of(y->g + i));
+            }
+            tape_give(t, a, e, c);
+        }
+    }
+    arb_clear(c);
+}
+
+tape_node *tape_max(tape *t, tape_node *a)
+{
+    tape_node *y = tape_make(t, a->rows, 1, a, NULL, back_max);
+    for (size_t i = 0; i < a->rows; i++) {
+        arb_set(y->v + i, a->v + middle_of_row(a, i));
+        for (size_t j = 0; j < a->cols; j++) {
+            arb_srcptr x = a->v + i * a->cols + j;
+            if (!arb_le(x, y->v + i)) arb_max(y->v + i, y->v + i, x, t->prec);
+        }
+    }
+    return y;
+}
+
 /* --- fairness and mistakes --- */
 
 static void back_slack(tape *t, tape_node *y)

@@ -6,7 +6,6 @@
  *   sigmoid   1 / (1 + exp(-x)), exp(x) / (1 + exp(x))         silu    x sigmoid(x)
  *   softplus  log1p(exp(x)), max(x, 0) + log1p(exp(-|x|))      cdf     (1 + erf(x/sqrt 2)) / 2, erfc(-x/sqrt 2) / 2
  *   gelu      x cdf(x)                                         tanh'   1 - tanh^2,  sigmoid'  y (1 - y)
- * 
  */
 #include "tape_rounding.h"
 
@@ -152,6 +151,33 @@ static void step(arb_t y, const arb_t x)
     }
 }
 
+/* x log x for x >= 0, with 0 at 0: falling to -1/e at 1/e, rising beyond. */
+static void xlogx(arb_t y, const arb_t x, slong p)
+{
+    if (arb_is_zero(x)) {
+        arb_zero(y);
+    } else if (arb_is_positive(x)) {
+        arb_log(y, x, p);
+        arb_mul(y, y, x, p);
+    } else { /* [0, upper end]: between the least of this and 0, for an upper end below 1/e; else all values up to 1 */
+        const double top = tape_upper_of(x);
+        arb_zero(y);
+        tape_grow(y, top < 0.3678 ? -top * log(fmax(top, 0x1p-1074)) : top < 1 ? 0.3679 : INFINITY);
+    }
+}
+
+/* log x + 1; whoever has an x of 0 takes a finite number for it, or nothing. */
+static void xlogx_slope(arb_t d, const arb_t x, slong p)
+{
+    if (arb_is_positive(x)) {
+        arb_log(d, x, p);
+        arb_add_ui(d, d, 1, p);
+    } else {
+        arb_zero(d);
+        tape_grow(d, 746); /* log of the smallest subnormal is -744.4 */
+    }
+}
+
 static bool beyond20(const arb_t x) { return arf_cmp_d(arb_midref(x), 20) > 0; }
 
 static void value_at(tape_function f, arb_t y, const arb_t x, slong p)
@@ -215,6 +241,9 @@ static void value_at(tape_function f, arb_t y, const arb_t x, slong p)
         break;
     case TAPE_SQRT:
         arb_sqrtpos(y, x, p);
+        break;
+    case TAPE_XLOGX:
+        xlogx(y, x, p);
         break;
     }
 }
@@ -337,6 +366,9 @@ static void slope_at(tape_function f, arb_t d, const arb_t x, slong p)
         arb_rsqrt(d, x, p);
         arb_mul_2exp_si(d, d, -1);
         break;
+    case TAPE_XLOGX:
+        xlogx_slope(d, x, p);
+        break;
     }
 }
 
@@ -445,6 +477,8 @@ static double value_error(const tape *t, tape_function f, const site *s)
         return 0.5 * x * ((e + w) * tanh_bound(x) + 6 * w * tanh_argument_bound(x) + w) + 3 * w * y;
     case TAPE_NORMAL_PDF:
         return y * (e + w * (1.5 * fmin(x, 40) * x + 4));
+    case TAPE_XLOGX:
+        return (e + 2 * w) * y;
     default:
         return e * y;
     }
@@ -492,6 +526,8 @@ static double slope_error(const tape *t, tape_function f, const site *s)
         return d * (e + w * (1.5 * fmin(x, 40) * x + 5));
     case TAPE_SQRT:
         return (e + 3 * w) * d; /* 1 / (2 y) */
+    case TAPE_XLOGX: /* from the mean of logarithms too: the logarithm of how many they are, stored and subtracted */
+        return (e + 8 * w) * (d + 2);
     default:
         return (e + w) * d;
     }

@@ -119,8 +119,7 @@ static void compete_distill(twin_eval *x)
 
 /* --- diversity --- */
 
-/* Rows o / |o|; a zero row stays 0 and gets no gradient. */
-static tape_node *directions(twin_eval *x, tape_node *o)
+tape_node *twin_directions(twin_eval *x, tape_node *o)
 {
     tape_node *n = tape_norm(x->t, o);
     double *zero = calloc(o->rows + 1, sizeof *zero), *other = calloc(o->rows + 1, sizeof *other);
@@ -175,7 +174,7 @@ static tape_node *pairs(twin_eval *x, tape_node *u, size_t K)
 static tape_node *diversity(twin_eval *x, tape_node *o, size_t T, size_t K)
 {
     if (K < 2) return tape_fill(x->t, 1, 1, 0);
-    tape_node *u = twin_is(x, "DiversityGram") ? o : directions(x, o);
+    tape_node *u = twin_is(x, "DiversityGram") ? o : twin_directions(x, o);
     const bool square =
         twin_is(x, "DiversitySquare") || (op_is(x->c, "mean", "square") && !twin_is(x, "DiversityPairs"));
     const size_t n = T * K * (square ? K : K - 1);

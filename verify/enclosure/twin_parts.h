@@ -50,6 +50,9 @@ tape_node *twin_combine(twin_eval *x, tape_node *outputs,
                         tape_node *weight); /* outputs [T K, d] in the order of choice */
 tape_node *twin_dispatch(twin_eval *x, tape_node *tokens); /* the chosen experts' outputs [T K, d] */
 
+/* --- in twin_compete.c --- */
+tape_node *twin_directions(twin_eval *x, tape_node *o); /* rows o / |o|; a zero row stays 0 and gets no gradient */
+
 /* --- in twin_balance.c --- */
 /* N sum_i f_i P_i with f from the choice and P the mean of p over the tokens */
 tape_node *twin_switch(twin_eval *x, tape_node *p);

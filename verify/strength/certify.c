@@ -7,7 +7,8 @@
  * something.  An enclosure holds when the reference's value lies within the binary64 bound of the exact value, and the
  * ball itself is far smaller than that.
  *
- *   certify [--break]     --break spoils one value of each operation by 4 times its bound: the run must then fail
+ *   certify [--break | OP ...]     --break spoils one value of each operation by 4 times its bound: the run must then fail
+ *                                  OP: these operations alone
  */
 #include <float.h>
 #include <math.h>
@@ -117,7 +118,9 @@ int main(int argc, char **argv)
     for (size_t o = 0; op_registry[o]; o++) {
         const op_record *op = op_registry[o];
         tally a = {0};
-        bool good = true;
+        bool good = true, asked = argc == 1 || spoil;
+        for (int i = 1; i < argc; i++) asked |= strcmp(argv[i], op->id) == 0;
+        if (!asked) continue;
         for (const op_spec *spec = op->cases; spec->name; spec++) {
             const uint64_t seeds = strcmp(spec->suite, "large") == 0 ? 1 : SEEDS;
             for (uint64_t seed = 1; seed <= seeds; seed++) {
