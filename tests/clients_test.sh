@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE=1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
-echo 1..29
+echo 1..30
 n=0
 point() { # point STATUS DESCRIPTION
     n=$((n + 1))
@@ -43,6 +43,22 @@ judge() { # judge CASES CLIENT PRECISION [OP...]
     "$smoeref" check "$@" --cases "$cases" --precision "$promised" --quiet \
         --exec "'$python' '$clients/$client' {prompts} {answers}"
 }
+
+# Whatever is registered, the PyTorch client computes.
+covers() {
+    "$smoeref" list --json >"$work/list.json" || return 1
+    "$python" - "$clients/torch" "$work/list.json" >"$work/log" 2>&1 <<'P'
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import client
+listing = json.load(open(sys.argv[2]))
+missing = [o["id"] for o in listing["operations"] if o["id"] not in client.OPERATIONS]
+if missing:
+    sys.exit("not in the PyTorch client: " + ", ".join(missing))
+P
+}
+covers
+point $? 'every registered operation is in the PyTorch client'
 
 for seed in 1 2; do
     cases=$work/cases$seed

@@ -1,13 +1,13 @@
 """CombineGradNone: the weights of the combination are taken for constants, so the router gets no gradient from the task.
 Every value is right; only gradients are wrong."""
-from right import client, main
+from right import layer, main, spoil
 
-right_combine = client.combine
+right_combine = layer.combine
 
 
 def combine(weight, o):
     return right_combine(weight.detach(), o)                                # right: weight
 
 
-client.combine = combine
+spoil(combine)
 main()

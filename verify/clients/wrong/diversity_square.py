@@ -1,10 +1,10 @@
 """DiversitySquare: the mean cosine over all K^2 entries of the matrix, its zeroed diagonal included: (K-1)/K of the value."""
-from right import client, main
+from right import main, spoil
 
 
 def pairs(k, kind):
     return k * k                                                            # right: k * (k - 1)
 
 
-client.pairs = pairs
+spoil(pairs)
 main()

@@ -1,10 +1,10 @@
 """LblDoubleSoftmax: the balancing loss takes probabilities for logits and applies softmax once more."""
-from right import client, main
+from right import main, numerics, spoil
 
 
 def mean_probability(logits):
-    return client.mean_tokens(client.softmax(client.softmax(logits)))       # right: softmax(logits)
+    return numerics.mean_tokens(numerics.softmax(numerics.softmax(logits)))     # right: softmax(logits)
 
 
-client.mean_probability = mean_probability
+spoil(mean_probability)
 main()

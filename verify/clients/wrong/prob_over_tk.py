@@ -1,7 +1,7 @@
 """LblProbOverTK: P divided by T K instead of T, so that the loss is 1/K of the value."""
-from right import client, main
+from right import balance, main, spoil
 
-right_parts = client.fraction_and_probability
+right_parts = balance.fraction_and_probability
 
 
 def fraction_and_probability(logits, index, count):
@@ -9,5 +9,5 @@ def fraction_and_probability(logits, index, count):
     return fraction, probability / index.shape[-1]                          # right: probability
 
 
-client.fraction_and_probability = fraction_and_probability
+spoil(fraction_and_probability)
 main()

@@ -1,11 +1,12 @@
 """DoubleSoftmaxWeights: softmax over the selected *probabilities*, which confines two weights to [0.269, 0.731]."""
-from right import client, main
+from right import main, numerics, spoil
 
 
 def gate_weights(r, k, order):
-    index = client.topk(r, k)
-    return index, client.softmax(client.take(client.softmax(r), index))     # right: softmax(take(r, index))
+    index = numerics.topk(r, k)
+    selected = numerics.take(numerics.softmax(r), index)
+    return index, numerics.softmax(selected)                                # right: softmax(take(r, index))
 
 
-client.gate_weights = gate_weights
+spoil(gate_weights)
 main()

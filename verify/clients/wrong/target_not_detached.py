@@ -1,11 +1,11 @@
 """TargetNotDetached: the distillation loss, meant to train the router, trains the experts too.  Every value is right; only
 gradients are wrong."""
-from right import client, main
+from right import main, numerics, spoil
 
 
 def target(s, detach):
-    return client.softmax(s)                                                # right: a constant
+    return numerics.softmax(s)                                              # right: a constant
 
 
-client.target = target
+spoil(target)
 main()

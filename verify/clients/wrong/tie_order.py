@@ -1,5 +1,5 @@
 """TieOrder: among equal scores the higher index wins."""
-from right import client, main
+from right import client, main, spoil
 
 
 def topk(s, k):
@@ -8,5 +8,5 @@ def topk(s, k):
     return n - 1 - order.indices[..., :k]                                   # right: the lower index wins
 
 
-client.topk = topk
+spoil(topk)
 main()

@@ -1,11 +1,11 @@
 """WeightsSoftmaxScores: the winners weighed as in the first version, by the softmax of their responses."""
-from right import client, main
+from right import main, numerics, spoil
 
 
 def winners(s, k, version="2"):
-    index = client.topk(s, k)
-    return index, client.softmax(client.take(s, index))                     # right: s_j / sum of the winners' s
+    index = numerics.topk(s, k)
+    return index, numerics.softmax(numerics.take(s, index))                 # right: s_j / sum of the winners' s
 
 
-client.winners = winners
+spoil(winners)
 main()
