@@ -279,6 +279,8 @@ double tape_u(const tape *t) { return t->w; }
 
 double tape_elementary(const tape *t) { return t->e; }
 
+double tape_arithmetic(const tape *t) { return t->profile ? unit(&t->profile->arithmetic) : 0; }
+
 double tape_upper(const tape_node *a, size_t element) { return tape_upper_of(a->v + element); }
 
 double tape_middle(const tape_node *a, size_t element) { return arf_get_d(arb_midref(a->v + element), ARF_RND_NEAR); }

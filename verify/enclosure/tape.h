@@ -131,5 +131,6 @@ double tape_upper(const tape_node *a, size_t element); /* at least |value| */
 double tape_middle(const tape_node *a, size_t element);
 double tape_u(const tape *t);                          /* one operation and its store, relative; 0 without a profile */
 double tape_elementary(const tape *t);                 /* one elementary function and its store, relative */
+double tape_arithmetic(const tape *t);                 /* one operation that is not stored, relative */
 
 #endif

@@ -44,7 +44,7 @@ const twin_profile *twin_profile_find(const char *name)
 
 /* --- what chapters use --- */
 
-static void fail(twin_eval *x, const char *what, const char *name)
+void twin_fail(twin_eval *x, const char *what, const char *name)
 {
     if (!x->failed) snprintf(x->err, x->errlen, "%s: %s '%s'", x->c->op->id, what, name);
     x->failed = true;
@@ -71,7 +71,7 @@ tape_node *twin_in(twin_eval *x, const char *name)
     const size_t i = find(x->c->op->in, name);
     const op_value *v = &x->c->in[i];
     if (!x->c->op->in[i].name || !v->f64) {
-        fail(x, "the record has no input", name);
+        twin_fail(x, "the record has no input", name);
         return tape_fill(x->t, 1, 1, 0);
     }
     if (!x->in[i])
@@ -84,9 +84,9 @@ void twin_out(twin_eval *x, const char *name, tape_node *y)
 {
     const size_t i = find(x->c->op->out, name);
     if (!x->c->op->out[i].name)
-        fail(x, "the record has no output", name);
+        twin_fail(x, "the record has no output", name);
     else if (y->rows * y->cols != x->c->out[i].count)
-        fail(x, "the twin has another size for", name);
+        twin_fail(x, "the twin has another size for", name);
     else
         x->out[i] = y;
 }
@@ -97,7 +97,21 @@ void twin_scores(twin_eval *x, const char *decision, tape_node *scores)
     if (x->c->op->out[i].name)
         x->score[i] = scores;
     else
-        fail(x, "the record has no decision", decision);
+        twin_fail(x, "the record has no decision", decision);
+}
+
+tape_node *twin_numbers(twin_eval *x, size_t rows, size_t cols, const double *v)
+{
+    tape_node *y = tape_fill(x->t, rows, cols, 0);
+    for (size_t i = 0; i < rows * cols; i++) arb_set_d(y->v + i, v[i]);
+    return y;
+}
+
+bool twin_chose(const twin_eval *x, const char *param, const char *choice)
+{
+    for (const op_param *p = x->c->op->param; p && p->name; p++)
+        if (strcmp(p->name, param) == 0) return op_is(x->c, param, choice);
+    return false;
 }
 
 bool twin_is(const twin_eval *x, const char *variant) { return x->variant && strcmp(x->variant, variant) == 0; }
@@ -126,7 +140,7 @@ bool twin_decide(twin_eval *x, const char *decision, size_t T, size_t K, size_t 
     const size_t o = find(x->c->op->out, decision);
     if (x->c->op->out[o].name && x->c->out[o].i64 && x->c->out[o].count == T * K)
         return choose(x, decision, x->c->out[o].i64, T, K, N);
-    fail(x, "the case has no decision", decision);
+    twin_fail(x, "the case has no decision", decision);
     return false;
 }
 
@@ -135,7 +149,7 @@ bool twin_given(twin_eval *x, const char *input, size_t T, size_t K, size_t N)
     const size_t i = find(x->c->op->in, input);
     if (x->c->op->in[i].name && x->c->in[i].i64 && x->c->in[i].count == T * K)
         return choose(x, input, x->c->in[i].i64, T, K, N);
-    fail(x, "the case has no indices", input);
+    twin_fail(x, "the case has no indices", input);
     return false;
 }
 

@@ -5,8 +5,7 @@
 
 /* --- experts --- */
 
-/* rows W^T + b */
-static tape_node *affine(twin_eval *x, tape_node *rows, tape_node *w, tape_node *b)
+tape_node *twin_linear(twin_eval *x, tape_node *rows, tape_node *w, tape_node *b)
 {
     tape_node *a = tape_matmul_nt(x->t, rows, w);
     return b ? tape_add(x->t, a, b) : a;
@@ -23,7 +22,7 @@ static tape_node *two_layers(twin_eval *x, tape_function f, tape_node *rows, tap
                              tape_node *w2, tape_node *b2)
 {
     if (twin_is(x, "MissingBias")) b2 = NULL;
-    return affine(x, tape_apply(x->t, f, affine(x, rows, w1, b1)), w2, b2);
+    return twin_linear(x, tape_apply(x->t, f, twin_linear(x, rows, w1, b1)), w2, b2);
 }
 
 static void expert_relu(twin_eval *x)
@@ -52,9 +51,26 @@ static void expert_swiglu(twin_eval *x)
     twin_out(x, "y", tape_matmul_nt(x->t, tape_mul(x->t, gate, up), twin_in(x, "w2")));
 }
 
+static void expert_keyvalue(twin_eval *x)
+{
+    tape_node *rows = twin_in(x, "x"), *keys = twin_in(x, "keys");
+    const bool across = twin_is(x, "TransposedKeys") && keys->rows == keys->cols;
+    tape_node *a = (across ? tape_matmul_nt : tape_matmul_nn)(x->t, rows, keys);
+    if (!twin_is(x, "MissingActivation")) a = tape_apply(x->t, twin_is(x, "GeluForRelu") ? TAPE_GELU : TAPE_RELU, a);
+    if (twin_is(x, "ReluSquared")) a = tape_apply(x->t, TAPE_SQUARE, a);
+    twin_out(x, "y", tape_matmul_nn(x->t, a, twin_in(x, "values")));
+}
+
 tape_node *twin_ffn(twin_eval *x, size_t expert, tape_node *rows)
 {
-    tape_node *w1 = twin_in(x, "w1"), *b1 = twin_in(x, "b1"), *w2 = twin_in(x, "w2"), *b2 = twin_in(x, "b2");
+    static const char *const names[4] = {"w1", "b1", "w2", "b2"};
+    return twin_ffn_of(x, names, expert, rows);
+}
+
+tape_node *twin_ffn_of(twin_eval *x, const char *const names[4], size_t expert, tape_node *rows)
+{
+    tape_node *w1 = twin_in(x, names[0]), *b1 = twin_in(x, names[1]);
+    tape_node *w2 = twin_in(x, names[2]), *b2 = twin_in(x, names[3]);
     const size_t h = b1->cols, d = b2->cols;
     const tape_function f = op_is(x->c, "activation", "relu") ? TAPE_RELU : gelu_form(x, false);
     return two_layers(x, f, rows, tape_view(x->t, w1, expert * h, h, w1->cols), tape_view(x->t, b1, expert, 1, h),
@@ -66,7 +82,7 @@ tape_node *twin_ffn(twin_eval *x, size_t expert, tape_node *rows)
 static void gate_linear(twin_eval *x)
 {
     tape_node *b = twin_is(x, "MissingBias") ? NULL : twin_in(x, "br");
-    twin_out(x, "r", affine(x, twin_in(x, "x"), twin_in(x, "wr"), b));
+    twin_out(x, "r", twin_linear(x, twin_in(x, "x"), twin_in(x, "wr"), b));
 }
 
 enum { TOPK_SOFTMAX, SOFTMAX_TOPK, RENORM, SOFTMAX_TWICE };
@@ -100,8 +116,7 @@ static size_t *indices(size_t n)
     return p;
 }
 
-/* Each row backwards. */
-static tape_node *mirrored(twin_eval *x, tape_node *weight)
+tape_node *twin_mirrored(twin_eval *x, tape_node *weight)
 {
     size_t *col = indices(weight->rows * weight->cols);
     for (size_t i = 0; i < weight->rows; i++)
@@ -117,7 +132,7 @@ static void gate_weights(twin_eval *x)
     twin_scores(x, "index", r);
     if (!twin_decide(x, "index", r->rows, (size_t)op_int(x->c, "k"), r->cols)) return;
     tape_node *weight = twin_weights(x, r);
-    twin_out(x, "weight", twin_is(x, "SwappedWeights") ? mirrored(x, weight) : weight);
+    twin_out(x, "weight", twin_is(x, "SwappedWeights") ? twin_mirrored(x, weight) : weight);
 }
 
 /* --- layer --- */
@@ -154,7 +169,7 @@ tape_node *twin_dispatch(twin_eval *x, tape_node *tokens)
 tape_node *twin_combine(twin_eval *x, tape_node *outputs, tape_node *weight)
 {
     const size_t T = weight->rows, K = weight->cols;
-    if (twin_is(x, "SwappedWeights")) weight = mirrored(x, weight);
+    if (twin_is(x, "SwappedWeights")) weight = twin_mirrored(x, weight);
     if (twin_is(x, "CombineGradNone")) weight = tape_stop(x->t, weight);
     return tape_sum_groups(x->t, tape_mul(x->t, outputs, tape_view(x->t, weight, 0, T * K, 1)), K);
 }
@@ -162,7 +177,7 @@ tape_node *twin_combine(twin_eval *x, tape_node *outputs, tape_node *weight)
 static void layer_smoe(twin_eval *x)
 {
     tape_node *tokens = twin_in(x, "x");
-    tape_node *r = affine(x, tokens, twin_in(x, "wr"), twin_in(x, "br"));
+    tape_node *r = twin_linear(x, tokens, twin_in(x, "wr"), twin_in(x, "br"));
     twin_scores(x, "index", r);
     if (!twin_decide(x, "index", r->rows, (size_t)op_int(x->c, "k"), r->cols)) return;
     tape_node *weight = twin_weights(x, r);
@@ -175,6 +190,7 @@ const twin_entry twin_expert[] = {
     {"expert.relu", expert_relu},
     {"expert.gelu", expert_gelu},
     {"expert.swiglu", expert_swiglu},
+    {"expert.keyvalue", expert_keyvalue},
     {"gate.linear", gate_linear},
     {"gate.weights", gate_weights},
     {"layer.smoe", layer_smoe},

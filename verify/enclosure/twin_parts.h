@@ -36,6 +36,10 @@ bool twin_given(twin_eval *x, const char *input, size_t T, size_t K, size_t N);
 void twin_out(twin_eval *x, const char *name, tape_node *y);
 void twin_scores(twin_eval *x, const char *decision, tape_node *scores);
 bool twin_is(const twin_eval *x, const char *variant);
+bool twin_chose(const twin_eval *x, const char *param, const char *choice); /* false if there is no such parameter */
+/* Numbers as they are, rounded in no precision: integers. */
+tape_node *twin_numbers(twin_eval *x, size_t rows, size_t cols, const double *v);
+void twin_fail(twin_eval *x, const char *what, const char *name); /* the evaluation ends with "OP: what 'name'" */
 /* Reads a decision and checks its range; false (and err is set) if an expert number is out of it. */
 bool twin_decide(twin_eval *x, const char *decision, size_t T, size_t K, size_t N);
 
@@ -45,7 +49,11 @@ tape_node *twin_logsumexp(twin_eval *x, tape_node *z); /* [rows, 1] */
 
 /* --- in twin_expert.c --- */
 tape_node *twin_ffn(twin_eval *x, size_t expert, tape_node *rows); /* W2 act(W1 x + b1) + b2 of one expert of a layer */
+/* The same with the weights' names, {"w1", "b1", "w2", "b2"} of those that the token does not choose. */
+tape_node *twin_ffn_of(twin_eval *x, const char *const names[4], size_t expert, tape_node *rows);
+tape_node *twin_linear(twin_eval *x, tape_node *rows, tape_node *w, tape_node *b); /* rows W^T + b; b may be NULL */
 tape_node *twin_weights(twin_eval *x, tape_node *r); /* [T, K] by the parameter `order` */
+tape_node *twin_mirrored(twin_eval *x, tape_node *weight); /* each row backwards */
 tape_node *twin_combine(twin_eval *x, tape_node *outputs,
                         tape_node *weight); /* outputs [T K, d] in the order of choice */
 tape_node *twin_dispatch(twin_eval *x, tape_node *tokens); /* the chosen experts' outputs [T K, d] */
