@@ -188,3 +188,37 @@ smoe_status smoe_expert_swiglu_vjp(size_t T, size_t d, size_t h, const double *x
                   smoe_all_finite(d * h, dw2) && smoe_all_finite(T * h, da) && smoe_all_finite(T * h, dv);
     return finite ? SMOE_OK : SMOE_EOVRFLW;
 }
+
+/* --- E.5 --- */
+
+smoe_status smoe_expert_keyvalue(size_t T, size_t d, size_t h, const double *x, const double *keys,
+                                 const double *values, double *a, double *u, double *y)
+{
+    if (d == 0 || h == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(T * d, x) || !smoe_all_finite(d * h, keys) || !smoe_all_finite(h * d, values))
+        return SMOE_EDOM;
+
+    smoe_matmul_nn(T, h, d, x, keys, a);                                /* a = x keys */
+    smoe_activate(SMOE_RELU, T * h, a, u);                              /* u = max(a, 0) */
+    smoe_matmul_nn(T, d, h, u, values, y);                              /* y = u values   (E.5) */
+    return smoe_all_finite(T * h, a) && smoe_all_finite(T * d, y) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+smoe_status smoe_expert_keyvalue_vjp(size_t T, size_t d, size_t h, const double *x, const double *keys,
+                                     const double *values, const double *a, const double *u, const double *dy,
+                                     double *dx, double *dkeys, double *dvalues, double *da)
+{
+    if (d == 0 || h == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(T * d, x) || !smoe_all_finite(d * h, keys) || !smoe_all_finite(h * d, values) ||
+        !smoe_all_finite(T * h, a) || !smoe_all_finite(T * h, u) || !smoe_all_finite(T * d, dy)) return SMOE_EDOM;
+
+    smoe_matmul_tn(h, d, T, u, dy, dvalues);                            /* dvalues = sum_t u_t' dy_t */
+    smoe_matmul_nt(T, h, d, dy, values, da);                            /* du = dy values', in the place of da */
+    smoe_activate_vjp(SMOE_RELU, T * h, a, da, da);                     /* da = 1[a > 0] du */
+    smoe_matmul_tn(d, h, T, x, da, dkeys);                              /* dkeys = sum_t x_t' da_t */
+    smoe_matmul_nt(T, d, h, da, keys, dx);                              /* dx = da keys' */
+
+    bool finite = smoe_all_finite(T * d, dx) && smoe_all_finite(d * h, dkeys) && smoe_all_finite(h * d, dvalues) &&
+                  smoe_all_finite(T * h, da);
+    return finite ? SMOE_OK : SMOE_EOVRFLW;
+}

@@ -19,7 +19,8 @@
 /* phi of E.1, E.2, E.3: max(a, 0);  a Phi(a);  a/2 (1 + tanh(sqrt(2/pi) (a + 0.044715 a^3))) */
 typedef enum { SMOE_RELU, SMOE_GELU, SMOE_GELU_TANH } smoe_activation;
 
-/* u_k = phi(a_k), and its vjp da_k = phi'(a_k) du_k, for n values; phi'(0) = 0 for ReLU.  da may be du. */
+/* The activation alone, for one token or many: the loop of (E.1), (E.2), (E.3) and
+ * (E.5)  u_k = phi(a_k), and its vjp da_k = phi'(a_k) du_k, for n values; phi'(0) = 0 for ReLU.  da may be du. */
 /*@ requires \valid_read(a + (0 .. n-1));
     requires \valid(u + (0 .. n-1));
     requires \separated(a + (0 .. n-1), u + (0 .. n-1));
@@ -172,5 +173,37 @@ smoe_status smoe_expert_swiglu_vjp(size_t T, size_t d, size_t h, const double *x
                                    const double *w1, const double *w3, const double *w2,
                                    const double *a, const double *v, const double *u, const double *dy,
                                    double *dx, double *dw1, double *dw3, double *dw2, double *da, double *dv);
+
+/* (E.5) Key/value expert:  a = x keys,  u = max(a, 0),  y = u values,  for each of T tokens.  No biases.
+ *
+ *   x [T,d]   keys [d,h]   values [h,d]
+ *   a [T,h]   u [T,h]   out: kept for the vjp
+ *   y [T,d]   out
+ *
+ * The bits are those of E.1 with W1 = keys', W2 = values' and biases of 0 (but for the sign of a 0).  ReLU'(0) = 0.
+ * Source: public pre-training code of CompeteSMoE version 2 (read); spec E.5.
+ */
+/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(keys + (0 .. d*h-1)) && \valid_read(values + (0 .. h*d-1));
+    requires \valid(a + (0 .. T*h-1)) && \valid(u + (0 .. T*h-1)) && \valid(y + (0 .. T*d-1));
+    assigns a[0 .. T*h-1], u[0 .. T*h-1], y[0 .. T*d-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
+smoe_status smoe_expert_keyvalue(size_t T, size_t d, size_t h, const double *x, const double *keys,
+                                 const double *values, double *a, double *u, double *y);
+
+/* Gradient of E.5, a and u as the forward left them:
+ *   dvalues = sum_t u_t' dy_t,  da = 1[a > 0] (dy values'),  dkeys = sum_t x_t' da_t,  dx = da keys'
+ *
+ *   dx [T,d]  dkeys [d,h]  dvalues [h,d]   out
+ *   da [T,h]  out: the gradient of a
+ */
+/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(keys + (0 .. d*h-1)) && \valid_read(values + (0 .. h*d-1)) &&
+             \valid_read(a + (0 .. T*h-1)) && \valid_read(u + (0 .. T*h-1)) && \valid_read(dy + (0 .. T*d-1));
+    requires \valid(dx + (0 .. T*d-1)) && \valid(dkeys + (0 .. d*h-1)) && \valid(dvalues + (0 .. h*d-1)) &&
+             \valid(da + (0 .. T*h-1));
+    assigns dx[0 .. T*d-1], dkeys[0 .. d*h-1], dvalues[0 .. h*d-1], da[0 .. T*h-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
+smoe_status smoe_expert_keyvalue_vjp(size_t T, size_t d, size_t h, const double *x, const double *keys,
+                                     const double *values, const double *a, const double *u, const double *dy,
+                                     double *dx, double *dkeys, double *dvalues, double *da);
 
 #endif

@@ -1,4 +1,5 @@
 /* Operations of chapter E: spec/01-expert.md. */
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -295,6 +296,101 @@ static const op_spec swiglu_cases[] = {
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
+/* --- expert.keyvalue ---------------------------------------------------------------------------------------------- */
+
+static const op_tensor keyvalue_in[] = {
+    {"x", "T,d", OP_INPUT, OP_DIFF, "tokens"},
+    {"keys", "d,h", OP_INPUT, OP_DIFF, "column k is the key of hidden unit k, a = x keys"},
+    {"values", "h,d", OP_INPUT, OP_DIFF, "row k is its value, y = max(a, 0) values"},
+    {NULL, NULL, OP_INPUT, 0, NULL},
+};
+
+static smoe_status run_keyvalue(const op_case *c, double *a, double *u)
+{
+    return smoe_expert_keyvalue(op_dim(c, 'T'), op_dim(c, 'd'), op_dim(c, 'h'), op_in(c, "x"), op_in(c, "keys"),
+                                op_in(c, "values"), a, u, op_out(c, "y"));
+}
+
+static smoe_status keyvalue_forward(op_case *c)
+{
+    const size_t n = op_dim(c, 'T') * op_dim(c, 'h');
+    double *a = room(n), *u = room(n);
+    const smoe_status status = run_keyvalue(c, a, u);
+    free(a);
+    free(u);
+    return status;
+}
+
+static smoe_status keyvalue_vjp(op_case *c)
+{
+    const size_t T = op_dim(c, 'T'), h = op_dim(c, 'h');
+    double *a = room(T * h), *u = room(T * h), *da = room(T * h);
+    smoe_status status = run_keyvalue(c, a, u);
+    if (status == SMOE_OK)
+        status = smoe_expert_keyvalue_vjp(T, op_dim(c, 'd'), h, op_in(c, "x"), op_in(c, "keys"), op_in(c, "values"), a,
+                                          u, op_cot(c, "y"), op_grad(c, "x"), op_grad(c, "keys"), op_grad(c, "values"),
+                                          da);
+    free(a);
+    free(u);
+    free(da);
+    return status;
+}
+
+/* Keys of variance 1/d and values of variance 1/h, as linear layers of that fan-in have. */
+static void fill_keyvalue(op_case *c, op_rng *r)
+{
+    const size_t d = op_dim(c, 'd'), h = op_dim(c, 'h');
+    op_fill_normal(r, 1, op_dim(c, 'T') * d, op_in(c, "x"));
+    op_fill_normal(r, 1 / sqrt((double)d), d * h, op_in(c, "keys"));
+    op_fill_normal(r, 1 / sqrt((double)h), h * d, op_in(c, "values"));
+}
+
+/* Integers; even tokens are 0, so that all their pre-activations are exactly 0. */
+static void fill_keyvalue_kink(op_case *c, op_rng *r)
+{
+    fill_integers(c, r);
+    const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd');
+    for (size_t t = 0; t < T; t += 2)
+        for (size_t k = 0; k < d; k++) op_in(c, "x")[t * d + k] = 0;
+}
+
+/* d = h and keys and values above the diagonal only: the transpose is another matrix altogether. */
+static void fill_keyvalue_triangular(op_case *c, op_rng *r)
+{
+    fill_keyvalue(c, r);
+    upper(r, op_dim(c, 'd'), op_in(c, "keys"));
+    upper(r, op_dim(c, 'd'), op_in(c, "values"));
+}
+
+/* Every pre-activation is below 0: y = 0, and so is every gradient. */
+static void fill_keyvalue_dead(op_case *c, op_rng *r)
+{
+    fill_keyvalue(c, r);
+    double *const x = op_in(c, "x"), *const keys = op_in(c, "keys");
+    for (size_t k = 0; k < op_dim(c, 'T') * op_dim(c, 'd'); k++) x[k] = x[k] < 0 ? -x[k] : x[k] + 1;
+    for (size_t k = 0; k < op_dim(c, 'd') * op_dim(c, 'h'); k++) keys[k] = keys[k] > 0 ? -keys[k] : keys[k];
+    for (size_t k = 0; k < op_dim(c, 'T') * op_dim(c, 'd'); k++) x[k] = op_representable(x[k]);
+}
+
+static const op_spec keyvalue_cases[] = {
+    {"small", "smoke", "T=3,d=4,h=5", "", "", "a first look", fill_keyvalue},
+    {"random", "core", "T=8,d=8,h=16", "", "", "normal tokens, keys of variance 1/d, values of 1/h", fill_keyvalue},
+    {"one-token", "core", "T=1,d=6,h=12", "", "", "a batch of one", fill_keyvalue},
+    {"one-unit", "core", "T=4,d=1,h=1", "", "", "the smallest expert", fill_keyvalue},
+    {"no-tokens", "core", "T=0,d=3,h=4", "", "ZeroTokenExpert",
+     "an expert that nobody chose: gradients exactly 0; NVIDIA-NeMo/Automodel#532", fill_keyvalue},
+    {"integers", "adversarial", "T=6,d=4,h=8", "", "exact", "integers: exact in every precision and order",
+     fill_integers},
+    {"kink", "adversarial", "T=6,d=4,h=8", "", "exact,ReluKink",
+     "pre-activations that are exactly 0: the derivative there is 0, not 1/2 and not 1", fill_keyvalue_kink},
+    {"dead", "adversarial", "T=4,d=4,h=6", "", "DeadExpert", "no unit is on: y and all gradients are 0",
+     fill_keyvalue_dead},
+    {"triangular", "adversarial", "T=6,d=6,h=6", "", "TransposedWeights",
+     "d = h, so that a transposed matrix fits, and shows", fill_keyvalue_triangular},
+    {"large", "large", "T=64,d=64,h=128", "", "", "sums of 64 and 128 terms", fill_keyvalue},
+    {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
+};
+
 const op_record op_expert[] = {
     {"expert.relu", "ReLU expert", "E.1", "y = W2 max(W1 x + b1, 0) + b2; ReLU'(0) = 0",
      "Vaswani et al. 2017, eq. (2) (from memory, high confidence); public code of CompeteSMoE v1 and SimSMoE (read)",
@@ -309,5 +405,10 @@ const op_record op_expert[] = {
      "Shazeer 2020, GLU variants (from memory, high confidence)",
      "ref/expert.c: smoe_expert_swiglu, smoe_expert_swiglu_vjp", swiglu_in, expert_out, NULL, swiglu_cases, check,
      swiglu_forward, swiglu_vjp},
+    {"expert.keyvalue", "Key/value expert", "E.5", "y = max(x keys, 0) values; ReLU'(0) = 0",
+     "public pre-training code of CompeteSMoE v2 (read); the layout of sigma-MoE and MoEUT (from memory, high "
+     "confidence)",
+     "ref/expert.c: smoe_expert_keyvalue, smoe_expert_keyvalue_vjp", keyvalue_in, expert_out, NULL, keyvalue_cases,
+     check, keyvalue_forward, keyvalue_vjp},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
