@@ -1,6 +1,7 @@
 /* The SMoE layer: spec/03-layer.md. */
 #include "layer.h"
 
+#include <math.h>
 #include <stdbool.h>
 
 /* --- L.1 --- */
@@ -362,4 +363,232 @@ smoe_status smoe_layer_vjp(const smoe_layer_shape *s, const smoe_layer_in *in, c
     for (size_t k = 0; k < T * d; k++)
         grad->x[k] += dx_gate[k];
     return smoe_all_finite(T * d, grad->x) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+/* --- L.4 --- */
+
+smoe_status smoe_capacity(double factor, size_t minimum, smoe_rounding round, size_t T, size_t K, size_t N, size_t *C)
+{
+    if (K == 0 || N == 0 || (round != SMOE_CEIL && round != SMOE_FLOOR)) return SMOE_EINVAL;
+    if (!smoe_all_finite(1, &factor) || factor < 0) return SMOE_EDOM;
+    double share = factor * (double)(T * K) / (double)N;
+    double rounded = round == SMOE_CEIL ? ceil(share) : floor(share);
+    size_t wanted = rounded < 0x1p53 ? (size_t)rounded : SIZE_MAX;
+    *C = wanted > minimum ? wanted : minimum;                           /* C = max(minimum, round(factor T K / N)) */
+    return SMOE_OK;
+}
+
+smoe_status smoe_queue(smoe_priority priority, size_t T, size_t K, size_t *queue)
+{
+    if (priority != SMOE_BY_CHOICE && priority != SMOE_BY_TOKEN) return SMOE_EINVAL;
+    for (size_t q = 0; q < T * K; q++)
+        queue[q] = priority == SMOE_BY_TOKEN ? q : q % T * K + q / T;   /* a = t K + j: by (t, j), or by (j, t) */
+    return SMOE_OK;
+}
+
+/*@ requires \valid_read(choice + (0 .. A-1)) && \valid_read(queue + (0 .. A-1));
+    assigns \nothing;
+    ensures \result <==> (\forall integer a; 0 <= a < A ==> choice[a] < N && queue[a] < A); */
+static bool queue_makes_sense(size_t A, size_t N, const size_t *choice, const size_t *queue)
+{
+    /*@ loop invariant 0 <= a <= A;
+        loop invariant \forall integer b; 0 <= b < a ==> choice[b] < N && queue[b] < A;
+        loop assigns a; loop variant A - a; */
+    for (size_t a = 0; a < A; a++)
+        if (choice[a] >= N || queue[a] >= A) return false;
+    return true;
+}
+
+/*@ requires \valid(load + (0 .. N-1));
+    assigns load[0 .. N-1];
+    ensures \forall integer i; 0 <= i < N ==> load[i] == 0; */
+static void no_load(size_t N, size_t *load)
+{
+    /*@ loop invariant 0 <= i <= N && \forall integer k; 0 <= k < i ==> load[k] == 0;
+        loop assigns i, load[0 .. N-1]; loop variant N - i; */
+    for (size_t i = 0; i < N; i++)
+        load[i] = 0;
+}
+
+smoe_status smoe_slots_first(size_t A, size_t N, size_t C, const size_t *choice, const size_t *queue, size_t *load,
+                             size_t *slot)
+{
+    if (!queue_makes_sense(A, N, choice, queue)) return SMOE_EDOM;
+    no_load(N, load);
+    /*@ loop invariant 0 <= q <= A;
+        loop invariant \forall integer i; 0 <= i < N ==> load[i] <= C && load[i] <= q;
+        loop invariant \forall integer p; 0 <= p < q ==>
+          slot[queue[p]] < load[choice[queue[p]]] || slot[queue[p]] == SIZE_MAX;
+        loop invariant \forall integer p; 0 <= p < q && slot[queue[p]] == SIZE_MAX ==> load[choice[queue[p]]] == C;
+        loop invariant \forall integer o, p; 0 <= o < p < q && choice[queue[o]] == choice[queue[p]] &&
+          slot[queue[p]] != SIZE_MAX ==> slot[queue[o]] < slot[queue[p]];
+        loop assigns q, load[0 .. N-1], slot[0 .. A-1]; loop variant A - q; */
+    for (size_t q = 0; q < A; q++) {
+        size_t a = queue[q], i = choice[a];
+        slot[a] = load[i] < C ? load[i]++ : SMOE_DROPPED;               /* place in the buffer   (L.4) */
+    }
+    return SMOE_OK;
+}
+
+/* How many of the queue go before its q-th for the room of one expert: larger weight, or equal and earlier. */
+/*@ requires q < A && \valid_read(choice + (0 .. A-1)) && \valid_read(weight + (0 .. A-1)) &&
+             \valid_read(queue + (0 .. A-1));
+    requires \forall integer p; 0 <= p < A ==> queue[p] < A;
+    assigns \nothing;
+    ensures \result <= A; */
+static size_t rivals_ahead(size_t A, size_t q, const size_t *choice, const double *weight, const size_t *queue)
+{
+    size_t a = queue[q], ahead = 0;
+    /*@ loop invariant 0 <= p <= A && ahead <= p;
+        loop assigns p, ahead; loop variant A - p; */
+    for (size_t p = 0; p < A; p++) {
+        size_t b = queue[p];
+        if (choice[b] == choice[a] && (weight[b] > weight[a] || (weight[b] == weight[a] && p < q))) ahead++;
+    }
+    return ahead;
+}
+
+smoe_status smoe_slots_largest(size_t A, size_t N, size_t C, const size_t *choice, const double *weight,
+                               const size_t *queue, size_t *load, size_t *slot)
+{
+    if (!queue_makes_sense(A, N, choice, queue) || !smoe_all_finite(A, weight)) return SMOE_EDOM;
+    no_load(N, load);
+    for (size_t q = 0; q < A; q++) {
+        size_t a = queue[q];
+        slot[a] = rivals_ahead(A, q, choice, weight, queue) < C ? load[choice[a]]++ : SMOE_DROPPED;
+    }
+    return SMOE_OK;
+}
+
+static bool capacity_makes_sense(const smoe_capacity_shape *s)
+{
+    return s->K > 0 && s->K <= s->N && (s->keep == SMOE_KEEP_FIRST || s->keep == SMOE_KEEP_LARGEST) &&
+           (s->priority == SMOE_BY_CHOICE || s->priority == SMOE_BY_TOKEN);
+}
+
+smoe_status smoe_capacity_gate(const smoe_capacity_shape *s, const double *r, const smoe_capacity_out *out,
+                               const smoe_capacity_kept *kept)
+{
+    if (!capacity_makes_sense(s)) return SMOE_EINVAL;
+    size_t A = s->T * s->K;
+    smoe_status status = smoe_gate_weights(s->order, s->T, s->N, s->K, r, out->index, kept->gate, out->margin,
+                                           kept->p);
+    if (status != SMOE_OK) return status;
+    status = smoe_queue(s->priority, s->T, s->K, kept->queue);
+    if (status != SMOE_OK) return status;
+    status = s->keep == SMOE_KEEP_FIRST
+                 ? smoe_slots_first(A, s->N, s->C, out->index, kept->queue, out->load, out->slot)
+                 : smoe_slots_largest(A, s->N, s->C, out->index, kept->gate, kept->queue, out->load, out->slot);
+    if (status != SMOE_OK) return status;
+    for (size_t a = 0; a < A; a++)
+        out->weight[a] = out->slot[a] == SMOE_DROPPED ? 0.0 : kept->gate[a];                       /* (L.4) */
+    return SMOE_OK;
+}
+
+smoe_status smoe_capacity_gate_vjp(const smoe_capacity_shape *s, const smoe_capacity_out *out,
+                                   const smoe_capacity_kept *kept, const double *dweight, double *dr, double *work)
+{
+    if (!capacity_makes_sense(s)) return SMOE_EINVAL;
+    size_t A = s->T * s->K;
+    if (!smoe_all_finite(A, dweight)) return SMOE_EDOM;
+    for (size_t a = 0; a < A; a++)
+        work[a] = out->slot[a] == SMOE_DROPPED ? 0.0 : dweight[a];
+    return smoe_gate_weights_vjp(s->order, s->T, s->N, s->K, out->index, kept->gate, kept->p, work, dr, work + A);
+}
+
+/* --- L.5, L.6 --- */
+
+bool smoe_slots_fit(size_t A, size_t N, size_t C, const size_t *index, const size_t *slot)
+{
+    /*@ loop invariant 0 <= a <= A;
+        loop invariant \forall integer b; 0 <= b < a ==> index[b] < N && (slot[b] < C || slot[b] == SIZE_MAX);
+        loop assigns a; loop variant A - a; */
+    for (size_t a = 0; a < A; a++)
+        if (index[a] >= N || (slot[a] >= C && slot[a] != SMOE_DROPPED)) return false;
+    return true;
+}
+
+static void clear(size_t n, double *x)
+{
+    for (size_t k = 0; k < n; k++)
+        x[k] = 0.0;
+}
+
+smoe_status smoe_buffer_dispatch(size_t T, size_t d, size_t N, size_t K, size_t C, const double *x,
+                                 const size_t *index, const size_t *slot, double *xe)
+{
+    if (d == 0 || K == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(T * d, x) || !smoe_slots_fit(T * K, N, C, index, slot)) return SMOE_EDOM;
+    clear(N * C * d, xe);
+    for (size_t a = 0; a < T * K; a++)
+        for (size_t k = 0; slot[a] != SMOE_DROPPED && k < d; k++)
+            xe[(index[a] * C + slot[a]) * d + k] = x[a / K * d + k];    /* xe_{i,c} = x_t   (L.5) */
+    return SMOE_OK;
+}
+
+smoe_status smoe_buffer_dispatch_vjp(size_t T, size_t d, size_t N, size_t K, size_t C, const size_t *index,
+                                     const size_t *slot, const double *dxe, double *dx)
+{
+    if (d == 0 || K == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(N * C * d, dxe) || !smoe_slots_fit(T * K, N, C, index, slot)) return SMOE_EDOM;
+    clear(T * d, dx);
+    for (size_t a = 0; a < T * K; a++)
+        for (size_t k = 0; slot[a] != SMOE_DROPPED && k < d; k++)
+            dx[a / K * d + k] += dxe[(index[a] * C + slot[a]) * d + k];
+    return smoe_all_finite(T * d, dx) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+bool smoe_any_kept(size_t K, const size_t *slot)
+{
+    /*@ loop invariant 0 <= j <= K && \forall integer l; 0 <= l < j ==> slot[l] == SIZE_MAX;
+        loop assigns j; loop variant K - j; */
+    for (size_t j = 0; j < K; j++)
+        if (slot[j] != SMOE_DROPPED) return true;
+    return false;
+}
+
+static bool combine_makes_sense(smoe_overflow overflow, size_t d, size_t K)
+{
+    return d > 0 && K > 0 && (overflow == SMOE_OVERFLOW_ZERO || overflow == SMOE_OVERFLOW_PASS);
+}
+
+smoe_status smoe_buffer_combine(smoe_overflow overflow, size_t T, size_t d, size_t N, size_t K, size_t C,
+                                const double *o, const double *weight, const size_t *index, const size_t *slot,
+                                const double *x, double *y)
+{
+    if (!combine_makes_sense(overflow, d, K)) return SMOE_EINVAL;
+    if (!smoe_all_finite(N * C * d, o) || !smoe_all_finite(T * K, weight) || !smoe_all_finite(T * d, x) ||
+        !smoe_slots_fit(T * K, N, C, index, slot)) return SMOE_EDOM;
+    for (size_t t = 0; t < T; t++) {
+        bool pass = overflow == SMOE_OVERFLOW_PASS && !smoe_any_kept(K, slot + t * K);
+        for (size_t k = 0; k < d; k++)
+            y[t * d + k] = pass ? x[t * d + k] : 0.0;
+        for (size_t a = t * K; a < t * K + K; a++)
+            if (slot[a] != SMOE_DROPPED)
+                smoe_axpy(d, weight[a], o + (index[a] * C + slot[a]) * d, y + t * d);               /* (L.6) */
+    }
+    return smoe_all_finite(T * d, y) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+smoe_status smoe_buffer_combine_vjp(smoe_overflow overflow, size_t T, size_t d, size_t N, size_t K, size_t C,
+                                    const double *o, const double *weight, const size_t *index, const size_t *slot,
+                                    const double *dy, double *do_, double *dweight, double *dx)
+{
+    if (!combine_makes_sense(overflow, d, K)) return SMOE_EINVAL;
+    if (!smoe_all_finite(N * C * d, o) || !smoe_all_finite(T * K, weight) || !smoe_all_finite(T * d, dy) ||
+        !smoe_slots_fit(T * K, N, C, index, slot)) return SMOE_EDOM;
+    clear(N * C * d, do_);
+    for (size_t t = 0; t < T; t++) {
+        bool pass = overflow == SMOE_OVERFLOW_PASS && !smoe_any_kept(K, slot + t * K);
+        for (size_t k = 0; k < d; k++)
+            dx[t * d + k] = pass ? dy[t * d + k] : 0.0;
+        for (size_t a = t * K; a < t * K + K; a++) {
+            dweight[a] = 0.0;
+            if (slot[a] == SMOE_DROPPED) continue;
+            size_t row = (index[a] * C + slot[a]) * d;
+            dweight[a] = smoe_dot(d, dy + t * d, o + row);              /* dweight = <dy, o> */
+            smoe_axpy(d, weight[a], dy + t * d, do_ + row);             /* do = weight dy */
+        }
+    }
+    return smoe_all_finite(N * C * d, do_) && smoe_all_finite(T * K, dweight) ? SMOE_OK : SMOE_EOVRFLW;
 }

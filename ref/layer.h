@@ -13,6 +13,7 @@
 #ifndef SMOEREF_LAYER_H
 #define SMOEREF_LAYER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -207,5 +208,215 @@ size_t smoe_layer_vjp_work(const smoe_layer_shape *shape);
 smoe_status smoe_layer_vjp(const smoe_layer_shape *shape, const smoe_layer_in *in, const smoe_layer_out *out,
                            const smoe_layer_kept *kept, const double *dy, const double *dweight, const double *dr,
                            const smoe_layer_grad *grad, double *work);
+
+/* --- capacity ----------------------------------------------------------------------------------------------------- */
+
+/* The place of an assignment that found no room in its expert's buffer. */
+#define SMOE_DROPPED SIZE_MAX
+
+typedef enum { SMOE_CEIL, SMOE_FLOOR } smoe_rounding;
+/* Who comes first: all first choices by token, then all second ones, ...; or token by token, its choices in order. */
+typedef enum { SMOE_BY_CHOICE, SMOE_BY_TOKEN } smoe_priority;
+/* Whom an expert keeps: the first of the queue, or those of largest weight. */
+typedef enum { SMOE_KEEP_FIRST, SMOE_KEEP_LARGEST } smoe_keep;
+
+/* (L.4) Capacity:  C = max(minimum, round(factor T K / N)),  evaluated as (factor * (double)(T K)) / (double)N
+ *
+ *   factor  1: room for every assignment if the experts share them equally
+ *   C       out: SIZE_MAX if the rounded number is 2^53 or more
+ *
+ * Errors: SMOE_EINVAL if K = 0, N = 0 or an unknown rounding; SMOE_EDOM if factor is negative or not finite.
+ * Source: Fedus et al. 2022, section 2.2 (factor); spec L.4 for rounding and minimum.
+ */
+/*@ requires \valid(C);
+    assigns *C;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM; */
+smoe_status smoe_capacity(double factor, size_t minimum, smoe_rounding round, size_t T, size_t K, size_t N, size_t *C);
+
+/* (L.4) The queue:  assignments a = t K + j  ordered by (j, t)  or by (t, j)
+ *
+ *   queue [T K]  out: the assignment at each position, every one once
+ *
+ * Errors: SMOE_EINVAL for an unknown priority.
+ */
+/*@ requires \valid(queue + (0 .. T*K-1));
+    assigns queue[0 .. T*K-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL; */
+smoe_status smoe_queue(smoe_priority priority, size_t T, size_t K, size_t *queue);
+
+/* (L.4) Places by position:  the queue is served in order; an expert takes an assignment while it has taken fewer than C
+ *
+ *   choice [A]  the expert of each assignment, each below N
+ *   queue  [A]  a permutation of 0 .. A-1
+ *   load   [N]  out: assignments kept by each expert, at most C
+ *   slot   [A]  out: place in the expert's buffer, counted from 0 in the order of the queue, or SMOE_DROPPED
+ *
+ * Errors: SMOE_EDOM if a choice is not below N or an entry of the queue not below A; nothing is written.
+ */
+/*@ requires \valid_read(choice + (0 .. A-1)) && \valid_read(queue + (0 .. A-1));
+    requires \valid(load + (0 .. N-1)) && \valid(slot + (0 .. A-1));
+    requires \separated(choice + (0 .. A-1), queue + (0 .. A-1), load + (0 .. N-1), slot + (0 .. A-1));
+    requires \forall integer p, q; 0 <= p < q < A ==> queue[p] != queue[q];
+    behavior bad:
+      assumes \exists integer a; 0 <= a < A && (choice[a] >= N || queue[a] >= A);
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes \forall integer a; 0 <= a < A ==> choice[a] < N && queue[a] < A;
+      assigns load[0 .. N-1], slot[0 .. A-1];
+      ensures \result == SMOE_OK;
+      ensures \forall integer i; 0 <= i < N ==> load[i] <= C;
+      ensures \forall integer q; 0 <= q < A ==> slot[queue[q]] < load[choice[queue[q]]] || slot[queue[q]] == SIZE_MAX;
+      ensures \forall integer q; 0 <= q < A && slot[queue[q]] == SIZE_MAX ==> load[choice[queue[q]]] == C;
+      ensures \forall integer p, q; 0 <= p < q < A && choice[queue[p]] == choice[queue[q]] &&
+                slot[queue[q]] != SIZE_MAX ==> slot[queue[p]] < slot[queue[q]];
+    complete behaviors; disjoint behaviors; */
+smoe_status smoe_slots_first(size_t A, size_t N, size_t C, const size_t *choice, const size_t *queue, size_t *load,
+                             size_t *slot);
+
+/* (L.4) Places by weight:  an expert keeps the C assignments of largest weight, earlier in the queue among equals; those
+ * that it keeps get their places in the order of the queue.  Takes A^2 steps.
+ *
+ *   weight [A]  of each assignment;  all else as above
+ *
+ * Errors: SMOE_EDOM also if a weight is not finite.
+ */
+/*@ requires \valid_read(choice + (0 .. A-1)) && \valid_read(weight + (0 .. A-1)) && \valid_read(queue + (0 .. A-1));
+    requires \valid(load + (0 .. N-1)) && \valid(slot + (0 .. A-1));
+    requires \separated(choice + (0 .. A-1), queue + (0 .. A-1), load + (0 .. N-1), slot + (0 .. A-1));
+    requires \separated(weight + (0 .. A-1), load + (0 .. N-1), slot + (0 .. A-1));
+    assigns load[0 .. N-1], slot[0 .. A-1];
+    ensures \result == SMOE_OK || \result == SMOE_EDOM; */
+smoe_status smoe_slots_largest(size_t A, size_t N, size_t C, const size_t *choice, const double *weight,
+                               const size_t *queue, size_t *load, size_t *slot);
+
+typedef struct {
+    smoe_weight_order order;
+    smoe_priority priority;
+    smoe_keep keep;
+    size_t T, N, K, C;
+} smoe_capacity_shape;
+
+typedef struct {
+    size_t *index;   /* [T,K] */
+    double *weight;  /* [T,K] 0 where the assignment was dropped */
+    double *margin;  /* [T] on r */
+    size_t *slot;    /* [T,K] or SMOE_DROPPED */
+    size_t *load;    /* [N] */
+} smoe_capacity_out;
+
+/* What the forward keeps for the vjp. */
+typedef struct {
+    double *gate;    /* [T,K] the weights before anything was dropped */
+    double *p;       /* [T,N] */
+    size_t *queue;   /* [T,K] */
+} smoe_capacity_kept;
+
+/* (L.4) Gate with a capacity:  G.2 | G.3 | G.4 on r [T,N], then the places above; a dropped assignment's weight is 0,
+ * the others are what they were (not renormalised).
+ *
+ * Errors: SMOE_EINVAL if K = 0, K > N or an unknown order, priority or keep; SMOE_EDOM if r is not finite.
+ */
+/*@ requires \valid_read(shape) && \valid_read(out) && \valid_read(kept);
+    requires \let T = shape->T; \let N = shape->N; \let K = shape->K;
+             \valid_read(r + (0 .. T*N-1)) && \valid(out->index + (0 .. T*K-1)) &&
+             \valid(out->weight + (0 .. T*K-1)) && \valid(out->margin + (0 .. T-1)) &&
+             \valid(out->slot + (0 .. T*K-1)) && \valid(out->load + (0 .. N-1)) &&
+             \valid(kept->gate + (0 .. T*K-1)) && \valid(kept->p + (0 .. T*N-1)) &&
+             \valid(kept->queue + (0 .. T*K-1));
+    assigns out->index[0 .. shape->T*shape->K-1], out->weight[0 .. shape->T*shape->K-1],
+            out->margin[0 .. shape->T-1], out->slot[0 .. shape->T*shape->K-1], out->load[0 .. shape->N-1],
+            kept->gate[0 .. shape->T*shape->K-1], kept->p[0 .. shape->T*shape->N-1],
+            kept->queue[0 .. shape->T*shape->K-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
+smoe_status smoe_capacity_gate(const smoe_capacity_shape *shape, const double *r, const smoe_capacity_out *out,
+                               const smoe_capacity_kept *kept);
+
+/* dr: the vjp of G.2 | G.3 | G.4 at  dgate_a = dweight_a  where a was kept, else 0.  What was kept is a constant.
+ *
+ *   dweight [T,K]   dr [T,N]  out   work [T K + N]
+ */
+/*@ requires \valid_read(shape) && \valid_read(out) && \valid_read(kept);
+    requires \let T = shape->T; \let N = shape->N; \let K = shape->K;
+             \valid_read(dweight + (0 .. T*K-1)) && \valid(dr + (0 .. T*N-1)) && \valid(work + (0 .. T*K+N-1)) &&
+             \valid_read(out->index + (0 .. T*K-1)) && \valid_read(out->slot + (0 .. T*K-1)) &&
+             \valid_read(kept->gate + (0 .. T*K-1)) && \valid_read(kept->p + (0 .. T*N-1));
+    assigns dr[0 .. shape->T*shape->N-1], work[0 .. shape->T*shape->K+shape->N-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
+smoe_status smoe_capacity_gate_vjp(const smoe_capacity_shape *shape, const smoe_capacity_out *out,
+                                   const smoe_capacity_kept *kept, const double *dweight, double *dr, double *work);
+
+/* --- buffers of equal size ---------------------------------------------------------------------------------------- */
+
+/* (L.5) Is every kept assignment inside the buffers?  index_a < N, and slot_a < C or SMOE_DROPPED, for A assignments */
+/*@ requires \valid_read(index + (0 .. A-1)) && \valid_read(slot + (0 .. A-1));
+    assigns \nothing;
+    ensures \result <==> (\forall integer a; 0 <= a < A ==> index[a] < N && (slot[a] < C || slot[a] == SIZE_MAX)); */
+bool smoe_slots_fit(size_t A, size_t N, size_t C, const size_t *index, const size_t *slot);
+
+/* (L.5) Dispatch to buffers:  xe_{i,c} = x_t  where assignment a = t K + j has index_a = i and slot_a = c;  else 0
+ *
+ *   x [T,d]   index [T,K]   slot [T,K] as L.4 gives it, or SMOE_DROPPED
+ *   xe [N,C,d]  out
+ *
+ * Two assignments to one place: the later one is what is there.  Errors: SMOE_EINVAL if d = 0 or K = 0; SMOE_EDOM if x
+ * is not finite or a place is outside the buffers.  Source: GShard and Mesh TensorFlow, by an einsum; spec L.5.
+ */
+/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(index + (0 .. T*K-1)) && \valid_read(slot + (0 .. T*K-1));
+    requires \valid(xe + (0 .. N*C*d-1));
+    assigns xe[0 .. N*C*d-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM; */
+smoe_status smoe_buffer_dispatch(size_t T, size_t d, size_t N, size_t K, size_t C, const double *x,
+                                 const size_t *index, const size_t *slot, double *xe);
+
+/* dx_t = sum_j dxe_{index_tj, slot_tj} over the kept, j ascending, from 0.   dxe [N,C,d]   dx [T,d]  out */
+/*@ requires \valid_read(dxe + (0 .. N*C*d-1)) && \valid_read(index + (0 .. T*K-1)) &&
+             \valid_read(slot + (0 .. T*K-1));
+    requires \valid(dx + (0 .. T*d-1));
+    assigns dx[0 .. T*d-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
+smoe_status smoe_buffer_dispatch_vjp(size_t T, size_t d, size_t N, size_t K, size_t C, const size_t *index,
+                                     const size_t *slot, const double *dxe, double *dx);
+
+/* What becomes of a token whose assignments were all dropped: 0, or the token itself. */
+typedef enum { SMOE_OVERFLOW_ZERO, SMOE_OVERFLOW_PASS } smoe_overflow;
+
+/* (L.6) Was any of a token's K assignments kept?   slot [K] */
+/*@ requires \valid_read(slot + (0 .. K-1));
+    assigns \nothing;
+    ensures \result <==> (\exists integer j; 0 <= j < K && slot[j] != SIZE_MAX); */
+bool smoe_any_kept(size_t K, const size_t *slot);
+
+/* (L.6) Combination of buffers:  y_t = sum_j weight_tj o_{index_tj, slot_tj}  over the kept, a chain of fused multiply-
+ * adds, j ascending, from 0;  with SMOE_OVERFLOW_PASS  y_t = x_t  for a token of which nothing was kept
+ *
+ *   o [N,C,d]   weight [T,K]   index, slot [T,K]   x [T,d]
+ *   y [T,d]     out
+ *
+ * Errors: SMOE_EINVAL if d = 0, K = 0 or an unknown overflow; SMOE_EDOM if o, weight or x is not finite or a place is
+ * outside the buffers.  Source: GShard for zero, StableMoE's code for pass; spec L.6.
+ */
+/*@ requires \valid_read(o + (0 .. N*C*d-1)) && \valid_read(weight + (0 .. T*K-1)) &&
+             \valid_read(index + (0 .. T*K-1)) && \valid_read(slot + (0 .. T*K-1)) && \valid_read(x + (0 .. T*d-1));
+    requires \valid(y + (0 .. T*d-1));
+    assigns y[0 .. T*d-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
+smoe_status smoe_buffer_combine(smoe_overflow overflow, size_t T, size_t d, size_t N, size_t K, size_t C,
+                                const double *o, const double *weight, const size_t *index, const size_t *slot,
+                                const double *x, double *y);
+
+/* do_{index_a, slot_a} = weight_a dy_t  (0 at places that nobody has; a chain over the assignments, ascending, from 0, if
+ * several have one),  dweight_a = < dy_t, o_{index_a, slot_a} >  (0 if dropped),  dx_t = dy_t  where y_t = x_t, else 0
+ *
+ *   do_ [N,C,d]   dweight [T,K]   dx [T,d]   out
+ */
+/*@ requires \valid_read(o + (0 .. N*C*d-1)) && \valid_read(weight + (0 .. T*K-1)) &&
+             \valid_read(index + (0 .. T*K-1)) && \valid_read(slot + (0 .. T*K-1)) && \valid_read(dy + (0 .. T*d-1));
+    requires \valid(do_ + (0 .. N*C*d-1)) && \valid(dweight + (0 .. T*K-1)) && \valid(dx + (0 .. T*d-1));
+    assigns do_[0 .. N*C*d-1], dweight[0 .. T*K-1], dx[0 .. T*d-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
+smoe_status smoe_buffer_combine_vjp(smoe_overflow overflow, size_t T, size_t d, size_t N, size_t K, size_t C,
+                                    const double *o, const double *weight, const size_t *index, const size_t *slot,
+                                    const double *dy, double *do_, double *dweight, double *dx);
 
 #endif

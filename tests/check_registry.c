@@ -242,7 +242,7 @@ static const char *unrepresentable(const op_record *op, const op_spec *s, uint64
     op_case *c = op_case_from_spec(op, s, seed, err, sizeof err);
     if (!c) return say("%s", err);
     for (size_t t = 0; c->op->in[t].name && !found; t++)
-        for (size_t j = 0; j < c->in[t].count && !found; j++)
+        for (size_t j = 0; c->in[t].f64 && j < c->in[t].count && !found; j++)
             if (op_representable(c->in[t].f64[j]) != c->in[t].f64[j])
                 found = say("seed %d: %s[%zu] = %a", (int)seed, c->op->in[t].name, j, c->in[t].f64[j]);
     op_case_free(c);
