@@ -232,3 +232,117 @@ smoe_status smoe_z_loss_vjp(size_t T, size_t N, const double *r, const double *l
     }
     return SMOE_OK;
 }
+
+smoe_status smoe_real_tokens(size_t T, const double *mask, size_t *real)
+{
+    size_t n = 0;
+    /*@ loop invariant 0 <= t <= T && 0 <= n <= t;
+        loop invariant \forall integer u; 0 <= u < t ==> mask[u] == 0 || mask[u] == 1;
+        loop invariant n == 0 <==> (\forall integer u; 0 <= u < t ==> mask[u] == 0);
+        loop assigns t, n; loop variant T - t; */
+    for (size_t t = 0; t < T; t++) {
+        if (!(mask[t] == 0 || mask[t] == 1)) return SMOE_EDOM;
+        if (mask[t] == 1) n++;                                          /* (B.7) */
+    }
+    *real = n;
+    return SMOE_OK;
+}
+
+smoe_status smoe_expert_load_masked(size_t T, size_t K, size_t J, size_t N, const size_t *index, const double *mask,
+                                    size_t *count)
+{
+    if (J > K) return SMOE_EINVAL;
+    size_t real;
+    const smoe_status status = smoe_real_tokens(T, mask, &real);
+    if (status != SMOE_OK) return status;
+    for (size_t t = 0; t < T; t++)
+        for (size_t j = 0; j < J; j++)
+            if (mask[t] == 1 && index[t * K + j] >= N) return SMOE_EDOM;
+    for (size_t i = 0; i < N; i++) count[i] = 0;
+    for (size_t t = 0; t < T; t++)
+        for (size_t j = 0; j < J; j++)
+            if (mask[t] == 1) count[index[t * K + j]]++;                /* (B.7), (B.1) of the real tokens */
+    return SMOE_OK;
+}
+
+smoe_status smoe_mean_probability_masked(size_t T, size_t N, const double *p, const double *mask, double *P)
+{
+    if (T == 0 || N == 0) return SMOE_EINVAL;
+    size_t real;
+    const smoe_status status = smoe_real_tokens(T, mask, &real);
+    if (status != SMOE_OK) return status;
+    if (real == 0 || !smoe_all_finite(T * N, p)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, P[0 .. N-1]; loop variant N - i; */
+    for (size_t i = 0; i < N; i++) {
+        double sum = 0;
+        /*@ loop invariant 0 <= t <= T;
+            loop assigns t, sum; loop variant T - t; */
+        for (size_t t = 0; t < T; t++) {
+            /*@ assert t*N + N <= T*N; */
+            if (mask[t] == 1) sum += p[t * N + i];
+        }
+        P[i] = sum / (double)real;                                      /* (B.7), (B.3) of the real tokens */
+    }
+    return finite_or_overflow(N, P);
+}
+
+void smoe_load_kept(size_t N, size_t capacity, size_t *count)
+{
+    /*@ loop invariant 0 <= i <= N;
+        loop invariant \forall integer j; 0 <= j < i ==> count[j] == \min(\at(count[j], Pre), capacity);
+        loop invariant \forall integer j; i <= j < N ==> count[j] == \at(count[j], Pre);
+        loop assigns i, count[0 .. N-1]; loop variant N - i; */
+    for (size_t i = 0; i < N; i++)
+        if (count[i] > capacity) count[i] = capacity;                   /* (B.8) */
+}
+
+smoe_status smoe_balance_groups(size_t B, size_t S, size_t N, const double *z, const double *mask, const double *f,
+                                double *p, double *P, size_t *groups, double *sum)
+{
+    if (B == 0 || S == 0 || N == 0) return SMOE_EINVAL;
+    size_t real;
+    if (!smoe_all_finite(B * S * N, z) || !smoe_all_finite(B * N, f)) return SMOE_EDOM;
+    if (smoe_real_tokens(B * S, mask, &real) != SMOE_OK || real == 0) return SMOE_EDOM;
+    for (size_t t = 0; t < B * S; t++) {
+        smoe_status status = smoe_softmax(N, z + t * N, p + t * N);
+        if (status != SMOE_OK) return status;
+    }
+    *groups = 0;
+    *sum = 0;
+    for (size_t b = 0; b < B; b++) {
+        for (size_t i = 0; i < N; i++) P[b * N + i] = 0;
+        smoe_status status = smoe_real_tokens(S, mask + b * S, &real);
+        if (status == SMOE_OK && real == 0) continue; /* all padding: neither added nor counted */
+        double loss = 0;
+        if (status == SMOE_OK) status = smoe_mean_probability_masked(S, N, p + b * S * N, mask + b * S, P + b * N);
+        if (status == SMOE_OK) status = smoe_switch_loss(N, f + b * N, P + b * N, &loss); /* (B.4) of group b */
+        if (status != SMOE_OK) return status;
+        *groups += 1;
+        *sum += loss;                                                   /* (B.5) before its division */
+    }
+    return finite_or_overflow(1, sum);
+}
+
+smoe_status smoe_balance_groups_vjp(size_t B, size_t S, size_t N, const double *f, const double *p, const double *mask,
+                                    double dsum, double *dp, double *dz)
+{
+    if (B == 0 || S == 0 || N == 0) return SMOE_EINVAL;
+    size_t real;
+    if (!smoe_all_finite(B * N, f) || !smoe_all_finite(B * S * N, p) || !isfinite(dsum)) return SMOE_EDOM;
+    if (smoe_real_tokens(B * S, mask, &real) != SMOE_OK) return SMOE_EDOM;
+    for (size_t b = 0; b < B; b++) {
+        smoe_status status = smoe_real_tokens(S, mask + b * S, &real);
+        if (status == SMOE_OK && real > 0) status = smoe_switch_loss_vjp(N, f + b * N, dsum, dp); /* (B.4') */
+        if (status != SMOE_OK) return status;
+        for (size_t i = 0; i < N && real > 0; i++) dp[i] = dp[i] / (double)real; /* (B.7'), (B.3') of a real token */
+        for (size_t t = b * S; t < (b + 1) * S; t++) {
+            if (mask[t] == 1)
+                status = smoe_softmax_vjp(N, p + t * N, dp, dz + t * N); /* (N.22') */
+            else
+                for (size_t i = 0; i < N; i++) dz[t * N + i] = 0;
+            if (status != SMOE_OK) return status;
+        }
+    }
+    return SMOE_OK;
+}

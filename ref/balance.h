@@ -298,4 +298,107 @@ smoe_status smoe_z_loss(size_t T, size_t N, const double *r, double *lse, double
     ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_z_loss_vjp(size_t T, size_t N, const double *r, const double *lse, double dloss, double *dr);
 
+/* (B.7) Padding: which tokens are real, and how many
+ *
+ *   mask  [T]  1 for a token, 0 for padding
+ *   real  []   out: how many ones there are
+ *
+ * Errors: SMOE_EDOM if an element of mask is neither 0 nor 1.
+ */
+/*@ requires \valid_read(mask + (0 .. T-1)) && \valid(real);
+    requires \separated(mask + (0 .. T-1), real);
+    behavior bad:
+      assumes \exists integer t; 0 <= t < T && mask[t] != 0 && mask[t] != 1;
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes \forall integer t; 0 <= t < T ==> mask[t] == 0 || mask[t] == 1;
+      assigns *real;
+      ensures \result == SMOE_OK;
+      ensures *real <= T;
+      ensures *real == 0 <==> (\forall integer t; 0 <= t < T ==> mask[t] == 0);
+    complete behaviors; disjoint behaviors; */
+smoe_status smoe_real_tokens(size_t T, const double *mask, size_t *real);
+
+/* (B.7) Expert load of the real tokens:  c_i = #{ (t,j) : mask_t = 1, j < J, index_{t,j} = i }
+ *
+ *   J      how many of the K choices count: K for all of them, 1 for the first
+ *   index  [T,K]  the experts of each token, best first; those that count are below N (padding's may be anything)
+ *   mask   [T]
+ *   count  [N]    out
+ *
+ * Without padding it is (B.1).
+ * Errors: SMOE_EINVAL if J > K; SMOE_EDOM if mask is not of zeros and ones or a choice that counts is not below N.
+ */
+/*@ requires smoe_size(T*K) && \valid_read(index + (0 .. T*K-1)) && \valid_read(mask + (0 .. T-1));
+    requires \valid(count + (0 .. N-1));
+    requires \separated(index + (0 .. T*K-1), count + (0 .. N-1));
+    requires \separated(mask + (0 .. T-1), count + (0 .. N-1));
+    assigns count[0 .. N-1];
+    ensures J > K ==> \result == SMOE_EINVAL; */
+smoe_status smoe_expert_load_masked(size_t T, size_t K, size_t J, size_t N, const size_t *index, const double *mask,
+                                    size_t *count);
+
+/* (B.7) Mean probability of the real tokens:  P_i = (1/T') sum_{t : mask_t = 1} p_{t,i},  T' real tokens
+ *
+ *   p     [T,N]
+ *   mask  [T]
+ *   P     [N]    out; for a mask of ones it is (B.3), bit for bit
+ *
+ * Errors: SMOE_EINVAL if T = 0 or N = 0; SMOE_EDOM also if no token is real, or mask is not of zeros and ones.
+ */
+/*@ requires smoe_size(T*N) && \valid_read(p + (0 .. T*N-1)) && \valid(P + (0 .. N-1));
+    requires \valid_read(mask + (0 .. T-1));
+    requires \separated(p + (0 .. T*N-1), P + (0 .. N-1)) && \separated(mask + (0 .. T-1), P + (0 .. N-1));
+    assigns P[0 .. N-1];
+    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_mean_probability_masked(size_t T, size_t N, const double *p, const double *mask, double *P);
+
+/* (B.8) Load after capacity:  c_i = min(c_i, capacity)
+ *
+ *   count  [N]  in and out: choices of each expert; what is beyond its capacity does not count
+ */
+/*@ requires \valid(count + (0 .. N-1));
+    assigns count[0 .. N-1];
+    ensures \forall integer i; 0 <= i < N ==> count[i] <= capacity;
+    ensures \forall integer i; 0 <= i < N ==> count[i] == \min(\old(count[i]), capacity); */
+void smoe_load_kept(size_t N, size_t capacity, size_t *count);
+
+/* (B.4), (B.5) and (B.7) on scores:  sum = sum_b N sum_i f_{b,i} P_{b,i}  over the groups b that have a real token
+ *
+ *   z       [B,S,N]  scores of B groups (sequences, or layers) of S tokens, padding included
+ *   mask    [B,S]    1 for a token, 0 for padding
+ *   f       [B,N]    fractions of each group; those of a group without a real token do not matter
+ *   p       [B,S,N]  out: softmax(z), which the gradient needs
+ *   P       [B,N]    out: mean probabilities of the real tokens; 0 for a group without any
+ *   groups  []       out: groups that have a real token; the mean form is sum / groups
+ *   sum     []       out
+ *
+ * For a mask of ones, sum / groups is smoe_balance_loss, bit for bit.
+ * Errors: SMOE_EINVAL if B, S or N is 0; SMOE_EDOM also if mask is not of zeros and ones, or has no one.
+ */
+/*@ requires smoe_size(B*S*N) && smoe_size(B*S) && smoe_size(B*N) && smoe_size(S*N);
+    requires \valid_read(z + (0 .. B*S*N-1)) && \valid_read(f + (0 .. B*N-1)) && \valid_read(mask + (0 .. B*S-1));
+    requires \valid(p + (0 .. B*S*N-1)) && \valid(P + (0 .. B*N-1)) && \valid(sum) && \valid(groups);
+    assigns p[0 .. B*S*N-1], P[0 .. B*N-1], *groups, *sum;
+    ensures B == 0 || S == 0 || N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_balance_groups(size_t B, size_t S, size_t N, const double *z, const double *mask, const double *f,
+                                double *p, double *P, size_t *groups, double *sum);
+
+/* ..., gradient:  dP_{b,i} = (dsum N) f_{b,i},  dp_{t,i} = dP_{b,i} / S'_b for a real token, dz_t = softmax vjp of dp_t;
+ * dz_t = 0 for padding.  S'_b real tokens of group b.
+ *
+ *   p     [B,S,N]  the forward's output
+ *   dsum  []       the cotangent of the sum; dloss / groups for the mean
+ *   dp    [N]      workspace
+ *   dz    [B,S,N]  out
+ */
+/*@ requires smoe_size(B*S*N) && smoe_size(B*S) && smoe_size(B*N) && smoe_size(S*N);
+    requires \valid_read(f + (0 .. B*N-1)) && \valid_read(p + (0 .. B*S*N-1)) && \valid_read(mask + (0 .. B*S-1));
+    requires \valid(dp + (0 .. N-1)) && \valid(dz + (0 .. B*S*N-1));
+    assigns dp[0 .. N-1], dz[0 .. B*S*N-1];
+    ensures B == 0 || S == 0 || N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_balance_groups_vjp(size_t B, size_t S, size_t N, const double *f, const double *p, const double *mask,
+                                    double dsum, double *dp, double *dz);
+
 #endif

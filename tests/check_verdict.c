@@ -804,6 +804,7 @@ static void balance_case(void)
     c = op_case_new(op, "T=2,N=2", "k=2", err, sizeof err);
     ck_assert_msg(c != NULL, "%s", err);
     memcpy(op_in(c, "r"), (const double[]){log3, 0, log3, 0}, 4 * sizeof(double));
+    memcpy(op_in(c, "mask"), (const double[]){1, 1}, 2 * sizeof(double));
     op_cot(c, "loss")[0] = 1;
     ck_assert_int_eq(op_run(c), SMOE_OK);
     ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);

@@ -178,11 +178,11 @@ edit "$one" 'x = get("loss"); put("loss", [x[0] * (1 + 1e-9)])'
 expect 1 'first to depart: loss' diff_all
 point $? 'a loss bent by 1e-9 fails'
 edit "$one" 'x = get("probability"); x[0] += 1; put("probability", x)'
-expect 1 'first to depart: probability (right before it: index, fraction)' diff_all
+expect 1 'first to depart: probability (right before it: fraction)' diff_all
 point $? 'a loss is made of the others: what they depart in comes first'
 fresh
 edit "$one" 'x = get("d_r"); x[0] += 1; put("d_r", x); x = get("loss"); put("loss", [x[0] + 1])'
-expect 1 'first to depart: loss (right before it: index, fraction, probability)' diff_all
+expect 1 'first to depart: loss (right before it: fraction, probability, index)' diff_all
 point $? 'and it comes before the gradients'
 fresh
 edit "$one" 't["loss"][1] = [1]'

@@ -21,20 +21,25 @@ static void *room(size_t n, size_t size)
 
 static const op_tensor switch_in[] = {
     {"r", "T,N", OP_INPUT, OP_DIFF, "router logits"},
+    {"mask", "T", OP_INPUT, OP_OPTIONAL, "1 for a token, 0 for padding, which counts nowhere; ones if it is missing"},
     {NULL, NULL, OP_INPUT, 0, NULL},
 };
 static const op_tensor switch_out[] = {
-    {"loss", "", OP_BOUNDED, OP_DIFF, "N sum_i f_i P_i, or its mean over the sequences"},
-    {"fraction", "N", OP_BOUNDED, 0, "f of the whole batch: the share of each expert in the assignments counted"},
-    {"probability", "N", OP_BOUNDED, OP_DIFF, "P of the whole batch: mean of softmax(r) over the tokens"},
+    {"loss", "", OP_BOUNDED, OP_DIFF, "N sum_i f_i P_i, or its mean or sum over sequences or layers"},
+    {"fraction", "N", OP_STAGE, 0, "f of all real tokens together: each expert's share of the assignments counted"},
+    {"probability", "N", OP_STAGE, 0, "P of all real tokens together: the mean of softmax(r)"},
     {"index", "T,K", OP_DECISION, OP_I64 | OP_OPTIONAL, "the K experts of each token, largest logit first"},
     {NULL, NULL, OP_INPUT, 0, NULL},
 };
 static const op_param switch_param[] = {
     {"k", OP_INT, "2", "experts a token"},
-    {"count", OP_CHOICE, "all|first", "f counts all K choices (out of T K), or each token's first one (out of T)"},
-    {"scope", OP_CHOICE, "batch|sequence", "one loss of all tokens, or the mean of the sequences' losses"},
-    {"sequence", OP_INT, "0", "tokens of a sequence if scope=sequence; divides T"},
+    {"count", OP_CHOICE, "all|first", "f counts all K choices, or each token's first one"},
+    {"divide", OP_CHOICE, "choices|tokens", "f is divided by the choices that could count (T K, or T), or by T always"},
+    {"scope", OP_CHOICE, "batch|sequence|layer",
+     "one loss of all tokens; or one of each sequence; or one of each layer, the layers' logits stacked in r"},
+    {"sequence", OP_INT, "0", "tokens of a sequence, or of a layer, if scope is not batch; divides T"},
+    {"reduce", OP_CHOICE, "mean|sum", "the mean or the sum of the sequences' or layers' losses"},
+    {"capacity", OP_INT, "0", "f counts at most so many choices of an expert (in each sequence or layer); 0: all"},
     {NULL, OP_INT, NULL, NULL},
 };
 
@@ -44,29 +49,33 @@ static const char *switch_check(const op_case *c)
     if (T < 1) return "T must be at least 1: a mean over no tokens is not defined";
     if (N < 1) return "N must be at least 1: there is no expert";
     if (k < 1 || k > N) return "k must be at least 1 and at most N";
+    if (op_int(c, "capacity") < 0) return "capacity must not be negative; 0 means that there is no limit";
     if (op_is(c, "scope", "batch"))
-        return S == 0 ? NULL : "sequence is only for scope=sequence; leave it at 0 for scope=batch";
-    if (S < 1) return "scope=sequence needs sequence, the number of tokens of a sequence, at least 1";
-    return T % S == 0 ? NULL : "sequence must divide T: the loss is a mean over whole sequences";
+        return S == 0 ? NULL : "sequence is only for scope=sequence or layer; leave it at 0 for scope=batch";
+    if (S < 1) return "scope=sequence or layer needs sequence, the number of tokens of one, at least 1";
+    return T % S == 0 ? NULL : "sequence must divide T: the loss is taken over whole sequences or layers";
 }
 
-/* f of `sequences` equal parts of the batch, [sequences,N]. */
-static smoe_status fractions(const op_case *c, size_t sequences, const size_t *index, double *f)
+/* f of each of `groups` equal parts of the batch, [groups,N]; 0 for a part that is all padding. */
+static smoe_status fractions(const op_case *c, size_t groups, const size_t *index, double *f)
 {
-    const size_t T = op_dim(c, 'T') / sequences, N = op_dim(c, 'N'), K = op_dim(c, 'K');
-    size_t *count = room(N, sizeof *count);
-    const bool all = op_is(c, "count", "all");
+    const size_t T = op_dim(c, 'T') / groups, N = op_dim(c, 'N'), K = op_dim(c, 'K');
+    const size_t J = op_is(c, "count", "all") ? K : 1, capacity = (size_t)op_int(c, "capacity");
+    size_t *count = room(N, sizeof *count), real;
     smoe_status status = SMOE_OK;
-    for (size_t b = 0; b < sequences && status == SMOE_OK; b++) {
-        const size_t *part = index + b * T * K;
-        status = all ? smoe_expert_load(T * K, N, part, count) : smoe_expert_load_first(T * K, K, N, part, count);
-        if (status == SMOE_OK) status = smoe_load_fraction(all ? T * K : T, N, count, f + b * N);
+    for (size_t b = 0; b < groups && status == SMOE_OK; b++) {
+        const double *mask = op_in(c, "mask") + b * T;
+        status = smoe_real_tokens(T, mask, &real);
+        if (status == SMOE_OK) status = smoe_expert_load_masked(T, K, J, N, index + b * T * K, mask, count);
+        if (status != SMOE_OK || real == 0) continue; /* f stays 0 */
+        if (capacity > 0) smoe_load_kept(N, capacity, count);
+        status = smoe_load_fraction(op_is(c, "divide", "choices") ? real * J : real, N, count, f + b * N);
     }
     free(count);
     return status;
 }
 
-static size_t sequences_of(const op_case *c)
+static size_t groups_of(const op_case *c)
 {
     return op_is(c, "scope", "batch") ? 1 : op_dim(c, 'T') / (size_t)op_int(c, "sequence");
 }
@@ -85,14 +94,16 @@ static smoe_status choose(const op_case *c, size_t *index)
 
 static smoe_status switch_forward(op_case *c)
 {
-    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), B = sequences_of(c);
-    size_t *index = room(T * K, sizeof *index);
+    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), B = groups_of(c);
+    size_t *index = room(T * K, sizeof *index), groups = 1;
     double *f = room(B * N, sizeof *f), *p = room(T * N, sizeof *p), *P = room(B * N, sizeof *P);
+    double *loss = op_out(c, "loss"), *mask = op_in(c, "mask");
     smoe_status status = choose(c, index);
-    if (status == SMOE_OK) status = fractions(c, 1, index, op_out(c, "fraction"));
     if (status == SMOE_OK) status = fractions(c, B, index, f);
-    if (status == SMOE_OK) status = smoe_balance_loss(B, T / B, N, op_in(c, "r"), f, p, P, op_out(c, "loss"));
-    if (status == SMOE_OK) status = smoe_mean_probability(T, N, p, op_out(c, "probability"));
+    if (status == SMOE_OK) status = smoe_balance_groups(B, T / B, N, op_in(c, "r"), mask, f, p, P, &groups, loss);
+    if (status == SMOE_OK) status = smoe_mean_probability_masked(T, N, p, mask, op_out(c, "probability"));
+    if (status == SMOE_OK) status = fractions(c, 1, index, op_out(c, "fraction"));
+    if (op_is(c, "reduce", "mean")) *loss = *loss / (double)groups;
     for (size_t a = 0; a < T * K; a++) op_out_i64(c, "index")[a] = (int64_t)index[a];
     free(index);
     free(f);
@@ -101,21 +112,18 @@ static smoe_status switch_forward(op_case *c)
     return status;
 }
 
-/* P of the batch is the mean of the sequences' P, so each of them receives 1/B of its cotangent. */
 static smoe_status switch_vjp(op_case *c)
 {
-    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), B = sequences_of(c);
-    size_t *index = room(T * K, sizeof *index);
+    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), B = groups_of(c);
+    size_t *index = room(T * K, sizeof *index), groups = 1;
     double *f = room(B * N, sizeof *f), *p = room(T * N, sizeof *p), *P = room(B * N, sizeof *P);
-    double *dp = room(N, sizeof *dp), loss;
+    double *dp = room(N, sizeof *dp), sum, dsum = *op_cot(c, "loss");
+    const double *mask = op_in(c, "mask");
     for (size_t a = 0; a < T * K; a++) index[a] = (size_t)op_out_i64(c, "index")[a];
     smoe_status status = fractions(c, B, index, f);
-    if (status == SMOE_OK) status = smoe_balance_loss(B, T / B, N, op_in(c, "r"), f, p, P, &loss);
-    double *dP = P; /* P has been used */
-    for (size_t b = 0; b < B; b++)
-        for (size_t i = 0; i < N; i++) dP[b * N + i] = op_cot(c, "probability")[i] / (double)B;
-    if (status == SMOE_OK)
-        status = smoe_balance_loss_vjp(B, T / B, N, f, p, *op_cot(c, "loss"), dP, dp, op_grad(c, "r"));
+    if (status == SMOE_OK) status = smoe_balance_groups(B, T / B, N, op_in(c, "r"), mask, f, p, P, &groups, &sum);
+    if (op_is(c, "reduce", "mean")) dsum = dsum / (double)groups;
+    if (status == SMOE_OK) status = smoe_balance_groups_vjp(B, T / B, N, f, p, mask, dsum, dp, op_grad(c, "r"));
     free(index);
     free(f);
     free(p);
@@ -124,20 +132,28 @@ static smoe_status switch_vjp(op_case *c)
     return status;
 }
 
-/* The loss alone: cotangent 1 on it and 0 on P, so that nothing else covers its gradient. */
-static void loss_only(op_case *c)
+/* A cotangent of 1, so that the gradient is the loss's own, and no padding. */
+static void plain(op_case *c)
 {
     *op_cot(c, "loss") = 1;
-    for (size_t i = 0; i < op_dim(c, 'N'); i++) op_cot(c, "probability")[i] = 0;
+    for (size_t t = 0; t < op_dim(c, 'T'); t++) op_in(c, "mask")[t] = 1;
 }
 
 /* Logits at least a quarter apart in each row: no decision is in doubt at any precision. */
-static void fill_apart(op_case *c, op_rng *r) { op_fill_apart(r, 0.25, op_dim(c, 'T'), op_dim(c, 'N'), op_in(c, "r")); }
+static void apart(op_case *c, op_rng *r) { op_fill_apart(r, 0.25, op_dim(c, 'T'), op_dim(c, 'N'), op_in(c, "r")); }
 
-static void fill_apart_loss_only(op_case *c, op_rng *r)
+static void fill_apart(op_case *c, op_rng *r)
 {
-    fill_apart(c, r);
-    loss_only(c);
+    const double cotangent = *op_cot(c, "loss");
+    plain(c);
+    *op_cot(c, "loss") = cotangent;
+    apart(c, r);
+}
+
+static void fill_apart_plain(op_case *c, op_rng *r)
+{
+    apart(c, r);
+    plain(c);
 }
 
 /* Three tokens (0, 0), whose tie goes to expert 0, and one that is sure of expert 1:  f = (3/4, 1/4),
@@ -148,14 +164,14 @@ static void fill_seven_eighths(op_case *c, op_rng *r)
     double *z = op_in(c, "r");
     z[6] = -400;
     z[7] = 400;
-    loss_only(c);
+    plain(c);
 }
 
 static void fill_equal(op_case *c, op_rng *r)
 {
     const double level = op_representable(op_normal(r));
     for (size_t k = 0; k < op_dim(c, 'T') * op_dim(c, 'N'); k++) op_in(c, "r")[k] = level;
-    loss_only(c);
+    plain(c);
 }
 
 /* Token t prefers experts first(t), first(t)+1, ...: levels 4, 3, 2, 1 on these four, 0 elsewhere, a little noise. */
@@ -169,7 +185,7 @@ static void prefer(op_case *c, op_rng *r, size_t (*first)(size_t t, size_t T, si
             const double noise = 0.125 * (double)op_below(r, 3);
             z[t * N + i] = (rank < 4 ? 4 - (double)rank : 0) + noise;
         }
-    loss_only(c);
+    plain(c);
 }
 
 static size_t always_0(size_t t, size_t T, size_t N)
@@ -195,7 +211,7 @@ static void fill_layers(op_case *c, op_rng *r)
     (void)r;
     for (size_t k = 0; k < 32; k++)
         op_in(c, "r")[k] = (k + (k < 16 ? 0 : 2)) % 4 == 0 ? 8 : (k + (k < 16 ? 0 : 2)) % 4 == 1 ? 4 : 0;
-    loss_only(c);
+    plain(c);
 }
 
 /* Every expert equally often first, second, ...: no noise, so that P is uniform too. */
@@ -214,7 +230,7 @@ static void fill_one_first(op_case *c, op_rng *r)
     for (size_t t = 0; t < T; t++)
         for (size_t i = 0; i < N; i++)
             z[t * N + i] = (i == 0 ? 4 : i == 1 + t % (N - 1) ? 3 : 0) + 0.125 * (double)op_below(r, 3);
-    loss_only(c);
+    plain(c);
 }
 
 /* The last expert is far behind everywhere: it gets no token, and almost no probability. */
@@ -226,12 +242,52 @@ static void fill_idle(op_case *c, op_rng *r)
 }
 
 /* Logits of the size of 30: probabilities down to e^-60. */
-static void fill_steep(op_case *c, op_rng *r) { op_fill_apart(r, 8, op_dim(c, 'T'), op_dim(c, 'N'), op_in(c, "r")); }
+static void fill_steep(op_case *c, op_rng *r)
+{
+    fill_apart(c, r);
+    for (size_t k = 0; k < op_dim(c, 'T') * op_dim(c, 'N'); k++) op_in(c, "r")[k] *= 32;
+}
+
+/* Two sequences, each on one topic: logit 123/32 for its own expert, 0 for the other three, p = (.9396, .0201 ...).
+ * By sequence 4 * .9396 = 3.758; the batch has f = (1/2, 1/2, 0, 0), P = (.4799, .4799 ...): 2 * .9598 = 1.920. */
+static void fill_topics(op_case *c, op_rng *r)
+{
+    (void)r;
+    for (size_t t = 0; t < 8; t++) op_in(c, "r")[4 * t + t / 4] = 3.84375;
+    plain(c);
+}
+
+/* Half of every eight tokens is padding, all of it sure of expert 0; real tokens are spread over the others too. */
+static void fill_padding(op_case *c, op_rng *r)
+{
+    const size_t N = op_dim(c, 'N');
+    apart(c, r);
+    plain(c);
+    for (size_t t = 0; t < op_dim(c, 'T'); t++)
+        if (t % 8 >= 4) {
+            op_in(c, "mask")[t] = 0;
+            for (size_t i = 0; i < N; i++) op_in(c, "r")[t * N + i] = i == 0 ? 8 : 0.25 * (double)(N - i);
+        }
+}
+
+/* The same, with a last sequence that holds nothing but padding. */
+static void fill_empty_sequence(op_case *c, op_rng *r)
+{
+    fill_padding(c, r);
+    for (size_t t = op_dim(c, 'T') - 8; t < op_dim(c, 'T'); t++) op_in(c, "mask")[t] = 0;
+}
+
+/* One real token at the very end. */
+static void fill_last_real(op_case *c, op_rng *r)
+{
+    fill_padding(c, r);
+    for (size_t t = 0; t < op_dim(c, 'T'); t++) op_in(c, "mask")[t] = t + 1 == op_dim(c, 'T');
+}
 
 static const op_spec switch_cases[] = {
     {"small", "smoke", "T=6,N=4", "k=2", "", "a first look", fill_apart},
     {"random", "core", "T=16,N=8", "k=2", "", "standard normal logits", NULL},
-    {"apart", "core", "T=12,N=6", "k=3", "", "decisions that no precision doubts", fill_apart_loss_only},
+    {"apart", "core", "T=12,N=6", "k=3", "", "decisions that no precision doubts", fill_apart_plain},
     {"top-1", "core", "T=9,N=5", "k=1", "", "Switch's own setting", fill_apart},
     {"all-chosen", "core", "T=5,N=4", "k=4", "", "K = N: f is uniform, so the loss is 1 whatever P", fill_apart},
     {"one-expert", "core", "T=4,N=1", "k=1", "exact", "N = 1: everything is 1 and the gradient 0", NULL},
@@ -244,18 +300,50 @@ static const op_spec switch_cases[] = {
     {"whole-sequence", "core", "T=8,N=4", "k=2,scope=sequence,sequence=8", "", "one sequence: the loss of the batch",
      fill_apart},
     {"steep", "core", "T=8,N=8", "k=2", "", "probabilities down to e^-60", fill_steep},
-    {"seven-eighths", "adversarial", "T=4,N=2", "k=1", "ties,exact,SwitchBelowOne",
+    {"seven-eighths", "core", "T=4,N=2", "k=1", "ties,exact,SwitchBelowOne",
      "the loss is 7/8: 'the Switch loss is at least 1' is folklore", fill_seven_eighths},
-    {"equal", "adversarial", "T=6,N=4", "k=2", "ties,exact,TieOrder",
-     "all logits equal: P uniform, loss exactly 1, all tokens on experts 0 and 1", fill_equal},
-    {"collapse", "adversarial", "T=8,N=4", "k=2",
+    {"equal", "core", "T=6,N=4", "k=2", "ties,exact,TieOrder",
+     "all logits equal: P uniform, loss exactly 1, all tokens on experts 0 and 1; vllm-project/vllm#55514", fill_equal},
+    {"balanced", "core", "T=12,N=4", "k=2", "LblTopKNorm,LblProbOverTK",
+     "perfect balance: 1, where a wrong divisor gives 2 or 1/2; allenai/OLMoE#40, #45", fill_balanced},
+    {"balanced-tokens", "core", "T=12,N=4", "k=2,divide=tokens", "LblProbOverTK",
+     "the same where f is divided by T: K; huggingface/transformers#43775", fill_balanced},
+    {"collapse", "core", "T=8,N=4", "k=2",
      "LblDoubleSoftmax,LblConstant,LblTopKNorm,LblProbOverTK,LblFirstChoiceOnly",
      "all tokens on two experts with confidence; huggingface/transformers#28093, #39055, #43775", fill_collapse},
+    {"two-layers", "core", "T=8,N=4", "k=2,scope=layer,sequence=4,reduce=sum",
+     "LblCrossLayer,LblDoubleSoftmax,LblFirstChoiceOnly,LblConstant",
+     "two layers, confident of opposite experts: 3.9974; pooled 2.0000, double softmax 2.5928, softmax of the "
+     "selected 2.0000, first choice only 7.8509; huggingface/transformers#31464, #29503",
+     fill_layers},
+    {"two-layers-mean", "core", "T=8,N=4", "k=2,scope=layer,sequence=4",
+     "LblCrossLayer,LblDoubleSoftmax,LblFirstChoiceOnly,LblConstant",
+     "the mean over the two layers: 1.9987, pooled 1; QwenLM/Qwen3#1418", fill_layers},
+    {"opposite-layers", "core", "T=8,N=4", "k=2,scope=layer,sequence=4", "LblCrossLayer",
+     "layers collapsed on opposite experts: pooling them cancels the collapses; huggingface/transformers#29503",
+     fill_opposite},
+    {"topics", "core", "T=8,N=4", "k=1", "LblPerSequence",
+     "two sequences on one topic each: 1.92 for the batch, 3.76 by sequence; Fsoft-AIC/CompeteSMoE", fill_topics},
+    {"topics-sequences", "core", "T=8,N=4", "k=1,scope=sequence,sequence=4", "LblCrossLayer",
+     "the same where the sequences are meant: 3.76, pooled 1.92; Fsoft-AIC/CompeteSMoE", fill_topics},
+    {"idle", "core", "T=10,N=5", "k=2", "ZeroTokenExpert",
+     "an expert without tokens has f = 0, not a division by 0; NVIDIA-NeMo/Automodel#532", fill_idle},
+    {"padding", "core", "T=16,N=4", "k=2", "LblPadding",
+     "half of the tokens is padding and sure of expert 0; huggingface/transformers#28505, #29363", fill_padding},
+    {"padding-sequences", "core", "T=24,N=4", "k=2,scope=sequence,sequence=8", "LblPadding",
+     "a sequence of padding alone is not averaged either; NVIDIA/Megatron-LM#1984, #1617", fill_empty_sequence},
+    {"tokens", "core", "T=10,N=5", "k=3,divide=tokens", "", "all choices over T: K times the value", fill_apart},
+    {"capacity", "core", "T=12,N=4", "k=2,capacity=6", "",
+     "f counts six choices of an expert at most, its divisor stays", fill_apart},
+    {"capacity-sequences", "core", "T=12,N=4", "k=2,capacity=2,scope=sequence,sequence=6,count=first", "",
+     "the limit holds in each sequence", fill_apart},
     {"collapse-8", "adversarial", "T=16,N=8", "k=2",
      "LblDoubleSoftmax,LblConstant,LblTopKNorm,LblProbOverTK,LblFirstChoiceOnly",
      "the same with eight experts: one softmax too many costs more than half", fill_collapse},
     {"collapse-top-1", "adversarial", "T=8,N=4", "k=1", "LblDoubleSoftmax,LblConstant",
      "with K = 1 the classes that concern K cannot be told apart, these can", fill_collapse},
+    {"collapse-capacity", "adversarial", "T=8,N=4", "k=2,capacity=4", "LblAfterCapacity",
+     "all tokens on two experts that may take half of them: half the loss", fill_collapse},
     {"one-first", "adversarial", "T=9,N=4", "k=2", "LblFirstChoiceOnly,LblDoubleSoftmax",
      "first choices collapsed, second ones spread; deepspeedai/DeepSpeed#2551, #5156", fill_one_first},
     {"one-first-counted", "adversarial", "T=9,N=4", "k=2,count=first", "LblCountAll",
@@ -264,15 +352,14 @@ static const op_spec switch_cases[] = {
      "two halves collapsed on opposite experts: 1 for the batch, 1.8 by halves", fill_opposite},
     {"opposite-sequences", "adversarial", "T=8,N=4", "k=2,scope=sequence,sequence=4", "LblCrossLayer",
      "the same by sequence: pooling them cancels the collapses; huggingface/transformers#31464", fill_opposite},
-    {"two-layers", "adversarial", "T=8,N=4", "k=2,scope=sequence,sequence=4",
-     "LblCrossLayer,LblDoubleSoftmax,LblFirstChoiceOnly,LblConstant",
-     "two layers, confident of opposite experts: 1.9987 each, pooled 1; huggingface/transformers#29503", fill_layers},
-    {"balanced", "adversarial", "T=12,N=4", "k=2", "LblTopKNorm,LblProbOverTK",
-     "perfect balance: 1, where a wrong divisor gives 2 or 1/2; allenai/OLMoE#40", fill_balanced},
-    {"idle", "adversarial", "T=10,N=5", "k=2", "ZeroTokenExpert",
-     "an expert without tokens has f = 0, not a division by 0", fill_idle},
+    {"padding-sum", "adversarial", "T=24,N=6", "k=2,scope=sequence,sequence=8,reduce=sum,divide=tokens,capacity=3",
+     "LblPadding", "padding, a sum over sequences, T as divisor and a capacity at once", fill_empty_sequence},
+    {"one-real", "adversarial", "T=16,N=4", "k=2", "LblPadding", "one real token behind fifteen of padding",
+     fill_last_real},
     {"large", "large", "T=64,N=8", "k=2", "", "the size of the layers' large cases", NULL},
     {"large-sequences", "large", "T=64,N=8", "k=2,scope=sequence,sequence=16", "", "four sequences of 16", NULL},
+    {"large-padding", "large", "T=64,N=8", "k=2,scope=sequence,sequence=16", "LblPadding", "the same, half padding",
+     fill_padding},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -314,7 +401,7 @@ static smoe_status zloss_vjp(op_case *c)
 static void fill_shifted(op_case *c, op_rng *r, double shift)
 {
     const size_t n = op_dim(c, 'T') * op_dim(c, 'N');
-    fill_apart(c, r);
+    apart(c, r);
     for (size_t k = 0; k < n; k++) op_in(c, "r")[k] += shift;
     *op_cot(c, "loss") = 1;
 }
@@ -349,11 +436,12 @@ static const op_spec zloss_cases[] = {
 };
 
 const op_record op_balance[] = {
-    {"balance.switch", "Switch balancing loss", "B.1 B.2 B.3 B.4 B.5",
+    {"balance.switch", "Switch balancing loss", "B.1 B.2 B.3 B.4 B.5 B.7 B.8",
      "loss = N sum_i f_i P_i,  f_i = #{(t,j): index[t,j] = i}/(T K), a constant,  P_i = (1/T) sum_t softmax(r_t)_i",
      "Fedus et al. 2022 (Switch Transformers), eqs. (4) to (6), for K = 1: from memory, sure; K > 1 by public code",
-     "ref/balance.c: smoe_expert_load, smoe_expert_load_first, smoe_load_fraction, smoe_mean_probability, "
-     "smoe_switch_loss, smoe_switch_loss_sequences, smoe_balance_loss, smoe_balance_loss_vjp",
+     "ref/balance.c: smoe_expert_load, smoe_load_fraction, smoe_mean_probability, smoe_switch_loss, "
+     "smoe_balance_loss, smoe_balance_loss_vjp; what the operation runs: smoe_expert_load_masked, smoe_load_kept, "
+     "smoe_mean_probability_masked, smoe_balance_groups, smoe_balance_groups_vjp",
      switch_in, switch_out, switch_param, switch_cases, switch_check, switch_forward, switch_vjp},
     {"balance.zloss", "Router z-loss", "B.6", "loss = (1/T) sum_t (log sum_i exp r_{t,i})^2",
      "Zoph et al. 2022 (ST-MoE), eq. (5): from memory, sure, and read in public code",

@@ -276,19 +276,38 @@ def balance_back(p, index, count, dloss):
     return store(np.broadcast_to(dloss * n * expert_fraction(index, n, count) / t, p.shape))
 
 
-def balance_switch(r, k, count, scope, sequence):
-    index, p = topk(r, k), softmax(r)
-    length = sequence if scope == "sequence" else len(r)            # (B.5): one batch is one long sequence
-    losses = [balance(p[t:t + length], index[t:t + length], count) for t in range(0, len(r), length)]
-    return {"loss": store(np.mean(losses)), "fraction": expert_fraction(index, r.shape[-1], count),
-            "probability": mean_probability(p), "index": index}, length
+def fraction_of(index, n, p):
+    """f of some tokens' choices, at most `capacity` of an expert (B.8), over the choices or over the tokens."""
+    chosen = index if p["count"] == "all" else index[:, :1]
+    count = np.bincount(chosen.ravel(), minlength=n)
+    if p["capacity"] > 0:
+        count = np.minimum(count, p["capacity"])
+    return store(count / (len(index) if p["divide"] == "tokens" else chosen.size))
 
 
-def balance_switch_back(r, index, count, length, dloss, dprobability):
-    p, t = softmax(r), len(r)
-    share = dloss * length / t                                      # each of the t/length sequences
-    dp = np.concatenate([balance_back(p[i:i + length], index[i:i + length], count, share) for i in range(0, t, length)])
-    return softmax_back(p, store(dp + dprobability / t))
+def groups_of(mask, p):
+    """The real tokens (B.7) of the batch, of each sequence or of each layer (B.5); none of those that are all padding."""
+    length = len(mask) if p["scope"] == "batch" else p["sequence"]
+    groups = [t + np.flatnonzero(mask[t:t + length]) for t in range(0, len(mask), length)]
+    return [tokens for tokens in groups if len(tokens)]
+
+
+def balance_switch(r, mask, p):
+    index, probability, n = topk(r, p["k"]), softmax(r), r.shape[-1]
+    losses = [store(n * (fraction_of(index[tokens], n, p) * mean_probability(probability[tokens])).sum())
+              for tokens in groups_of(mask, p)]
+    real = np.flatnonzero(mask)
+    return {"loss": store(np.mean(losses) if p["reduce"] == "mean" else np.sum(losses)), "index": index,
+            "fraction": fraction_of(index[real], n, p), "probability": mean_probability(probability[real])}
+
+
+def balance_switch_back(r, mask, index, p, dloss):
+    probability, n = softmax(r), r.shape[-1]
+    dp, groups = np.zeros_like(probability), groups_of(mask, p)
+    for tokens in groups:
+        share = dloss / len(groups) if p["reduce"] == "mean" else dloss
+        dp[tokens] = store(share * n * fraction_of(index[tokens], n, p) / len(tokens))
+    return softmax_back(probability, dp)
 
 
 def zloss(r):
@@ -470,8 +489,8 @@ def routed_layer_back(weights, p, out, saved, d):
 
 # --- operations by name: (inputs, parameters, cotangents) -> outputs, gradients -------------------------------------
 
-DEFAULTS = {"k": 2, "order": "topk-softmax", "activation": "relu", "count": "all", "scope": "batch", "sequence": 0,
-            "version": "2", "theta": 0.125, "detach": "yes", "mean": "pairs", "compete": "yes",
+DEFAULTS = {"k": 2, "order": "topk-softmax", "activation": "relu", "count": "all", "divide": "choices",
+            "scope": "batch", "sequence": 0, "reduce": "mean", "capacity": 0, "version": "2", "theta": 0.125, "detach": "yes", "mean": "pairs", "compete": "yes",
             "c_distill": 0.01, "c_diversity": 0.01, "c_balance": 0.01, "c_zloss": 0.001}
 
 
@@ -488,8 +507,8 @@ def op_layer_smoe(i, p, d):
 
 
 def op_balance_switch(i, p, d):
-    out, length = balance_switch(i["r"], p["k"], p["count"], p["scope"], p["sequence"])
-    return out, {"r": balance_switch_back(i["r"], out["index"], p["count"], length, d["loss"], d["probability"])}
+    out = balance_switch(i["r"], i["mask"], p)
+    return out, {"r": balance_switch_back(i["r"], i["mask"], out["index"], p, d["loss"])}
 
 
 def op_balance_zloss(i, p, d):
