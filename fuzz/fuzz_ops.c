@@ -159,6 +159,15 @@ static void draw_indices(bytes *b, size_t n, int64_t *x)
     }
 }
 
+/* A mask: ones and zeros, now and then something else. */
+static void draw_mask(bytes *b, size_t n, double *x)
+{
+    for (size_t i = 0; i < n; i++) {
+        const unsigned byte = next(b);
+        x[i] = byte == 255 ? 0.5 : byte % 4 < 3 ? 1 : 0;
+    }
+}
+
 /* FNV-1a, 32 bits folded to 16. */
 static unsigned hash_of(const char *id)
 {
@@ -195,7 +204,9 @@ static op_case *draw_case(bytes *b)
         return NULL;
     }
     for (size_t i = 0; op->in[i].name != NULL; i++)
-        if (c->in[i].f64 != NULL)
+        if (op->in[i].flags & OP_OPTIONAL)
+            draw_mask(b, c->in[i].count, c->in[i].f64);
+        else if (c->in[i].f64 != NULL)
             draw_values(b, c->in[i].count, c->in[i].f64);
         else /* indices: mostly small, now and then anything */
             draw_indices(b, c->in[i].count, c->in[i].i64);
@@ -268,13 +279,26 @@ static bool finite_results(const op_case *c)
     return true;
 }
 
+/* Ones and zeros, and at least one of the former. */
+static bool is_mask(const op_value *v)
+{
+    bool any = false;
+    for (size_t i = 0; i < v->count; i++) {
+        if (v->f64[i] != 0 && v->f64[i] != 1) return false;
+        any = any || v->f64[i] == 1;
+    }
+    return any;
+}
+
 static bool in_domain(const op_case *c)
 {
+    for (size_t i = 0; c->op->in[i].name != NULL; i++)
+        if ((c->op->in[i].flags & OP_OPTIONAL) && !is_mask(&c->in[i])) return false;
     const double least = strcmp(c->op->id, "numerics.log") == 0     ? 0.0
                          : strcmp(c->op->id, "numerics.log1p") == 0 ? -1.0
                                                                     : -INFINITY;
     for (size_t i = 0; i < c->in[0].count; i++)
-        if (!(c->in[0].f64[i] > least)) return false;
+        if (c->in[0].f64 != NULL && !(c->in[0].f64[i] > least)) return false;
     return true;
 }
 
