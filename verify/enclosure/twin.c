@@ -109,8 +109,9 @@ tape_node *twin_numbers(twin_eval *x, size_t rows, size_t cols, const double *v)
 
 bool twin_chose(const twin_eval *x, const char *param, const char *choice)
 {
-    for (const op_param *p = x->c->op->param; p && p->name; p++)
-        if (strcmp(p->name, param) == 0) return op_is(x->c, param, choice);
+    const op_param *p = x->c->op->param;
+    for (size_t i = 0; p && p[i].name; i++)
+        if (strcmp(p[i].name, param) == 0) return p[i].type == OP_CHOICE && strcmp(x->c->choice[i], choice) == 0;
     return false;
 }
 

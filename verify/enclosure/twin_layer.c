@@ -16,11 +16,11 @@ static void *room(size_t n, size_t size)
 /* Assignment a = t K + j stands behind those of the same expert that come before it in the queue. */
 typedef struct {
     size_t capacity;
-    bool by_choice;        /* all first choices by token, then all second ones; else token by token */
-    bool last;             /* the queue is served from its end */
+    bool by_choice; /* all first choices by token, then all second ones; else token by token */
+    bool last; /* the queue is served from its end */
     const tape_node *best; /* served by these weights [T, K], not by place; NULL: by place */
-    bool one;              /* all of them are 1 */
-    const tape_node *row;  /* tokens with equal rows have equal weights, to the bit */
+    bool one; /* all of them are 1 */
+    const tape_node *row; /* tokens with equal rows have equal weights, to the bit */
 } queue;
 
 /* What became of each assignment: doubt means that an implementation's rounding may decide otherwise. */
@@ -114,8 +114,8 @@ static bool queued_by_choice(const twin_eval *x)
 /* max(minimum, round(factor K T / N)) */
 static size_t capacity_of(const twin_eval *x, size_t T, size_t K, size_t N)
 {
-    const bool up = !twin_is(x, "CapacityDrop/floor") &&
-                    (op_is(x->c, "round", "ceil") || twin_is(x, "CapacityDrop/ceil"));
+    const bool up =
+        !twin_is(x, "CapacityDrop/floor") && (op_is(x->c, "round", "ceil") || twin_is(x, "CapacityDrop/ceil"));
     const size_t assignments = twin_is(x, "CapacityDrop/tokens") ? T : T * K;
     const double share = op_real(x->c, "factor") * (double)assignments / (double)N;
     const double minimum = twin_is(x, "CapacityDrop/minimum") ? 0 : (double)op_int(x->c, "minimum");
@@ -160,8 +160,12 @@ static void layer_capacity(twin_eval *x)
     if (twin_is(x, "SwappedWeights")) weight = twin_mirrored(x, weight);
     const bool by_weight = !twin_is(x, "CapacityDrop/position") &&
                            (twin_is(x, "CapacityDrop/probability") || op_is(x->c, "policy", "probability"));
-    const queue q = {capacity_of(x, T, K, N), queued_by_choice(x),      twin_is(x, "CapacityDrop/last"),
-                     by_weight ? weight : NULL, K == 1 && !op_is(x->c, "order", "softmax-topk"), r};
+    const queue q = {capacity_of(x, T, K, N),
+                     queued_by_choice(x),
+                     twin_is(x, "CapacityDrop/last"),
+                     by_weight ? weight : NULL,
+                     K == 1 && !op_is(x->c, "order", "softmax-topk"),
+                     r};
     places p = places_new(&x->choice);
     place_all(&q, &x->choice, &p);
     twin_out(x, "weight", kept_weights(x, weight, &p));
@@ -466,8 +470,8 @@ static tape_node *condition_slack(twin_eval *x, tape_node *rc, const tape_node *
 static tape_node *collapse(twin_eval *x, const clusters *k, tape_node *states, tape_node *centred)
 {
     const size_t n = k->groups - 1;
-    tape_node *D = tape_sub(x->t, tape_view(x->t, k->mean, 1, n, states->cols),
-                            tape_view(x->t, k->mean, 0, 1, states->cols));
+    tape_node *D =
+        tape_sub(x->t, tape_view(x->t, k->mean, 1, n, states->cols), tape_view(x->t, k->mean, 0, 1, states->cols));
     tape_node *G = tape_matmul_nt(x->t, D, D);
     tape_node *u = solve(x, G, tape_matmul_nt(x->t, D, centred));
     tape_node *rc = weighed(x, k, u, u);
@@ -495,8 +499,7 @@ static tape_node *other_collapse(twin_eval *x, const clusters *k, tape_node *sta
         return tape_sum(x->t, tape_mul(x->t, half, tape_matmul_tn(x->t, A, identity(x, k->groups))), TAPE_ALL);
     }
     tape_node *p = tape_matmul_nt(x->t, centred, A); /* Tr(Sw Sb) = (1/T) sum (w . a)^2 */
-    if (twin_is(x, "CollapseProduct"))
-        return tape_mean(x->t, tape_apply(x->t, TAPE_SQUARE, p), TAPE_ALL, k->T);
+    if (twin_is(x, "CollapseProduct")) return tape_mean(x->t, tape_apply(x->t, TAPE_SQUARE, p), TAPE_ALL, k->T);
     tape_node *Sw = tape_mean(x->t, tape_apply(x->t, TAPE_SQUARE, centred), TAPE_ALL, k->T);
     return tape_div(x->t, Sw, tape_sum(x->t, tape_apply(x->t, TAPE_SQUARE, A), TAPE_ALL)); /* CollapseTraces */
 }
@@ -555,8 +558,8 @@ static void layer_change(twin_eval *x)
 {
     const int64_t *a = op_in_i64(x->c, "a"), *b = op_in_i64(x->c, "b");
     const size_t T = op_dim(x->c, 'T'), K = op_dim(x->c, 'K'), used = twin_is(x, "ChangeFirst") ? 1 : K;
-    const bool sets = twin_is(x, "ChangeSet") || (op_is(x->c, "measure", "set") && !twin_is(x, "ChangeJaccard") &&
-                                                   !twin_is(x, "ChangeOverlap"));
+    const bool sets = twin_is(x, "ChangeSet") ||
+                      (op_is(x->c, "measure", "set") && !twin_is(x, "ChangeJaccard") && !twin_is(x, "ChangeOverlap"));
     double *n = room(T, sizeof *n);
     size_t changed = 0;
     for (size_t t = 0; t < T; t++) {
@@ -569,7 +572,13 @@ static void layer_change(twin_eval *x)
 }
 
 const twin_entry twin_layer[] = {
-    {"layer.capacity", layer_capacity}, {"layer.dispatch", layer_dispatch},       {"layer.combine", layer_combine},
-    {"layer.shared", layer_shared},     {"layer.load", layer_load},               {"layer.collapse", layer_collapse},
-    {"layer.change", layer_change},     {"layer.fluctuation", layer_fluctuation}, {NULL, NULL},
+    {"layer.capacity", layer_capacity},
+    {"layer.dispatch", layer_dispatch},
+    {"layer.combine", layer_combine},
+    {"layer.shared", layer_shared},
+    {"layer.load", layer_load},
+    {"layer.collapse", layer_collapse},
+    {"layer.change", layer_change},
+    {"layer.fluctuation", layer_fluctuation},
+    {NULL, NULL},
 };
