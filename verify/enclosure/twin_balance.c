@@ -1,7 +1,19 @@
 /* The twin of spec/04-balance.md. */
 #include "twin_parts.h"
 
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* Reads the decision of K experts a token on these scores; false if the case has none. */
+static bool select_on(twin_eval *x, tape_node *scores)
+{
+    size_t i = 0;
+    while (x->c->op->out[i].name && strcmp(x->c->op->out[i].name, "index") != 0) i++;
+    const op_value *index = &x->c->out[i];
+    twin_scores(x, "index", scores);
+    return twin_decide(x, "index", scores->rows, index->rank == 2 ? index->dim[1] : 1, scores->cols);
+}
 
 tape_node *twin_loss(twin_eval *x, tape_node *loss)
 {
@@ -22,110 +34,158 @@ tape_node *twin_probabilities(twin_eval *x, tape_node *r)
     return twin_is(x, "LblDoubleSoftmax") ? twin_softmax(x, p) : p;
 }
 
-/* The tokens that a loss is taken over, and how their choices are counted. */
-typedef struct {
-    size_t n, *row;   /* tokens */
-    bool first;       /* each token's first choice only */
-    bool over_tokens; /* f divided by n in any case */
-    size_t capacity;  /* at most so many choices of an expert; 0: all */
-} counted;
+/* --- Switch and its relatives (B.4, B.5, B.7, B.8) --- */
 
-static counted all_tokens(const twin_eval *x, size_t from, size_t n)
+static bool has_parameter(const twin_eval *x, const char *name)
 {
-    counted m = {n, calloc(n + 1, sizeof *m.row), op_is(x->c, "count", "first"), false, 0};
-    if (!m.row) abort();
-    for (size_t t = 0; t < n; t++) m.row[t] = from + t;
+    const op_param *p = x->c->op->param;
+    while (p && p->name && strcmp(p->name, name) != 0) p++;
+    return p && p->name;
+}
+
+static bool asks(const twin_eval *x, const char *parameter, const char *choice)
+{
+    return has_parameter(x, parameter) && op_is(x->c, parameter, choice);
+}
+
+/* How f and P are taken, out of whichever of these parameters the operation has. */
+typedef struct {
+    bool first, by_tokens, sum;
+    size_t group, capacity;
+    const double *mask; /* NULL: every token is real */
+} rules;
+
+static const double *mask_of(const twin_eval *x)
+{
+    for (size_t i = 0; x->c->op->in[i].name; i++)
+        if (strcmp(x->c->op->in[i].name, "mask") == 0) return x->c->in[i].f64;
+    return NULL;
+}
+
+static rules rules_of(const twin_eval *x, size_t T)
+{
+    rules a = {.group = T, .mask = twin_is(x, "LblPadding") ? NULL : mask_of(x)};
+    a.first = twin_is(x, "LblFirstChoiceOnly") || (asks(x, "count", "first") && !twin_is(x, "LblCountAll"));
+    a.by_tokens = asks(x, "divide", "tokens") ? !twin_is(x, "LblDivideByChoices") : twin_is(x, "LblTopKNorm");
+    a.sum = asks(x, "reduce", "sum") ? !twin_is(x, "LblLayerMean") : twin_is(x, "LblLayerSum");
+    if (has_parameter(x, "capacity") && !twin_is(x, "LblBeforeCapacity")) a.capacity = (size_t)op_int(x->c, "capacity");
+    const bool whole = !has_parameter(x, "scope") || asks(x, "scope", "batch");
+    if (whole && twin_is(x, "LblPerSequence") && T > 0 && T % 2 == 0) a.group = T / 2;
+    if (!whole && !twin_is(x, "LblCrossLayer")) a.group = (size_t)op_int(x->c, "sequence");
+    return a;
+}
+
+/* What a group of tokens comes to. */
+typedef struct {
+    size_t *count; /* [N] choices that count */
+    size_t *token, tokens; /* the real ones */
+    size_t *kept, survivors; /* those with a choice that counts */
+    size_t choices; /* that could count */
+} census;
+
+static census census_of(const twin_eval *x, const rules *a, size_t from, size_t n)
+{
+    const twin_choice *c = &x->choice;
+    const size_t used = a->first ? 1 : c->K;
+    census m = {.count = calloc(c->N + 1, sizeof(size_t)), .token = calloc(n + 1, sizeof(size_t)),
+                .kept = calloc(n + 1, sizeof(size_t))};
+    if (!m.count || !m.token || !m.kept) abort();
+    for (size_t t = from; t < from + n; t++) {
+        if (a->mask && !(a->mask[t] > 0)) continue;
+        bool stays = false;
+        for (size_t j = 0; j < used; j++) {
+            size_t *taken = &m.count[c->of[t * c->K + j]];
+            const bool place = a->capacity == 0 || *taken < a->capacity;
+            *taken += place;
+            stays |= place;
+        }
+        m.token[m.tokens++] = t;
+        if (stays) m.kept[m.survivors++] = t;
+        m.choices += used;
+    }
     return m;
 }
 
-/* f: a count and what it is divided by */
-static tape_node *fraction(twin_eval *x, const counted *m)
+static void census_free(census *m)
 {
-    const twin_choice *c = &x->choice;
-    const bool first = twin_is(x, "LblFirstChoiceOnly") || (m->first && !twin_is(x, "LblCountAll"));
-    const size_t used = first ? 1 : c->K;
-    size_t *count = calloc(c->N + 1, sizeof *count);
-    if (!count) abort();
-    for (size_t t = 0; t < m->n; t++)
-        for (size_t j = 0; j < used; j++) count[c->of[m->row[t] * c->K + j]]++;
-    for (size_t i = 0; i < c->N; i++)
-        if (m->capacity > 0 && count[i] > m->capacity) count[i] = m->capacity;
-    const bool over_tokens = m->over_tokens || twin_is(x, "LblTopKNorm");
-    tape_node *f = tape_ratio(x->t, 1, c->N, count, over_tokens ? m->n : m->n * used);
-    free(count);
-    return f;
+    free(m->count);
+    free(m->token);
+    free(m->kept);
 }
 
-static tape_node *mean_probability(twin_eval *x, tape_node *p, const counted *m)
+static size_t padded(const twin_eval *x, const census *m, size_t n)
 {
-    tape_node *real = tape_gather_rows(x->t, p, m->n, m->row);
-    return tape_mean(x->t, real, TAPE_ROWS, m->n * (twin_is(x, "LblProbOverTK") ? x->choice.K : 1));
+    return twin_is(x, "LblPaddingDenominator") ? n : m->tokens;
 }
 
-/* N sum_i f_i P_i of those tokens */
-static tape_node *switch_of(twin_eval *x, tape_node *p, const counted *m)
+/* f of a group: the counts over the choices that could count, or over the tokens. */
+static tape_node *fraction(twin_eval *x, const rules *a, const census *m, size_t n)
 {
-    tape_node *P = mean_probability(x, p, m);
+    const size_t tokens = padded(x, m, n), each = m->tokens ? m->choices / m->tokens : 1;
+    return tape_ratio(x->t, 1, x->choice.N, m->count, a->by_tokens ? tokens : tokens * each);
+}
+
+/* P of a group: the mean of p over its tokens. */
+static tape_node *mean_probability(twin_eval *x, tape_node *p, const census *m, size_t n)
+{
+    const bool dropped = twin_is(x, "LblDroppedP");
+    tape_node *rows = tape_gather_rows(x->t, p, dropped ? m->survivors : m->tokens, dropped ? m->kept : m->token);
+    return tape_mean(x->t, rows, TAPE_ROWS, padded(x, m, n) * (twin_is(x, "LblProbOverTK") ? x->choice.K : 1));
+}
+
+/* N sum_i f_i P_i */
+static tape_node *agreement(twin_eval *x, tape_node *f, tape_node *P)
+{
     if (twin_is(x, "LblGrad")) P = tape_stop(x->t, P);
-    return tape_scale(x->t, tape_sum(x->t, tape_mul(x->t, fraction(x, m), P), TAPE_ALL), (double)p->cols);
+    return tape_scale(x->t, tape_sum(x->t, tape_mul(x->t, f, P), TAPE_ALL), (double)P->cols);
 }
 
-/* The mean or the sum over the groups that have a token. */
-static tape_node *over_groups(twin_eval *x, tape_node *p, size_t groups, const counted *m, bool sum)
+/* The sum or the mean of numbers in a list, which is given up. */
+static tape_node *collected(twin_eval *x, size_t n, tape_node **list, bool sum)
 {
-    tape_node **loss = calloc(groups + 1, sizeof *loss);
-    if (!loss) abort();
-    size_t n = 0;
-    for (size_t b = 0; b < groups; b++)
-        if (m[b].n > 0) loss[n++] = switch_of(x, p, &m[b]);
-    tape_node *all = tape_concat_rows(x->t, n, loss);
-    free(loss);
-    return sum ? tape_sum(x->t, all, TAPE_ALL) : tape_mean(x->t, all, TAPE_ALL, n);
+    tape_node *all = tape_concat_rows(x->t, n, list);
+    free(list);
+    return tape_mean(x->t, all, TAPE_ALL, sum ? 1 : n);
+}
+
+static tape_node **nodes(size_t n)
+{
+    tape_node **list = calloc(n + 1, sizeof *list);
+    if (!list) abort();
+    return list;
 }
 
 tape_node *twin_switch(twin_eval *x, tape_node *p)
 {
-    const size_t T = p->rows, groups = twin_is(x, "LblPerSequence") && T > 0 && T % 2 == 0 ? 2 : 1;
-    counted m[2];
-    for (size_t b = 0; b < groups; b++) m[b] = all_tokens(x, b * (T / groups), T / groups);
-    tape_node *loss = groups == 1 ? switch_of(x, p, &m[0]) : over_groups(x, p, groups, m, false);
-    for (size_t b = 0; b < groups; b++) free(m[b].row);
-    return loss;
-}
-
-/* Tokens from..from+n that are not padding. */
-static counted real_tokens(const twin_eval *x, size_t from, size_t n)
-{
-    const double *mask = op_in(x->c, "mask");
-    counted m = all_tokens(x, from, n);
-    m.n = 0;
-    for (size_t t = from; t < from + n; t++)
-        if (mask[t] == 1) m.row[m.n++] = t;
-    m.over_tokens = op_is(x->c, "divide", "tokens");
-    m.capacity = (size_t)op_int(x->c, "capacity");
-    return m;
+    const rules a = rules_of(x, p->rows);
+    const size_t groups = a.group ? p->rows / a.group : 0;
+    tape_node **loss = nodes(groups);
+    size_t n = 0;
+    for (size_t b = 0; b < groups; b++) {
+        census m = census_of(x, &a, b * a.group, a.group);
+        if (m.tokens > 0)
+            loss[n++] = agreement(x, fraction(x, &a, &m, a.group), mean_probability(x, p, &m, a.group));
+        census_free(&m);
+    }
+    if (n == 1) { /* a mean of one is that one */
+        tape_node *only = loss[0];
+        free(loss);
+        return only;
+    }
+    return collected(x, n, loss, a.sum);
 }
 
 static void balance_switch(twin_eval *x)
 {
     tape_node *r = twin_in(x, "r");
-    twin_scores(x, "index", r);
-    if (!twin_decide(x, "index", r->rows, (size_t)op_int(x->c, "k"), r->cols)) return;
+    if (!select_on(x, r)) return;
     tape_node *p = twin_probabilities(x, r);
-    const bool batch = op_is(x->c, "scope", "batch"), halves = batch && r->rows % 2 == 0 && twin_is(x, "LblPerSequence");
-    const size_t groups = halves ? 2 : batch ? 1 : r->rows / (size_t)op_int(x->c, "sequence"), n = r->rows / groups;
-    counted *m = calloc(groups + 1, sizeof *m), all = real_tokens(x, 0, r->rows);
-    if (!m) abort();
-    for (size_t b = 0; b < groups; b++) m[b] = real_tokens(x, b * n, n);
-    if (all.n > 0) {
-        tape_node *loss = over_groups(x, p, groups, m, !halves && op_is(x->c, "reduce", "sum"));
-        twin_out(x, "loss", twin_loss(x, loss));
-        twin_out(x, "fraction", fraction(x, &all));
-        twin_out(x, "probability", mean_probability(x, p, &all));
-    }
-    for (size_t b = 0; b < groups; b++) free(m[b].row);
-    free(m);
-    free(all.row);
+    const rules a = rules_of(x, r->rows);
+    census m = census_of(x, &a, 0, r->rows);
+    twin_out(x, "loss", twin_loss(x, twin_switch(x, p)));
+    twin_out(x, "fraction", fraction(x, &a, &m, r->rows));
+    twin_out(x, "probability", mean_probability(x, p, &m, r->rows));
+    census_free(&m);
 }
 
 tape_node *twin_zloss(twin_eval *x, tape_node *r)
@@ -136,8 +196,316 @@ tape_node *twin_zloss(twin_eval *x, tape_node *r)
 
 static void balance_zloss(twin_eval *x) { twin_out(x, "loss", twin_loss(x, twin_zloss(x, twin_in(x, "r")))); }
 
+/* --- squared coefficients of variation (B.9, B.10) --- */
+
+/* A number that a candidate reads in its own format. */
+static tape_node *number(twin_eval *x, double v) { return tape_leaf(x->t, 1, 1, &v, false); }
+
+/* Var(v) / (mean(v)^2 + epsilon) of a row. */
+static tape_node *cv_squared(twin_eval *x, tape_node *v)
+{
+    const size_t N = v->cols;
+    const bool unbiased = op_is(x->c, "variance", "unbiased") ? !twin_is(x, "Cv2Population") : twin_is(x, "Cv2Variance");
+    double epsilon = op_real(x->c, "epsilon");
+    if (twin_is(x, "CvEpsilon")) epsilon += 1e-10;
+    if (twin_is(x, "CvEpsilonLeftOut")) epsilon = 0;
+    tape_node *mean = tape_mean(x->t, v, TAPE_ALL, N);
+    tape_node *off = tape_apply(x->t, TAPE_SQUARE, tape_sub(x->t, v, mean));
+    tape_node *variance = tape_mean(x->t, off, TAPE_ALL, unbiased ? N - 1 : N);
+    if (twin_is(x, "CvNotSquared")) return tape_div(x->t, variance, mean);
+    tape_node *scale = tape_apply(x->t, TAPE_SQUARE, mean);
+    return tape_div(x->t, variance, epsilon == 0 ? scale : tape_add(x->t, scale, number(x, epsilon)));
+}
+
+static void balance_importance(twin_eval *x)
+{
+    tape_node *importance = tape_sum(x->t, twin_in(x, "g"), TAPE_ROWS);
+    twin_out(x, "importance", importance);
+    twin_out(x, "loss", twin_loss(x, cv_squared(x, importance)));
+}
+
+/* The scores of each token's experts that were not chosen, [T, N-K]. */
+static tape_node *losers(twin_eval *x, tape_node *s)
+{
+    const twin_choice *c = &x->choice;
+    size_t *col = calloc(c->T * c->N + 1, sizeof *col), at = 0;
+    if (!col) abort();
+    for (size_t t = 0; t < c->T; t++)
+        for (size_t i = 0; i < c->N; i++) {
+            bool taken = false;
+            for (size_t j = 0; j < c->K; j++) taken |= c->of[t * c->K + j] == i;
+            if (!taken) col[at++] = i;
+        }
+    tape_node *y = tape_gather_cols(x->t, s, c->N - c->K, col);
+    free(col);
+    return y;
+}
+
+/* What each score has to exceed to be among the K, [T, N]: the best of the others for a chosen one, the worst of the
+ * chosen for the others. */
+static tape_node *thresholds(twin_eval *x, tape_node *s)
+{
+    const twin_choice *c = &x->choice;
+    size_t *last = calloc(c->T + 1, sizeof *last), *col = calloc(c->T * c->N + 1, sizeof *col);
+    if (!last || !col) abort();
+    for (size_t t = 0; t < c->T; t++) {
+        last[t] = c->of[t * c->K + c->K - 1];
+        for (size_t j = 0; j < c->K && !twin_is(x, "LoadOneThreshold"); j++) col[t * c->N + c->of[t * c->K + j]] = 1;
+    }
+    tape_node *const both[] = {tape_gather_cols(x->t, s, 1, last), tape_max(x->t, losers(x, s))};
+    tape_node *y = tape_gather_cols(x->t, tape_concat_cols(x->t, 2, both), c->N, col);
+    free(last);
+    free(col);
+    return y;
+}
+
+/* The probability that an expert is chosen when its noise is drawn again, [T, N]. */
+static tape_node *chances(twin_eval *x, tape_node *noisy)
+{
+    tape_node *clean = twin_in(x, "clean"), *std = twin_in(x, "std");
+    if (x->choice.K == x->choice.N) return tape_fill(x->t, clean->rows, clean->cols, 1);
+    tape_node *limit = thresholds(x, noisy);
+    const bool detach = op_is(x->c, "detach", "yes") ? !twin_is(x, "ThresholdTrained") : twin_is(x, "ThresholdDetached");
+    if (detach) limit = tape_stop(x->t, limit);
+    tape_node *from = twin_is(x, "LoadOfNoisy") ? noisy : clean;
+    return tape_apply(x->t, TAPE_NORMAL_CDF, tape_div(x->t, tape_sub(x->t, from, limit), std));
+}
+
+static void balance_load(twin_eval *x)
+{
+    tape_node *noisy = twin_in(x, "noisy");
+    if (!select_on(x, noisy)) return;
+    tape_node *load = tape_sum(x->t, chances(x, noisy), TAPE_ROWS);
+    twin_out(x, "load", load);
+    twin_out(x, "loss", twin_loss(x, cv_squared(x, load)));
+}
+
+/* --- losses of a count and a mean (B.11 to B.13) --- */
+
+/* How often each expert was chosen, [N]. */
+static size_t *counts(const twin_eval *x)
+{
+    const twin_choice *c = &x->choice;
+    size_t *count = calloc(c->N + 1, sizeof *count);
+    if (!count) abort();
+    for (size_t a = 0; a < c->T * c->K; a++) count[c->of[a]]++;
+    return count;
+}
+
+/* The best expert of each row but the chosen one. */
+static size_t runner_up(const tape_node *s, size_t t, size_t winner)
+{
+    size_t best = winner == 0 ? 1 : 0;
+    for (size_t i = best + 1; i < s->cols; i++)
+        if (i != winner && tape_middle(s, t * s->cols + i) > tape_middle(s, t * s->cols + best)) best = i;
+    return best;
+}
+
+static void balance_gshard(twin_eval *x)
+{
+    tape_node *r = twin_in(x, "r");
+    if (!select_on(x, r)) return;
+    const size_t T = r->rows, N = r->cols, capacity = (size_t)op_int(x->c, "capacity");
+    const bool after = op_is(x->c, "count", "after") ? !twin_is(x, "GShardCountBefore") : twin_is(x, "GShardCountAfter");
+    const bool paper = op_is(x->c, "form", "paper") ? !twin_is(x, "GShardScaled") : twin_is(x, "GShardPaper");
+    size_t *count = counts(x);
+    for (size_t t = 0; t < T && N > 1 && twin_is(x, "GShardCountAll"); t++) count[runner_up(r, t, x->choice.of[t])]++;
+    for (size_t i = 0; i < N; i++)
+        if (after && capacity > 0 && count[i] > capacity) count[i] = capacity;
+    tape_node *p = twin_softmax(x, r);
+    if (twin_is(x, "LblDoubleSoftmax")) p = twin_softmax(x, p);
+    tape_node *m = tape_mean(x->t, p, TAPE_ROWS, T);
+    if (twin_is(x, "LblGrad")) m = tape_stop(x->t, m);
+    tape_node *each = tape_mul(x->t, tape_ratio(x->t, 1, N, count, T), m);
+    tape_node *loss = paper ? tape_mean(x->t, each, TAPE_ALL, N)
+                            : tape_scale(x->t, tape_sum(x->t, each, TAPE_ALL), (double)N);
+    free(count);
+    twin_out(x, "loss", twin_loss(x, loss));
+}
+
+static void balance_xmoe(twin_eval *x)
+{
+    tape_node *s = twin_in(x, "s");
+    if (!select_on(x, s)) return;
+    const size_t T = s->rows, N = s->cols;
+    const bool shares = op_is(x->c, "count", "fraction") ? !twin_is(x, "XmoeNumber") : twin_is(x, "XmoeFraction");
+    tape_node *hot = twin_is(x, "TemperatureLeftOut") ? s : tape_div(x->t, s, number(x, op_real(x->c, "tau0")));
+    tape_node *p = twin_softmax(x, hot);
+    if (twin_is(x, "LblDoubleSoftmax")) p = twin_softmax(x, p);
+    if (twin_is(x, "LblGrad")) p = tape_stop(x->t, p);
+    size_t *count = counts(x);
+    tape_node *P = tape_mean(x->t, p, TAPE_ROWS, twin_is(x, "LblSumOverTokens") ? 1 : T);
+    tape_node *each = tape_mul(x->t, tape_ratio(x->t, 1, N, count, shares ? T : 1), P);
+    free(count);
+    twin_out(x, "loss", twin_loss(x, tape_scale(x->t, tape_sum(x->t, each, TAPE_ALL), (double)N)));
+}
+
+/* (n_i - T/N) / (T/N) for each expert: how far its load is above the mean.  A difference, so its rounding is absolute. */
+static tape_node *excess(twin_eval *x, size_t T, size_t N)
+{
+    size_t *count = counts(x);
+    for (size_t i = 0; i < N; i++) count[i] *= N;
+    tape_node *share = tape_ratio(x->t, 1, N, count, T), *y = tape_sub(x->t, share, tape_fill(x->t, 1, 1, 1));
+    double *forward = calloc(N + 1, sizeof *forward);
+    if (!forward) abort();
+    for (size_t i = 0; i < N; i++) forward[i] = T % N ? 3 * tape_u(x->t) * tape_upper(share, i) : 0;
+    if (twin_is(x, "StableNotCentred")) y = share;
+    if (tape_rounds(x->t)) y = tape_slack(x->t, y, forward, NULL);
+    free(forward);
+    free(count);
+    return y;
+}
+
+static void balance_stable(twin_eval *x)
+{
+    tape_node *s = twin_in(x, "s");
+    if (!select_on(x, s)) return;
+    const size_t T = s->rows, N = s->cols;
+    tape_node *a = tape_gather_cols(x->t, s, 1, x->choice.of), *over = excess(x, T, N);
+    if (!twin_is(x, "StableNoSigmoid")) a = tape_apply(x->t, TAPE_SIGMOID, a);
+    if (twin_is(x, "LblGrad")) a = tape_stop(x->t, a);
+    tape_node *each = tape_view(x->t, tape_gather_cols(x->t, over, T, x->choice.of), 0, T, 1);
+    each = tape_mul(x->t, each, a);
+    if (tape_rounds(x->t)) { /* who adds before multiplying stores once more */
+        double *forward = calloc(T + 1, sizeof *forward);
+        if (!forward) abort();
+        for (size_t t = 0; t < T; t++) forward[t] = arb_is_exact(each->v + t) ? 0 : tape_u(x->t) * tape_upper(each, t);
+        each = tape_slack(x->t, each, forward, NULL);
+        free(forward);
+    }
+    tape_node *loss = tape_mean(x->t, each, TAPE_ALL, twin_is(x, "StableMean") ? T : 1);
+    const double alpha = twin_is(x, "CoefficientLeftOut") ? 1 : op_real(x->c, "alpha");
+    twin_out(x, "loss", twin_loss(x, tape_scale(x->t, loss, alpha)));
+}
+
+/* --- entropy (B.14) --- */
+
+/* sum q log q of the mean q of rows from..from+n */
+static tape_node *negative_entropy(twin_eval *x, tape_node *p, size_t from, size_t n)
+{
+    tape_node *rows = tape_view(x->t, p, from, n, p->cols);
+    if (twin_is(x, "EntropyPerToken"))
+        return tape_mean(x->t, tape_apply(x->t, TAPE_XLOGX, rows), TAPE_ALL, n);
+    return tape_sum(x->t, tape_apply(x->t, TAPE_XLOGX, tape_mean(x->t, rows, TAPE_ROWS, n)), TAPE_ALL);
+}
+
+static void balance_entropy(twin_eval *x)
+{
+    tape_node *r = twin_in(x, "r");
+    if (twin_is(x, "EntropyOfProbs")) r = twin_softmax(x, r);
+    tape_node *p = twin_softmax(x, r);
+    const size_t T = p->rows;
+    const bool whole = op_is(x->c, "scope", "batch");
+    size_t n = whole || twin_is(x, "LblCrossLayer") ? T : (size_t)op_int(x->c, "sequence");
+    if (whole && twin_is(x, "LblPerSequence") && T % 2 == 0) n = T / 2;
+    tape_node **part = nodes(T);
+    for (size_t b = 0; b < T / n; b++) part[b] = negative_entropy(x, p, b * n, n);
+    tape_node *loss = collected(x, T / n, part, false);
+    twin_out(x, "loss", twin_loss(x, twin_is(x, "EntropySign") ? tape_scale(x->t, loss, -1) : loss));
+}
+
+/* --- DeepSeek-V3 (B.15, B.16) --- */
+
+/* s / sum(s) in each row */
+static tape_node *shares(twin_eval *x, tape_node *s)
+{
+    if (twin_is(x, "AffinityNotNormalised")) return s;
+    tape_node *sum = tape_sum(x->t, s, TAPE_COLS);
+    if (twin_is(x, "LblEpsHack")) sum = tape_add(x->t, sum, tape_fill(x->t, 1, 1, 1e-20));
+    return tape_div(x->t, s, sum);
+}
+
+/* The choices of each expert among tokens from..from+n. */
+static size_t *counts_of(const twin_eval *x, size_t from, size_t n, size_t used)
+{
+    const twin_choice *c = &x->choice;
+    size_t *count = calloc(c->N + 1, sizeof *count);
+    if (!count) abort();
+    for (size_t t = from; t < from + n; t++)
+        for (size_t j = 0; j < used; j++) count[c->of[t * c->K + j]]++;
+    return count;
+}
+
+/* N sum_i f_i P_i of the tokens from..from+n, with f of the tokens first..first+many. */
+static tape_node *agreement_of(twin_eval *x, tape_node *p, size_t from, size_t n, size_t first, size_t many)
+{
+    const size_t K = x->choice.K, used = twin_is(x, "LblFirstChoiceOnly") ? 1 : K;
+    size_t *count = counts_of(x, first, many, used);
+    tape_node *f = tape_ratio(x->t, 1, p->cols, count, twin_is(x, "LblTopKNorm") ? many : many * used);
+    const size_t over = n * (twin_is(x, "LblProbOverTK") ? K : 1);
+    tape_node *P = tape_mean(x->t, tape_view(x->t, p, from, n, p->cols), TAPE_ROWS, over);
+    free(count);
+    return agreement(x, f, P);
+}
+
+static void balance_deepseek(twin_eval *x)
+{
+    tape_node *s = twin_in(x, "s"), *biased = tape_add(x->t, s, twin_in(x, "bias"));
+    if (!select_on(x, twin_is(x, "BiasIgnored") ? s : biased)) return;
+    tape_node *p = shares(x, twin_is(x, "BiasLeak") ? biased : twin_is(x, "AffinitySoftmax") ? twin_softmax(x, s) : s);
+    const size_t T = s->rows, given = (size_t)op_int(x->c, "sequence");
+    const size_t n = given == 0 || twin_is(x, "LblCrossLayer") ? T : given;
+    tape_node **part = nodes(T);
+    for (size_t b = 0; b < T / n; b++) part[b] = agreement_of(x, p, b * n, n, b * n, n);
+    const double alpha = twin_is(x, "CoefficientLeftOut") ? 1 : op_real(x->c, "alpha");
+    tape_node *loss = collected(x, T / n, part, twin_is(x, "LblLayerSum"));
+    twin_out(x, "loss", twin_loss(x, tape_scale(x->t, loss, alpha)));
+}
+
+/* The sign of each element: 1, 0, -1, or somewhere between where the ball leaves it open. */
+static tape_node *sign(twin_eval *x, const tape_node *a)
+{
+    const size_t n = a->rows * a->cols;
+    double *known = calloc(n + 1, sizeof *known), *open = calloc(n + 1, sizeof *open);
+    if (!known || !open) abort();
+    for (size_t i = 0; i < n; i++) {
+        known[i] = arb_is_positive(a->v + i) ? 1 : arb_is_negative(a->v + i) ? -1 : 0;
+        open[i] = tape_rounds(x->t) && arb_contains_zero(a->v + i) && !arb_is_zero(a->v + i);
+    }
+    tape_node *y = tape_slack(x->t, tape_leaf(x->t, a->rows, a->cols, known, false), open, NULL);
+    free(known);
+    free(open);
+    return y;
+}
+
+static void balance_deepseek_bias(twin_eval *x)
+{
+    tape_node *load = twin_in(x, "load"), *mean = tape_mean(x->t, load, TAPE_ALL, load->cols);
+    tape_node *lack = twin_is(x, "BiasSign") ? tape_sub(x->t, load, mean) : tape_sub(x->t, mean, load);
+    tape_node *step = twin_is(x, "BiasProportional") ? lack : sign(x, lack);
+    step = tape_scale(x->t, step, op_real(x->c, "gamma"));
+    twin_out(x, "updated", tape_add(x->t, twin_in(x, "bias"), step));
+}
+
+/* --- balance over micro-batches (B.17) --- */
+
+static void balance_global(twin_eval *x)
+{
+    tape_node *r = twin_in(x, "r");
+    if (!select_on(x, r)) return;
+    tape_node *p = twin_probabilities(x, r);
+    const size_t T = p->rows, given = (size_t)op_int(x->c, "micro"), n = given == 0 ? T : given;
+    bool global = op_is(x->c, "form", "global"), micro = op_is(x->c, "form", "micro");
+    if (twin_is(x, "LblOfMicroBatch")) micro = true, global = false;
+    if (twin_is(x, "LblOfBatch")) global = true, micro = false;
+    if (twin_is(x, "LblAccumulated")) global = micro = false;
+    tape_node **part = nodes(T);
+    for (size_t b = 0; b < T / n; b++)
+        part[b] = agreement_of(x, p, b * n, n, micro ? b * n : 0, micro ? n : global ? T : (b + 1) * n);
+    twin_out(x, "loss", twin_loss(x, collected(x, T / n, part, twin_is(x, "LblLayerSum"))));
+}
+
 const twin_entry twin_balance[] = {
     {"balance.switch", balance_switch},
     {"balance.zloss", balance_zloss},
+    {"balance.importance", balance_importance},
+    {"balance.load", balance_load},
+    {"balance.gshard", balance_gshard},
+    {"balance.xmoe", balance_xmoe},
+    {"balance.stable", balance_stable},
+    {"balance.entropy", balance_entropy},
+    {"balance.deepseek", balance_deepseek},
+    {"balance.deepseek.bias", balance_deepseek_bias},
+    {"balance.global", balance_global},
     {NULL, NULL},
 };
