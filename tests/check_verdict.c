@@ -956,7 +956,8 @@ START_TEST(formats_go_by_extension)
     ck_assert(report_format_of("a.b.tap", &f) && f == REPORT_TAP);
     ck_assert(report_format_of("dir/a.json", &f) && f == REPORT_JSON);
     ck_assert(report_format_of("a.xml", &f) && f == REPORT_XML);
-    ck_assert(!report_format_of("a.html", &f));
+    ck_assert(report_format_of("a.html", &f) && f == REPORT_HTML);
+    ck_assert(!report_format_of("a.htm", &f));
     ck_assert(!report_format_of("json", &f));
     ck_assert(!report_format_of(".xml", &f));
 }

@@ -12,7 +12,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 n=0
-plan=80
+plan=81
 echo 1..$plan
 
 point() { # point STATUS DESCRIPTION
@@ -277,8 +277,8 @@ fresh
 # --- reports --------------------------------------------------------------------------------------------------
 rm "$one"
 expect 1 'failed' diff_all --report "$work/r.json" --report "$work/r.tap" --report "$work/r.xml" \
-    --report "$work/r.txt" --quiet
-point $? 'four reports are written'
+    --report "$work/r.txt" --report "$work/r.html" --quiet
+point $? 'five reports are written'
 "$python" - "$work" >"$work/log" 2>&1 <<'P'
 import json, re, sys
 import xml.etree.ElementTree as xml
@@ -297,6 +297,34 @@ assert {t.get("classname") for t in x.iter("testcase")} == {"smoeref.f64.balance
 assert "%d passed, 1 failed" % (total - 1) in open(work + "/r.txt").read()
 P
 point $? 'and they agree on what failed'
+# The page: every tag closed, every section there, what failed unfolded with its picture, nothing fetched or run.
+"$python" - "$work/r.html" >"$work/log" 2>&1 <<'P'
+import html.parser, sys
+text = open(sys.argv[1], encoding="utf-8").read()
+class Page(html.parser.HTMLParser):
+    void, open, sections, seen = {"meta", "rect", "path"}, [], [], set()
+    def handle_starttag(self, tag, attributes):
+        self.seen.add(tag)
+        values = dict(attributes)
+        assert not {"src", "href", "onload", "onclick", "srcset"} & set(values), (tag, values)
+        if tag == "section":
+            self.sections.append(values["id"])
+        if tag not in self.void:
+            self.open.append(tag)
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, (tag, self.open)
+    def handle_startendtag(self, tag, attributes):
+        self.seen.add(tag)
+page = Page(convert_charrefs=True)
+page.feed(text)
+page.close()
+assert page.open == [], page.open
+assert page.sections == ["operations", "diagnosis", "failures", "ratios", "decisions", "cases"], page.sections
+assert "script" not in page.seen and "link" not in page.seen and "@import" not in text and "url(" not in text
+assert "<details open><summary><b class=\"bad\">balance.switch.random" in text and "1 failed" in text
+assert len(text) < 2 << 20
+P
+point $? 'the page is whole and needs nothing from outside'
 # The part of JSON Schema that the schema uses.
 cat >"$work/schema.py" <<'P'
 import json, re, sys

@@ -36,7 +36,7 @@ typedef struct {
 /* Options that both commands have, as the first entries of their tables. */
 #define JUDGE_OPTIONS                                                                                                  \
     {"--precision", "P", "what the implementation promises: f64 (the default), f32, tf32, bf16 or f16"},               \
-        {"--report", "FILE", "write a report too: .txt, .tap, .json or .xml (JUnit); may be repeated"},                \
+        {"--report", "FILE", "write a report too: .txt, .html, .tap, .json or .xml (JUnit); may be repeated"},                \
         {"--where", "NAME=VALUE",                                                                                      \
          "only cases whose parameter NAME is VALUE (or one of VALUE|VALUE...); may be repeated"},                      \
         {"--jobs", "N", "cases at a time (default: one for each processor)"},                                          \

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "report.h"
+#include "report_parts.h"
 
 /* --- what the cases say together ----------------------------------------------------------------------------- */
 
@@ -19,7 +20,7 @@ size_t report_failed(const report *r)
 }
 
 /* The operation number `which`, in the order in which the cases name them; NULL past the last. */
-static const op_record *operation(const report *r, size_t which)
+const op_record *report_operation(const report *r, size_t which)
 {
     for (size_t i = 0; i < r->cases; i++) {
         bool first = true;
@@ -146,7 +147,7 @@ static void add_factor(report_explanation *e, const verdict_tensor *t)
 
 report_explanation *report_explain(const report *r, size_t which)
 {
-    const op_record *op = operation(r, which);
+    const op_record *op = report_operation(r, which);
     report_explanation *e = op ? calloc(1, sizeof *e) : NULL;
     if (!e) return NULL;
     e->op = op;
@@ -179,7 +180,7 @@ void report_explanation_free(report_explanation *e)
 
 /* --- pieces of text ------------------------------------------------------------------------------------------ */
 
-static const char *kind_name(const verdict_tensor *t)
+const char *report_kind(const verdict_tensor *t)
 {
     if (t->gradient) return "gradient";
     switch (t->kind) {
@@ -196,7 +197,7 @@ static const char *kind_name(const verdict_tensor *t)
     return t->slot == OP_TENSORS ? "unknown" : "output";
 }
 
-static void ratio_text(char s[24], const verdict_tensor *t)
+void report_ratio(char s[24], const verdict_tensor *t)
 {
     if (!t->judged || t->kind == OP_DECISION)
         snprintf(s, 24, "-");
@@ -331,9 +332,9 @@ static void add_row(row *list, size_t *n, const verdict_case *v, const verdict_t
 static void print_row(FILE *f, const row *x, palette c)
 {
     char ratio[24], vacuous[32] = "";
-    ratio_text(ratio, x->worst);
+    report_ratio(ratio, x->worst);
     if (x->vacuous) snprintf(vacuous, sizeof vacuous, "%zu", x->vacuous);
-    fprintf(f, "  %-16s %-9s %9zu %11s %8s  %s%s%s", x->worst->name, kind_name(x->worst), x->elements, ratio, vacuous,
+    fprintf(f, "  %-16s %-9s %9zu %11s %8s  %s%s%s", x->worst->name, report_kind(x->worst), x->elements, ratio, vacuous,
             x->failing ? c.red : c.green, x->failing ? "FAIL" : "pass", c.off);
     if (x->failing && x->cases > 1) fprintf(f, " in %zu of %zu cases", x->failing, x->cases);
     fputc('\n', f);
@@ -376,7 +377,7 @@ static void print_operation(FILE *f, const report *r, const op_record *op, palet
         fprintf(f, "  decisions: none answered\n");
 }
 
-static const verdict_case **worst_first(const report *r)
+const verdict_case **report_worst_first(const report *r)
 {
     const verdict_case **list = calloc(r->cases ? r->cases : 1, sizeof *list);
     for (size_t i = 0; list && i < r->cases; i++) {
@@ -393,7 +394,7 @@ static void print_case_line(FILE *f, const verdict_case *v, palette c)
 {
     char ratio[24] = "-";
     const verdict_tensor *t = v->worst < v->tensors ? &v->t[v->worst] : NULL;
-    if (t && !v->fault) ratio_text(ratio, t);
+    if (t && !v->fault) report_ratio(ratio, t);
     fprintf(f, "  %s%s%s  %-44s %11s", v->pass ? c.green : c.red, v->pass ? "pass" : "FAIL", c.off, v->name, ratio);
     if (t && !v->fault) fprintf(f, "  %s", t->name);
     if (v->differ > 0) fprintf(f, "  (%zu other decision%s)", v->differ, v->differ == 1 ? "" : "s");
@@ -548,7 +549,7 @@ static void print_explanation(FILE *f, const report_explanation *e)
     }
 }
 
-static void print_explanations(FILE *f, const report *r)
+void report_print_explanations(FILE *f, const report *r)
 {
     for (size_t i = 0;; i++) {
         report_explanation *e = report_explain(r, i);
@@ -559,39 +560,41 @@ static void print_explanations(FILE *f, const report *r)
 }
 
 /* Known wrong variants of the operations at hand: how many would these cases have exposed? */
-static void print_power(FILE *f, const report *r)
+void report_print_power(FILE *f, const report *r)
 {
     size_t known = 0, exposed = 0;
     if (!r->exposed) return;
-    for (size_t which = 0; operation(r, which); which++)
+    for (size_t which = 0; report_operation(r, which); which++)
         for (size_t i = 0; twin_variants[i].op; i++) {
-            if (strcmp(twin_variants[i].op, operation(r, which)->id) != 0) continue;
+            if (strcmp(twin_variants[i].op, report_operation(r, which)->id) != 0) continue;
             known++;
             exposed += r->exposed[i];
         }
     fprintf(f, "power: of %zu known wrong variants of these operations, these cases expose %zu at %s", known, exposed,
             r->precision->name);
     const char *separator = exposed < known ? "; not " : "";
-    for (size_t which = 0; operation(r, which); which++)
+    for (size_t which = 0; report_operation(r, which); which++)
         for (size_t i = 0; twin_variants[i].op; i++) {
-            if (strcmp(twin_variants[i].op, operation(r, which)->id) != 0 || r->exposed[i]) continue;
+            if (strcmp(twin_variants[i].op, report_operation(r, which)->id) != 0 || r->exposed[i]) continue;
             fprintf(f, "%s%s of %s", separator, twin_variants[i].name, twin_variants[i].op);
             separator = ", ";
         }
     fputc('\n', f);
 }
 
+void report_print_failure(FILE *f, const verdict_case *v) { print_failure(f, v, colours(false)); }
+
 void report_print(FILE *f, const report *r, bool quiet, bool colour)
 {
     const palette c = colours(colour);
     const size_t failed = report_failed(r);
-    const verdict_case **list = worst_first(r);
+    const verdict_case **list = report_worst_first(r);
     if (!list) return;
     if (!quiet) {
         fprintf(f, "%zu case%s of suite %s, seed %" PRIu64, r->cases, r->cases == 1 ? "" : "s", r->suite, r->seed);
         if (r->seeds > 1) fprintf(f, "..%" PRIu64, r->seed + r->seeds - 1);
         fprintf(f, ", judged at precision %s\n\n", r->precision->name);
-        for (size_t i = 0; operation(r, i); i++) print_operation(f, r, operation(r, i), c);
+        for (size_t i = 0; report_operation(r, i); i++) print_operation(f, r, report_operation(r, i), c);
         fputc('\n', f);
         print_cases(f, r, list, c);
         fputc('\n', f);
@@ -599,9 +602,9 @@ void report_print(FILE *f, const report *r, bool quiet, bool colour)
     if (failed > 0) {
         print_failures(f, list, r->cases, c);
         fputc('\n', f);
-        print_explanations(f, r);
+        report_print_explanations(f, r);
     }
-    print_power(f, r);
+    report_print_power(f, r);
     fprintf(f, "%s%zu passed, %zu failed%s\n", failed ? c.red : c.green, r->cases - failed, failed, c.off);
     free(list);
 }
@@ -642,7 +645,7 @@ static void print_tap(FILE *f, const report *r)
 /* --- JUnit XML ----------------------------------------------------------------------------------------------- */
 
 /* Text here is valid UTF-8 without control characters (verdict_say); only markup is left to escape. */
-static void print_xml_text(FILE *f, const char *s)
+void report_escape(FILE *f, const char *s)
 {
     static const char special[] = "&<>\"\n\t";
     static const char *const escaped[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#10;", "&#9;"};
@@ -658,16 +661,16 @@ static void print_xml_text(FILE *f, const char *s)
 static void print_xml_case(FILE *f, const report *r, const verdict_case *v)
 {
     fprintf(f, "    <testcase classname=\"smoeref.%s.", r->precision->name);
-    print_xml_text(f, v->op->id);
+    report_escape(f, v->op->id);
     fputs("\" name=\"", f);
-    print_xml_text(f, v->name);
+    report_escape(f, v->name);
     if (v->pass) {
         fputs("\"/>\n", f);
         return;
     }
     const verdict_tensor *t = first_departure(v);
     fputs("\">\n      <failure type=\"verdict\" message=\"", f);
-    print_xml_text(f, v->fault ? v->fault : v->details ? v->detail[0] : t ? t->name : "failed");
+    report_escape(f, v->fault ? v->fault : v->details ? v->detail[0] : t ? t->name : "failed");
     fputs("\">", f);
     char *text = NULL;
     size_t n = 0;
@@ -675,7 +678,7 @@ static void print_xml_case(FILE *f, const report *r, const verdict_case *v)
     if (m) {
         print_failure(m, v, colours(false));
         fclose(m);
-        print_xml_text(f, text);
+        report_escape(f, text);
         free(text);
     }
     fputs("</failure>\n    </testcase>\n", f);
@@ -741,7 +744,7 @@ static json_t *tensor_json(const verdict_tensor *t)
     json_t *o = json_object(), *shape = json_array();
     for (size_t i = 0; i < t->rank; i++) json_array_append_new(shape, count(t->dim[i]));
     json_object_set_new(o, "name", json_string(t->name));
-    json_object_set_new(o, "kind", json_string(kind_name(t)));
+    json_object_set_new(o, "kind", json_string(report_kind(t)));
     json_object_set_new(o, "pass", json_boolean(t->pass));
     json_object_set_new(o, "present", json_boolean(t->present));
     json_object_set_new(o, "judged", json_boolean(t->judged));
@@ -827,9 +830,9 @@ static json_t *operation_json(const report_explanation *e)
 static json_t *power_json(const report *r)
 {
     json_t *list = json_array();
-    for (size_t which = 0; operation(r, which); which++)
+    for (size_t which = 0; report_operation(r, which); which++)
         for (size_t i = 0; twin_variants[i].op; i++) {
-            if (strcmp(twin_variants[i].op, operation(r, which)->id) != 0) continue;
+            if (strcmp(twin_variants[i].op, report_operation(r, which)->id) != 0) continue;
             json_t *o = json_object();
             json_object_set_new(o, "op", json_string(twin_variants[i].op));
             json_object_set_new(o, "class", json_string(twin_variants[i].name));
@@ -869,9 +872,9 @@ static void print_json(FILE *f, const report *r)
 
 bool report_format_of(const char *path, report_format *f)
 {
-    static const char *const extension[] = {".txt", ".tap", ".json", ".xml"};
+    static const char *const extension[] = {".txt", ".tap", ".json", ".xml", ".html"};
     const size_t n = strlen(path);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         const size_t m = strlen(extension[i]);
         if (n <= m || strcmp(path + n - m, extension[i]) != 0) continue;
         *f = (report_format)i;
@@ -897,6 +900,9 @@ char *report_render(const report *r, report_format format, size_t *n)
         break;
     case REPORT_XML:
         print_xml(f, r);
+        break;
+    case REPORT_HTML:
+        report_print_html(f, r);
         break;
     }
     const bool bad = ferror(f);

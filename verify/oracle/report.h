@@ -1,4 +1,5 @@
-/* Reports: text for people, TAP and JUnit XML for test drivers, JSON for programs (spec/schema/report.json). */
+/* Reports: text and a page of HTML for people, TAP and JUnit XML for test drivers, JSON for programs
+ * (spec/schema/report.json). */
 #ifndef SMOEREF_ORACLE_REPORT_H
 #define SMOEREF_ORACLE_REPORT_H
 
@@ -16,9 +17,9 @@ typedef struct {
     const bool *exposed; /* by index of twin_variants: these cases would have shown it; NULL if it was not asked */
 } report;
 
-typedef enum { REPORT_TEXT, REPORT_TAP, REPORT_JSON, REPORT_XML } report_format;
+typedef enum { REPORT_TEXT, REPORT_TAP, REPORT_JSON, REPORT_XML, REPORT_HTML } report_format;
 
-/* By the file's extension: .txt .tap .json .xml.  False if it is none of these. */
+/* By the file's extension: .txt .tap .json .xml .html.  False if it is none of these. */
 bool report_format_of(const char *path, report_format *f);
 /* The report as a malloc'd text of *n bytes; NULL out of memory. */
 char *report_render(const report *r, report_format f, size_t *n);

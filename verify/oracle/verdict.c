@@ -410,9 +410,43 @@ double verdict_ratio(double got, double golden, double bound)
     return fabs(got - golden) / bound; /* bound 0: +inf; golden or got infinite: +inf */
 }
 
+/* Where a ratio falls among verdict_tensor.bin. */
+static size_t bin_of(double ratio)
+{
+    static const double upper[VERDICT_BINS - 1] = {0, 0x1p-8, 0x1p-4, 0.25, 0.5, 1, 2, 16};
+    size_t i = 0;
+    while (i < VERDICT_BINS - 1 && !(ratio <= upper[i])) i++;
+    return i;
+}
+
+/* Half of the bound, the bound, and then twice, sixteen times: what a picture tells apart. */
+static unsigned char level_of(double ratio)
+{
+    static const unsigned char level[VERDICT_BINS] = {0, 0, 0, 1, 1, 2, 3, 4, 5};
+    return level[bin_of(ratio)];
+}
+
+static void new_heat(verdict_tensor *t)
+{
+    const size_t rows = t->rank > 1 ? t->dim[0] : 1, cols = rows ? t->count / rows : 0;
+    t->heat_rows = rows < VERDICT_HEAT ? rows : VERDICT_HEAT;
+    t->heat_cols = cols < VERDICT_HEAT ? cols : VERDICT_HEAT;
+    t->heat = t->count ? calloc(t->heat_rows * t->heat_cols, 1) : NULL;
+}
+
+static void note_heat(verdict_tensor *t, size_t e, double ratio)
+{
+    t->bin[bin_of(ratio)]++;
+    if (!t->heat) return;
+    const size_t rows = t->rank > 1 ? t->dim[0] : 1, cols = t->count / rows;
+    unsigned char *cell = &t->heat[e / cols * t->heat_rows / rows * t->heat_cols + e % cols * t->heat_cols / cols];
+    if (level_of(ratio) > *cell) *cell = level_of(ratio);
+}
+
 /* The worst element is the first NaN, else the one with the largest ratio; one is noted even when every ratio is 0. */
 static void note_element(verdict_tensor *t, size_t e, double ratio, double got, double golden, double bound)
 {
+    note_heat(t, e, ratio);
     if (!(ratio <= 1)) t->outside++;
     if (t->at < t->count && (isnan(t->ratio) || ratio <= t->ratio)) return;
     t->at = e;
@@ -857,10 +891,14 @@ static void judge_values(const op_case *c, verdict_case *v, const verdict_golden
         verdict_tensor *t = &v->t[i];
         if (!t->judged || t->kind == OP_DECISION) continue;
         const tensor *got = tensor_file_find(answer, t->name);
+        new_heat(t);
         if (!t->gradient && c->out[t->slot].i64)
             judge_integers(t, got, &g->out[t->slot]);
         else
             judge_floats(t, got, t->gradient ? &g->grad[t->slot] : &g->out[t->slot]);
+        if (t->outside > 0) continue;
+        free(t->heat); /* nothing to look at */
+        t->heat = NULL;
     }
 }
 
@@ -905,6 +943,7 @@ void verdict_case_clear(verdict_case *v)
     for (size_t i = 0; i < v->tensors; i++) {
         free(v->t[i].name);
         free(v->t[i].fault);
+        free(v->t[i].heat);
     }
     for (size_t i = 0; i < v->details; i++) free(v->detail[i]);
     free(v->t);

@@ -45,6 +45,7 @@ void verdict_golden_clear(verdict_golden *g);
 
 /* --- verdict ------------------------------------------------------------------------------------------------- */
 enum { VERDICT_FACTORS = 20, VERDICT_TEXT = 400 };
+enum { VERDICT_BINS = 9, VERDICT_HEAT = 48, VERDICT_LEVELS = 6 };
 
 typedef struct {
     char *name; /* "y", "d_x", or the unknown tensor's */
@@ -61,6 +62,9 @@ typedef struct {
     unsigned factors; /* bit i: every failing element equals golden times factor i of verdict_factor() */
     double factor; /* what the first of these is */
     bool zeros; /* every failing element is exactly 0 */
+    size_t bin[VERDICT_BINS]; /* elements by ratio: 0, then up to 2^-8, 2^-4, 1/4, 1/2, 1 (these pass), 2, 16, and beyond */
+    unsigned char *heat; /* a failing tensor as a picture: the worst level (below VERDICT_LEVELS) of each cell; or NULL */
+    size_t heat_rows, heat_cols; /* cells; the first axis down, all others across; at most VERDICT_HEAT of each */
 } verdict_tensor;
 
 typedef struct {
