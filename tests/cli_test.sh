@@ -63,7 +63,7 @@ ok $? '--help: says what the exit statuses mean'
 exits '--version' 0 --version
 prints 'smoeref 0.' && prints 'compiler' && prints 'self-test   passed'
 ok $? '--version: version, compiler and the self-test'
-for command in list explain eval gen diff check gradcheck; do
+for command in list explain variants eval gen diff check gradcheck; do
     exits "$command --help" 0 "$command" --help
     prints "usage: smoeref $command" && prints '--version' && prints ' 2 usage, 3 an input file is unusable, or an output cannot be written,' && [ ! -s "$work/err" ]
     ok $? "$command --help: on standard output"
@@ -130,6 +130,25 @@ fi
 run explain balance.switch
 [ "$status" -eq 0 ] && prints 'spec/04-balance.md' && prints 'ref/balance.c' && prints 'LblProbOverTK' && prints 'source'
 ok $? 'explain: specification, code, source and known wrong variants'
+
+run variants balance --class LblProbOverTK
+[ "$status" -eq 0 ] && prints 'LblProbOverTK' && prints 'balance.switch with P divided by T\*K' && prints 'met in: ' &&
+    ! prints 'GradScale' && ! prints 'compete.layer'
+ok $? 'variants: one class, in the operations of one chapter'
+refuses 'unknown class' 2 "no class 'LblProbOverKT'; did you mean 'LblProbOverTK'?" variants --class LblProbOverKT
+if [ -n "${PYTHON:-}" ]; then
+    "$smoeref" variants --json >"$work/variants"
+    "$smoeref" list --json >"$work/list"
+    "$PYTHON" - "$work/variants" "$work/list" <<'END' >>"$work/err" 2>&1
+import json, sys
+rows, ops = (json.load(open(path)) for path in sys.argv[1:])
+assert sorted((r["op"], r["class"]) for r in rows) == sorted((o["id"], v["name"]) for o in ops["operations"] for v in o["variants"])
+assert all(r[key] for r in rows for key in ("formula", "effect", "met"))
+END
+    ok $? 'variants --json: the catalogue that list --json has by operation'
+else
+    skip 'variants --json: the catalogue that list --json has by operation' 'no python3 with numpy and torch'
+fi
 
 # --- gen ---------------------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@
 /* argv[0] is the subcommand's name; the result is the exit status. */
 int cmd_list(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
+int cmd_variants(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_gen(int argc, char **argv);
 int cmd_diff(int argc, char **argv);

@@ -32,6 +32,7 @@ static const struct {
 } commands[] = {
     {"list", "the operations, with their tensors, parameters and known wrong variants", cmd_list},
     {"explain", "one operation: formula, source, certainty, where the code is", cmd_explain},
+    {"variants", "the known wrong variants that a failing answer is compared with", cmd_variants},
     {"eval", "evaluate an operation, and its gradients, on your own inputs", cmd_eval},
     {"gen", "write golden cases: prompts, expected values, bounds", cmd_gen},
     {"diff", "judge a folder of answers against golden cases", cmd_diff},
