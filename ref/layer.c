@@ -410,6 +410,20 @@ static void no_load(size_t N, size_t *load)
         load[i] = 0;
 }
 
+/* Assignment a asks expert i for a place. */
+/*@ requires \valid(load + i) && \valid(slot + a) && \separated(load + i, slot + a);
+    requires load[i] <= C;
+    assigns load[i], slot[a];
+    ensures \old(load[i]) < C ==> load[i] == \old(load[i]) + 1 && slot[a] == \old(load[i]);
+    ensures \old(load[i]) == C ==> load[i] == C && slot[a] == SIZE_MAX; */
+static void serve(size_t a, size_t i, size_t C, size_t *load, size_t *slot)
+{
+    slot[a] = SMOE_DROPPED;
+    if (load[i] >= C) return;
+    slot[a] = load[i];                                                  /* place in the buffer   (L.4) */
+    load[i]++;
+}
+
 smoe_status smoe_slots_first(size_t A, size_t N, size_t C, const size_t *choice, const size_t *queue, size_t *load,
                              size_t *slot)
 {
@@ -424,8 +438,13 @@ smoe_status smoe_slots_first(size_t A, size_t N, size_t C, const size_t *choice,
           slot[queue[p]] != SIZE_MAX ==> slot[queue[o]] < slot[queue[p]];
         loop assigns q, load[0 .. N-1], slot[0 .. A-1]; loop variant A - q; */
     for (size_t q = 0; q < A; q++) {
-        size_t a = queue[q], i = choice[a];
-        slot[a] = load[i] < C ? load[i]++ : SMOE_DROPPED;               /* place in the buffer   (L.4) */
+        //@ ghost Asked: ;
+        //@ assert \forall integer p; 0 <= p < q ==> queue[p] != queue[q];
+        serve(queue[q], choice[queue[q]], C, load, slot);
+        //@ assert \forall integer p; 0 <= p < A ==> queue[p] == \at(queue[p], Pre);
+        //@ assert \forall integer a; 0 <= a < A ==> choice[a] == \at(choice[a], Pre);
+        //@ assert \forall integer p; 0 <= p < q ==> slot[queue[p]] == \at(slot[queue[p]], Asked);
+        //@ assert \forall integer i; 0 <= i < N ==> load[i] >= \at(load[i], Asked);
     }
     return SMOE_OK;
 }
@@ -455,7 +474,8 @@ smoe_status smoe_slots_largest(size_t A, size_t N, size_t C, const size_t *choic
     no_load(N, load);
     for (size_t q = 0; q < A; q++) {
         size_t a = queue[q];
-        slot[a] = rivals_ahead(A, q, choice, weight, queue) < C ? load[choice[a]]++ : SMOE_DROPPED;
+        slot[a] = SMOE_DROPPED;
+        if (rivals_ahead(A, q, choice, weight, queue) < C) slot[a] = load[choice[a]]++;
     }
     return SMOE_OK;
 }
@@ -591,4 +611,107 @@ smoe_status smoe_buffer_combine_vjp(smoe_overflow overflow, size_t T, size_t d, 
         }
     }
     return smoe_all_finite(N * C * d, do_) && smoe_all_finite(T * K, dweight) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+/* --- L.7 --- */
+
+void smoe_shared_mix(smoe_shared_form form, size_t n, const double *z, double *y)
+{
+    if (form != SMOE_SHARED_HALF) {
+        /*@ loop invariant 0 <= k <= n;
+            loop invariant \forall integer i; 0 <= i < k ==> y[i] == \at(y[i], Pre) + z[i];
+            loop invariant \forall integer i; k <= i < n ==> y[i] == \at(y[i], Pre);
+            loop assigns k, y[0 .. n-1]; loop variant n - k; */
+        for (size_t k = 0; k < n; k++)
+            y[k] += z[k];                                               /* shared + routed   (L.7) */
+    } else {
+        /*@ loop invariant 0 <= k <= n;
+            loop invariant \forall integer i; 0 <= i < k ==> y[i] == 0.5 * \at(y[i], Pre) + 0.5 * z[i];
+            loop invariant \forall integer i; k <= i < n ==> y[i] == \at(y[i], Pre);
+            loop assigns k, y[0 .. n-1]; loop variant n - k; */
+        for (size_t k = 0; k < n; k++)
+            y[k] = 0.5 * y[k] + 0.5 * z[k];                             /* 1/2 shared + 1/2 routed   (L.7) */
+    }
+}
+
+static bool shared_makes_sense(smoe_shared_form form, size_t M, const smoe_layer_shape *s)
+{
+    if (!shape_makes_sense(s)) return false;
+    return form == SMOE_SHARED_SUM || form == SMOE_SHARED_RESIDUAL || (form == SMOE_SHARED_HALF && M == 1);
+}
+
+static bool shared_are_finite(size_t M, const smoe_layer_shape *s, const smoe_shared_in *shared)
+{
+    return smoe_all_finite(M * s->h * s->d, shared->w1) && smoe_all_finite(M * s->h, shared->b1) &&
+           smoe_all_finite(M * s->d * s->h, shared->w2) && smoe_all_finite(M * s->d, shared->b2);
+}
+
+smoe_status smoe_shared_layer(smoe_shared_form form, size_t M, const smoe_layer_shape *s, const smoe_layer_in *in,
+                              const smoe_shared_in *shared, const smoe_layer_out *out, const smoe_layer_kept *kept,
+                              const smoe_shared_kept *sk)
+{
+    if (!shared_makes_sense(form, M, s)) return SMOE_EINVAL;
+    if (!inputs_are_finite(s, in) || !shared_are_finite(M, s, shared)) return SMOE_EDOM;
+    size_t T = s->T, d = s->d, h = s->h;
+    double *y = out->y;
+    for (size_t k = 0; k < T * d; k++)
+        y[k] = form == SMOE_SHARED_RESIDUAL ? in->x[k] : 0.0;
+    for (size_t m = 0; m < M; m++) {
+        smoe_status status = smoe_expert_mlp(s->phi, T, d, h, in->x, shared->w1 + m * h * d, shared->b1 + m * h,
+                                             shared->w2 + m * d * h, shared->b2 + m * d, sk->a + m * T * h,
+                                             sk->u + m * T * h, sk->e);
+        if (status != SMOE_OK) return status;
+        smoe_shared_mix(SMOE_SHARED_SUM, T * d, sk->e, y);              /* shared experts, ascending */
+    }
+    smoe_layer_out routed = *out;
+    routed.y = sk->z;
+    smoe_status status = smoe_layer(s, in, &routed, kept);              /* L.3 */
+    if (status != SMOE_OK) return status;
+    smoe_shared_mix(form, T * d, sk->z, y);
+    return smoe_all_finite(T * d, y) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+size_t smoe_shared_layer_vjp_work(const smoe_layer_shape *s)
+{
+    return 3 * s->T * s->d + s->T * s->h + smoe_layer_vjp_work(s);
+}
+
+/* dx, which holds what goes before, gets the shares of the shared experts; g is the cotangent of each of them. */
+static smoe_status shared_vjp(size_t M, const smoe_layer_shape *s, const double *x, const smoe_shared_in *shared,
+                              const smoe_shared_kept *sk, const double *g, const smoe_shared_grad *grad, double *dx,
+                              double *share, double *da)
+{
+    size_t T = s->T, d = s->d, h = s->h;
+    for (size_t m = 0; m < M; m++) {
+        smoe_status status = smoe_expert_mlp_vjp(s->phi, T, d, h, x, shared->w1 + m * h * d, shared->w2 + m * d * h,
+                                                 sk->a + m * T * h, sk->u + m * T * h, g, share, grad->w1 + m * h * d,
+                                                 grad->b1 + m * h, grad->w2 + m * d * h, grad->b2 + m * d, da);
+        if (status != SMOE_OK) return status;
+        smoe_shared_mix(SMOE_SHARED_SUM, T * d, share, dx);
+    }
+    return SMOE_OK;
+}
+
+smoe_status smoe_shared_layer_vjp(smoe_shared_form form, size_t M, const smoe_layer_shape *s, const smoe_layer_in *in,
+                                  const smoe_shared_in *shared, const smoe_layer_out *out, const smoe_layer_kept *kept,
+                                  const smoe_shared_kept *sk, const double *dy, const double *dweight,
+                                  const smoe_layer_grad *grad, const smoe_shared_grad *shared_grad, double *work)
+{
+    if (!shared_makes_sense(form, M, s)) return SMOE_EINVAL;
+    size_t T = s->T, n = T * s->d;
+    if (!inputs_are_finite(s, in) || !shared_are_finite(M, s, shared) || !smoe_all_finite(n, dy) ||
+        (dweight && !smoe_all_finite(T * s->K, dweight))) return SMOE_EDOM;
+    double *g = work, *routed_dx = g + n, *share = routed_dx + n, *da = share + n, *rest = da + T * s->h;
+    for (size_t k = 0; k < n; k++) {
+        g[k] = form == SMOE_SHARED_HALF ? 0.5 * dy[k] : dy[k];
+        grad->x[k] = form == SMOE_SHARED_RESIDUAL ? dy[k] : 0.0;
+    }
+    smoe_status status = shared_vjp(M, s, in->x, shared, sk, g, shared_grad, grad->x, share, da);
+    if (status != SMOE_OK) return status;
+    smoe_layer_grad routed = *grad;
+    routed.x = routed_dx;
+    status = smoe_layer_vjp(s, in, out, kept, g, dweight, NULL, &routed, rest);
+    if (status != SMOE_OK) return status;
+    smoe_shared_mix(SMOE_SHARED_SUM, n, routed_dx, grad->x);
+    return smoe_all_finite(n, grad->x) ? SMOE_OK : SMOE_EOVRFLW;
 }

@@ -419,4 +419,55 @@ smoe_status smoe_buffer_combine_vjp(smoe_overflow overflow, size_t T, size_t d, 
                                     const double *o, const double *weight, const size_t *index, const size_t *slot,
                                     const double *dy, double *do_, double *dweight, double *dx);
 
+/* --- shared experts ----------------------------------------------------------------------------------------------- */
+
+/* shared + routed;  1/2 shared + 1/2 routed, with one shared expert;  x + shared + routed */
+typedef enum { SMOE_SHARED_SUM, SMOE_SHARED_HALF, SMOE_SHARED_RESIDUAL } smoe_shared_form;
+
+/* (L.7) The two parts of n elements put together:  y_k = y_k + z_k,  or  y_k = 1/2 y_k + 1/2 z_k  for SMOE_SHARED_HALF */
+/*@ requires \valid_read(z + (0 .. n-1)) && \valid(y + (0 .. n-1)) && \separated(z + (0 .. n-1), y + (0 .. n-1));
+    assigns y[0 .. n-1];
+    ensures form != SMOE_SHARED_HALF ==> \forall integer k; 0 <= k < n ==> y[k] == \old(y[k]) + z[k];
+    ensures form == SMOE_SHARED_HALF ==> \forall integer k; 0 <= k < n ==> y[k] == 0.5 * \old(y[k]) + 0.5 * z[k]; */
+void smoe_shared_mix(smoe_shared_form form, size_t n, const double *z, double *y);
+
+typedef struct {
+    const double *w1, *b1;  /* [M,h,d] [M,h] */
+    const double *w2, *b2;  /* [M,d,h] [M,d] */
+} smoe_shared_in;
+
+/* What the forward keeps for the vjp, besides smoe_layer_kept. */
+typedef struct {
+    double *a, *u;  /* [M,T,h] */
+    double *e, *z;  /* [T,d] the last shared expert's output, the routed part */
+} smoe_shared_kept;
+
+typedef struct {
+    double *w1, *b1, *w2, *b2; /* shapes as in smoe_shared_in */
+} smoe_shared_grad;
+
+/* (L.7) Layer with M shared experts:  y = (x +) S_0(x) + ... + S_{M-1}(x) + (L.3),  added in this order;  or
+ * y = 1/2 S_0(x) + 1/2 (L.3).  The shared experts have the width, the hidden width and the activation of the others.
+ *
+ * Errors: SMOE_EINVAL also for an unknown form, and for SMOE_SHARED_HALF if M is not 1.
+ * Source: DeepSeekMoE; half: public code of CompeteSMoE version 2; spec L.7.
+ */
+smoe_status smoe_shared_layer(smoe_shared_form form, size_t M, const smoe_layer_shape *shape, const smoe_layer_in *in,
+                              const smoe_shared_in *shared, const smoe_layer_out *out, const smoe_layer_kept *kept,
+                              const smoe_shared_kept *shared_kept);
+
+/* Doubles that smoe_shared_layer_vjp needs as `work`: 3 T d + T h more than smoe_layer_vjp does. */
+size_t smoe_shared_layer_vjp_work(const smoe_layer_shape *shape);
+
+/* Gradient of L.7 for the cotangents dy [T,d] of y and dweight [T,K] of weight (which may be NULL: none).
+ *
+ *   gradient of x = (dy +) (shared experts' shares, ascending) + (that of L.3);  with SMOE_SHARED_HALF both parts have the
+ *   cotangent 1/2 dy
+ */
+smoe_status smoe_shared_layer_vjp(smoe_shared_form form, size_t M, const smoe_layer_shape *shape,
+                                  const smoe_layer_in *in, const smoe_shared_in *shared, const smoe_layer_out *out,
+                                  const smoe_layer_kept *kept, const smoe_shared_kept *shared_kept, const double *dy,
+                                  const double *dweight, const smoe_layer_grad *grad,
+                                  const smoe_shared_grad *shared_grad, double *work);
+
 #endif

@@ -473,6 +473,203 @@ static const op_spec combine_cases[] = {
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
+/* --- layer.shared ------------------------------------------------------------------------------------------------- */
+
+static const op_tensor shared_in[] = {
+    {"x", "T,d", OP_INPUT, OP_DIFF, "tokens"},
+    {"wr", "N,d", OP_INPUT, OP_DIFF, "the router's weights, one row an expert"},
+    {"br", "N", OP_INPUT, OP_DIFF, "the router's bias"},
+    {"w1", "N,h,d", OP_INPUT, OP_DIFF, "first layers of the routed experts"},
+    {"b1", "N,h", OP_INPUT, OP_DIFF, "their biases"},
+    {"w2", "N,d,h", OP_INPUT, OP_DIFF, "second layers of the routed experts"},
+    {"b2", "N,d", OP_INPUT, OP_DIFF, "their biases"},
+    {"ws1", "M,h,d", OP_INPUT, OP_DIFF, "first layers of the shared experts"},
+    {"bs1", "M,h", OP_INPUT, OP_DIFF, "their biases"},
+    {"ws2", "M,d,h", OP_INPUT, OP_DIFF, "second layers of the shared experts"},
+    {"bs2", "M,d", OP_INPUT, OP_DIFF, "their biases"},
+    {NULL, NULL, OP_INPUT, 0, NULL},
+};
+static const op_tensor shared_out[] = {
+    {"y", "T,d", OP_BOUNDED, OP_DIFF, "the shared experts' outputs and the routed part, put together as form says"},
+    {"index", "T,K", OP_DECISION, OP_I64,
+     "the K routed experts of each token, largest logit first, lowest index among equals"},
+    {"weight", "T,K", OP_BOUNDED, OP_DIFF, "weight of each of them, in the order of index"},
+    {"margin", "T", OP_STAGE, OP_MARGIN, "K-th minus (K+1)-th largest logit, +inf if K = N"},
+    {"r", "T,N", OP_STAGE, 0, "router logits, r = Wr x + br"},
+    {NULL, NULL, OP_INPUT, 0, NULL},
+};
+static const op_param shared_param[] = {
+    {"k", OP_INT, "2", "routed experts a token"},
+    {"order", OP_CHOICE, "topk-softmax|softmax-topk|softmax-topk-renorm",
+     "how weights are made of logits: G.2, G.3 or G.4"},
+    {"activation", OP_CHOICE, "relu|gelu", "of all experts"},
+    {"form", OP_CHOICE, "sum|half|residual", "shared + routed; the mean of the two (M = 1); x + shared + routed"},
+    {NULL, OP_INT, NULL, NULL},
+};
+
+static const char *shared_check(const op_case *c)
+{
+    if (op_dim(c, 'd') < 1) return "d must be at least 1: a token has no coordinates";
+    if (op_dim(c, 'h') < 1) return "h must be at least 1: the experts have no hidden unit";
+    if (op_dim(c, 'N') < 1) return "N must be at least 1: there is no routed expert";
+    if (op_int(c, "k") < 1) return "k must be at least 1: a token has at least one expert";
+    if (op_int(c, "k") > (long)op_dim(c, 'N'))
+        return "k must be at most N: a token cannot have more experts than there are";
+    return op_is(c, "form", "half") && op_dim(c, 'M') != 1 ? "form=half needs M = 1: one shared expert" : NULL;
+}
+
+typedef struct {
+    smoe_layer_shape shape;
+    smoe_layer_in in;
+    smoe_layer_out out;
+    smoe_layer_kept kept;
+    smoe_shared_in shared;
+    smoe_shared_kept shared_kept;
+} shared_layer;
+
+static smoe_shared_form form_of(const op_case *c)
+{
+    if (op_is(c, "form", "sum")) return SMOE_SHARED_SUM;
+    return op_is(c, "form", "half") ? SMOE_SHARED_HALF : SMOE_SHARED_RESIDUAL;
+}
+
+static smoe_status shared_run(const op_case *c, shared_layer *l)
+{
+    const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), h = op_dim(c, 'h'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
+    const size_t A = T * K, M = op_dim(c, 'M'), D = sizeof(double), Z = sizeof(size_t);
+    l->shape = (smoe_layer_shape){order_of(c), op_is(c, "activation", "relu") ? SMOE_RELU : SMOE_GELU, T, d, h, N, K};
+    l->in = (smoe_layer_in){op_in(c, "x"),  op_in(c, "wr"), op_in(c, "br"), op_in(c, "w1"),
+                            op_in(c, "b1"), op_in(c, "w2"), op_in(c, "b2")};
+    l->out = (smoe_layer_out){op_out(c, "y"), op_out(c, "r"), room(A, Z), op_out(c, "weight"), op_out(c, "margin")};
+    l->kept = (smoe_layer_kept){room(N + 1, Z), room(A, Z),     room(A, Z),     room(T * N, D),
+                                room(A * d, D), room(A * d, D), room(A * h, D), room(A * h, D)};
+    l->shared = (smoe_shared_in){op_in(c, "ws1"), op_in(c, "bs1"), op_in(c, "ws2"), op_in(c, "bs2")};
+    l->shared_kept = (smoe_shared_kept){room(M * T * h, D), room(M * T * h, D), room(T * d, D), room(T * d, D)};
+    return smoe_shared_layer(form_of(c), M, &l->shape, &l->in, &l->shared, &l->out, &l->kept, &l->shared_kept);
+}
+
+static void shared_free(shared_layer *l)
+{
+    free(l->out.index);
+    free(l->kept.offset);
+    free(l->kept.slot);
+    free(l->kept.place);
+    free(l->kept.p);
+    free(l->kept.xs);
+    free(l->kept.o);
+    free(l->kept.a);
+    free(l->kept.u);
+    free(l->shared_kept.a);
+    free(l->shared_kept.u);
+    free(l->shared_kept.e);
+    free(l->shared_kept.z);
+}
+
+static smoe_status shared_forward(op_case *c)
+{
+    shared_layer l;
+    const smoe_status status = shared_run(c, &l);
+    for (size_t a = 0; a < l.shape.T * l.shape.K; a++) op_out_i64(c, "index")[a] = (int64_t)l.out.index[a];
+    shared_free(&l);
+    return status;
+}
+
+static smoe_status shared_vjp(op_case *c)
+{
+    shared_layer l;
+    smoe_status status = shared_run(c, &l);
+    const smoe_layer_grad grad = {op_grad(c, "x"),  op_grad(c, "wr"), op_grad(c, "br"), op_grad(c, "w1"),
+                                  op_grad(c, "b1"), op_grad(c, "w2"), op_grad(c, "b2")};
+    const smoe_shared_grad shared = {op_grad(c, "ws1"), op_grad(c, "bs1"), op_grad(c, "ws2"), op_grad(c, "bs2")};
+    double *work = room(smoe_shared_layer_vjp_work(&l.shape), sizeof *work);
+    if (status == SMOE_OK)
+        status = smoe_shared_layer_vjp(form_of(c), op_dim(c, 'M'), &l.shape, &l.in, &l.shared, &l.out, &l.kept,
+                                       &l.shared_kept, op_cot(c, "y"), op_cot(c, "weight"), &grad, &shared, work);
+    free(work);
+    shared_free(&l);
+    return status;
+}
+
+/* Routing by hand: the first N coordinates of a token are its logits, Wr = [I 0], br = 0.  Needs d >= N.  Token t likes
+ * expert -3t mod N best, and each one of the next by 1/2 less. */
+static void fill_routed(op_case *c, op_rng *r)
+{
+    const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), N = op_dim(c, 'N');
+    op_fill_default(c, r);
+    for (size_t i = 0; i < N; i++) {
+        op_in(c, "br")[i] = 0;
+        for (size_t k = 0; k < d; k++) op_in(c, "wr")[i * d + k] = i == k ? 1 : 0;
+    }
+    for (size_t t = 0; t < T; t++)
+        for (size_t i = 0; i < N; i++) op_in(c, "x")[t * d + i] = 1.5 - 0.5 * (double)((i + 3 * t) % N);
+}
+
+/* Routed expert i answers 2^i and shared expert m answers 2^(N+m), whatever the token. */
+static void fill_answers(op_case *c, op_rng *r)
+{
+    const size_t d = op_dim(c, 'd'), h = op_dim(c, 'h'), N = op_dim(c, 'N'), M = op_dim(c, 'M');
+    fill_routed(c, r);
+    for (size_t k = 0; k < N * d * h; k++) op_in(c, "w2")[k] = 0;
+    for (size_t k = 0; k < M * d * h; k++) op_in(c, "ws2")[k] = 0;
+    for (size_t k = 0; k < N * d; k++) op_in(c, "b2")[k] = (double)(1u << k / d);
+    for (size_t k = 0; k < M * d; k++) op_in(c, "bs2")[k] = (double)(1u << (N + k / d));
+}
+
+/* No token likes the last expert. */
+static void fill_idle(op_case *c, op_rng *r)
+{
+    fill_routed(c, r);
+    for (size_t t = 0; t < op_dim(c, 'T'); t++) op_in(c, "x")[t * op_dim(c, 'd') + op_dim(c, 'N') - 1] = -8;
+}
+
+/* A router of zeros: every logit ties, the experts differ. */
+static void fill_shared_ties(op_case *c, op_rng *r)
+{
+    op_fill_default(c, r);
+    for (size_t k = 0; k < op_dim(c, 'N') * op_dim(c, 'd'); k++) op_in(c, "wr")[k] = 0;
+    for (size_t i = 0; i < op_dim(c, 'N'); i++) op_in(c, "br")[i] = 0;
+}
+
+/* Biases as large as what they are added to, of the shared experts too. */
+static void fill_biased(op_case *c, op_rng *r)
+{
+    static const char *const name[] = {"b1", "b2", "bs1", "bs2"};
+    fill_routed(c, r);
+    for (size_t b = 0; b < 4; b++) {
+        const bool shared = b >= 2;
+        const size_t n = (shared ? op_dim(c, 'M') : op_dim(c, 'N')) * (b % 2 ? op_dim(c, 'd') : op_dim(c, 'h'));
+        for (size_t k = 0; k < n; k++) op_in(c, name[b])[k] = op_representable((b % 2 ? 4 : 2) + op_uniform(r));
+    }
+}
+
+static const op_spec shared_cases[] = {
+    {"small", "smoke", "T=4,d=6,h=5,N=4,M=1", "k=2", "", "a first look", fill_routed},
+    {"random", "core", "T=10,d=8,h=8,N=5,M=2", "k=2", "", "normal tokens, two shared experts", NULL},
+    {"random-residual", "core", "T=10,d=8,h=8,N=5,M=2", "k=2,form=residual", "", "DeepSeekMoE's form", NULL},
+    {"random-half", "core", "T=10,d=8,h=8,N=5,M=1", "k=2,form=half,order=softmax-topk-renorm,activation=gelu", "",
+     "the form of CompeteSMoE v2's code", NULL},
+    {"gelu-before", "core", "T=8,d=6,h=8,N=4,M=1", "k=2,order=softmax-topk,activation=gelu", "",
+     "Switch's weights and GELU", fill_routed},
+    {"none-shared", "core", "T=6,d=6,h=6,N=4,M=0", "k=2", "", "M = 0: the layer without shared experts", fill_routed},
+    {"three-shared", "core", "T=6,d=6,h=6,N=4,M=3", "k=1,form=residual", "", "more shared experts than chosen ones",
+     fill_routed},
+    {"no-tokens", "core", "T=0,d=3,h=4,N=3,M=1", "k=2", "ZeroTokenExpert", "all gradients exactly 0", NULL},
+    {"answers", "adversarial", "T=8,d=6,h=4,N=4,M=2", "k=2", "MisalignedExperts,SwappedWeights",
+     "routed experts answer 1, 2, 4, 8, shared ones 16 and 32: any mix-up shows; InternLM/xtuner#2053", fill_answers},
+    {"answers-half", "adversarial", "T=8,d=6,h=4,N=4,M=1", "k=2,form=half", "MisalignedExperts,SharedHalf",
+     "the same; without the two halves y doubles", fill_answers},
+    {"answers-residual", "adversarial", "T=8,d=6,h=4,N=4,M=2", "k=2,form=residual", "MisalignedExperts,SharedResidual",
+     "the same with the token itself", fill_answers},
+    {"idle", "adversarial", "T=8,d=6,h=6,N=5,M=1", "k=2", "ZeroTokenExpert",
+     "the last expert gets no token: its gradients are exactly 0; NVIDIA-NeMo/Automodel#532", fill_idle},
+    {"ties", "adversarial", "T=6,d=6,h=6,N=4,M=1", "k=2", "ties,TieOrder",
+     "every logit ties and the experts differ: 0 and 1 are chosen; vllm-project/vllm#55514", fill_shared_ties},
+    {"biased", "adversarial", "T=6,d=6,h=6,N=4,M=2", "k=2", "MissingBias", "biases as large as what they are added to",
+     fill_biased},
+    {"large", "large", "T=48,d=64,h=96,N=8,M=2", "k=2,form=residual", "", "sums of 64 and 96 terms", NULL},
+    {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
+};
+
 const op_record op_layer_capacity[] = {
     {"layer.capacity", "Gate with a capacity", "L.4",
      "C = max(minimum, round(factor T K / N)); an expert keeps C of its assignments; the weights of the others are 0",
@@ -490,5 +687,10 @@ const op_record op_layer_capacity[] = {
      "Lepikhin et al. 2020 (from memory, high confidence); the official code of StableMoE for overflow=pass (read)",
      "ref/layer.c: smoe_buffer_combine, smoe_buffer_combine_vjp", combine_in, combine_out, combine_param, combine_cases,
      combine_check, combine_forward, combine_vjp},
+    {"layer.shared", "Layer with shared experts", "L.7",
+     "y = (x +) sum_m S_m(x) + sum_{i in I} weight_i E_i(x), or 1/2 S_0(x) + 1/2 sum_{i in I} weight_i E_i(x)",
+     "Dai et al. 2024, DeepSeekMoE (from memory, high confidence); half: public code of CompeteSMoE v2 (read)",
+     "ref/layer.c: smoe_shared_mix, smoe_shared_layer, smoe_shared_layer_vjp", shared_in, shared_out, shared_param,
+     shared_cases, shared_check, shared_forward, shared_vjp},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
