@@ -132,7 +132,7 @@ run explain balance.switch
 ok $? 'explain: specification, code, source and known wrong variants'
 
 run variants balance --class LblProbOverTK
-[ "$status" -eq 0 ] && prints 'LblProbOverTK' && prints 'balance.switch with P divided by T\*K' && prints 'met in: ' &&
+[ "$status" -eq 0 ] && prints 'LblProbOverTK' && prints 'balance.switch with P divided by T*K' && prints 'met in: ' &&
     ! prints 'GradScale' && ! prints 'compete.layer'
 ok $? 'variants: one class, in the operations of one chapter'
 refuses 'unknown class' 2 "no class 'LblProbOverKT'; did you mean 'LblProbOverTK'?" variants --class LblProbOverKT
