@@ -1,6 +1,7 @@
 /* Gate and weights: spec/02-gate.md. */
 #include "gate.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -602,6 +603,665 @@ smoe_status smoe_gate_hyper_vjp(size_t T, size_t d, size_t N, size_t m, size_t g
     smoe_matmul_tn(N, d, T, dr, x, dwr);                                /* dWr = sum_t dr_t x_t' */
     if (!smoe_all_finite(T * d, dx) || !smoe_all_finite(N * d, dwr)) return SMOE_EOVRFLW;
     return smoe_hyper_weights_vjp(m, g, N * d, v1, v2, z, dwr, de, dz);
+}
+
+/* --- G.12 --- */
+
+smoe_status smoe_unit(size_t d, const double *x, double *norm, double *u)
+{
+    if (d == 0) return SMOE_EINVAL;
+    const smoe_status status = smoe_norm(d, x, norm);
+    if (status != SMOE_OK) return status;
+    /*@ loop invariant 0 <= k <= d; loop assigns k, u[0 .. d-1]; loop variant d - k; */
+    for (size_t k = 0; k < d; k++)
+        u[k] = *norm > 0 ? x[k] / *norm : 0;                            /* u = x / |x|   (G.12) */
+    return SMOE_OK;
+}
+
+smoe_status smoe_unit_vjp(size_t d, double norm, const double *u, const double *du, double *dx)
+{
+    if (d == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(d, u) || !smoe_all_finite(d, du) || !smoe_all_finite(1, &norm) || norm < 0) return SMOE_EDOM;
+    const double along = smoe_dot(d, u, du);                            /* <u, du> */
+    /*@ loop invariant 0 <= k <= d; loop assigns k, dx[0 .. d-1]; loop variant d - k; */
+    for (size_t k = 0; k < d; k++)
+        dx[k] = norm > 0 ? (du[k] - along * u[k]) / norm : 0;           /* dx = (du - <u, du> u) / |x| */
+    return smoe_all_finite(d, dx) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+static bool positive(double x) { return isfinite(x) && x > 0; }
+
+static smoe_status check_cosine(const smoe_cosine_in *in)
+{
+    if (in->c == 0 || in->N == 0) return SMOE_EINVAL;
+    if (in->input != SMOE_COSINE_NORMALISED && in->input != SMOE_COSINE_RAW) return SMOE_EINVAL;
+    const bool finite = smoe_all_finite(in->T * in->c, in->z) && smoe_all_finite(in->N * in->c, in->e);
+    return finite && positive(in->norm) ? SMOE_OK : SMOE_EDOM;
+}
+
+static smoe_status unit_rows(size_t n, size_t d, const double *x, double *norm, double *u)
+{
+    smoe_status status = SMOE_OK;
+    for (size_t a = 0; a < n && status == SMOE_OK; a++) status = smoe_unit(d, x + a * d, &norm[a], u + a * d);
+    return status;
+}
+
+static smoe_status unit_rows_vjp(size_t n, size_t d, const double *norm, const double *u, const double *du, double *dx)
+{
+    smoe_status status = SMOE_OK;
+    for (size_t a = 0; a < n && status == SMOE_OK; a++)
+        status = smoe_unit_vjp(d, norm[a], u + a * d, du + a * d, dx + a * d);
+    return status;
+}
+
+smoe_status smoe_cosine_scores(const smoe_cosine_in *in, const smoe_cosine_kept *kept, double *s)
+{
+    const size_t T = in->T, c = in->c, N = in->N;
+    smoe_status status = check_cosine(in);
+    if (status == SMOE_OK) status = unit_rows(N, c, in->e, kept->en, kept->v);
+    if (status == SMOE_OK && in->input == SMOE_COSINE_NORMALISED) status = unit_rows(T, c, in->z, kept->zn, kept->u);
+    if (status != SMOE_OK) return status;
+    if (in->input == SMOE_COSINE_RAW)
+        for (size_t k = 0; k < T * c; k++) kept->u[k] = in->z[k];
+    smoe_matmul_nt(T, N, c, kept->u, kept->v, s);
+    for (size_t k = 0; k < T * N; k++) s[k] *= in->norm;                /* s_ti = norm <u_t, v_i>   (G.12) */
+    return smoe_all_finite(T * N, s) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+smoe_status smoe_cosine_scores_vjp(const smoe_cosine_in *in, const smoe_cosine_kept *kept, const double *ds, double *dz,
+                                   double *de, double *work)
+{
+    const size_t T = in->T, c = in->c, N = in->N;
+    smoe_status status = check_cosine(in);
+    if (status != SMOE_OK) return status;
+    if (!smoe_all_finite(T * N, ds)) return SMOE_EDOM;
+    double *g = work, *du = g + T * N, *dv = du + T * c;
+    for (size_t k = 0; k < T * N; k++) g[k] = in->norm * ds[k];
+    smoe_matmul_nn(T, c, N, g, kept->v, du);                            /* du_t = sum_i g_ti v_i */
+    smoe_matmul_tn(N, c, T, g, kept->u, dv);                            /* dv_i = sum_t g_ti u_t */
+    if (!smoe_all_finite(T * c, du) || !smoe_all_finite(N * c, dv)) return SMOE_EOVRFLW;
+    status = unit_rows_vjp(N, c, kept->en, kept->v, dv, de);
+    if (in->input == SMOE_COSINE_NORMALISED)
+        return status == SMOE_OK ? unit_rows_vjp(T, c, kept->zn, kept->u, du, dz) : status;
+    for (size_t k = 0; k < T * c; k++) dz[k] = du[k];
+    return status;
+}
+
+/* q = s / tau after the selection on s; weight holds s_I for a moment. */
+/*@ requires \valid_read(s + (0 .. N-1));
+    requires \valid(index + (0 .. K-1)) && \valid(weight + (0 .. K-1)) && \valid(margin) && \valid(q + (0 .. N-1));
+    requires \separated(s + (0 .. N-1), index + (0 .. K-1), weight + (0 .. K-1), margin, q + (0 .. N-1));
+    assigns index[0 .. K-1], weight[0 .. K-1], *margin, q[0 .. N-1];
+    ensures K == 0 || K > N ==> \result == SMOE_EINVAL;
+    ensures 0 < K <= N && !(smoe_finites(s, N) && smoe_finite(tau) && tau > 0) ==> \result == SMOE_EDOM;
+    ensures 0 < K <= N && smoe_finites(s, N) && smoe_finite(tau) && tau > 0 ==>
+              \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    ensures \result == SMOE_OK ==> smoe_finites(q, N);
+    ensures \result == SMOE_OK ==> \forall integer j; 0 <= j < K ==> index[j] < N;
+    ensures \result == SMOE_OK ==> \forall integer a, b; 0 <= a < b < K ==> smoe_before(s, index[a], index[b]);
+    ensures \result == SMOE_OK ==>
+              \forall integer i; 0 <= i < N && !smoe_taken(index, K, i) ==> smoe_before(s, index[K-1], i); */
+static smoe_status choose_and_temper(size_t N, size_t K, double tau, const double *s, size_t *index, double *weight,
+                                     double *margin, double *q)
+{
+    if (K == 0 || K > N) return SMOE_EINVAL;
+    if (!smoe_all_finite(N, s) || !smoe_all_finite(1, &tau) || tau <= 0) return SMOE_EDOM;
+    smoe_topk(N, K, s, index, weight, margin);                          /* I = TopK(s) */
+    /*@ loop invariant 0 <= i <= N; loop assigns i, q[0 .. N-1]; loop variant N - i; */
+    for (size_t i = 0; i < N; i++)
+        q[i] = s[i] / tau;
+    //@ assert \forall integer i; 0 <= i < N ==> s[i] == \at(s[i], Pre);
+    return smoe_all_finite(N, q) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+smoe_status smoe_xmoe_softmax(size_t N, size_t K, double tau, const double *s, size_t *index, double *weight,
+                              double *margin, double *q, double *p)
+{
+    smoe_status status = choose_and_temper(N, K, tau, s, index, weight, margin, q);
+    if (status != SMOE_OK) return status;
+    status = smoe_softmax(N, q, p);                                     /* p = softmax(s / tau) */
+    if (status != SMOE_OK) return status;
+    /*@ loop invariant 0 <= j <= K; loop assigns j, weight[0 .. K-1]; loop variant K - j; */
+    for (size_t j = 0; j < K; j++)
+        weight[j] = p[index[j]];                                        /* weight_j = p_{I_j}   (G.12) */
+    //@ assert \forall integer i; 0 <= i < N ==> s[i] == \at(s[i], Pre);
+    return SMOE_OK;
+}
+
+/* From dq, in ds, on: dtau = -<dq, q> / tau, ds = dq / tau. */
+/*@ requires \valid_read(q + (0 .. N-1)) && \valid(ds + (0 .. N-1)) && \valid(dtau);
+    requires \separated(q + (0 .. N-1), ds + (0 .. N-1), dtau);
+    assigns ds[0 .. N-1], *dtau;
+    ensures \result == SMOE_OK || \result == SMOE_EOVRFLW; */
+static smoe_status untemper(size_t N, double tau, const double *q, double *ds, double *dtau)
+{
+    *dtau = -(smoe_dot(N, ds, q) / tau);
+    /*@ loop invariant 0 <= i <= N; loop assigns i, ds[0 .. N-1]; loop variant N - i; */
+    for (size_t i = 0; i < N; i++)
+        ds[i] /= tau;
+    return smoe_all_finite(N, ds) && smoe_all_finite(1, dtau) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+smoe_status smoe_xmoe_softmax_vjp(size_t N, size_t K, double tau, const size_t *index, const double *q, const double *p,
+                                  const double *dweight, double *ds, double *dtau, double *dp)
+{
+    smoe_status status = check_vjp(N, K, index, N, p, dweight);
+    if (status != SMOE_OK) return status;
+    if (!smoe_all_finite(N, q) || !smoe_all_finite(1, &tau) || tau <= 0) return SMOE_EDOM;
+    status = smoe_topk_vjp(N, K, index, dweight, dp);                   /* dp_{I_j} = dweight_j, 0 elsewhere */
+    if (status != SMOE_OK) return status;
+    status = smoe_softmax_vjp(N, p, dp, ds);                            /* dq_i = p_i (dp_i - <p, dp>) */
+    if (status != SMOE_OK) return status;
+    return untemper(N, tau, q, ds, dtau);
+}
+
+smoe_status smoe_xmoe_sigmoid(size_t N, size_t K, double tau, const double *s, size_t *index, double *weight,
+                              double *margin, double *q)
+{
+    const smoe_status status = choose_and_temper(N, K, tau, s, index, weight, margin, q);
+    if (status != SMOE_OK) return status;
+    /*@ loop invariant 0 <= j <= K; loop assigns j, weight[0 .. K-1]; loop variant K - j; */
+    for (size_t j = 0; j < K; j++)
+        weight[j] = smoe_sigmoid(q[index[j]]);                          /* weight_j = sigmoid(s_{I_j} / tau)   (G.12) */
+    //@ assert \forall integer i; 0 <= i < N ==> s[i] == \at(s[i], Pre);
+    return SMOE_OK;
+}
+
+smoe_status smoe_xmoe_sigmoid_vjp(size_t N, size_t K, double tau, const size_t *index, const double *q,
+                                  const double *dweight, double *ds, double *dtau)
+{
+    const smoe_status status = check_vjp(N, K, index, N, q, dweight);
+    if (status != SMOE_OK) return status;
+    if (!smoe_all_finite(1, &tau) || tau <= 0) return SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= N; loop assigns i, ds[0 .. N-1]; loop variant N - i; */
+    for (size_t i = 0; i < N; i++)
+        ds[i] = 0;
+    /*@ loop invariant 0 <= j <= K; loop assigns j, ds[0 .. N-1]; loop variant K - j; */
+    for (size_t j = 0; j < K; j++)
+        ds[index[j]] = smoe_sigmoid_deriv(q[index[j]]) * dweight[j];    /* dq_{I_j} = sigmoid'(q_{I_j}) dweight_j */
+    return untemper(N, tau, q, ds, dtau);
+}
+
+static smoe_cosine_in cosine_of(const smoe_xmoe_in *in, const smoe_xmoe_out *out)
+{
+    return (smoe_cosine_in){in->input, in->T, in->c, in->N, in->norm, out->z, in->e};
+}
+
+static smoe_status check_xmoe(const smoe_xmoe_in *in)
+{
+    if (in->d == 0 || in->c == 0 || in->N == 0 || in->K == 0 || in->K > in->N) return SMOE_EINVAL;
+    if (in->gate != SMOE_XMOE_SOFTMAX && in->gate != SMOE_XMOE_SIGMOID) return SMOE_EINVAL;
+    if (in->input != SMOE_COSINE_NORMALISED && in->input != SMOE_COSINE_RAW) return SMOE_EINVAL;
+    if (!smoe_all_finite(in->T * in->d, in->x) || !smoe_all_finite(in->c * in->d, in->w)) return SMOE_EDOM;
+    return smoe_all_finite(in->N * in->c, in->e) && positive(in->norm) && positive(in->tau) ? SMOE_OK : SMOE_EDOM;
+}
+
+smoe_status smoe_gate_xmoe(const smoe_xmoe_in *in, const smoe_xmoe_out *out)
+{
+    const size_t T = in->T, N = in->N, K = in->K;
+    smoe_status status = check_xmoe(in);
+    if (status != SMOE_OK) return status;
+    smoe_matmul_nt(T, in->c, in->d, in->x, in->w, out->z);              /* z_t = W x_t */
+    if (!smoe_all_finite(T * in->c, out->z)) return SMOE_EOVRFLW;
+    const smoe_cosine_in cosine = cosine_of(in, out);
+    status = smoe_cosine_scores(&cosine, &out->cosine, out->s);
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        const double *st = out->s + t * N;
+        size_t *It = out->index + t * K;
+        double *wt = out->weight + t * K, *qt = out->q + t * N;
+        if (in->gate == SMOE_XMOE_SOFTMAX)
+            status = smoe_xmoe_softmax(N, K, in->tau, st, It, wt, &out->margin[t], qt, out->p + t * N);
+        else
+            status = smoe_xmoe_sigmoid(N, K, in->tau, st, It, wt, &out->margin[t], qt);
+    }
+    return status;
+}
+
+smoe_status smoe_gate_xmoe_vjp(const smoe_xmoe_in *in, const smoe_xmoe_out *out, const double *dweight,
+                               const smoe_xmoe_grad *grad, double *work)
+{
+    const size_t T = in->T, d = in->d, c = in->c, N = in->N, K = in->K;
+    smoe_status status = check_xmoe(in);
+    if (status != SMOE_OK) return status;
+    if (!smoe_all_finite(T * K, dweight)) return SMOE_EDOM;
+    double *ds = work, *dz = ds + T * N, *rest = dz + T * c, dtau = 0, total = 0;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        const size_t *It = out->index + t * K;
+        const double *dwt = dweight + t * K, *qt = out->q + t * N;
+        if (in->gate == SMOE_XMOE_SOFTMAX) /* rest is long enough for one token's dp: T*N with T >= 1 */
+            status = smoe_xmoe_softmax_vjp(N, K, in->tau, It, qt, out->p + t * N, dwt, ds + t * N, &dtau, rest);
+        else
+            status = smoe_xmoe_sigmoid_vjp(N, K, in->tau, It, qt, dwt, ds + t * N, &dtau);
+        total += dtau;                                                  /* dtau = sum_t dtau_t */
+    }
+    if (status != SMOE_OK) return status;
+    const smoe_cosine_in cosine = cosine_of(in, out);
+    status = smoe_cosine_scores_vjp(&cosine, &out->cosine, ds, dz, grad->e, rest);
+    if (status != SMOE_OK) return status;
+    *grad->tau = total;
+    smoe_matmul_tn(c, d, T, dz, in->x, grad->w);                        /* dW = sum_t dz_t x_t' */
+    smoe_matmul_nn(T, d, c, dz, in->w, grad->x);                        /* dx = W' dz */
+    const bool finite = smoe_all_finite(T * d, grad->x) && smoe_all_finite(c * d, grad->w);
+    return finite && isfinite(total) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+/* --- G.13 --- */
+
+smoe_status smoe_damped(size_t d, double tau, const double *x, double *norm, double *u)
+{
+    double size = 0;
+    if (d == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(1, &tau) || tau < 0) return SMOE_EDOM;
+    const smoe_status status = smoe_norm(d, x, &size);
+    if (status != SMOE_OK) return status;
+    const double below = size + tau;
+    if (below == 0) return SMOE_EDOM;
+    *norm = size;
+    /*@ loop invariant 0 <= k <= d; loop assigns k, u[0 .. d-1]; loop variant d - k; */
+    for (size_t k = 0; k < d; k++)
+        u[k] = x[k] / below;                                            /* u = x / (|x| + tau)   (G.13) */
+    return smoe_all_finite(1, &below) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+smoe_status smoe_damped_vjp(size_t d, double tau, const double *x, double norm, const double *u, const double *du,
+                            double *dx)
+{
+    if (d == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(d, x) || !smoe_all_finite(d, u) || !smoe_all_finite(d, du)) return SMOE_EDOM;
+    if (!smoe_all_finite(1, &norm) || norm < 0 || !smoe_all_finite(1, &tau) || tau < 0) return SMOE_EDOM;
+    const double below = norm + tau, along = smoe_dot(d, u, du);        /* |x| + tau, <u, du> */
+    if (below == 0) return SMOE_EDOM;
+    /*@ loop invariant 0 <= k <= d; loop assigns k, dx[0 .. d-1]; loop variant d - k; */
+    for (size_t k = 0; k < d; k++) {
+        const double n = norm > 0 ? x[k] / norm : 0;                    /* n = x / |x| */
+        dx[k] = (du[k] - along * n) / below;                            /* dx = (du - <u, du> n) / (|x| + tau) */
+    }
+    return smoe_all_finite(d, dx) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+/* Without damping, a zero row has no direction. */
+static bool some_row_is_zero(size_t n, size_t d, const double *x)
+{
+    for (size_t a = 0; a < n; a++) {
+        size_t zeros = 0;
+        while (zeros < d && x[a * d + zeros] == 0) zeros++;
+        if (zeros == d) return true;
+    }
+    return false;
+}
+
+static smoe_status check_perturbed(size_t T, size_t d, size_t N, double tau1, double tau2, const double *x,
+                                   const double *beta)
+{
+    if (d == 0 || N == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(T * d, x) || !smoe_all_finite(N * d, beta)) return SMOE_EDOM;
+    if (!isfinite(tau1) || tau1 < 0 || !isfinite(tau2) || tau2 < 0) return SMOE_EDOM;
+    if (tau1 == 0 && some_row_is_zero(N, d, beta)) return SMOE_EDOM;
+    return tau2 == 0 && some_row_is_zero(T, d, x) ? SMOE_EDOM : SMOE_OK;
+}
+
+smoe_status smoe_gate_perturbed(size_t T, size_t d, size_t N, double tau1, double tau2, const double *x,
+                                const double *beta, const smoe_perturbed_kept *kept, double *r)
+{
+    smoe_status status = check_perturbed(T, d, N, tau1, tau2, x, beta);
+    for (size_t t = 0; t < T && status == SMOE_OK; t++)
+        status = smoe_damped(d, tau2, x + t * d, &kept->xn[t], kept->u + t * d);
+    for (size_t i = 0; i < N && status == SMOE_OK; i++)
+        status = smoe_damped(d, tau1, beta + i * d, &kept->bn[i], kept->v + i * d);
+    if (status == SMOE_OK) smoe_matmul_nt(T, N, d, kept->u, kept->v, r); /* r_ti = <u_t, v_i>   (G.13) */
+    return status;                                                      /* |r| <= 1: no overflow */
+}
+
+smoe_status smoe_gate_perturbed_vjp(size_t T, size_t d, size_t N, double tau1, double tau2, const double *x,
+                                    const double *beta, const smoe_perturbed_kept *kept, const double *dr, double *dx,
+                                    double *dbeta, double *work)
+{
+    smoe_status status = check_perturbed(T, d, N, tau1, tau2, x, beta);
+    if (status != SMOE_OK) return status;
+    if (!smoe_all_finite(T * N, dr)) return SMOE_EDOM;
+    double *du = work, *dv = du + T * d;
+    smoe_matmul_nn(T, d, N, dr, kept->v, du);                           /* du_t = sum_i dr_ti v_i */
+    smoe_matmul_tn(N, d, T, dr, kept->u, dv);                           /* dv_i = sum_t dr_ti u_t */
+    if (!smoe_all_finite(T * d, du) || !smoe_all_finite(N * d, dv)) return SMOE_EOVRFLW;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++)
+        status = smoe_damped_vjp(d, tau2, x + t * d, kept->xn[t], kept->u + t * d, du + t * d, dx + t * d);
+    for (size_t i = 0; i < N && status == SMOE_OK; i++)
+        status = smoe_damped_vjp(d, tau1, beta + i * d, kept->bn[i], kept->v + i * d, dv + i * d, dbeta + i * d);
+    return status;
+}
+
+/* --- G.14 --- */
+
+smoe_status smoe_stable_choice(size_t N, const double *s, const double *chooser, size_t *index, double *weight,
+                               double *margin)
+{
+    size_t a = 0;
+    double value = 0, lead = 0;
+    if (N == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(N, s)) return SMOE_EDOM;
+    const smoe_status status = smoe_topk(N, 1, chooser, &a, &value, &lead); /* a = argmax chooser */
+    if (status != SMOE_OK) return status;
+    //@ assert \forall integer i; 0 <= i < N && i != a ==> !smoe_taken(&a, 1, i);
+    *index = a;
+    *margin = lead;
+    *weight = smoe_sigmoid(s[a]);                                       /* weight = sigmoid(s_a)   (G.14) */
+    return SMOE_OK;
+}
+
+smoe_status smoe_stable_choice_vjp(size_t N, const double *s, size_t index, double dweight, double *ds)
+{
+    if (N == 0) return SMOE_EINVAL;
+    if (index >= N || !smoe_all_finite(N, s) || !smoe_all_finite(1, &dweight)) return SMOE_EDOM;
+    const double slope = smoe_sigmoid_deriv(s[index]);
+    /*@ loop invariant 0 <= i <= N;
+        loop invariant \forall integer l; 0 <= l < i && l != index ==> ds[l] == 0;
+        loop assigns i, ds[0 .. N-1]; loop variant N - i; */
+    for (size_t i = 0; i < N; i++)
+        ds[i] = i == index ? slope * dweight : 0;                       /* ds_a = sigmoid'(s_a) dweight */
+    return SMOE_OK;                                                     /* a slope is at most 1/4: no overflow */
+}
+
+smoe_status smoe_gate_stable(smoe_stable_stage stage, size_t T, size_t d, size_t N, const double *x, const double *e,
+                             const double *shat, double *s, size_t *index, double *weight, double *margin)
+{
+    if (d == 0 || N == 0 || (stage != SMOE_STABLE_LEARNING && stage != SMOE_STABLE_FROZEN)) return SMOE_EINVAL;
+    if (!smoe_all_finite(T * d, x) || !smoe_all_finite(N * d, e) || !smoe_all_finite(T * N, shat)) return SMOE_EDOM;
+    smoe_matmul_nt(T, N, d, x, e, s);                                   /* s_ti = <x_t, e_i>   (G.14) */
+    if (!smoe_all_finite(T * N, s)) return SMOE_EOVRFLW;
+    smoe_status status = SMOE_OK;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        const double *st = s + t * N, *chooser = stage == SMOE_STABLE_LEARNING ? st : shat + t * N;
+        status = smoe_stable_choice(N, st, chooser, &index[t], &weight[t], &margin[t]);
+    }
+    return status;
+}
+
+smoe_status smoe_gate_stable_vjp(size_t T, size_t d, size_t N, const double *x, const double *e, const double *s,
+                                 const size_t *index, const double *dweight, double *dx, double *de, double *work)
+{
+    if (d == 0 || N == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(T * d, x) || !smoe_all_finite(N * d, e) || !smoe_all_finite(T, dweight)) return SMOE_EDOM;
+    smoe_status status = SMOE_OK;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++)
+        status = smoe_stable_choice_vjp(N, s + t * N, index[t], dweight[t], work + t * N);
+    if (status != SMOE_OK) return status;
+    smoe_matmul_tn(N, d, T, work, x, de);                               /* de = sum_t ds_t x_t' */
+    smoe_matmul_nn(T, d, N, work, e, dx);                               /* dx = e' ds */
+    return smoe_all_finite(T * d, dx) && smoe_all_finite(N * d, de) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+/* --- G.15 --- */
+
+smoe_status smoe_cross_entropy(size_t N, const double *s, size_t a, double *lse, double *loss)
+{
+    if (N == 0) return SMOE_EINVAL;
+    if (a >= N) return SMOE_EDOM;
+    const smoe_status status = smoe_logsumexp(N, s, lse);
+    if (status != SMOE_OK) return status;
+    *loss = *lse - s[a];                                                /* -log softmax(s)_a   (G.15) */
+    return smoe_all_finite(1, loss) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+smoe_status smoe_cross_entropy_vjp(size_t N, const double *s, size_t a, double lse, double dloss, double *ds)
+{
+    if (N == 0) return SMOE_EINVAL;
+    if (a >= N) return SMOE_EDOM;
+    const smoe_status status = smoe_logsumexp_vjp(N, s, lse, dloss, ds); /* dloss softmax(s)_i */
+    if (status != SMOE_OK) return status;
+    ds[a] -= dloss;                                                     /* dloss (softmax(s)_i - [i = a]) */
+    return smoe_all_finite(1, &ds[a]) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+static smoe_status check_distill(const smoe_stable_distill_in *in)
+{
+    if (in->V == 0 || in->m == 0 || in->N == 0) return SMOE_EINVAL;
+    for (size_t t = 0; t < in->T; t++)
+        if (in->token[t] >= in->V || in->target[t] >= in->N) return SMOE_EDOM;
+    return smoe_all_finite(in->V * in->m, in->table) && smoe_all_finite(in->N * in->m, in->ehat) ? SMOE_OK : SMOE_EDOM;
+}
+
+smoe_status smoe_stable_distill(const smoe_stable_distill_in *in, double *h, double *shat, double *lse, double *loss)
+{
+    const size_t T = in->T, N = in->N, m = in->m;
+    smoe_status status = check_distill(in);
+    if (status != SMOE_OK) return status;
+    for (size_t k = 0; k < T * m; k++) h[k] = in->table[in->token[k / m] * m + k % m];
+    smoe_matmul_nt(T, N, m, h, in->ehat, shat);                         /* shat_ti = <table_{token_t}, ehat_i> */
+    if (!smoe_all_finite(T * N, shat)) return SMOE_EOVRFLW;
+    double sum = 0, share = 0;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        status = smoe_cross_entropy(N, shat + t * N, in->target[t], &lse[t], &share);
+        sum += share;                                                   /* sum_t -log softmax(shat_t)_a   (G.15) */
+    }
+    *loss = sum;
+    return status == SMOE_OK && !isfinite(sum) ? SMOE_EOVRFLW : status;
+}
+
+smoe_status smoe_stable_distill_vjp(const smoe_stable_distill_in *in, const double *h, const double *shat,
+                                    const double *lse, double dloss, double *dtable, double *dehat, double *work)
+{
+    const size_t T = in->T, N = in->N, m = in->m;
+    smoe_status status = check_distill(in);
+    if (status != SMOE_OK) return status;
+    if (!isfinite(dloss)) return SMOE_EDOM;
+    double *ds = work, *dh = ds + T * N;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++)
+        status = smoe_cross_entropy_vjp(N, shat + t * N, in->target[t], lse[t], dloss, ds + t * N);
+    if (status != SMOE_OK) return status;
+    smoe_matmul_tn(N, m, T, ds, h, dehat);                              /* dehat_i = sum_t dshat_ti h_t */
+    smoe_matmul_nn(T, m, N, ds, in->ehat, dh);                          /* dh_t = sum_i dshat_ti ehat_i */
+    for (size_t k = 0; k < in->V * m; k++) dtable[k] = 0;
+    for (size_t k = 0; k < T * m; k++) dtable[in->token[k / m] * m + k % m] += dh[k]; /* tokens ascending */
+    return smoe_all_finite(in->V * m, dtable) && smoe_all_finite(N * m, dehat) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+smoe_status smoe_stable_distill_mean(const smoe_stable_distill_in *in, double *h, double *shat, double *lse,
+                                     double *loss)
+{
+    if (in->T == 0) return SMOE_EINVAL;
+    const smoe_status status = smoe_stable_distill(in, h, shat, lse, loss);
+    if (status == SMOE_OK) *loss /= (double)in->T;
+    return status;
+}
+
+smoe_status smoe_stable_distill_mean_vjp(const smoe_stable_distill_in *in, const double *h, const double *shat,
+                                         const double *lse, double dloss, double *dtable, double *dehat, double *work)
+{
+    if (in->T == 0) return SMOE_EINVAL;
+    return smoe_stable_distill_vjp(in, h, shat, lse, dloss / (double)in->T, dtable, dehat, work);
+}
+
+/* --- G.16 --- */
+
+double smoe_group_score(size_t n, const double *b)
+{
+    double first = b[0], second = 0;
+    /*@ loop invariant 1 <= i <= n; loop assigns i, first, second; loop variant n - i; */
+    for (size_t i = 1; i < n; i++) {
+        if (i == 1 || b[i] > second) second = b[i];
+        if (second > first) {
+            const double swap = first;
+            first = second;
+            second = swap;
+        }
+    }
+    return n > 1 ? first + second : first;                              /* the two largest of the group   (G.16) */
+}
+
+static bool below_outside(size_t n, const double *b)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs(b[i]) < 0x1p99)) return false;
+    return true;
+}
+
+smoe_status smoe_group_limit(size_t N, size_t G, size_t kept, const double *b, double *score, size_t *group,
+                             double *value, double *limited)
+{
+    if (G == 0 || N == 0 || N % G != 0 || kept == 0 || kept > G) return SMOE_EINVAL;
+    if (!below_outside(N, b)) return SMOE_EDOM;
+    const size_t n = N / G;
+    double margin;
+    for (size_t g = 0; g < G; g++) score[g] = smoe_group_score(n, b + g * n);
+    const smoe_status status = smoe_topk(G, kept, score, group, value, &margin); /* the best groups */
+    if (status != SMOE_OK) return status;
+    for (size_t i = 0; i < N; i++) limited[i] = SMOE_OUTSIDE;
+    for (size_t j = 0; j < kept; j++)
+        for (size_t i = 0; i < n; i++) limited[group[j] * n + i] = b[group[j] * n + i];
+    return SMOE_OK;
+}
+
+/* What the four functions below ask of their inputs. */
+/*@ requires \valid_read(s + (0 .. N-1)) && \valid_read(index + (0 .. K-1));
+    assigns \nothing;
+    ensures K == 0 || K > N ==> \result == SMOE_EINVAL;
+    ensures 0 < K <= N && (\forall integer j; 0 <= j < K ==> index[j] < N) && smoe_finites(s, N) &&
+              smoe_finite(scale) ==> \result == SMOE_OK;
+    ensures 0 < K <= N && !((\forall integer j; 0 <= j < K ==> index[j] < N) && smoe_finites(s, N) &&
+              smoe_finite(scale)) ==> \result == SMOE_EDOM; */
+static smoe_status check_scaled(size_t N, size_t K, double scale, const double *s, const size_t *index)
+{
+    if (K == 0 || K > N) return SMOE_EINVAL;
+    /*@ loop invariant 0 <= j <= K && \forall integer l; 0 <= l < j ==> index[l] < N;
+        loop assigns j; loop variant K - j; */
+    for (size_t j = 0; j < K; j++)
+        if (index[j] >= N) return SMOE_EDOM;
+    return smoe_all_finite(N, s) && smoe_all_finite(1, &scale) ? SMOE_OK : SMOE_EDOM;
+}
+
+/* S = sum_j s_{I_j}, in the order of index. */
+/*@ requires \valid_read(s + (0 .. N-1)) && \valid_read(index + (0 .. K-1));
+    requires \forall integer j; 0 <= j < K ==> index[j] < N;
+    assigns \nothing; */
+static double sum_of_chosen(size_t N, size_t K, const double *s, const size_t *index)
+{
+    (void)N; /* for the contract */
+    double S = 0;
+    /*@ loop invariant 0 <= j <= K; loop assigns j, S; loop variant K - j; */
+    for (size_t j = 0; j < K; j++)
+        S += s[index[j]];
+    return S;
+}
+
+smoe_status smoe_weights_scaled_renorm(size_t N, size_t K, double scale, const double *s, const size_t *index,
+                                       double *weight)
+{
+    const smoe_status status = check_scaled(N, K, scale, s, index);
+    if (status != SMOE_OK) return status;
+    const double S = sum_of_chosen(N, K, s, index);
+    if (!(S > 0)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= j <= K; loop assigns j, weight[0 .. K-1]; loop variant K - j; */
+    for (size_t j = 0; j < K; j++)
+        weight[j] = s[index[j]] / S * scale;                            /* weight_j = s_{I_j} / S * scale   (G.16) */
+    return smoe_all_finite(K, weight) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+smoe_status smoe_weights_scaled_renorm_vjp(size_t N, size_t K, double scale, const double *s, const size_t *index,
+                                           const double *dweight, double *ds, double *v, double *dv)
+{
+    const smoe_status status = check_scaled(N, K, scale, s, index);
+    if (status != SMOE_OK) return status;
+    const double S = sum_of_chosen(N, K, s, index);
+    if (!(S > 0) || !smoe_all_finite(K, dweight)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= j <= K; loop assigns j, v[0 .. K-1], dv[0 .. K-1]; loop variant K - j; */
+    for (size_t j = 0; j < K; j++) {
+        v[j] = s[index[j]] / S;
+        dv[j] = scale * dweight[j];
+    }
+    if (!smoe_all_finite(K, v) || !smoe_all_finite(K, dv)) return SMOE_EOVRFLW;
+    const double along = smoe_dot(K, v, dv);
+    /*@ loop invariant 0 <= j <= K; loop assigns j, dv[0 .. K-1]; loop variant K - j; */
+    for (size_t j = 0; j < K; j++)
+        dv[j] = (dv[j] - along) / S;                                    /* ds_{I_j} = (dv_j - <v, dv>) / S */
+    if (!smoe_all_finite(K, dv)) return SMOE_EOVRFLW;
+    return smoe_topk_vjp(N, K, index, dv, ds);
+}
+
+smoe_status smoe_weights_scaled(size_t N, size_t K, double scale, const double *s, const size_t *index, double *weight)
+{
+    const smoe_status status = check_scaled(N, K, scale, s, index);
+    if (status != SMOE_OK) return status;
+    /*@ loop invariant 0 <= j <= K; loop assigns j, weight[0 .. K-1]; loop variant K - j; */
+    for (size_t j = 0; j < K; j++)
+        weight[j] = s[index[j]] * scale;                                /* weight_j = s_{I_j} scale   (G.16) */
+    return smoe_all_finite(K, weight) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+smoe_status smoe_weights_scaled_vjp(size_t N, size_t K, double scale, const double *s, const size_t *index,
+                                    const double *dweight, double *ds, double *dv)
+{
+    const smoe_status status = check_scaled(N, K, scale, s, index);
+    if (status != SMOE_OK) return status;
+    if (!smoe_all_finite(K, dweight)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= j <= K; loop assigns j, dv[0 .. K-1]; loop variant K - j; */
+    for (size_t j = 0; j < K; j++)
+        dv[j] = scale * dweight[j];                                     /* ds_{I_j} = scale dweight_j */
+    if (!smoe_all_finite(K, dv)) return SMOE_EOVRFLW;
+    return smoe_topk_vjp(N, K, index, dv, ds);
+}
+
+static smoe_status check_deepseek(const smoe_deepseek_in *in)
+{
+    const size_t N = in->N, G = in->groups, K = in->K;
+    if (in->d == 0 || N == 0 || K == 0 || G == 0 || N % G != 0 || in->kept == 0 || in->kept > G) return SMOE_EINVAL;
+    if (K > in->kept * (N / G)) return SMOE_EINVAL;
+    if (in->weights != SMOE_DEEPSEEK_RENORM && in->weights != SMOE_DEEPSEEK_PLAIN) return SMOE_EINVAL;
+    if (!smoe_all_finite(in->T * in->d, in->x) || !smoe_all_finite(N * in->d, in->e)) return SMOE_EDOM;
+    return below_outside(N, in->bias) && isfinite(in->scale) ? SMOE_OK : SMOE_EDOM;
+}
+
+/* The choice of one token: b = s + bias, limited to the best groups, and the K largest of what is left. */
+static smoe_status choose_in_groups(const smoe_deepseek_in *in, const double *s, size_t *index, double *margin,
+                                    double *work, size_t *group)
+{
+    double *b = work, *limited = b + in->N, *score = limited + in->N, *value = score + in->groups;
+    for (size_t i = 0; i < in->N; i++) b[i] = s[i] + in->bias[i];       /* the bias chooses ... */
+    const smoe_status status = smoe_group_limit(in->N, in->groups, in->kept, b, score, group, value, limited);
+    return status == SMOE_OK ? smoe_topk(in->N, in->K, limited, index, value, margin) : status;
+}
+
+smoe_status smoe_gate_deepseek(const smoe_deepseek_in *in, const smoe_deepseek_out *out, double *work, size_t *group)
+{
+    const size_t T = in->T, N = in->N, K = in->K;
+    smoe_status status = check_deepseek(in);
+    if (status != SMOE_OK) return status;
+    smoe_matmul_nt(T, N, in->d, in->x, in->e, out->z);
+    if (!smoe_all_finite(T * N, out->z)) return SMOE_EOVRFLW;
+    for (size_t k = 0; k < T * N; k++) out->s[k] = smoe_sigmoid(out->z[k]); /* s = sigmoid(x e')   (G.16) */
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        const double *st = out->s + t * N;
+        size_t *It = out->index + t * K;
+        status = choose_in_groups(in, st, It, &out->margin[t], work, group);
+        if (status != SMOE_OK) return status;
+        if (in->weights == SMOE_DEEPSEEK_RENORM)                        /* ... and does not weigh */
+            status = smoe_weights_scaled_renorm(N, K, in->scale, st, It, out->weight + t * K);
+        else
+            status = smoe_weights_scaled(N, K, in->scale, st, It, out->weight + t * K);
+    }
+    return status;
+}
+
+smoe_status smoe_gate_deepseek_vjp(const smoe_deepseek_in *in, const smoe_deepseek_out *out, const double *dweight,
+                                   double *dx, double *de, double *work)
+{
+    const size_t T = in->T, d = in->d, N = in->N, K = in->K;
+    smoe_status status = check_deepseek(in);
+    if (status != SMOE_OK) return status;
+    if (!smoe_all_finite(T * K, dweight)) return SMOE_EDOM;
+    double *dz = work, *v = dz + T * N, *dv = v + K;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        const double *st = out->s + t * N, *dwt = dweight + t * K;
+        const size_t *It = out->index + t * K;
+        if (in->weights == SMOE_DEEPSEEK_RENORM)
+            status = smoe_weights_scaled_renorm_vjp(N, K, in->scale, st, It, dwt, dz + t * N, v, dv);
+        else
+            status = smoe_weights_scaled_vjp(N, K, in->scale, st, It, dwt, dz + t * N, dv);
+    }
+    if (status != SMOE_OK) return status;
+    for (size_t k = 0; k < T * N; k++) dz[k] *= smoe_sigmoid_deriv(out->z[k]); /* dz = sigmoid'(z) ds */
+    smoe_matmul_tn(N, d, T, dz, in->x, de);                             /* de = sum_t dz_t x_t' */
+    smoe_matmul_nn(T, d, N, dz, in->e, dx);                             /* dx = e' dz */
+    return smoe_all_finite(T * d, dx) && smoe_all_finite(N * d, de) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
 /* --- G.17 --- */

@@ -573,6 +573,408 @@ smoe_status smoe_gate_hyper_vjp(size_t T, size_t d, size_t N, size_t m, size_t g
                                 const double *v2, const double *z, const double *wr, const double *dr, double *dx,
                                 double *de, double *dwr, double *dz);
 
+/* (G.12) Direction of a vector:  u = x / |x|, and 0 where |x| = 0
+ *
+ *   x     [d]
+ *   norm  out: |x| by N.24
+ *   u     [d]  out
+ *
+ * Errors: as above, with d = 0 for SMOE_EINVAL.  Source: Chi et al. 2022 (XMoE), eq. (5); spec G.12.
+ */
+/*@ requires \valid_read(x + (0 .. d-1)) && \valid(norm) && \valid(u + (0 .. d-1));
+    requires \separated(x + (0 .. d-1), norm, u + (0 .. d-1));
+    assigns *norm, u[0 .. d-1];
+    ensures d == 0 ==> \result == SMOE_EINVAL;
+    ensures d > 0 && !smoe_finites(x, d) ==> \result == SMOE_EDOM;
+    ensures d > 0 && smoe_finites(x, d) ==> \result == SMOE_OK || \result == SMOE_EOVRFLW; */
+smoe_status smoe_unit(size_t d, const double *x, double *norm, double *u);
+
+/* dx = (du - <u, du> u) / |x|, and 0 where |x| = 0.  norm and u as the forward left them.  dx [d] out */
+/*@ requires \valid_read(u + (0 .. d-1)) && \valid_read(du + (0 .. d-1)) && \valid(dx + (0 .. d-1));
+    requires \separated(u + (0 .. d-1), dx + (0 .. d-1)) && \separated(du + (0 .. d-1), dx + (0 .. d-1));
+    assigns dx[0 .. d-1];
+    ensures d == 0 ==> \result == SMOE_EINVAL;
+    ensures d > 0 && !(smoe_finites(u, d) && smoe_finites(du, d) && smoe_finite(norm) && norm >= 0) ==>
+              \result == SMOE_EDOM;
+    ensures d > 0 && smoe_finites(u, d) && smoe_finites(du, d) && smoe_finite(norm) && norm >= 0 ==>
+              \result == SMOE_OK || \result == SMOE_EOVRFLW; */
+smoe_status smoe_unit_vjp(size_t d, double norm, const double *u, const double *du, double *dx);
+
+/* What the score of an expert compares: the token's direction, or the token as it is (the public code's "cosine"). */
+typedef enum { SMOE_COSINE_NORMALISED, SMOE_COSINE_RAW } smoe_cosine_input;
+
+/* Sizes and inputs of the cosine scores, and what their forward keeps for the vjp. */
+typedef struct {
+    smoe_cosine_input input;
+    size_t T, c, N;
+    double norm;         /* a factor on every score, above 0 */
+    const double *z, *e; /* [T,c] [N,c] */
+} smoe_cosine_in;
+
+typedef struct {
+    double *zn, *u; /* [T] [T,c]  norms of the tokens and what is compared: directions, or copies */
+    double *en, *v; /* [N] [N,c]  norms of the embeddings and their directions */
+} smoe_cosine_kept;
+
+/* (G.12) Cosine scores:  s_ti = norm <u_t, v_i>,  v_i = e_i / |e_i|,  u_t = z_t / |z_t|, or z_t if raw
+ *
+ *   s [T,N]  out
+ *
+ * SMOE_EINVAL if c or N is 0; SMOE_EDOM if norm is not above 0.
+ */
+smoe_status smoe_cosine_scores(const smoe_cosine_in *in, const smoe_cosine_kept *kept, double *s);
+
+/* dz, de for ds [T,N]: du_t = norm sum_i ds_ti v_i (i ascending), dv_i = norm sum_t ds_ti u_t (t ascending), then the
+ * gradient of the directions.  dz [T,c]  de [N,c]  out   work [T*N + (T+N)*c]  scratch */
+smoe_status smoe_cosine_scores_vjp(const smoe_cosine_in *in, const smoe_cosine_kept *kept, const double *ds, double *dz,
+                                   double *de, double *work);
+
+/* (G.12) Weights of one token by a softmax with temperature:  I = TopK(s),  q = s / tau,  p = softmax(q),
+ * weight_j = p_{I_j}
+ *
+ *   s [N]   tau: above 0
+ *   index [K]  weight [K]  margin   out, margin on s
+ *   q [N]  p [N]                    out: kept for the vjp
+ *
+ * Errors: also SMOE_EDOM if tau is not above 0.  Source: Chi et al. 2022 (XMoE), eqs. (4) and (6); spec G.12.
+ */
+/*@ requires \valid_read(s + (0 .. N-1));
+    requires \valid(index + (0 .. K-1)) && \valid(weight + (0 .. K-1)) && \valid(margin);
+    requires \valid(q + (0 .. N-1)) && \valid(p + (0 .. N-1));
+    requires \separated(s + (0 .. N-1), index + (0 .. K-1), weight + (0 .. K-1), margin, q + (0 .. N-1),
+                        p + (0 .. N-1));
+    assigns index[0 .. K-1], weight[0 .. K-1], *margin, q[0 .. N-1], p[0 .. N-1];
+    ensures K == 0 || K > N ==> \result == SMOE_EINVAL;
+    ensures 0 < K <= N && !(smoe_finites(s, N) && smoe_finite(tau) && tau > 0) ==> \result == SMOE_EDOM;
+    ensures 0 < K <= N && smoe_finites(s, N) && smoe_finite(tau) && tau > 0 ==>
+              \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    ensures \result == SMOE_OK ==> \forall integer j; 0 <= j < K ==> index[j] < N;
+    ensures \result == SMOE_OK ==> \forall integer a, b; 0 <= a < b < K ==> smoe_before(s, index[a], index[b]);
+    ensures \result == SMOE_OK ==>
+              \forall integer i; 0 <= i < N && !smoe_taken(index, K, i) ==> smoe_before(s, index[K-1], i); */
+smoe_status smoe_xmoe_softmax(size_t N, size_t K, double tau, const double *s, size_t *index, double *weight,
+                              double *margin, double *q, double *p);
+
+/* dq = softmax's gradient of dp (dp_{I_j} = dweight_j, 0 outside I),  dtau = -<dq, q> / tau,  ds = dq / tau.
+ * ds [N]  dtau  out   dp [N]  scratch */
+/*@ requires \valid_read(index + (0 .. K-1)) && \valid_read(q + (0 .. N-1)) && \valid_read(p + (0 .. N-1)) &&
+             \valid_read(dweight + (0 .. K-1));
+    requires \valid(ds + (0 .. N-1)) && \valid(dtau) && \valid(dp + (0 .. N-1));
+    requires \separated(index + (0 .. K-1), ds + (0 .. N-1), dtau, dp + (0 .. N-1));
+    requires \separated(q + (0 .. N-1), ds + (0 .. N-1), dtau, dp + (0 .. N-1));
+    requires \separated(p + (0 .. N-1), ds + (0 .. N-1), dtau, dp + (0 .. N-1));
+    requires \separated(dweight + (0 .. K-1), ds + (0 .. N-1), dtau, dp + (0 .. N-1));
+    assigns ds[0 .. N-1], *dtau, dp[0 .. N-1];
+    ensures K == 0 || K > N ==> \result == SMOE_EINVAL; */
+smoe_status smoe_xmoe_softmax_vjp(size_t N, size_t K, double tau, const size_t *index, const double *q, const double *p,
+                                  const double *dweight, double *ds, double *dtau, double *dp);
+
+/* (G.12) Weights of one token by sigmoids with temperature:  I = TopK(s),  q = s / tau,  weight_j = sigmoid(q_{I_j})
+ * The arguments are those of the softmax, without p. */
+/*@ requires \valid_read(s + (0 .. N-1));
+    requires \valid(index + (0 .. K-1)) && \valid(weight + (0 .. K-1)) && \valid(margin) && \valid(q + (0 .. N-1));
+    requires \separated(s + (0 .. N-1), index + (0 .. K-1), weight + (0 .. K-1), margin, q + (0 .. N-1));
+    assigns index[0 .. K-1], weight[0 .. K-1], *margin, q[0 .. N-1];
+    ensures K == 0 || K > N ==> \result == SMOE_EINVAL;
+    ensures 0 < K <= N && !(smoe_finites(s, N) && smoe_finite(tau) && tau > 0) ==> \result == SMOE_EDOM;
+    ensures 0 < K <= N && smoe_finites(s, N) && smoe_finite(tau) && tau > 0 ==>
+              \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    ensures \result == SMOE_OK ==> \forall integer j; 0 <= j < K ==> index[j] < N;
+    ensures \result == SMOE_OK ==> \forall integer a, b; 0 <= a < b < K ==> smoe_before(s, index[a], index[b]);
+    ensures \result == SMOE_OK ==>
+              \forall integer i; 0 <= i < N && !smoe_taken(index, K, i) ==> smoe_before(s, index[K-1], i); */
+smoe_status smoe_xmoe_sigmoid(size_t N, size_t K, double tau, const double *s, size_t *index, double *weight,
+                              double *margin, double *q);
+
+/* dq_{I_j} = sigmoid'(q_{I_j}) dweight_j, 0 outside I,  dtau = -<dq, q> / tau,  ds = dq / tau.  ds [N]  dtau  out */
+/*@ requires \valid_read(index + (0 .. K-1)) && \valid_read(q + (0 .. N-1)) && \valid_read(dweight + (0 .. K-1));
+    requires \valid(ds + (0 .. N-1)) && \valid(dtau);
+    requires \separated(index + (0 .. K-1), ds + (0 .. N-1), dtau);
+    requires \separated(q + (0 .. N-1), ds + (0 .. N-1), dtau);
+    requires \separated(dweight + (0 .. K-1), ds + (0 .. N-1), dtau);
+    assigns ds[0 .. N-1], *dtau;
+    ensures K == 0 || K > N ==> \result == SMOE_EINVAL; */
+smoe_status smoe_xmoe_sigmoid_vjp(size_t N, size_t K, double tau, const size_t *index, const double *q,
+                                  const double *dweight, double *ds, double *dtau);
+
+/* The whole gate of XMoE for T tokens. */
+typedef enum { SMOE_XMOE_SOFTMAX, SMOE_XMOE_SIGMOID } smoe_xmoe_gate;
+
+typedef struct {
+    smoe_xmoe_gate gate;
+    smoe_cosine_input input;
+    size_t T, d, c, N, K;
+    double norm, tau;
+    const double *x, *w, *e; /* [T,d] [c,d] [N,c] */
+} smoe_xmoe_in;
+
+typedef struct {
+    size_t *index;           /* [T,K] */
+    double *weight, *margin; /* [T,K] [T] */
+    double *s;               /* [T,N] */
+    double *z;               /* [T,c]  W x, kept for the vjp, as the rest */
+    double *q, *p;           /* [T,N]  s / tau and its softmax (not written by the sigmoid) */
+    smoe_cosine_kept cosine;
+} smoe_xmoe_out;
+
+typedef struct {
+    double *x, *w, *e, *tau; /* shapes as in smoe_xmoe_in; tau is one number */
+} smoe_xmoe_grad;
+
+/* (G.12) XMoE:  z = W x,  s by the cosine of z and e,  I and weights by G.12's softmax or sigmoid */
+smoe_status smoe_gate_xmoe(const smoe_xmoe_in *in, const smoe_xmoe_out *out);
+
+/* dz, de from the scores, dW = sum_t dz_t x_t', dx = W' dz;  dtau is the sum of the tokens' shares, t ascending.
+ *   dweight [T,K]   work [2*T*N + 2*T*c + N*c]  scratch */
+smoe_status smoe_gate_xmoe_vjp(const smoe_xmoe_in *in, const smoe_xmoe_out *out, const double *dweight,
+                               const smoe_xmoe_grad *grad, double *work);
+
+/* (G.13) Damped direction:  u = x / (|x| + tau)
+ *
+ *   x     [d]   tau: not negative
+ *   norm  out: |x|
+ *   u     [d]  out
+ *
+ * Errors: SMOE_EINVAL if d = 0; SMOE_EDOM also if tau < 0 or |x| + tau = 0.
+ * Source: Nguyen et al. 2024 (perturbed cosine router), from memory; spec G.13.
+ */
+/*@ requires \valid_read(x + (0 .. d-1)) && \valid(norm) && \valid(u + (0 .. d-1));
+    requires \separated(x + (0 .. d-1), norm, u + (0 .. d-1));
+    assigns *norm, u[0 .. d-1];
+    ensures d == 0 ==> \result == SMOE_EINVAL;
+    ensures d > 0 && !(smoe_finites(x, d) && smoe_finite(tau) && tau >= 0) ==> \result == SMOE_EDOM; */
+smoe_status smoe_damped(size_t d, double tau, const double *x, double *norm, double *u);
+
+/* dx = (du - <u, du> n) / (|x| + tau),  n = x / |x|, and 0 where |x| = 0.  dx [d] out */
+/*@ requires \valid_read(x + (0 .. d-1)) && \valid_read(u + (0 .. d-1)) && \valid_read(du + (0 .. d-1));
+    requires \valid(dx + (0 .. d-1));
+    requires \separated(x + (0 .. d-1), dx + (0 .. d-1)) && \separated(u + (0 .. d-1), dx + (0 .. d-1)) &&
+             \separated(du + (0 .. d-1), dx + (0 .. d-1));
+    assigns dx[0 .. d-1];
+    ensures d == 0 ==> \result == SMOE_EINVAL;
+    ensures d > 0 && !(smoe_finites(x, d) && smoe_finites(u, d) && smoe_finites(du, d) && smoe_finite(norm) &&
+              norm >= 0 && smoe_finite(tau) && tau >= 0) ==> \result == SMOE_EDOM; */
+smoe_status smoe_damped_vjp(size_t d, double tau, const double *x, double norm, const double *u, const double *du,
+                            double *dx);
+
+/* What G.13 keeps for its vjp. */
+typedef struct {
+    double *xn, *u; /* [T] [T,d] */
+    double *bn, *v; /* [N] [N,d] */
+} smoe_perturbed_kept;
+
+/* (G.13) Perturbed cosine:  r_ti = <u_t, v_i>,  u_t = x_t / (|x_t| + tau2),  v_i = beta_i / (|beta_i| + tau1)
+ *
+ *   x [T,d]  beta [N,d]
+ *   r [T,N]  out
+ *
+ * beta is read and never written: two evaluations agree.  SMOE_EDOM also if tau1 or tau2 is negative, or a norm and its
+ * tau add up to 0 (a zero vector without damping).
+ */
+smoe_status smoe_gate_perturbed(size_t T, size_t d, size_t N, double tau1, double tau2, const double *x,
+                                const double *beta, const smoe_perturbed_kept *kept, double *r);
+
+/* du_t = sum_i dr_ti v_i, dv_i = sum_t dr_ti u_t, then the gradient of the damped directions.
+ *   dx [T,d]  dbeta [N,d]  out   work [(T+N)*d]  scratch */
+smoe_status smoe_gate_perturbed_vjp(size_t T, size_t d, size_t N, double tau1, double tau2, const double *x,
+                                    const double *beta, const smoe_perturbed_kept *kept, const double *dr, double *dx,
+                                    double *dbeta, double *work);
+
+/* (G.14) StableMoE's choice and weight for one token:  a = argmax chooser,  weight = sigmoid(s_a)
+ *
+ *   s [N]        the scores that weigh
+ *   chooser [N]  the scores that choose: s itself in stage 1, those of the distilled router in stage 2
+ *   index, weight, margin   out, margin on chooser
+ *
+ * Source: Dai et al. 2022 (StableMoE) and its public code; spec G.14.
+ */
+/*@ requires N > 0 ==> \valid_read(s + (0 .. N-1)) && \valid_read(chooser + (0 .. N-1));
+    requires \valid(index) && \valid(weight) && \valid(margin);
+    requires \separated(s + (0 .. N-1), index, weight, margin);
+    requires \separated(chooser + (0 .. N-1), index, weight, margin);
+    assigns *index, *weight, *margin;
+    ensures N == 0 ==> \result == SMOE_EINVAL;
+    ensures N > 0 && !(smoe_finites(s, N) && smoe_finites(chooser, N)) ==> \result == SMOE_EDOM;
+    ensures N > 0 && smoe_finites(s, N) && smoe_finites(chooser, N) ==> \result == SMOE_OK;
+    ensures \result == SMOE_OK ==> *index < N;
+    ensures \result == SMOE_OK ==> \forall integer i; 0 <= i < N && i != *index ==> smoe_before(chooser, *index, i); */
+smoe_status smoe_stable_choice(size_t N, const double *s, const double *chooser, size_t *index, double *weight,
+                               double *margin);
+
+/* ds_a = sigmoid'(s_a) dweight, 0 elsewhere; the chooser has no gradient.  ds [N] out */
+/*@ requires \valid_read(s + (0 .. N-1)) && \valid(ds + (0 .. N-1));
+    requires \separated(s + (0 .. N-1), ds + (0 .. N-1));
+    assigns ds[0 .. N-1];
+    ensures N == 0 ==> \result == SMOE_EINVAL;
+    ensures N > 0 && !(index < N && smoe_finites(s, N) && smoe_finite(dweight)) ==> \result == SMOE_EDOM;
+    ensures N > 0 && \result == SMOE_OK ==> \forall integer i; 0 <= i < N && i != index ==> ds[i] == 0; */
+smoe_status smoe_stable_choice_vjp(size_t N, const double *s, size_t index, double dweight, double *ds);
+
+typedef enum { SMOE_STABLE_LEARNING, SMOE_STABLE_FROZEN } smoe_stable_stage; /* stage 1 and stage 2 */
+
+/* (G.14) StableMoE for T tokens:  s_ti = <x_t, e_i>,  a_t = argmax s_t (stage 1) or argmax shat_t (stage 2)
+ *
+ *   x [T,d]  e [N,d]  shat [T,N] (must be finite in stage 1 too)
+ *   s [T,N]  index [T]  weight [T]  margin [T]  out
+ */
+smoe_status smoe_gate_stable(smoe_stable_stage stage, size_t T, size_t d, size_t N, const double *x, const double *e,
+                             const double *shat, double *s, size_t *index, double *weight, double *margin);
+
+/*   dweight [T]   dx [T,d]  de [N,d]  out   work [T*N]  scratch */
+smoe_status smoe_gate_stable_vjp(size_t T, size_t d, size_t N, const double *x, const double *e, const double *s,
+                                 const size_t *index, const double *dweight, double *dx, double *de, double *work);
+
+/* (G.15) Cross entropy of one token:  loss = -log softmax(s)_a = lse(s) - s_a
+ *
+ *   s [N]   a: the target
+ *   lse     out: kept for the vjp
+ *   loss    out
+ */
+/*@ requires \valid_read(s + (0 .. N-1)) && \valid(lse) && \valid(loss);
+    requires \separated(s + (0 .. N-1), lse, loss);
+    assigns *lse, *loss;
+    ensures N == 0 ==> \result == SMOE_EINVAL;
+    ensures N > 0 && !(a < N && smoe_finites(s, N)) ==> \result == SMOE_EDOM;
+    ensures N > 0 && a < N && smoe_finites(s, N) ==> \result == SMOE_OK || \result == SMOE_EOVRFLW; */
+smoe_status smoe_cross_entropy(size_t N, const double *s, size_t a, double *lse, double *loss);
+
+/* ds_i = dloss exp(s_i - lse), and then ds_a = ds_a - dloss.  ds [N] out */
+/*@ requires \valid_read(s + (0 .. N-1)) && \valid(ds + (0 .. N-1));
+    requires \separated(s + (0 .. N-1), ds + (0 .. N-1));
+    assigns ds[0 .. N-1];
+    ensures N == 0 ==> \result == SMOE_EINVAL;
+    ensures N > 0 && !(a < N && smoe_finites(s, N) && smoe_finite(lse) && smoe_finite(dloss)) ==>
+              \result == SMOE_EDOM; */
+smoe_status smoe_cross_entropy_vjp(size_t N, const double *s, size_t a, double lse, double dloss, double *ds);
+
+/* Sizes and inputs of the distillation. */
+typedef struct {
+    size_t T, V, m, N;
+    const size_t *token, *target; /* [T] [T]  below V, below N */
+    const double *table, *ehat;   /* [V,m] [N,m] */
+} smoe_stable_distill_in;
+
+/* (G.15) StableMoE's distilled router:  shat_ti = <table_{token_t}, ehat_i>,
+ * loss = sum_t -log softmax(shat_t)_{target_t}
+ *
+ *   h [T,m]  out: the tokens' rows of the table   shat [T,N]  out   lse [T]  out: kept for the vjp
+ *   loss     out
+ *
+ * Errors: SMOE_EINVAL if V, m or N is 0; SMOE_EDOM for an index out of range.
+ */
+smoe_status smoe_stable_distill(const smoe_stable_distill_in *in, double *h, double *shat, double *lse, double *loss);
+
+/* dshat_t by the cross entropy, dehat_i = sum_t dshat_ti h_t, dh_t = sum_i dshat_ti ehat_i, dtable = sum of its tokens'
+ * dh, t ascending.   dtable [V,m]  dehat [N,m]  out   work [T*(N+m)]  scratch */
+smoe_status smoe_stable_distill_vjp(const smoe_stable_distill_in *in, const double *h, const double *shat,
+                                    const double *lse, double dloss, double *dtable, double *dehat, double *work);
+
+/* The same with the mean over the tokens: the sum divided by T.  SMOE_EINVAL if T = 0. */
+smoe_status smoe_stable_distill_mean(const smoe_stable_distill_in *in, double *h, double *shat, double *lse,
+                                     double *loss);
+smoe_status smoe_stable_distill_mean_vjp(const smoe_stable_distill_in *in, const double *h, const double *shat,
+                                         const double *lse, double dloss, double *dtable, double *dehat, double *work);
+
+/* What a score counts as where its group was not chosen. */
+#define SMOE_OUTSIDE (-0x1p100)
+
+/* (G.16) Score of a group of n experts:  the sum of its two largest b, or its b if it has one */
+/*@ requires n > 0 && \valid_read(b + (0 .. n-1));
+    assigns \nothing; */
+double smoe_group_score(size_t n, const double *b);
+
+/* (G.16) Group limit:  of G groups of N/G neighbours, the `kept` best by score keep b, the others get SMOE_OUTSIDE
+ *
+ *   b [N]          below 2^99 in size
+ *   score [G]      out
+ *   group [kept]   out: the groups chosen, best first, lowest among equals
+ *   value [kept]   out: their scores
+ *   limited [N]    out
+ *
+ * Errors: SMOE_EINVAL if G is 0 or does not divide N, or kept is 0 or above G; SMOE_EDOM.
+ */
+smoe_status smoe_group_limit(size_t N, size_t G, size_t kept, const double *b, double *score, size_t *group,
+                             double *value, double *limited);
+
+/* (G.16) Weights of the chosen:  weight_j = (s_{I_j} / S) scale,  S = sum_l s_{I_l} in the order of index
+ *
+ *   s [N]  index [K], each below N
+ *   weight [K]  out
+ *
+ * Errors: SMOE_EINVAL, SMOE_EDOM as above; also SMOE_EDOM if S is not above 0.
+ */
+/*@ requires \valid_read(s + (0 .. N-1)) && \valid_read(index + (0 .. K-1)) && \valid(weight + (0 .. K-1));
+    requires \separated(s + (0 .. N-1), weight + (0 .. K-1));
+    requires \separated(index + (0 .. K-1), weight + (0 .. K-1));
+    assigns weight[0 .. K-1];
+    ensures K == 0 || K > N ==> \result == SMOE_EINVAL;
+    ensures 0 < K <= N && !((\forall integer j; 0 <= j < K ==> index[j] < N) && smoe_finites(s, N) &&
+              smoe_finite(scale)) ==> \result == SMOE_EDOM; */
+smoe_status smoe_weights_scaled_renorm(size_t N, size_t K, double scale, const double *s, const size_t *index,
+                                       double *weight);
+
+/* With v_j = s_{I_j} / S and dv_j = scale dweight_j:  ds_{I_j} = (dv_j - <v, dv>) / S, 0 elsewhere.
+ *   ds [N]  out   v [K]  dv [K]  out */
+/*@ requires \valid_read(s + (0 .. N-1)) && \valid_read(index + (0 .. K-1)) && \valid_read(dweight + (0 .. K-1));
+    requires \valid(ds + (0 .. N-1)) && \valid(v + (0 .. K-1)) && \valid(dv + (0 .. K-1));
+    requires \separated(s + (0 .. N-1), ds + (0 .. N-1), v + (0 .. K-1), dv + (0 .. K-1));
+    requires \separated(index + (0 .. K-1), ds + (0 .. N-1), v + (0 .. K-1), dv + (0 .. K-1));
+    requires \separated(dweight + (0 .. K-1), ds + (0 .. N-1), v + (0 .. K-1), dv + (0 .. K-1));
+    assigns ds[0 .. N-1], v[0 .. K-1], dv[0 .. K-1];
+    ensures K == 0 || K > N ==> \result == SMOE_EINVAL; */
+smoe_status smoe_weights_scaled_renorm_vjp(size_t N, size_t K, double scale, const double *s, const size_t *index,
+                                           const double *dweight, double *ds, double *v, double *dv);
+
+/* (G.16) The same without the division:  weight_j = s_{I_j} scale */
+/*@ requires \valid_read(s + (0 .. N-1)) && \valid_read(index + (0 .. K-1)) && \valid(weight + (0 .. K-1));
+    requires \separated(s + (0 .. N-1), weight + (0 .. K-1));
+    requires \separated(index + (0 .. K-1), weight + (0 .. K-1));
+    assigns weight[0 .. K-1];
+    ensures K == 0 || K > N ==> \result == SMOE_EINVAL;
+    ensures 0 < K <= N && !((\forall integer j; 0 <= j < K ==> index[j] < N) && smoe_finites(s, N) &&
+              smoe_finite(scale)) ==> \result == SMOE_EDOM; */
+smoe_status smoe_weights_scaled(size_t N, size_t K, double scale, const double *s, const size_t *index, double *weight);
+
+/* ds_{I_j} = scale dweight_j, 0 elsewhere.  ds [N]  out   dv [K]  out */
+/*@ requires \valid_read(s + (0 .. N-1)) && \valid_read(index + (0 .. K-1)) && \valid_read(dweight + (0 .. K-1));
+    requires \valid(ds + (0 .. N-1)) && \valid(dv + (0 .. K-1));
+    requires \separated(s + (0 .. N-1), ds + (0 .. N-1), dv + (0 .. K-1));
+    requires \separated(index + (0 .. K-1), ds + (0 .. N-1), dv + (0 .. K-1));
+    requires \separated(dweight + (0 .. K-1), ds + (0 .. N-1), dv + (0 .. K-1));
+    assigns ds[0 .. N-1], dv[0 .. K-1];
+    ensures K == 0 || K > N ==> \result == SMOE_EINVAL; */
+smoe_status smoe_weights_scaled_vjp(size_t N, size_t K, double scale, const double *s, const size_t *index,
+                                    const double *dweight, double *ds, double *dv);
+
+/* The whole gate of DeepSeek-V3 for T tokens. */
+typedef enum { SMOE_DEEPSEEK_RENORM, SMOE_DEEPSEEK_PLAIN } smoe_deepseek_weights;
+
+typedef struct {
+    smoe_deepseek_weights weights;
+    size_t T, d, N, K, groups, kept; /* K <= kept N / groups */
+    double scale;
+    const double *x, *e, *bias; /* [T,d] [N,d] [N], a bias below 2^99 in size */
+} smoe_deepseek_in;
+
+typedef struct {
+    size_t *index;           /* [T,K] */
+    double *weight, *margin; /* [T,K] [T] */
+    double *z, *s;           /* [T,N]  <x_t, e_i> and its sigmoid */
+} smoe_deepseek_out;
+
+/* (G.16) DeepSeek-V3:  s = sigmoid(x e'),  I = TopK(s + bias) inside the best groups,  weights of s_I by G.16
+ *
+ *   work [2*N + groups + max(kept, K)]  group [kept]  scratch
+ *
+ * The bias chooses and does not weigh.  SMOE_EDOM because all chosen s are 0 is found on the way: then outputs of
+ * earlier tokens have been written. */
+smoe_status smoe_gate_deepseek(const smoe_deepseek_in *in, const smoe_deepseek_out *out, double *work, size_t *group);
+
+/* dz_ti = sigmoid'(z_ti) ds_ti, dx = dz e, de = dz' x; the bias has no gradient.
+ *   dweight [T,K]   dx [T,d]  de [N,d]  out   work [T*N + 2*K]  scratch */
+smoe_status smoe_gate_deepseek_vjp(const smoe_deepseek_in *in, const smoe_deepseek_out *out, const double *dweight,
+                                   double *dx, double *de, double *work);
+
 /* (G.17) Entropy of the router's distribution, of one token:  H = -sum_i p_i ln p_i,  p = softmax(r),  0 ln 0 = 0
  *
  *   r [N]
