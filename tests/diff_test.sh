@@ -263,6 +263,8 @@ expect 2 "count is never 'fist', expected all|first" diff_all --where count=fist
 point $? '--where: so is a value that it never has'
 expect 2 'that --where leaves' diff_all --where k=99
 point $? '--where: and that no case is left'
+expect 2 'smoeref check: there is no case' "$smoeref" check $op --where k=99 --exec 'cat {prompt} {answer}'
+point $? '--where: said by the command that was asked'
 expect 2 "expected NAME=VALUE" diff_all --where 'count=first|'
 point $? '--where: and an empty value'
 expect 0 ' cases' "$smoeref" gen gate.weights numerics.sum --suite smoke,core --precision none --out "$work/w1" \

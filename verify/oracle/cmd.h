@@ -115,6 +115,7 @@ _Noreturn void jobs_die(int signal_number);
 
 /* --- golden cases (cmd_gen.c) --- */
 typedef struct {
+    const cli_command *command; /* whose command line it was, for messages */
     op_list ops;         /* empty: all */
     where_list where;    /* empty: all cases of these */
     name_list suites;    /* empty: core (none if text is given) */

@@ -386,6 +386,7 @@ static int make_work(const check *k, char *path, size_t room)
 static int generate(const check *k, uint64_t seed, const char *golden)
 {
     gen_options g = gen_defaults();
+    g.command = &command;
     g.ops = k->judge.ops;
     g.where = k->judge.where;
     g.suites = k->suites;

@@ -347,7 +347,7 @@ static int collect(generation *g, const op_list *ops, const name_list *suites)
                 status = add_item(g, op, &t->spec, true);
     }
     if (status == 0 && g->count == 0)
-        return cli_usage(&command, "there is no case of these operations in the suite%s asked for%s",
+        return cli_usage(g->o->command, "there is no case of these operations in the suite%s asked for%s",
                          suites->count > 1 ? "s" : "", g->o->where.count ? " that --where leaves" : "");
     return status;
 }
@@ -510,7 +510,7 @@ static int write_all(generation *g, const name_list *suites, folder_state state)
 
 gen_options gen_defaults(void)
 {
-    gen_options o = {.seed = 1, .precision = {.name = {"f64", "f32", "bf16"}, .count = 3}};
+    gen_options o = {.command = &command, .seed = 1, .precision = {.name = {"f64", "f32", "bf16"}, .count = 3}};
     return o;
 }
 
