@@ -78,7 +78,7 @@ def capacity(r, k, order, factor, minimum, rounding, policy, priority):
 @wide
 def rows_into(x, t, places_of, n, c):
     """Row x[t] into row places_of of n c rows of zeros -> [n,c,d]."""
-    return x.new_zeros(n * c, x.shape[-1]).index_put((places_of,), x[t]).reshape(n, c, -1)
+    return x.new_zeros(n * c, x.shape[-1]).index_put((places_of,), x[t]).reshape(n, c, x.shape[-1])
 
 
 def dispatch(x, index, experts, capacity, priority):
