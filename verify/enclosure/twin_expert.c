@@ -18,11 +18,25 @@ static tape_function gelu_form(const twin_eval *x, bool tanh_form)
     return tanh_form ? TAPE_GELU_TANH : TAPE_GELU;
 }
 
+/* ReluKink: the gradient passes where the argument is exactly 0 as well. */
+static tape_node *activated(twin_eval *x, tape_function f, tape_node *a)
+{
+    tape_node *u = tape_apply(x->t, f, a);
+    if (f != TAPE_RELU || !twin_is(x, "ReluKink")) return u;
+    const size_t n = a->rows * a->cols;
+    double *zero = calloc(n + 1, sizeof *zero);
+    if (!zero) abort();
+    for (size_t i = 0; i < n; i++) zero[i] = arb_is_zero(a->v + i);
+    u = tape_add(x->t, u, tape_mul(x->t, a, twin_numbers(x, a->rows, a->cols, zero)));
+    free(zero);
+    return u;
+}
+
 static tape_node *two_layers(twin_eval *x, tape_function f, tape_node *rows, tape_node *w1, tape_node *b1,
                              tape_node *w2, tape_node *b2)
 {
     if (twin_is(x, "MissingBias")) b2 = NULL;
-    return twin_linear(x, tape_apply(x->t, f, twin_linear(x, rows, w1, b1)), w2, b2);
+    return twin_linear(x, activated(x, f, twin_linear(x, rows, w1, b1)), w2, b2);
 }
 
 static void expert_relu(twin_eval *x)
@@ -53,12 +67,13 @@ static void expert_swiglu(twin_eval *x)
 
 static void expert_keyvalue(twin_eval *x)
 {
-    tape_node *rows = twin_in(x, "x"), *keys = twin_in(x, "keys");
-    const bool across = twin_is(x, "TransposedKeys") && keys->rows == keys->cols;
-    tape_node *a = (across ? tape_matmul_nt : tape_matmul_nn)(x->t, rows, keys);
-    if (!twin_is(x, "MissingActivation")) a = tape_apply(x->t, twin_is(x, "GeluForRelu") ? TAPE_GELU : TAPE_RELU, a);
-    if (twin_is(x, "ReluSquared")) a = tape_apply(x->t, TAPE_SQUARE, a);
-    twin_out(x, "y", tape_matmul_nn(x->t, a, twin_in(x, "values")));
+    tape_node *rows = twin_in(x, "x"), *keys = twin_in(x, "keys"), *values = twin_in(x, "values");
+    const bool across = twin_is(x, "TransposedWeights") && keys->rows == keys->cols;
+    tape_node *(*const product)(tape *, tape_node *, tape_node *) = across ? tape_matmul_nt : tape_matmul_nn;
+    tape_node *a = product(x->t, rows, keys), *u = a;
+    if (!twin_is(x, "MissingActivation")) u = activated(x, twin_is(x, "GeluForRelu") ? TAPE_GELU : TAPE_RELU, a);
+    if (twin_is(x, "ReluSquared")) u = tape_apply(x->t, TAPE_SQUARE, u);
+    twin_out(x, "y", product(x->t, u, values));
 }
 
 tape_node *twin_ffn(twin_eval *x, size_t expert, tape_node *rows)

@@ -115,8 +115,8 @@ static bool queued_by_choice(const twin_eval *x)
 static size_t capacity_of(const twin_eval *x, size_t T, size_t K, size_t N)
 {
     const bool up =
-        !twin_is(x, "CapacityDrop/floor") && (op_is(x->c, "round", "ceil") || twin_is(x, "CapacityDrop/ceil"));
-    const size_t assignments = twin_is(x, "CapacityDrop/tokens") ? T : T * K;
+        !twin_is(x, "CapacityRound/floor") && (op_is(x->c, "round", "ceil") || twin_is(x, "CapacityRound/ceil"));
+    const size_t assignments = twin_is(x, "CapacityNoK") ? T : T * K;
     const double share = op_real(x->c, "factor") * (double)assignments / (double)N;
     const double minimum = twin_is(x, "CapacityDrop/minimum") ? 0 : (double)op_int(x->c, "minimum");
     const double most = fmax(minimum, up ? ceil(share) : floor(share));
@@ -147,7 +147,7 @@ static tape_node *kept_weights(twin_eval *x, tape_node *weight, const places *p)
     }
     if (twin_is(x, "CapacityDrop/weights")) return weight;
     tape_node *y = tape_mul(x->t, weight, kept);
-    return twin_is(x, "CapacityDrop/renormalised") ? renormalised(x, y, p) : y;
+    return twin_is(x, "CapacityRenorm") ? renormalised(x, y, p) : y;
 }
 
 static void layer_capacity(twin_eval *x)
@@ -258,7 +258,7 @@ static void layer_combine(twin_eval *x)
         free(kept);
         return;
     }
-    if (twin_is(x, "CapacityDrop/renormalised"))
+    if (twin_is(x, "CapacityRenorm"))
         weight = renormalised(x, tape_mul(x->t, weight, twin_numbers(x, T, K, kept)), &p);
     tape_node *y = twin_combine(x, returned(x, o, C, slot), weight);
     if (passes(x)) y = tape_add(x->t, y, tape_mul(x->t, tokens, unserved(x, slot)));

@@ -114,6 +114,18 @@
         ROW(op, "DiversitySum", "the sum over tokens and pairs, not the mean", "T K(K-1) times the value",             \
             "a missing reduction")
 
+#define CAPACITY_MET "deepspeedai/DeepSpeed#1658, deepspeedai/DeepSpeed#5353, huggingface/transformers#48421"
+#define QUEUE(op)                                                                                                      \
+    ROW(op, "CapacityDrop/token", "choices queued token by token",                                                     \
+        "second choices of early tokens displace first choices of late ones", CAPACITY_MET),                           \
+        ROW(op, "CapacityDrop/choice", "all first choices queued before any second", "the converse", CAPACITY_MET),    \
+        ROW(op, "CapacityDrop/last", "the last comers kept instead of the first", "early tokens are the ones dropped", \
+            CAPACITY_MET)
+
+#define RELU_KINK(op)                                                                                                  \
+    ROW(op, "ReluKink", "the derivative of ReLU at 0 taken for 1", "gradients where a hidden unit is exactly 0",       \
+        "a mask written a >= 0")
+
 const twin_variant twin_variants[] = {
     ROW("numerics.softplus", "SoftplusThreshold", "the identity above 20",
         "off by up to 2e-9, visible in binary64 alone", "the default threshold of PyTorch's softplus"),
@@ -121,11 +133,21 @@ const twin_variant twin_variants[] = {
     GELU_ERF("numerics.gelu"),
 
     BIAS("expert.relu", "b2"),
+    RELU_KINK("expert.relu"),
     BIAS("expert.gelu", "b2"),
     GELU_TANH("expert.gelu"),
     GELU_ERF("expert.gelu"),
     ROW("expert.swiglu", "SwappedGate", "SiLU on the branch of w3", "gate and up projection exchanged",
         "checkpoints with the fused gate and up projection in the other order"),
+    RELU_KINK("expert.keyvalue"),
+    ROW("expert.keyvalue", "TransposedWeights", "keys and values transposed", "fits where d = h, and is another matrix",
+        "weights loaded into a linear layer, which keeps [out, in]"),
+    ROW("expert.keyvalue", "MissingActivation", "no activation", "a product of two matrices, linear in x",
+        "a slip of rewritten kernels"),
+    ROW("expert.keyvalue", "GeluForRelu", "GELU for ReLU", "small negative outputs where 0 is meant",
+        "the activation of the vision part of " SECOND_CODE " in its language part"),
+    ROW("expert.keyvalue", "ReluSquared", "the square of ReLU", "the activation of another family of experts",
+        "Primer's squared ReLU (arXiv:2109.08668)"),
 
     BIAS("gate.linear", "br"),
     ORDERS("gate.weights"),
@@ -138,6 +160,52 @@ const twin_variant twin_variants[] = {
     BIAS("layer.smoe", "the experts' b2"),
     GELU_TANH("layer.smoe"),
     HALF_GRADIENT("layer.smoe"),
+
+    ORDERS("layer.capacity"),
+    SWAPPED("layer.capacity"),
+    QUEUE("layer.capacity"),
+    ROW("layer.capacity", "CapacityDrop/probability", "the largest weights kept instead of the first comers",
+        "other tokens are dropped", CAPACITY_MET),
+    ROW("layer.capacity", "CapacityDrop/position", "the first comers kept instead of the largest weights",
+        "other tokens are dropped", CAPACITY_MET),
+    ROW("layer.capacity", "CapacityDrop/none", "no capacity", "nothing is dropped", CAPACITY_MET),
+    ROW("layer.capacity", "CapacityDrop/minimum", "the least capacity left out", "small batches are dropped",
+        CAPACITY_MET),
+    ROW("layer.capacity", "CapacityDrop/weights", "dropped choices left with their weights",
+        "weights for outputs that nobody computes", CAPACITY_MET),
+    ROW("layer.capacity", "CapacityDrop/gradient", "the gradient of dropped choices passed on",
+        "the router is trained for what it did not send", "a mask applied to the value alone"),
+    ROW("layer.capacity", "CapacityRound/floor", "the capacity rounded down", "up to N places fewer", CAPACITY_MET),
+    ROW("layer.capacity", "CapacityRound/ceil", "the capacity rounded up", "up to N places more", CAPACITY_MET),
+    ROW("layer.capacity", "CapacityNoK", "the capacity from T/N, without K", "1/K of the places",
+        "versions of NVIDIA/Megatron-LM"),
+    ROW("layer.capacity", "CapacityRenorm", "the weights renormalised after dropping", "what is left weighs more",
+        "GShard's two readings (arXiv:2006.16668)"),
+
+    QUEUE("layer.dispatch"),
+    ROW("layer.dispatch", "CapacityDrop/clamped", "overflow written to the last place",
+        "one place of each full expert holds another token", CAPACITY_MET),
+    MISALIGNED("layer.dispatch"),
+    ROW("layer.dispatch", "EmptySlotFilled", "empty places filled with the first token",
+        "experts compute, and pass gradients to, what nobody sent", "a gather whose padding is index 0"),
+    ROW("layer.dispatch", "DispatchGradNone", "no gradient through the buffers", "tokens learn nothing from the experts",
+        "a scatter outside the graph"),
+
+    SWAPPED("layer.combine"),
+    COMBINE("layer.combine"),
+    MISALIGNED("layer.combine"),
+    ROW("layer.combine", "NegativeSlot", "the place -1 of a dropped choice read as the last place",
+        "dropped choices bring another token's output", "negative indices of NumPy and PyTorch"),
+    ROW("layer.combine", "CapacityRenorm", "the weights renormalised over what was kept", "what is left weighs more",
+        "GShard's two readings (arXiv:2006.16668)"),
+    ROW("layer.combine", "OverflowZero", "0 for a token that nobody served", "the token is erased",
+        "Switch against StableMoE's official code"),
+    ROW("layer.combine", "OverflowPass", "the token itself where 0 is meant", "it is added twice beside a residual",
+        "StableMoE's official code against Switch"),
+    ROW("layer.combine", "OverflowPartly", "the token added as soon as one of its choices was dropped",
+        "tokens that were served in part are added on top", "a mask with any for all"),
+    ROW("layer.combine", "OverflowResidual", "the token added to every y", "a residual connection inside the layer",
+        "StableMoE's h + FFN"),
 
     BALANCE("balance.switch"),
     HALF_GRADIENT("balance.switch"),
