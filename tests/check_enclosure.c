@@ -799,6 +799,30 @@ static void decide(void)
     }
 }
 
+static int64_t size(char letter, int64_t otherwise)
+{
+    for (size_t i = 0; i < c->dims; i++)
+        if (c->dim_name[i] == letter) return (int64_t)c->dim_size[i];
+    return otherwise;
+}
+
+/* Indices: rows of distinct experts, in another order for each token; places -1, 0, 1 ... of a buffer. */
+static void fill_integers(void)
+{
+    for (size_t i = 0; c->op->in[i].name; i++) {
+        const op_value *v = &c->in[i];
+        const int64_t experts = size('N', 4), places = size('C', 4), tokens = size('V', experts);
+        const size_t K = v->rank > 1 ? v->dim[1] : 1;
+        for (size_t e = 0; v->i64 && e < v->count; e++) {
+            const int64_t t = (int64_t)(e / K), j = (int64_t)(e % K);
+            if (strcmp(c->op->in[i].name, "slot") == 0)
+                v->i64[e] = (int64_t)e % (places + 1) - 1;
+            else
+                v->i64[e] = strcmp(c->op->in[i].name, "token") == 0 ? t % tokens : (t * (i > 0 ? 3 : 1) + j) % experts;
+        }
+    }
+}
+
 static void make(const char *op, const char *dims, const char *set)
 {
     const op_record *record = op_find(op);
@@ -807,6 +831,7 @@ static void make(const char *op, const char *dims, const char *set)
     ck_assert_msg(c != NULL, "%s", err);
     op_rng *g = op_rng_new(7, op);
     op_fill_default(c, g);
+    fill_integers();
     for (size_t i = 0; record->out[i].name; i++)
         if (c->cot[i].f64) op_fill_normal(g, 1, c->cot[i].count, c->cot[i].f64);
     op_rng_free(g);
@@ -964,10 +989,15 @@ static const struct {
     {"expert.relu", "T=3,d=4,h=5", ""},
     {"expert.gelu", "T=3,d=4,h=5", ""},
     {"expert.swiglu", "T=3,d=4,h=5", ""},
+    {"expert.keyvalue", "T=3,d=4,h=5", ""},
     {"gate.linear", "T=3,d=4,N=5", ""},
     {"gate.weights", "T=4,N=5", "k=3,order=topk-softmax"},
     {"gate.weights", "T=4,N=5", "k=3,order=softmax-topk"},
     {"gate.weights", "T=4,N=5", "k=3,order=softmax-topk-renorm"},
+    {"layer.capacity", "T=9,N=4", "k=2,factor=0.375"},
+    {"layer.capacity", "T=9,N=4", "k=2,factor=0.375,policy=probability,order=softmax-topk"},
+    {"layer.dispatch", "T=9,d=3,K=2", "experts=4,capacity=3"},
+    {"layer.combine", "T=4,d=3,K=2,N=4,C=3", "overflow=pass"},
     {"layer.smoe", "T=5,d=3,N=4,h=4", "k=2,order=topk-softmax,activation=relu"},
     {"layer.smoe", "T=5,d=3,N=4,h=4", "k=2,order=softmax-topk,activation=gelu"},
     {"layer.smoe", "T=5,d=3,N=4,h=4", "k=3,order=softmax-topk-renorm"},
@@ -1068,11 +1098,23 @@ static const struct {
     {"expert.gelu", "T=3,d=4,h=5", "approximate=none"},
     {"expert.gelu", "T=3,d=4,h=5", "approximate=tanh"},
     {"expert.swiglu", "T=3,d=4,h=5", ""},
+    {"expert.keyvalue", "T=3,d=4,h=4", ""},
     {"gate.linear", "T=3,d=4,N=5", ""},
     {"gate.weights", "T=4,N=5", "k=3,order=topk-softmax"},
     {"gate.weights", "T=4,N=5", "k=3,order=softmax-topk"},
     {"layer.smoe", "T=5,d=3,N=4,h=4", "k=2,order=topk-softmax,activation=gelu"},
     {"layer.smoe", "T=5,d=3,N=4,h=4", "k=2,order=softmax-topk"},
+    {"layer.capacity", "T=9,N=4", "k=2,factor=0.375"},
+    {"layer.capacity", "T=9,N=4", "k=2,factor=0.375,round=floor,order=softmax-topk"},
+    {"layer.capacity", "T=9,N=4", "k=2,factor=0.25,priority=token"},
+    {"layer.capacity", "T=16,N=4", "k=2,factor=0.25,policy=probability"},
+    {"layer.capacity", "T=9,N=4", "k=2,factor=0.25,minimum=3"},
+    {"layer.dispatch", "T=9,d=3,K=2", "experts=4,capacity=3"},
+    {"layer.dispatch", "T=9,d=3,K=2", "experts=4,capacity=3,priority=token"},
+    {"layer.combine", "T=4,d=3,K=2,N=4,C=3", ""},
+    {"layer.combine", "T=4,d=3,K=1,N=4,C=3", ""},
+    {"layer.combine", "T=4,d=3,K=1,N=4,C=3", "overflow=pass"},
+    {"layer.combine", "T=4,d=3,K=2,N=4,C=3", "overflow=pass"},
     {"balance.switch", "T=6,N=4", "k=2,count=all"},
     {"balance.switch", "T=6,N=4", "k=2,count=first"},
     {"balance.zloss", "T=6,N=4", ""},
@@ -1134,6 +1176,12 @@ START_TEST(every_variant_departs_from_its_equation)
                 reach_out();
                 decide();
             }
+            if (strcmp(v->name, "ReluKink") == 0) /* a token of zeros, and no bias */
+                for (size_t n = 0; n < 2; n++) {
+                    const size_t at = tensor(c->op->in, n ? "b1" : "x");
+                    memset(c->in[at].f64, 0, c->in[at].count * sizeof(double));
+                    if (strcmp(v->op, "expert.keyvalue") == 0) break;
+                }
             seen = shows(v->name);
             done();
         }
