@@ -1111,6 +1111,7 @@ static const struct {
     {"layer.capacity", "T=9,N=4", "k=2,factor=0.25,minimum=3"},
     {"layer.dispatch", "T=9,d=3,K=2", "experts=4,capacity=3"},
     {"layer.dispatch", "T=9,d=3,K=2", "experts=4,capacity=3,priority=token"},
+    {"layer.dispatch", "T=9,d=3,K=2", "experts=4,capacity=6"},
     {"layer.combine", "T=4,d=3,K=2,N=4,C=3", ""},
     {"layer.combine", "T=4,d=3,K=1,N=4,C=3", ""},
     {"layer.combine", "T=4,d=3,K=1,N=4,C=3", "overflow=pass"},

@@ -842,6 +842,67 @@ START_TEST(a_known_wrong_variant_is_named)
 }
 END_TEST
 
+/* layer.dispatch, two tokens that both want both experts, the second in the other order, one place each: all first choices
+ * are placed, all second ones dropped.  Token by token the first token takes both places. */
+static void dispatch_answer(const double xe[2], const int64_t slot[4], const double d_x[2])
+{
+    const size_t buffers[] = {2, 1, 1}, choices[] = {2, 2}, tokens[] = {2, 1};
+    tensor_file_clear(&answer);
+    verdict_case_clear(&v);
+    add_scalars("xe", 3, buffers, xe);
+    ck_assert_int_eq(tensor_file_add(&answer, "slot", TENSOR_I64, 2, choices, slot), 0);
+    add_scalars("d_x", 2, tokens, d_x);
+    judge();
+    ck_assert_msg(verdict_diagnose(c, &g, &answer, profile, NULL, &v, err, sizeof err) == 0, "%s", err);
+}
+
+START_TEST(wrong_integers_are_named)
+{
+    const int64_t index[4] = {0, 1, 1, 0}, by_choice[4] = {0, -1, 0, -1}, by_token[4] = {0, 0, -1, -1};
+    const int64_t neither[4] = {0, -1, -1, 0};
+    profile = twin_profile_find("f32");
+    op_case_free(c);
+    verdict_golden_clear(&g);
+    c = op_case_new(op_find("layer.dispatch"), "T=2,d=1,K=2", "experts=2,capacity=1", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    memcpy(op_in(c, "x"), (const double[]){3, 5}, 2 * sizeof(double));
+    memcpy(op_in_i64(c, "index"), index, sizeof index);
+    memcpy(op_cot(c, "xe"), (const double[]){1, 2}, 2 * sizeof(double));
+    ck_assert_int_eq(op_run(c), SMOE_OK);
+    ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
+    dispatch_answer((const double[]){3, 5}, by_choice, (const double[]){1, 2});
+    ck_assert_msg(v.pass && v.matches == 0, "the right answer");
+    dispatch_answer((const double[]){3, 3}, by_token, (const double[]){3, 0});
+    ck_assert_msg(!v.pass && !find("slot")->pass, "other places are wrong");
+    ck_assert_msg(v.matches == 1 && v.match[0].tells &&
+                      strcmp(v.match[0].variant->name, "CapacityDrop/token") == 0,
+                  "and known: served token by token");
+    dispatch_answer((const double[]){3, 3}, neither, (const double[]){3, 0});
+    ck_assert_msg(!v.pass && v.matches == 0, "the same with places of nobody's making has no name");
+    dispatch_answer((const double[]){3, 5}, by_token, (const double[]){1, 2});
+    ck_assert_msg(!v.pass && find("xe")->pass && v.matches == 0, "nor has a mixture of two");
+}
+END_TEST
+
+START_TEST(integers_have_power_too)
+{
+    static bool exposed[TWIN_VARIANTS];
+    size_t at = 0;
+    profile = twin_profile_find("bf16");
+    while (strcmp(twin_variants[at].op, "layer.dispatch") != 0 || strcmp(twin_variants[at].name, "CapacityDrop/token"))
+        at++;
+    op_case_free(c);
+    verdict_golden_clear(&g);
+    c = op_case_new(op_find("layer.dispatch"), "T=2,d=1,K=2", "experts=2,capacity=1", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    memcpy(op_in_i64(c, "index"), (const int64_t[]){0, 1, 1, 0}, 4 * sizeof(int64_t));
+    ck_assert_int_eq(op_run(c), SMOE_OK); /* tokens of 0 and no cotangent: the places alone tell */
+    ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
+    ck_assert_msg(verdict_power(c, &g, profile, exposed, err, sizeof err) == 0, "%s", err);
+    ck_assert_msg(exposed[at], "places are compared as integers");
+}
+END_TEST
+
 START_TEST(power_tells_what_would_be_seen)
 {
     bool exposed[TWIN_VARIANTS] = {false};
@@ -1014,6 +1075,8 @@ int main(void)
     tcase_add_test(twin, the_order_inside_the_k_counts);
     tcase_add_test(twin, ties_left_to_the_sort_are_named);
     tcase_add_test(twin, a_known_wrong_variant_is_named);
+    tcase_add_test(twin, wrong_integers_are_named);
+    tcase_add_test(twin, integers_have_power_too);
     tcase_add_test(twin, power_tells_what_would_be_seen);
     tcase_add_test(reports, reports_count_and_escape);
     tcase_add_test(reports, an_explanation_must_hold_for_every_case);
