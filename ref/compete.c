@@ -7,6 +7,10 @@
 #ifdef __FRAMAC__
 /*@ assigns \nothing; */
 double fma(double x, double y, double z);
+/*@ assigns \nothing; */
+double sqrt(double x);
+/*@ assigns \nothing; */
+double floor(double x);
 #endif
 
 /*@ requires \valid_read(x + (0 .. n-1));
@@ -214,6 +218,40 @@ smoe_status smoe_compete_weights_v1(size_t K, const double *value, double *weigh
 smoe_status smoe_compete_weights_v1_vjp(size_t K, const double *weight, const double *dweight, double *dvalue)
 {
     return smoe_softmax_vjp(K, weight, dweight, dvalue);
+}
+
+/*@ requires \valid_read(value + (0 .. K-1)) && \valid(v + (0 .. K-1));
+    requires \separated(value + (0 .. K-1), v + (0 .. K-1));
+    assigns v[0 .. K-1]; */
+static void squash(size_t K, const double *value, double *v)
+{
+    /*@ loop invariant 0 <= j <= K;
+        loop assigns j, v[0 .. K-1]; loop variant K - j; */
+    for (size_t j = 0; j < K; j++)
+        v[j] = smoe_sigmoid(value[j]);
+}
+
+smoe_status smoe_compete_weights_sigmoid(size_t K, const double *value, double *weight, double *v)
+{
+    if (K == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(K, value)) return SMOE_EDOM;
+    squash(K, value, v);
+    return smoe_compete_weights(K, v, weight);                          /* (C.2) of sigmoid(s) */
+}
+
+smoe_status smoe_compete_weights_sigmoid_vjp(size_t K, const double *value, const double *weight,
+                                             const double *dweight, double *dvalue, double *v)
+{
+    if (K == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(K, value)) return SMOE_EDOM;
+    squash(K, value, v);
+    smoe_status status = smoe_compete_weights_vjp(K, v, weight, dweight, dvalue);
+    if (status != SMOE_OK) return status;
+    /*@ loop invariant 0 <= j <= K;
+        loop assigns j, dvalue[0 .. K-1]; loop variant K - j; */
+    for (size_t j = 0; j < K; j++)
+        dvalue[j] *= smoe_sigmoid_deriv(value[j]);
+    return finite_or_overflow(K, dvalue);
 }
 
 /* --- C.3 --- */
@@ -439,6 +477,29 @@ smoe_status smoe_distill_loss(size_t T, size_t N, size_t K, double theta, const 
     return finite_or_overflow(1, loss);
 }
 
+smoe_status smoe_distill_winners_loss(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
+                                      const size_t *index, double *loss)
+{
+    smoe_status status = check_distill(T, N, K, theta, p, q, index);
+    if (status != SMOE_OK) return status;
+    double winners = 0;
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, winners; loop variant T - t; */
+    for (size_t t = 0; t < T; t++) {
+        /*@ assert t*N + N <= T*N && t*K + K <= T*K; */
+        /*@ loop invariant 0 <= j <= K;
+            loop assigns j, winners; loop variant K - j; */
+        for (size_t j = 0; j < K; j++) {
+            size_t i = index[t * K + j];
+            /*@ assert i < N; */
+            double delta = p[t * N + i] - q[t * N + i];
+            winners = fma(delta, delta, winners);
+        }
+    }
+    *loss = theta * (winners / (double)(T * K));                        /* (C.5), second term */
+    return finite_or_overflow(1, loss);
+}
+
 /* (C.5') for one token, with  c = 2 dloss/(T N)  and  c_winner = 2 dloss theta/(T K). */
 /*@ requires \valid_read(p + (0 .. N-1)) && \valid_read(q + (0 .. N-1)) && \valid_read(index + (0 .. K-1));
     requires \valid(dp + (0 .. N-1)) && \separated(index + (0 .. K-1), dp + (0 .. N-1));
@@ -488,7 +549,8 @@ smoe_status smoe_distill(size_t T, size_t N, size_t K, double theta, const doubl
     return status == SMOE_OK ? smoe_distill_loss(T, N, K, theta, p, q, index, loss) : status;
 }
 
-/* Gradient of the scores whose softmax is `through`; sign is +1 for the router's side and -1 for the target's. */
+/* Gradient of the scores whose softmax is `through`; sign is +1 for the router's side and -1 for the target's; share is
+ * 1, or 0 for the winners' term alone. */
 /*@ requires smoe_size(T*N) && smoe_size(T*K) && \valid_read(p + (0 .. T*N-1)) && \valid_read(q + (0 .. T*N-1));
     requires \valid_read(index + (0 .. T*K-1)) && \valid(dscore + (0 .. T*N-1)) && \valid(work + (0 .. N-1));
     requires \separated(p + (0 .. T*N-1), dscore + (0 .. T*N-1), work + (0 .. N-1));
@@ -499,12 +561,12 @@ smoe_status smoe_distill(size_t T, size_t N, size_t K, double theta, const doubl
     assigns dscore[0 .. T*N-1], work[0 .. N-1];
     ensures T == 0 || K == 0 || K > N ==> \result == SMOE_EINVAL; */
 static smoe_status distill_scores_vjp(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
-                                      const size_t *index, double dloss, double sign, const double *through,
-                                      double *dscore, double *work)
+                                      const size_t *index, double dloss, double share, double sign,
+                                      const double *through, double *dscore, double *work)
 {
     smoe_status status = check_distill(T, N, K, theta, p, q, index);
     if (status == SMOE_OK && !isfinite(dloss)) status = SMOE_EDOM;
-    double c = 2 * dloss / (double)(T * N), c_winner = 2 * dloss * theta / (double)(T * K);
+    double c = share * (2 * dloss / (double)(T * N)), c_winner = 2 * dloss * theta / (double)(T * K);
     /*@ loop invariant 0 <= t <= T;
         loop invariant T == 0 || K == 0 || K > N ==> status == SMOE_EINVAL;
         loop invariant status == SMOE_OK ==> \forall integer a; 0 <= a < T*K ==> index[a] < N;
@@ -521,13 +583,25 @@ static smoe_status distill_scores_vjp(size_t T, size_t N, size_t K, double theta
 smoe_status smoe_distill_vjp(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
                              const size_t *index, double dloss, double *dr, double *dp)
 {
-    return distill_scores_vjp(T, N, K, theta, p, q, index, dloss, 1, p, dr, dp);
+    return distill_scores_vjp(T, N, K, theta, p, q, index, dloss, 1, 1, p, dr, dp);
 }
 
 smoe_status smoe_distill_target_vjp(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
                                     const size_t *index, double dloss, double *ds, double *dq)
 {
-    return distill_scores_vjp(T, N, K, theta, p, q, index, dloss, -1, q, ds, dq);
+    return distill_scores_vjp(T, N, K, theta, p, q, index, dloss, 1, -1, q, ds, dq);
+}
+
+smoe_status smoe_distill_winners_vjp(size_t T, size_t N, size_t K, double theta, const double *p, const double *q,
+                                     const size_t *index, double dloss, double *dr, double *dp)
+{
+    return distill_scores_vjp(T, N, K, theta, p, q, index, dloss, 0, 1, p, dr, dp);
+}
+
+smoe_status smoe_distill_winners_target_vjp(size_t T, size_t N, size_t K, double theta, const double *p,
+                                            const double *q, const size_t *index, double dloss, double *ds, double *dq)
+{
+    return distill_scores_vjp(T, N, K, theta, p, q, index, dloss, 0, -1, q, ds, dq);
 }
 
 /* --- C.6 --- */
@@ -649,13 +723,19 @@ static bool options_make_sense(const smoe_layer_shape *s, const smoe_compete_opt
     bool count = opt->count == SMOE_COUNT_ALL || opt->count == SMOE_COUNT_FIRST;
     bool target = opt->target == SMOE_TARGET_DETACHED || opt->target == SMOE_TARGET_ATTACHED;
     bool mean = opt->diversity == SMOE_DIVERSITY_PAIRS || opt->diversity == SMOE_DIVERSITY_SQUARE;
-    return sizes && phi && count && target && mean;
+    bool version = opt->version == SMOE_VERSION_2 || opt->version == SMOE_VERSION_1;
+    bool response = opt->response == SMOE_RESPONSE_SOFTPLUS || opt->response == SMOE_RESPONSE_NORM ||
+                    opt->response == SMOE_RESPONSE_RELU || opt->response == SMOE_RESPONSE_SIGMOID ||
+                    opt->response == SMOE_RESPONSE_SILU;
+    bool weights = opt->weights == SMOE_WEIGHTS_RATIO || opt->weights == SMOE_WEIGHTS_SOFTMAX ||
+                   opt->weights == SMOE_WEIGHTS_SIGMOID_RATIO;
+    return sizes && phi && count && target && mean && version && response && weights;
 }
 
 static bool options_are_finite(const smoe_compete_options *opt)
 {
-    return isfinite(opt->theta) && isfinite(opt->c_distill) && isfinite(opt->c_diversity) &&
-           isfinite(opt->c_balance) && isfinite(opt->c_zloss);
+    return isfinite(opt->theta) && isfinite(opt->mix) && isfinite(opt->c_task) && isfinite(opt->c_distill) &&
+           isfinite(opt->c_diversity) && isfinite(opt->c_balance) && isfinite(opt->c_zloss);
 }
 
 static bool inputs_are_finite(const smoe_layer_shape *s, const smoe_layer_in *in)
@@ -678,13 +758,11 @@ static smoe_status check_step(const smoe_layer_shape *shape, const smoe_compete_
     return options_are_finite(opt) && inputs_are_finite(shape, in) ? SMOE_OK : SMOE_EDOM;
 }
 
-/* f of (B.2), counted from all choices or from the first ones. */
+/* f of the whole batch, out of all choices or of the first ones. */
 static smoe_status fractions(const smoe_layer_shape *s, smoe_count which, const size_t *index, size_t *count, double *f)
 {
     size_t A = which == SMOE_COUNT_ALL ? s->T * s->K : s->T;
-    smoe_status status = which == SMOE_COUNT_ALL ? smoe_expert_load(A, s->N, index, count)
-                                                 : smoe_expert_load_first(s->T * s->K, s->K, s->N, index, count);
-    return status == SMOE_OK ? smoe_load_fraction(A, s->N, count, f) : status;
+    return smoe_compete_fractions(which, s->T, s->N, s->K, A, index, count, f);
 }
 
 /* o_{t,i} = E_i(x_t) for all experts and tokens. */
@@ -703,23 +781,109 @@ static smoe_status all_experts(const smoe_layer_shape *s, const smoe_layer_in *i
     return SMOE_OK;
 }
 
-/* The four losses of a competition, out of o, s, index and r. */
-static smoe_status competition_losses(const smoe_layer_shape *s, const smoe_compete_options *opt,
-                                      const smoe_compete_out *out, const smoe_compete_kept *kept)
+static smoe_status respond(smoe_response kind, size_t N, size_t d, const double *o, double *s)
+{
+    switch (kind) {
+    case SMOE_RESPONSE_NORM: return smoe_response_norm(N, d, o, s);
+    case SMOE_RESPONSE_RELU: return smoe_response_relu(N, d, o, s);
+    case SMOE_RESPONSE_SIGMOID: return smoe_response_sigmoid(N, d, o, s);
+    case SMOE_RESPONSE_SILU: return smoe_response_silu(N, d, o, s);
+    case SMOE_RESPONSE_SOFTPLUS: break;
+    }
+    return smoe_response_softplus(N, d, o, s);
+}
+
+static smoe_status respond_vjp(smoe_response kind, size_t N, size_t d, const double *o, const double *s,
+                               const double *ds, double *do_)
+{
+    switch (kind) {
+    case SMOE_RESPONSE_NORM: return smoe_response_norm_vjp(N, d, o, s, ds, do_);
+    case SMOE_RESPONSE_RELU: return smoe_response_relu_vjp(N, d, o, ds, do_);
+    case SMOE_RESPONSE_SIGMOID: return smoe_response_sigmoid_vjp(N, d, o, ds, do_);
+    case SMOE_RESPONSE_SILU: return smoe_response_silu_vjp(N, d, o, ds, do_);
+    case SMOE_RESPONSE_SOFTPLUS: break;
+    }
+    return smoe_response_softplus_vjp(N, d, o, ds, do_);
+}
+
+/* v [K] is work. */
+static smoe_status weigh(smoe_winner_weights how, size_t K, const double *value, double *weight, double *v)
+{
+    return how == SMOE_WEIGHTS_RATIO     ? smoe_compete_weights(K, value, weight)
+           : how == SMOE_WEIGHTS_SOFTMAX ? smoe_compete_weights_v1(K, value, weight)
+                                         : smoe_compete_weights_sigmoid(K, value, weight, v);
+}
+
+static smoe_status weigh_vjp(smoe_winner_weights how, size_t K, const double *value, const double *weight,
+                             const double *dweight, double *dvalue, double *v)
+{
+    return how == SMOE_WEIGHTS_RATIO     ? smoe_compete_weights_vjp(K, value, weight, dweight, dvalue)
+           : how == SMOE_WEIGHTS_SOFTMAX ? smoe_compete_weights_v1_vjp(K, weight, dweight, dvalue)
+                                         : smoe_compete_weights_sigmoid_vjp(K, value, weight, dweight, dvalue, v);
+}
+
+static void copy(size_t n, const double *x, double *y)
+{
+    for (size_t k = 0; k < n; k++)
+        y[k] = x[k];
+}
+
+/* r in kept->p and s in kept->qs, and whether every token's winners have weights: nothing of `out` is written yet. */
+static smoe_status scores(const smoe_layer_shape *s, const smoe_compete_options *opt, const smoe_layer_in *in,
+                          const smoe_compete_kept *kept)
 {
     size_t T = s->T, d = s->d, N = s->N, K = s->K;
+    smoe_status status = smoe_gate_linear(T, d, N, in->x, in->wr, in->br, kept->p);
+    for (size_t t = 0; t < T && status == SMOE_OK; t++)
+        status = respond(opt->response, N, d, kept->o + t * N * d, kept->response + t * N);             /* (C.1) */
+    if (status != SMOE_OK) return status;
+    if (opt->mix != 0)
+        status = smoe_mix_scores(T * N, opt->mix, kept->response, kept->p, kept->qs);                   /* (C.11) */
+    else
+        copy(T * N, kept->response, kept->qs);
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        double margin;
+        status = smoe_topk(N, K, kept->qs + t * N, kept->count, kept->value, &margin);
+        if (status == SMOE_OK) status = weigh(opt->weights, K, kept->value, kept->norm + t * K, kept->value + N);
+    }
+    return status;
+}
+
+/* r, s, winners, weights and y, out of what scores() left. */
+static smoe_status combine_winners(const smoe_layer_shape *s, const smoe_compete_options *opt,
+                                   const smoe_compete_out *out, const smoe_compete_kept *kept)
+{
+    size_t T = s->T, d = s->d, N = s->N, K = s->K;
+    smoe_status status = SMOE_OK;
+    copy(T * N, kept->p, out->r);
+    copy(T * N, kept->qs, out->s);
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        size_t *I = out->index + t * K;
+        double *w = out->weight + t * K;
+        status = smoe_topk(N, K, out->s + t * N, I, kept->value, &out->margin[t]);
+        if (status == SMOE_OK) status = weigh(opt->weights, K, kept->value, w, kept->value + N);        /* (C.2) */
+        if (status == SMOE_OK)
+            status = smoe_compete_combine(N, K, d, I, w, kept->o + t * N * d, out->y + t * d);          /* (C.3) */
+    }
+    return status;
+}
+
+/* (C.5) and (C.6), or version 1's (C.9) and 0. */
+static smoe_status lessons(const smoe_layer_shape *s, const smoe_compete_options *opt, const smoe_compete_out *out,
+                           const smoe_compete_kept *kept)
+{
+    size_t T = s->T, d = s->d, N = s->N, K = s->K;
+    if (opt->version == SMOE_VERSION_1) {
+        *out->diversity = 0;
+        return smoe_distill_v1(T, N, K, out->r, out->s, out->index, kept->p, kept->q, out->distill, kept->value);
+    }
     smoe_status status = smoe_distill(T, N, K, opt->theta, out->r, out->s, out->index, kept->p, kept->q, out->distill);
     if (status != SMOE_OK) return status;
     for (size_t a = 0; a < T * K; a++)
-        for (size_t e = 0; e < d; e++)
-            kept->won[a * d + e] = kept->o[(a / K * N + out->index[a]) * d + e];
-    status = opt->diversity == SMOE_DIVERSITY_PAIRS
-                 ? smoe_diversity_pairs(T, K, d, kept->won, kept->unit, kept->norm, out->diversity)
-                 : smoe_diversity_square(T, K, d, kept->won, kept->unit, kept->norm, out->diversity);
-    if (status == SMOE_OK) status = fractions(s, opt->count, out->index, kept->count, kept->f);
-    if (status == SMOE_OK)
-        status = smoe_balance_loss(1, T, N, out->s, kept->f, kept->q, kept->P, out->balance);          /* (C.7) */
-    return status;
+        copy(d, kept->o + (a / K * N + out->index[a]) * d, kept->won + a * d);
+    return opt->diversity == SMOE_DIVERSITY_PAIRS
+               ? smoe_diversity_pairs(T, K, d, kept->won, kept->unit, kept->norm, out->diversity)
+               : smoe_diversity_square(T, K, d, kept->won, kept->unit, kept->norm, out->diversity);
 }
 
 smoe_status smoe_compete_step(const smoe_layer_shape *shape, const smoe_compete_options *opt, const smoe_layer_in *in,
@@ -727,12 +891,13 @@ smoe_status smoe_compete_step(const smoe_layer_shape *shape, const smoe_compete_
 {
     smoe_status status = check_step(shape, opt, in);
     if (status != SMOE_OK) return status;
-    size_t T = shape->T, d = shape->d, N = shape->N, K = shape->K;
     status = all_experts(shape, in, kept);
+    if (status == SMOE_OK) status = scores(shape, opt, in, kept);
+    if (status == SMOE_OK) status = combine_winners(shape, opt, out, kept);
+    if (status == SMOE_OK) status = lessons(shape, opt, out, kept);
+    if (status == SMOE_OK) status = fractions(shape, opt->count, out->index, kept->count, kept->f);
     if (status == SMOE_OK)
-        status = smoe_route(T, N, K, d, kept->o, out->s, out->index, out->weight, out->margin, out->y, kept->value);
-    if (status == SMOE_OK) status = smoe_gate_linear(T, d, N, in->x, in->wr, in->br, out->r);
-    if (status == SMOE_OK) status = competition_losses(shape, opt, out, kept);
+        status = smoe_balance_loss(1, shape->T, shape->N, out->s, kept->f, kept->qs, kept->P, out->balance); /* (C.7) */
     if (status != SMOE_OK) return status;
     *out->zloss = 0;
     *out->loss = opt->c_distill * *out->distill + opt->c_diversity * *out->diversity + opt->c_balance * *out->balance;
@@ -742,7 +907,7 @@ smoe_status smoe_compete_step(const smoe_layer_shape *shape, const smoe_compete_
 size_t smoe_compete_step_vjp_work(const smoe_layer_shape *s)
 {
     return 3 * s->T * s->N + s->T * s->N * s->d + s->T * s->K * s->d + 2 * s->T * s->d + s->T * s->h +
-           s->N * s->d + 3 * s->N + 3 * s->K;
+           s->N * s->d + 7 * s->N + 4 * s->K;
 }
 
 /* A term's total cotangent:  g = d_term + c_term d_loss. */
@@ -771,7 +936,7 @@ static smoe_status all_experts_vjp(const smoe_layer_shape *s, const smoe_layer_i
     return SMOE_OK;
 }
 
-/* ds of (C.5), if the target is attached, plus that of (C.7).  dz [T,N] and row [2 N] are work. */
+/* ds of (C.5) or (C.9), if the target is attached, plus that of (C.7).  dz [T,N] and row [5 N] are work. */
 static smoe_status responses_vjp(const smoe_layer_shape *s, const smoe_compete_options *opt,
                                  const smoe_compete_out *out, const smoe_compete_kept *kept, double g_distill,
                                  double g_balance, double *ds, double *dz, double *row)
@@ -783,17 +948,48 @@ static smoe_status responses_vjp(const smoe_layer_shape *s, const smoe_compete_o
     for (size_t i = 0; i < N; i++)
         row[i] = 0;                                                     /* nothing else reaches P */
     if (opt->target == SMOE_TARGET_ATTACHED)
-        status = smoe_distill_target_vjp(T, N, s->K, opt->theta, kept->p, kept->q, out->index, g_distill, ds, row + N);
+        status = opt->version == SMOE_VERSION_1
+                     ? smoe_distill_v1_target_vjp(T, N, s->K, kept->p, kept->q, out->index, g_distill, ds, row + N)
+                     : smoe_distill_target_vjp(T, N, s->K, opt->theta, kept->p, kept->q, out->index, g_distill, ds,
+                                               row + N);
     if (status == SMOE_OK)
-        status = smoe_balance_loss_vjp(1, T, N, kept->f, kept->q, g_balance, row, row + N, dz);
+        status = smoe_balance_loss_vjp(1, T, N, kept->f, kept->qs, g_balance, row, row + N, dz);
     return status == SMOE_OK ? add(T * N, dz, ds) : status;
 }
 
-/* Adds the gradient of (C.6) to the winners' rows of do_. */
+/* do_ of one token by (C.3), (C.2), (C.11) and (C.1), for the gradient ds [N] that its responses have from the losses;
+ * the router's share of (C.11) is added to dr [N].  work [N d + 2 N + 4 K]. */
+static smoe_status token_vjp(const smoe_layer_shape *s, const smoe_compete_options *opt, const smoe_compete_out *out,
+                             const smoe_compete_kept *kept, const smoe_compete_cot *cot, size_t t, const double *ds,
+                             double *dr, double *do_, double *work)
+{
+    size_t d = s->d, N = s->N, K = s->K;
+    const double *ot = kept->o + t * N * d, *w = out->weight + t * K;
+    const size_t *I = out->index + t * K;
+    double *through_s = work, *total = work + N * d, *dresponse = total + N;
+    double *dw = dresponse + N, *dvalue = dw + K, *value = dvalue + K, *v = value + K;
+    smoe_status status = weights_total(N, K, d, I, w, ot, cot->y + t * d, cot->weight + t * K, dw, do_);
+    if (status != SMOE_OK) return status;
+    for (size_t j = 0; j < K; j++)
+        value[j] = out->s[t * N + I[j]];
+    status = weigh_vjp(opt->weights, K, value, w, dw, dvalue, v);
+    if (status == SMOE_OK) status = responses_total(N, K, I, ds, dvalue, total);
+    if (status != SMOE_OK) return status;
+    if (opt->mix != 0) {
+        status = smoe_mix_scores_vjp(N, opt->mix, total, dresponse, through_s);
+        if (status == SMOE_OK) status = add(N, through_s, dr);
+        total = dresponse;
+    }
+    if (status == SMOE_OK) status = respond_vjp(opt->response, N, d, ot, kept->response + t * N, total, through_s);
+    return status == SMOE_OK ? add(N * d, through_s, do_) : status;
+}
+
+/* Adds the gradient of (C.6) to the winners' rows of do_; version 1 has none. */
 static smoe_status winners_vjp(const smoe_layer_shape *s, const smoe_compete_options *opt, const smoe_compete_out *out,
                                const smoe_compete_kept *kept, double g, double *do_, double *dwon)
 {
     size_t T = s->T, d = s->d, N = s->N, K = s->K;
+    if (opt->version == SMOE_VERSION_1) return SMOE_OK;
     smoe_status status = opt->diversity == SMOE_DIVERSITY_PAIRS
                              ? smoe_diversity_pairs_vjp(T, K, d, kept->unit, kept->norm, g, dwon)
                              : smoe_diversity_square_vjp(T, K, d, kept->unit, kept->norm, g, dwon);
@@ -816,13 +1012,14 @@ smoe_status smoe_compete_step_vjp(const smoe_layer_shape *shape, const smoe_comp
         return SMOE_EDOM;
     if (!smoe_all_finite(3, g)) return SMOE_EOVRFLW;
     double *dr = work, *ds = dr + T * N, *dz = ds + T * N, *do_ = dz + T * N, *dwon = do_ + T * N * d;
-    double *de = dwon + T * K * d, *dx = de + T * d, *da = dx + T * d, *row = da + T * shape->h, *route = row + 2 * N;
+    double *de = dwon + T * K * d, *dx = de + T * d, *da = dx + T * d, *row = da + T * shape->h, *route = row + 5 * N;
 
-    status = smoe_distill_vjp(T, N, K, opt->theta, kept->p, kept->q, out->index, g[0], dr, row);
+    status = opt->version == SMOE_VERSION_1
+                 ? smoe_distill_v1_vjp(T, N, kept->p, kept->q, g[0], dr, row)
+                 : smoe_distill_vjp(T, N, K, opt->theta, kept->p, kept->q, out->index, g[0], dr, row);
     if (status == SMOE_OK) status = responses_vjp(shape, opt, out, kept, g[0], g[2], ds, dz, row);
-    if (status == SMOE_OK)
-        status = smoe_route_vjp(T, N, K, d, kept->o, out->s, out->index, out->weight, cot->y, cot->weight, ds, do_,
-                                route);
+    for (size_t t = 0; t < T && status == SMOE_OK; t++)
+        status = token_vjp(shape, opt, out, kept, cot, t, ds + t * N, dr + t * N, do_ + t * N * d, route);
     if (status == SMOE_OK) status = winners_vjp(shape, opt, out, kept, g[1], do_, dwon);
     if (status == SMOE_OK) status = all_experts_vjp(shape, in, kept, do_, grad, de, dx, da);
     if (status == SMOE_OK) status = smoe_gate_linear_vjp(T, d, N, in->x, in->wr, dr, dx, grad->wr, grad->br);
@@ -848,10 +1045,11 @@ smoe_status smoe_router_step(const smoe_layer_shape *shape, const smoe_compete_o
     if (status == SMOE_OK) status = smoe_balance_loss(1, T, N, out->r, kept->f, kept->p, kept->P, out->balance);
     if (status == SMOE_OK) status = smoe_z_loss(T, N, out->r, kept->lse, out->zloss);
     if (status != SMOE_OK) return status;
+    if (opt->version == SMOE_VERSION_1) *out->zloss = 0;
     for (size_t k = 0; k < T * N; k++)
         out->s[k] = 0;
     *out->distill = *out->diversity = 0;
-    *out->loss = opt->c_balance * *out->balance + opt->c_zloss * *out->zloss;                           /* (C.8) */
+    *out->loss = opt->c_balance * *out->balance + opt->c_zloss * *out->zloss;               /* (C.8), from zero */
     return finite_or_overflow(1, out->loss);
 }
 
@@ -868,7 +1066,8 @@ smoe_status smoe_router_step_vjp(const smoe_layer_shape *shape, const smoe_compe
     smoe_status status = check_step(shape, opt, in);
     if (status != SMOE_OK) return status;
     size_t T = shape->T, N = shape->N;
-    const double g[2] = {total(cot->balance, opt->c_balance, cot->loss), total(cot->zloss, opt->c_zloss, cot->loss)};
+    const double g[2] = {total(cot->balance, opt->c_balance, cot->loss),
+                         opt->version == SMOE_VERSION_1 ? 0 : total(cot->zloss, opt->c_zloss, cot->loss)};
     if (!smoe_all_finite(T * shape->d, cot->y) || !smoe_all_finite(T * shape->K, cot->weight) || !cot_is_finite(cot))
         return SMOE_EDOM;
     if (!smoe_all_finite(2, g)) return SMOE_EOVRFLW;
@@ -882,4 +1081,553 @@ smoe_status smoe_router_step_vjp(const smoe_layer_shape *shape, const smoe_compe
     if (status != SMOE_OK) return status;
     const smoe_layer_out layer = {out->y, out->r, out->index, out->weight, out->margin};
     return smoe_layer_vjp(shape, in, &layer, &kept->layer, cot->y, cot->weight, dr, grad, row + 2 * N);
+}
+
+/* --- C.9 --- */
+
+smoe_status smoe_target_masked(size_t N, size_t K, const double *s, const size_t *index, double *q, double *work)
+{
+    if (K == 0 || K > N) return SMOE_EINVAL;
+    if (!all_below(K, index, N) || !smoe_all_finite(N, s)) return SMOE_EDOM;
+    double *value = work, *weight = work + K;
+    /*@ loop invariant 0 <= j <= K;
+        loop assigns j, work[0 .. K-1]; loop variant K - j; */
+    for (size_t j = 0; j < K; j++) {
+        /*@ assert index[j] < N; */
+        value[j] = s[index[j]];
+    }
+    smoe_status status = smoe_softmax(K, value, weight);
+    if (status != SMOE_OK) return status;
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, q[0 .. N-1]; loop variant N - i; */
+    for (size_t i = 0; i < N; i++)
+        q[i] = 0;
+    /*@ loop invariant 0 <= j <= K;
+        loop assigns j, q[0 .. N-1]; loop variant K - j; */
+    for (size_t j = 0; j < K; j++) {
+        /*@ assert index[j] < N; */
+        q[index[j]] = weight[j];                                        /* (C.9), target */
+    }
+    return SMOE_OK;
+}
+
+smoe_status smoe_target_masked_vjp(size_t N, size_t K, const double *q, const size_t *index, const double *dq,
+                                   double *ds, double *work)
+{
+    if (K == 0 || K > N) return SMOE_EINVAL;
+    if (!all_below(K, index, N) || !smoe_all_finite(N, q) || !smoe_all_finite(N, dq)) return SMOE_EDOM;
+    double *weight = work, *dweight = work + K, *dvalue = work + 2 * K;
+    /*@ loop invariant 0 <= j <= K;
+        loop assigns j, work[0 .. 2*K-1]; loop variant K - j; */
+    for (size_t j = 0; j < K; j++) {
+        /*@ assert index[j] < N; */
+        weight[j] = q[index[j]];
+        dweight[j] = dq[index[j]];
+    }
+    smoe_status status = smoe_softmax_vjp(K, weight, dweight, dvalue);
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, ds[0 .. N-1]; loop variant N - i; */
+    for (size_t i = 0; i < N; i++)
+        ds[i] = 0;
+    /*@ loop invariant 0 <= j <= K;
+        loop assigns j, ds[0 .. N-1]; loop variant K - j; */
+    for (size_t j = 0; j < K; j++) {
+        /*@ assert index[j] < N; */
+        ds[index[j]] = dvalue[j];                                       /* (C.9'), target */
+    }
+    return status;
+}
+
+/* p and q of all tokens.  work [2 K]. */
+static smoe_status both_policies(size_t T, size_t N, size_t K, const double *r, const double *s, const size_t *index,
+                                 double *p, double *q, double *work)
+{
+    smoe_status status = check_distill(T, N, K, 0, r, s, index);
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        status = smoe_softmax(N, r + t * N, p + t * N);
+        if (status == SMOE_OK) status = smoe_target_masked(N, K, s + t * N, index + t * K, q + t * N, work);
+    }
+    return status;
+}
+
+smoe_status smoe_distill_v1(size_t T, size_t N, size_t K, const double *r, const double *s, const size_t *index,
+                            double *p, double *q, double *loss, double *work)
+{
+    smoe_status status = both_policies(T, N, K, r, s, index, p, q, work);
+    if (status != SMOE_OK) return status;
+    double sum = 0;
+    for (size_t k = 0; k < T * N; k++)
+        sum = fma(p[k] - q[k], p[k] - q[k], sum);
+    *loss = sum / (double)(T * N);                                      /* (C.9), mean squared error */
+    return finite_or_overflow(1, loss);
+}
+
+smoe_status smoe_distill_v1_vjp(size_t T, size_t N, const double *p, const double *q, double dloss, double *dr,
+                                double *work)
+{
+    if (T == 0 || N == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(T * N, p) || !smoe_all_finite(T * N, q) || !isfinite(dloss)) return SMOE_EDOM;
+    double c = 2 * dloss / (double)(T * N);
+    smoe_status status = SMOE_OK;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        for (size_t i = 0; i < N; i++)
+            work[i] = c * (p[t * N + i] - q[t * N + i]);
+        status = finite_or_overflow(N, work);
+        if (status == SMOE_OK) status = smoe_softmax_vjp(N, p + t * N, work, dr + t * N);
+    }
+    return status;
+}
+
+smoe_status smoe_distill_v1_target_vjp(size_t T, size_t N, size_t K, const double *p, const double *q,
+                                       const size_t *index, double dloss, double *ds, double *work)
+{
+    smoe_status status = check_distill(T, N, K, 0, p, q, index);
+    if (status == SMOE_OK && !isfinite(dloss)) status = SMOE_EDOM;
+    double c = 2 * dloss / (double)(T * N);
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        for (size_t i = 0; i < N; i++)
+            work[i] = -c * (p[t * N + i] - q[t * N + i]);
+        status = finite_or_overflow(N, work);
+        if (status == SMOE_OK)
+            status = smoe_target_masked_vjp(N, K, q + t * N, index + t * K, work, ds + t * N, work + N);
+    }
+    return status;
+}
+
+smoe_status smoe_log_ratio(size_t N, size_t K, const double *r, const double *s, const size_t *index, double *l)
+{
+    if (K == 0 || K > N) return SMOE_EINVAL;
+    if (!all_below(K, index, N) || !smoe_all_finite(N, r) || !smoe_all_finite(N, s)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= j <= K;
+        loop assigns j, l[0 .. K-1]; loop variant K - j; */
+    for (size_t j = 0; j < K; j++) {
+        /*@ assert index[j] < N; */
+        l[j] = s[index[j]];
+    }
+    double lse_p, lse_q;
+    smoe_status status = smoe_logsumexp(N, r, &lse_p);
+    if (status == SMOE_OK) status = smoe_logsumexp(K, l, &lse_q);
+    if (status != SMOE_OK) return status;
+    /*@ loop invariant 0 <= j <= K;
+        loop assigns j, l[0 .. K-1]; loop variant K - j; */
+    for (size_t j = 0; j < K; j++) {
+        /*@ assert index[j] < N; */
+        l[j] = (l[j] - lse_q) - (r[index[j]] - lse_p);                  /* ln q - ln p */
+    }
+    return finite_or_overflow(K, l);
+}
+
+smoe_status smoe_distill_kl(size_t T, size_t N, size_t K, const double *r, const double *s, const size_t *index,
+                            double *p, double *q, double *loss, double *work)
+{
+    smoe_status status = both_policies(T, N, K, r, s, index, p, q, work);
+    double sum = 0;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        status = smoe_log_ratio(N, K, r + t * N, s + t * N, index + t * K, work);
+        for (size_t j = 0; j < K && status == SMOE_OK; j++)
+            sum = fma(q[t * N + index[t * K + j]], work[j], sum);
+    }
+    if (status != SMOE_OK) return status;
+    *loss = sum / (double)T;                                            /* (C.9), kl */
+    return finite_or_overflow(1, loss);
+}
+
+smoe_status smoe_distill_kl_vjp(size_t T, size_t N, const double *p, const double *q, double dloss, double *dr)
+{
+    if (T == 0 || N == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(T * N, p) || !smoe_all_finite(T * N, q) || !isfinite(dloss)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= k <= T*N;
+        loop assigns k, dr[0 .. T*N-1]; loop variant T*N - k; */
+    for (size_t k = 0; k < T * N; k++)
+        dr[k] = dloss / (double)T * (p[k] - q[k]);                      /* (C.9'), kl */
+    return finite_or_overflow(T * N, dr);
+}
+
+smoe_status smoe_distill_kl_target_vjp(size_t T, size_t N, size_t K, const double *r, const double *s, const double *q,
+                                       const size_t *index, double dloss, double *ds, double *work)
+{
+    smoe_status status = check_distill(T, N, K, 0, r, s, index);
+    if (status == SMOE_OK && (!isfinite(dloss) || !smoe_all_finite(T * N, q))) status = SMOE_EDOM;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        const size_t *I = index + t * K;
+        double *dq = work, *l = work + N;
+        for (size_t i = 0; i < N; i++)
+            dq[i] = 0;
+        status = smoe_log_ratio(N, K, r + t * N, s + t * N, I, l);
+        if (status != SMOE_OK) return status;
+        for (size_t j = 0; j < K; j++)
+            dq[I[j]] = dloss / (double)T * l[j];    /* and a constant, which the softmax does not see */
+        status = finite_or_overflow(N, dq);
+        if (status == SMOE_OK) status = smoe_target_masked_vjp(N, K, q + t * N, I, dq, ds + t * N, work + N);
+    }
+    return status;
+}
+
+/* The first code's library puts this in the place of smaller probabilities. */
+static const double least_q = 1e-6;
+
+/* l_i = ln(p_i / max(q_i, 1e-6)) of one token, by way of r. */
+/*@ requires \valid_read(r + (0 .. N-1)) && \valid_read(q + (0 .. N-1)) && \valid(l + (0 .. N-1));
+    requires \separated(r + (0 .. N-1), l + (0 .. N-1)) && \separated(q + (0 .. N-1), l + (0 .. N-1));
+    assigns l[0 .. N-1]; */
+static smoe_status log_ratio_clamped(size_t N, const double *r, const double *q, double *l)
+{
+    double lse;
+    smoe_status status = smoe_logsumexp(N, r, &lse);
+    if (status != SMOE_OK) return status;
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, l[0 .. N-1]; loop variant N - i; */
+    for (size_t i = 0; i < N; i++)
+        l[i] = (r[i] - lse) - smoe_log(q[i] > least_q ? q[i] : least_q);
+    return finite_or_overflow(N, l);
+}
+
+smoe_status smoe_distill_kl_clamped(size_t T, size_t N, size_t K, const double *r, const double *s,
+                                    const size_t *index, double *p, double *q, double *loss, double *work)
+{
+    smoe_status status = both_policies(T, N, K, r, s, index, p, q, work);
+    double sum = 0;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        status = log_ratio_clamped(N, r + t * N, q + t * N, work);
+        for (size_t i = 0; i < N && status == SMOE_OK; i++)
+            sum = fma(p[t * N + i], work[i], sum);
+    }
+    if (status != SMOE_OK) return status;
+    *loss = sum / (double)T;                                            /* (C.9), kl-clamped */
+    return finite_or_overflow(1, loss);
+}
+
+smoe_status smoe_distill_kl_clamped_vjp(size_t T, size_t N, const double *r, const double *p, const double *q,
+                                        double dloss, double *dr, double *work)
+{
+    if (T == 0 || N == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(T * N, r) || !smoe_all_finite(T * N, p) || !smoe_all_finite(T * N, q)) return SMOE_EDOM;
+    if (!isfinite(dloss)) return SMOE_EDOM;
+    smoe_status status = SMOE_OK;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        double *dp = work, *l = work + N;
+        status = log_ratio_clamped(N, r + t * N, q + t * N, l);
+        if (status != SMOE_OK) return status;
+        for (size_t i = 0; i < N; i++)
+            dp[i] = dloss / (double)T * l[i];       /* and a constant, which the softmax does not see */
+        status = finite_or_overflow(N, dp);
+        if (status == SMOE_OK) status = smoe_softmax_vjp(N, p + t * N, dp, dr + t * N);
+    }
+    return status;
+}
+
+smoe_status smoe_distill_kl_clamped_target_vjp(size_t T, size_t N, size_t K, const double *p, const double *q,
+                                               const size_t *index, double dloss, double *ds, double *work)
+{
+    smoe_status status = check_distill(T, N, K, 0, p, q, index);
+    if (status == SMOE_OK && !isfinite(dloss)) status = SMOE_EDOM;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        const double *pt = p + t * N, *qt = q + t * N;
+        for (size_t i = 0; i < N; i++)
+            work[i] = qt[i] > least_q ? -(dloss / (double)T * pt[i] / qt[i]) : 0;
+        status = finite_or_overflow(N, work);
+        if (status == SMOE_OK) status = smoe_target_masked_vjp(N, K, qt, index + t * K, work, ds + t * N, work + N);
+    }
+    return status;
+}
+
+/* --- C.10 --- */
+
+smoe_status smoe_compete_fractions(smoe_count which, size_t S, size_t N, size_t K, size_t A, const size_t *index,
+                                   size_t *count, double *f)
+{
+    if (which != SMOE_COUNT_ALL && which != SMOE_COUNT_FIRST) return SMOE_EINVAL;
+    smoe_status status = which == SMOE_COUNT_ALL ? smoe_expert_load(S * K, N, index, count)
+                                                 : smoe_expert_load_first(S * K, K, N, index, count);
+    if (status != SMOE_OK) return status;
+    return smoe_load_fraction(A, N, count, f);
+}
+
+smoe_status smoe_compete_balance(smoe_count which, size_t B, size_t S, size_t N, size_t K, size_t A, const double *s,
+                                 const size_t *index, size_t *count, double *f, double *q, double *P, double *loss)
+{
+    if (B == 0 || S == 0 || K == 0 || K > N || A == 0) return SMOE_EINVAL;
+    if (which != SMOE_COUNT_ALL && which != SMOE_COUNT_FIRST) return SMOE_EINVAL;
+    if (!smoe_all_finite(B * S * N, s) || !all_below(B * S * K, index, N)) return SMOE_EDOM;
+    for (size_t b = 0; b < B; b++) {
+        smoe_status status = smoe_compete_fractions(which, S, N, K, A, index + b * S * K, count, f + b * N);
+        if (status != SMOE_OK) return status;
+    }
+    return smoe_balance_loss(B, S, N, s, f, q, P, loss);                /* (C.10) */
+}
+
+smoe_status smoe_compete_balance_vjp(size_t B, size_t S, size_t N, const double *f, const double *q, double dloss,
+                                     double *ds, double *work)
+{
+    if (B == 0 || S == 0 || N == 0) return SMOE_EINVAL;
+    for (size_t k = 0; k < B * N; k++)
+        work[k] = 0;                                                    /* nothing else reaches P */
+    return smoe_balance_loss_vjp(B, S, N, f, q, dloss, work, work + B * N, ds);
+}
+
+/* --- C.11 --- */
+
+smoe_status smoe_mix_scores(size_t n, double share, const double *response, const double *r, double *s)
+{
+    if (!smoe_all_finite(1, &share) || !smoe_all_finite(n, response) || !smoe_all_finite(n, r)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= k <= n;
+        loop assigns k, s[0 .. n-1]; loop variant n - k; */
+    for (size_t k = 0; k < n; k++)
+        s[k] = (1 - share) * response[k] + share * r[k];                /* (C.11) */
+    return finite_or_overflow(n, s);
+}
+
+smoe_status smoe_mix_scores_vjp(size_t n, double share, const double *ds, double *dresponse, double *dr)
+{
+    if (!smoe_all_finite(1, &share) || !smoe_all_finite(n, ds)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= k <= n;
+        loop assigns k, dresponse[0 .. n-1], dr[0 .. n-1]; loop variant n - k; */
+    for (size_t k = 0; k < n; k++) {
+        dresponse[k] = (1 - share) * ds[k];                             /* (C.11') */
+        dr[k] = share * ds[k];
+    }
+    return smoe_all_finite(n, dresponse) && smoe_all_finite(n, dr) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+/* --- C.12 --- */
+
+/* Are all coins in [0, 1)? */
+/*@ requires \valid_read(u + (0 .. n-1));
+    assigns \nothing; */
+static bool coins(size_t n, const double *u)
+{
+    /*@ loop invariant 0 <= k <= n;
+        loop assigns k; loop variant n - k; */
+    for (size_t k = 0; k < n; k++)
+        if (!(u[k] >= 0 && u[k] < 1)) return false;
+    return true;
+}
+
+smoe_status smoe_compete_lambda(size_t n, const double *t, const double *u, double *lambda, size_t *compete)
+{
+    if (!smoe_all_finite(n, t) || !smoe_all_finite(n, u) || !coins(n, u)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= k <= n;
+        loop assigns k; loop variant n - k; */
+    for (size_t k = 0; k < n; k++)
+        if (t[k] < 0) return SMOE_EDOM;
+    /*@ loop invariant 0 <= k <= n;
+        loop invariant \forall integer j; 0 <= j < k ==> compete[j] <= 1;
+        loop assigns k, lambda[0 .. n-1], compete[0 .. n-1]; loop variant n - k; */
+    for (size_t k = 0; k < n; k++) {
+        lambda[k] = 2 / (2 + sqrt(t[k] + 1));                           /* (C.12) */
+        compete[k] = u[k] < lambda[k] ? 1 : 0;
+    }
+    return SMOE_OK;
+}
+
+/* --- C.13 --- */
+
+/* The nearest slot before i, else the nearest after it, where fewer than cap layers compete and this one does not; F if
+ * there is none. */
+/*@ requires \valid_read(load + (0 .. F-1)) && \valid_read(compete + (0 .. F-1)) && i < F;
+    assigns \nothing;
+    ensures \result <= F;
+    ensures \result < F ==> load[\result] < cap && compete[\result] == 0; */
+static size_t free_slot(size_t F, size_t cap, size_t i, const size_t *load, const size_t *compete)
+{
+    /*@ loop invariant 0 <= j <= i;
+        loop assigns j; loop variant j; */
+    for (size_t j = i; j > 0; j--)
+        if (load[j - 1] < cap && compete[j - 1] == 0) return j - 1;
+    /*@ loop invariant i < j <= F;
+        loop assigns j; loop variant F - j; */
+    for (size_t j = i + 1; j < F; j++)
+        if (load[j] < cap && compete[j] == 0) return j;
+    return F;
+}
+
+/*@ requires \valid_read(u + (0 .. F-1)) && \valid_read(load + (0 .. F-1));
+    assigns \nothing;
+    ensures \result == SMOE_OK || \result == SMOE_EDOM;
+    ensures \result == SMOE_OK ==> \forall integer i; 0 <= i < F ==> load[i] <= cap; */
+static smoe_status check_slots(size_t F, size_t cap, double rate, const double *u, const size_t *load)
+{
+    if (!(rate >= 0 && rate <= 1) || !smoe_all_finite(F, u) || !coins(F, u)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= F;
+        loop invariant \forall integer j; 0 <= j < i ==> load[j] <= cap;
+        loop assigns i; loop variant F - i; */
+    for (size_t i = 0; i < F; i++)
+        if (load[i] > cap) return SMOE_EDOM;
+    return SMOE_OK;
+}
+
+smoe_status smoe_schedule_layer_mended(size_t F, size_t cap, double rate, const double *u, size_t *load,
+                                       size_t *compete, size_t *lost)
+{
+    if (check_slots(F, cap, rate, u, load) != SMOE_OK) return SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= F;
+        loop invariant \forall integer j; 0 <= j < i ==> compete[j] == 0;
+        loop assigns i, compete[0 .. F-1]; loop variant F - i; */
+    for (size_t i = 0; i < F; i++)
+        compete[i] = 0;
+    size_t none = 0;
+    /*@ loop invariant 0 <= i <= F && none <= i;
+        loop invariant \forall integer j; 0 <= j < F ==> compete[j] <= 1 && load[j] <= cap;
+        loop invariant \forall integer j; 0 <= j < F ==> load[j] == \at(load[j], Pre) + compete[j];
+        loop assigns i, none, load[0 .. F-1], compete[0 .. F-1]; loop variant F - i; */
+    for (size_t i = 0; i < F; i++) {
+        if (!(u[i] < rate)) continue;
+        size_t j = load[i] < cap && compete[i] == 0 ? i : free_slot(F, cap, i, load, compete);
+        if (j < F) {
+            compete[j] = 1;                                             /* (C.13) */
+            load[j]++;
+        } else {
+            none++;
+        }
+    }
+    *lost = none;
+    return SMOE_OK;
+}
+
+smoe_status smoe_schedule_layer_published(size_t F, size_t cap, double rate, const double *u, size_t *load,
+                                          size_t *compete, size_t *lost)
+{
+    if (check_slots(F, cap, rate, u, load) != SMOE_OK) return SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= F;
+        loop invariant \forall integer j; 0 <= j < i ==> compete[j] == 0;
+        loop assigns i, compete[0 .. F-1]; loop variant F - i; */
+    for (size_t i = 0; i < F; i++)
+        compete[i] = 0;
+    size_t none = 0;
+    /*@ loop invariant 0 <= i <= F && none <= i;
+        loop invariant \forall integer j; 0 <= j < F ==> compete[j] <= 1 && load[j] <= cap;
+        loop assigns i, none, load[0 .. F-1], compete[0 .. F-1]; loop variant F - i; */
+    for (size_t i = 0; i < F; i++) {
+        if (!(u[i] < rate)) continue;
+        size_t j = load[i] < cap ? i : free_slot(F, cap, i, load, compete);     /* does not ask for compete[i] */
+        if (j < F) {
+            none += compete[j];
+            compete[j] = 1;                                             /* (C.13), as published */
+            load[j]++;
+        } else {
+            none++;
+        }
+    }
+    *lost = none;
+    return SMOE_OK;
+}
+
+smoe_status smoe_schedule(smoe_collision collision, size_t L, size_t S, size_t cap, double rate, double warm_up,
+                          const double *u, size_t *compete, size_t *load, size_t *lost)
+{
+    if (collision != SMOE_COLLISION_MENDED && collision != SMOE_COLLISION_PUBLISHED) return SMOE_EINVAL;
+    if (!(warm_up >= 0 && warm_up <= 1) || !(rate >= 0 && rate <= 1) || !coins(L * S, u)) return SMOE_EDOM;
+    size_t W = (size_t)floor(warm_up * (double)S);
+    for (size_t i = 0; i < S; i++)
+        load[i] = 0;
+    for (size_t l = 0; l < L; l++) {
+        for (size_t i = 0; i < W; i++)
+            compete[l * S + i] = 0;
+        smoe_status status = collision == SMOE_COLLISION_MENDED
+                                 ? smoe_schedule_layer_mended(S - W, cap, rate, u + l * S + W, load + W,
+                                                              compete + l * S + W, &lost[l])
+                                 : smoe_schedule_layer_published(S - W, cap, rate, u + l * S + W, load + W,
+                                                                 compete + l * S + W, &lost[l]);
+        if (status != SMOE_OK) return status;
+    }
+    return SMOE_OK;
+}
+
+/* --- C.14 --- */
+
+smoe_status smoe_task_loss(size_t n, const double *y, const double *target, double *loss)
+{
+    if (n == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(n, y) || !smoe_all_finite(n, target)) return SMOE_EDOM;
+    double sum = 0;
+    /*@ loop invariant 0 <= k <= n;
+        loop assigns k, sum; loop variant n - k; */
+    for (size_t k = 0; k < n; k++)
+        sum = fma(y[k] - target[k], y[k] - target[k], sum);
+    *loss = sum / (double)n;                                            /* (C.14), task */
+    return finite_or_overflow(1, loss);
+}
+
+smoe_status smoe_task_loss_vjp(size_t n, const double *y, const double *target, double dloss, double *dy)
+{
+    if (n == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(n, y) || !smoe_all_finite(n, target) || !smoe_all_finite(1, &dloss)) return SMOE_EDOM;
+    double c = 2 * dloss / (double)n;
+    /*@ loop invariant 0 <= k <= n;
+        loop assigns k, dy[0 .. n-1]; loop variant n - k; */
+    for (size_t k = 0; k < n; k++)
+        dy[k] = c * (y[k] - target[k]);                                 /* (C.14'), task */
+    return finite_or_overflow(n, dy);
+}
+
+/* SMOE_EDOM for a target that is not finite, asked only of a step that makes sense. */
+static smoe_status check_train(const smoe_layer_shape *shape, const smoe_compete_options *opt, const smoe_layer_in *in,
+                               const double *target)
+{
+    smoe_status status = check_step(shape, opt, in);
+    if (status != SMOE_OK) return status;
+    return smoe_all_finite(shape->T * shape->d, target) ? SMOE_OK : SMOE_EDOM;
+}
+
+smoe_status smoe_train_compete(const smoe_layer_shape *shape, const smoe_compete_options *opt, const smoe_layer_in *in,
+                               const double *target, const smoe_compete_out *out, double *task,
+                               const smoe_compete_kept *kept)
+{
+    smoe_status status = check_train(shape, opt, in, target);
+    if (status == SMOE_OK) status = smoe_compete_step(shape, opt, in, out, kept);
+    if (status == SMOE_OK) status = smoe_task_loss(shape->T * shape->d, out->y, target, task);
+    if (status != SMOE_OK) return status;
+    *out->loss = opt->c_task * *task + opt->c_distill * *out->distill + opt->c_diversity * *out->diversity +
+                 opt->c_balance * *out->balance;                                                        /* (C.14) */
+    return finite_or_overflow(1, out->loss);
+}
+
+smoe_status smoe_train_router(const smoe_layer_shape *shape, const smoe_compete_options *opt, const smoe_layer_in *in,
+                              const double *target, const smoe_compete_out *out, double *task,
+                              const smoe_router_kept *kept)
+{
+    if (!order_is_known(shape)) return SMOE_EINVAL;
+    smoe_status status = check_train(shape, opt, in, target);
+    if (status == SMOE_OK) status = smoe_router_step(shape, opt, in, out, kept);
+    if (status == SMOE_OK) status = smoe_task_loss(shape->T * shape->d, out->y, target, task);
+    if (status != SMOE_OK) return status;
+    *out->loss = opt->c_task * *task + opt->c_balance * *out->balance + opt->c_zloss * *out->zloss;     /* (C.14) */
+    return finite_or_overflow(1, out->loss);
+}
+
+/* dy [T,d] = the cotangent of y, plus what the task adds to it. */
+static smoe_status task_vjp(const smoe_layer_shape *shape, const smoe_compete_options *opt, const double *target,
+                            const smoe_compete_out *out, const smoe_compete_cot *cot, double dtask, double *dy)
+{
+    size_t n = shape->T * shape->d;
+    if (!isfinite(dtask) || !smoe_all_finite(n, cot->y) || !cot_is_finite(cot)) return SMOE_EDOM;
+    double g = total(dtask, opt->c_task, cot->loss);
+    if (!smoe_all_finite(1, &g)) return SMOE_EOVRFLW;
+    smoe_status status = smoe_task_loss_vjp(n, out->y, target, g, dy);
+    return status == SMOE_OK ? add(n, cot->y, dy) : status;
+}
+
+smoe_status smoe_train_compete_vjp(const smoe_layer_shape *shape, const smoe_compete_options *opt,
+                                   const smoe_layer_in *in, const double *target, const smoe_compete_out *out,
+                                   const smoe_compete_kept *kept, const smoe_compete_cot *cot, double dtask,
+                                   const smoe_layer_grad *grad, double *work)
+{
+    smoe_status status = check_train(shape, opt, in, target);
+    if (status == SMOE_OK) status = task_vjp(shape, opt, target, out, cot, dtask, work);
+    if (status != SMOE_OK) return status;
+    const smoe_compete_cot all = {work, cot->weight, cot->loss, cot->distill, cot->diversity, cot->balance, cot->zloss};
+    return smoe_compete_step_vjp(shape, opt, in, out, kept, &all, grad, work + shape->T * shape->d);
+}
+
+smoe_status smoe_train_router_vjp(const smoe_layer_shape *shape, const smoe_compete_options *opt,
+                                  const smoe_layer_in *in, const double *target, const smoe_compete_out *out,
+                                  const smoe_router_kept *kept, const smoe_compete_cot *cot, double dtask,
+                                  const smoe_layer_grad *grad, double *work)
+{
+    if (!order_is_known(shape)) return SMOE_EINVAL;
+    smoe_status status = check_train(shape, opt, in, target);
+    if (status == SMOE_OK) status = task_vjp(shape, opt, target, out, cot, dtask, work);
+    if (status != SMOE_OK) return status;
+    const smoe_compete_cot all = {work, cot->weight, cot->loss, cot->distill, cot->diversity, cot->balance, cot->zloss};
+    return smoe_router_step_vjp(shape, opt, in, out, kept, &all, grad, work + shape->T * shape->d);
 }

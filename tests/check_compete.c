@@ -249,7 +249,7 @@ static layer *layer_new(size_t T, size_t d, size_t h, size_t N, size_t K)
     l->frozen = calloc(T * N + 1, sizeof *l->frozen);
     l->indices = calloc(5 * A + 4 * N + 2, sizeof *l->indices);
     double *p = l->doubles =
-        room(T * N * (d + 10) + 2 * N * T * h + 20 * T * d + 20 * A * (d + h + 1) + 10 * N + 10 * T);
+        room(T * N * (d + 10) + 2 * N * T * h + 20 * T * d + 20 * A * (d + h + 1) + 20 * N + 10 * T);
     size_t *q = l->indices;
     l->out = (smoe_compete_out){cut(&p, T * d), cut(&p, T * N), cut(&p, T * N), q,
                                 cut(&p, A),     cut(&p, T),     l->scalar,      l->scalar + 1,
@@ -258,14 +258,16 @@ static layer *layer_new(size_t T, size_t d, size_t h, size_t N, size_t K)
                                   .a = cut(&p, N * T * h),
                                   .u = cut(&p, N * T * h),
                                   .e = cut(&p, T * d),
+                                  .response = cut(&p, T * N),
                                   .p = cut(&p, T * N),
                                   .q = cut(&p, T * N),
+                                  .qs = cut(&p, T * N),
                                   .f = cut(&p, N),
                                   .P = cut(&p, N),
                                   .won = cut(&p, A * d),
                                   .unit = cut(&p, A * d),
                                   .norm = cut(&p, A),
-                                  .value = cut(&p, K),
+                                  .value = cut(&p, 4 * N),
                                   .count = q + A};
     l->rkept = (smoe_router_kept){.layer = {q + A + N, q + A + 2 * N + 1, q + 2 * A + 2 * N + 1, cut(&p, T * N),
                                             cut(&p, A * d), cut(&p, A * d), cut(&p, A * h), cut(&p, A * h)},

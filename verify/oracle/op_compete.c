@@ -5,9 +5,10 @@
 
 #include "compete.h"
 #include "op.h"
+#include "op_compete.h"
 
 /* n zeroed elements; never NULL. */
-static void *room(size_t n, size_t size)
+void *compete_room(size_t n, size_t size)
 {
     void *p = calloc(n ? n : 1, size);
     if (!p) {
@@ -17,19 +18,19 @@ static void *room(size_t n, size_t size)
     return p;
 }
 
-static size_t *read_index(const op_case *c, size_t n)
+size_t *compete_read_index(const op_case *c, size_t n)
 {
-    size_t *index = room(n, sizeof *index);
+    size_t *index = compete_room(n, sizeof *index);
     for (size_t a = 0; a < n; a++) index[a] = (size_t)op_out_i64(c, "index")[a];
     return index;
 }
 
-static void write_index(const op_case *c, size_t n, const size_t *index)
+void compete_write_index(const op_case *c, size_t n, const size_t *index)
 {
     for (size_t a = 0; a < n; a++) op_out_i64(c, "index")[a] = (int64_t)index[a];
 }
 
-static const char *check_winners(const op_case *c)
+const char *compete_check_winners(const op_case *c)
 {
     const long N = (long)op_dim(c, 'N'), k = op_int(c, "k");
     if (N < 1) return "N must be at least 1: there is no expert";
@@ -45,7 +46,7 @@ static void zero_cot(op_case *c, const char *output, size_t n)
  * token's other experts, plus noise that cancels in pairs of elements, so that experts differ in direction too. */
 static void fill_outputs_apart(op_rng *r, double gap, double shift, size_t T, size_t N, size_t d, double *o)
 {
-    double *level = room(T * N, sizeof *level);
+    double *level = compete_room(T * N, sizeof *level);
     op_fill_apart(r, gap, T, N, level);
     for (size_t a = 0; a < T * N; a++)
         for (size_t e = 0; e < d; e += 2) {
@@ -186,7 +187,7 @@ static const op_param route_param[] = {
 
 static const char *route_check(const op_case *c)
 {
-    const char *wrong = check_winners(c);
+    const char *wrong = compete_check_winners(c);
     if (wrong) return wrong;
     return op_dim(c, 'd') < 1 ? "d must be at least 1: a response is a mean over the width" : NULL;
 }
@@ -194,12 +195,12 @@ static const char *route_check(const op_case *c)
 static smoe_status route_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), d = op_dim(c, 'd');
-    size_t *index = room(T * K, sizeof *index);
-    double *value = room(K, sizeof *value);
+    size_t *index = compete_room(T * K, sizeof *index);
+    double *value = compete_room(K, sizeof *value);
     smoe_status status = (op_is(c, "version", "2") ? smoe_route : smoe_route_v1)(
         T, N, K, d, op_in(c, "o"), op_out(c, "s"), index, op_out(c, "weight"), op_out(c, "margin"), op_out(c, "y"),
         value);
-    write_index(c, T * K, index);
+    compete_write_index(c, T * K, index);
     free(index);
     free(value);
     return status;
@@ -208,8 +209,8 @@ static smoe_status route_forward(op_case *c)
 static smoe_status route_vjp(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), d = op_dim(c, 'd');
-    size_t *index = read_index(c, T * K);
-    double *work = room(N * d + N + 3 * K, sizeof *work);
+    size_t *index = compete_read_index(c, T * K);
+    double *work = compete_room(N * d + N + 3 * K, sizeof *work);
     smoe_status status = (op_is(c, "version", "2") ? smoe_route_vjp : smoe_route_v1_vjp)(
         T, N, K, d, op_in(c, "o"), op_out(c, "s"), index, op_out(c, "weight"), op_cot(c, "y"), op_cot(c, "weight"),
         op_cot(c, "s"), op_grad(c, "o"), work);
@@ -312,22 +313,26 @@ static const op_tensor distill_out[] = {
 };
 static const op_param distill_param[] = {
     {"k", OP_INT, "2", "winners of a token"},
-    {"version", OP_CHOICE, "2", "2: the target is softmax over all N responses"},
-    {"theta", OP_REAL, "0.125", "weight of the winners' term"},
+    {"version", OP_CHOICE, "2|1", "the target: 2: softmax over all N responses; 1: over the winners', 0 elsewhere"},
+    {"theta", OP_REAL, "0.125", "weight of the winners' term; version 1 has none"},
     {"detach", OP_CHOICE, "yes|no", "is the target a constant?"},
+    {"loss", OP_CHOICE, "mse|kl|kl-clamped", "distance; version 1 alone has kl: q ln(q/p), and p ln(p/max(q, 1e-6))"},
+    {"terms", OP_CHOICE, "both|all|winners", "of version 2: the mean over all experts, the winners', or both"},
     {NULL, OP_INT, NULL, NULL},
 };
 
 static const char *distill_check(const op_case *c)
 {
     if (op_dim(c, 'T') < 1) return "T must be at least 1: a mean over no tokens is not defined";
-    return check_winners(c);
+    if (op_is(c, "version", "2") && !op_is(c, "loss", "mse"))
+        return "version 2 has loss=mse alone: its target is not known with another distance";
+    return compete_check_winners(c);
 }
 
-static smoe_status winners(const op_case *c, const double *s, size_t *index)
+smoe_status compete_winners(const op_case *c, const double *s, size_t *index)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
-    double *value = room(K, sizeof *value), margin;
+    double *value = compete_room(K, sizeof *value), margin;
     smoe_status status = SMOE_OK;
     for (size_t t = 0; t < T && status == SMOE_OK; t++)
         status = smoe_topk(N, K, s + t * N, index + t * K, value, &margin);
@@ -335,35 +340,76 @@ static smoe_status winners(const op_case *c, const double *s, size_t *index)
     return status;
 }
 
+/* theta as version 2's first functions take it: terms=all is the first term alone. */
+static double distill_theta(const op_case *c) { return op_is(c, "terms", "all") ? 0 : op_real(c, "theta"); }
+
+/* p, q [T,N] and the loss; work [4 N]. */
+static smoe_status distill_run(const op_case *c, const size_t *index, double *p, double *q, double *loss, double *work)
+{
+    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
+    const double *r = op_in(c, "r"), *s = op_in(c, "s");
+    if (op_is(c, "version", "1"))
+        return (op_is(c, "loss", "mse")  ? smoe_distill_v1
+                : op_is(c, "loss", "kl") ? smoe_distill_kl
+                                         : smoe_distill_kl_clamped)(T, N, K, r, s, index, p, q, loss, work);
+    smoe_status status = smoe_distill(T, N, K, distill_theta(c), r, s, index, p, q, loss);
+    if (status == SMOE_OK && op_is(c, "terms", "winners"))
+        status = smoe_distill_winners_loss(T, N, K, distill_theta(c), p, q, index, loss);
+    return status;
+}
+
 static smoe_status distill_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
-    size_t *index = room(T * K, sizeof *index);
-    double *p = room(2 * T * N, sizeof *p);
-    smoe_status status = winners(c, op_in(c, "s"), index);
-    if (status == SMOE_OK)
-        status = smoe_distill(T, N, K, op_real(c, "theta"), op_in(c, "r"), op_in(c, "s"), index, p, p + T * N,
-                              op_out(c, "loss"));
-    write_index(c, T * K, index);
+    size_t *index = compete_room(T * K, sizeof *index);
+    double *p = compete_room(2 * T * N + 4 * N, sizeof *p);
+    smoe_status status = compete_winners(c, op_in(c, "s"), index);
+    if (status == SMOE_OK) status = distill_run(c, index, p, p + T * N, op_out(c, "loss"), p + 2 * T * N);
+    compete_write_index(c, T * K, index);
     free(index);
     free(p);
     return status;
 }
 
+static smoe_status distill_router_vjp(const op_case *c, const size_t *index, const double *p, const double *q,
+                                      double *work)
+{
+    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
+    const double dloss = *op_cot(c, "loss");
+    double *dr = op_grad(c, "r");
+    if (op_is(c, "version", "2"))
+        return (op_is(c, "terms", "winners") ? smoe_distill_winners_vjp : smoe_distill_vjp)(
+            T, N, K, distill_theta(c), p, q, index, dloss, dr, work);
+    return op_is(c, "loss", "mse")  ? smoe_distill_v1_vjp(T, N, p, q, dloss, dr, work)
+           : op_is(c, "loss", "kl") ? smoe_distill_kl_vjp(T, N, p, q, dloss, dr)
+                                    : smoe_distill_kl_clamped_vjp(T, N, op_in(c, "r"), p, q, dloss, dr, work);
+}
+
+static smoe_status distill_target_vjp(const op_case *c, const size_t *index, const double *p, const double *q,
+                                      double *work)
+{
+    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
+    const double dloss = *op_cot(c, "loss"), *r = op_in(c, "r"), *s = op_in(c, "s");
+    double *ds = op_grad(c, "s");
+    if (op_is(c, "version", "2"))
+        return (op_is(c, "terms", "winners") ? smoe_distill_winners_target_vjp : smoe_distill_target_vjp)(
+            T, N, K, distill_theta(c), p, q, index, dloss, ds, work);
+    return op_is(c, "loss", "mse")  ? smoe_distill_v1_target_vjp(T, N, K, p, q, index, dloss, ds, work)
+           : op_is(c, "loss", "kl") ? smoe_distill_kl_target_vjp(T, N, K, r, s, q, index, dloss, ds, work)
+                                    : smoe_distill_kl_clamped_target_vjp(T, N, K, p, q, index, dloss, ds, work);
+}
+
 static smoe_status distill_vjp(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
-    const double theta = op_real(c, "theta"), dloss = *op_cot(c, "loss");
-    size_t *index = read_index(c, T * K);
-    double *p = room(2 * T * N, sizeof *p), *q = p + T * N, *row = room(N, sizeof *row), loss;
-    smoe_status status = smoe_distill(T, N, K, theta, op_in(c, "r"), op_in(c, "s"), index, p, q, &loss);
-    if (status == SMOE_OK) status = smoe_distill_vjp(T, N, K, theta, p, q, index, dloss, op_grad(c, "r"), row);
+    size_t *index = compete_read_index(c, T * K);
+    double *p = compete_room(2 * T * N + 4 * N, sizeof *p), *q = p + T * N, *work = q + T * N, loss;
+    smoe_status status = distill_run(c, index, p, q, &loss, work);
+    if (status == SMOE_OK) status = distill_router_vjp(c, index, p, q, work);
     for (size_t k = 0; k < T * N; k++) op_grad(c, "s")[k] = 0;
-    if (status == SMOE_OK && op_is(c, "detach", "no"))
-        status = smoe_distill_target_vjp(T, N, K, theta, p, q, index, dloss, op_grad(c, "s"), row);
+    if (status == SMOE_OK && op_is(c, "detach", "no")) status = distill_target_vjp(c, index, p, q, work);
     free(index);
     free(p);
-    free(row);
     return status;
 }
 
@@ -403,6 +449,32 @@ static void fill_scores_equal(op_case *c, op_rng *r)
     for (size_t k = 0; k < c->in[1].count; k++) op_in(c, "s")[k] = 0.6875;
 }
 
+/* The router knows version 1's outcome: r = s for the winners and far below for who lost (masked there, e^-64 here). */
+static void fill_perfect_v1(op_case *c, op_rng *r)
+{
+    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
+    const double K = (double)op_int(c, "k");
+    op_fill_apart(r, 0.5, T, N, op_in(c, "s"));
+    for (size_t t = 0; t < T; t++)
+        for (size_t i = 0; i < N; i++) {
+            const double *s = op_in(c, "s") + t * N;
+            double before = 0;
+            for (size_t j = 0; j < N; j++) before += s[j] > s[i];
+            op_in(c, "r")[t * N + i] = before < K ? s[i] : s[i] - 64;
+        }
+    *op_cot(c, "loss") = 16;
+}
+
+/* Winners 16 apart: the second one's target is 1e-7, below what kl-clamped allows. */
+static void fill_clamped(op_case *c, op_rng *r)
+{
+    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
+    fill_scores(c, r);
+    for (size_t t = 0; t < T; t++)
+        for (size_t i = 0; i < N; i++) op_in(c, "s")[t * N + i] = -16 * (double)((i + t) % N);
+    *op_cot(c, "loss") = 16;
+}
+
 static const op_spec distill_cases[] = {
     {"small", "smoke", "T=3,N=4", "k=2", "", "a first look", fill_scores},
     {"random", "core", "T=12,N=8", "k=2", "", "standard normal logits and responses", NULL},
@@ -426,7 +498,44 @@ static const op_spec distill_cases[] = {
      "near-uniform target: masked to the winners it has all its mass on two experts", fill_close},
     {"equal", "adversarial", "T=5,N=4", "k=2", "ties,TieOrder",
      "all responses equal: the target is uniform, 0 and 1 win", fill_scores_equal},
+    {"all-term", "core", "T=8,N=6", "k=2,terms=all,theta=1", "DistillNoTheta", "the first term alone: no theta",
+     fill_scores},
+    {"winners-term", "core", "T=8,N=6", "k=2,terms=winners,theta=0.5,detach=no", "DistillWinnersSum",
+     "the second term alone, by theta", fill_scores},
+    {"v1", "smoke", "T=3,N=4", "k=2,version=1", "", "a first look at version 1", fill_scores},
+    {"v1-random", "core", "T=12,N=8", "k=2,version=1", "", "standard normal logits and responses", NULL},
+    {"v1-apart", "core", "T=8,N=6", "k=3,version=1,theta=2", "", "three winners; theta has no part in version 1",
+     fill_scores},
+    {"v1-attached", "core", "T=8,N=6", "k=2,version=1,detach=no", "", "as the first code has it: experts are trained",
+     fill_scores},
+    {"v1-kl", "core", "T=8,N=6", "k=2,version=1,loss=kl", "", "divergence from the masked target", fill_scores},
+    {"v1-kl-attached", "core", "T=8,N=6", "k=3,version=1,loss=kl,detach=no", "", "with the target trained",
+     fill_scores},
+    {"v1-kl-clamped", "core", "T=8,N=6", "k=2,version=1,loss=kl-clamped", "", "the first code's option", fill_scores},
+    {"v1-kl-clamped-attached", "core", "T=8,N=6", "k=3,version=1,loss=kl-clamped,detach=no", "",
+     "with the target trained", fill_scores},
+    {"v1-top-1", "core", "T=6,N=4", "k=1,version=1,detach=no", "TopOneZeroGrad",
+     "K = 1: the target is 1 on the winner, and constant", fill_scores},
+    {"v1-all-win", "core", "T=5,N=4", "k=4,version=1,detach=no", "", "K = N: nobody is masked", fill_scores},
+    {"v1-perfect", "adversarial", "T=8,N=6", "k=2,version=1", "PermutedScores,TargetFull",
+     "the logits are the logarithm of the target: 0; scores in another order give about 0.04 (first CompeteSMoE code)",
+     fill_perfect_v1},
+    {"v1-opposed", "adversarial", "T=8,N=8", "k=4,version=1", "TargetFull,TargetNotDetached,PermutedScores",
+     "a router sure of the losers", fill_opposed},
+    {"v1-opposed-attached", "adversarial", "T=8,N=8", "k=4,version=1,detach=no", "TargetFull,TargetDetached",
+     "the gradient of s is owed here", fill_opposed},
+    {"v1-close", "adversarial", "T=8,N=8", "k=2,version=1", "TargetFull",
+     "near-uniform responses: unmasked, the target has a quarter of its mass on the winners", fill_close},
+    {"v1-kl-opposed", "adversarial", "T=8,N=8", "k=2,version=1,loss=kl,detach=no", "KlDirection,PermutedScores",
+     "the two directions of the divergence are far apart", fill_opposed},
+    {"v1-kl-clamped-opposed", "adversarial", "T=8,N=8", "k=2,version=1,loss=kl-clamped,detach=no",
+     "KlDirection,PermutedScores", "losers of the target count ln 1e6 each", fill_opposed},
+    {"v1-kl-below", "adversarial", "T=6,N=4", "k=2,version=1,loss=kl-clamped,detach=no", "KlClamp",
+     "a winner's target below the clamp: it has no gradient", fill_clamped},
+    {"v1-equal", "adversarial", "T=5,N=4", "k=2,version=1", "ties,TieOrder",
+     "all responses equal: 0 and 1 have 1/2 each", fill_scores_equal},
     {"large", "large", "T=64,N=8", "k=2", "", "the size of the layers' large cases", NULL},
+    {"v1-large", "large", "T=64,N=8", "k=2,version=1", "", "the same for version 1", NULL},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -460,7 +569,7 @@ static smoe_status diversity_run(op_case *c, double *unit, double *norm, double 
 
 static smoe_status diversity_forward(op_case *c)
 {
-    double *unit = room(c->in[0].count, sizeof *unit), *norm = room(c->in[0].count, sizeof *norm);
+    double *unit = compete_room(c->in[0].count, sizeof *unit), *norm = compete_room(c->in[0].count, sizeof *norm);
     smoe_status status = diversity_run(c, unit, norm, op_out(c, "loss"));
     free(unit);
     free(norm);
@@ -469,7 +578,7 @@ static smoe_status diversity_forward(op_case *c)
 
 static smoe_status diversity_vjp(op_case *c)
 {
-    double *unit = room(c->in[0].count, sizeof *unit), *norm = room(c->in[0].count, sizeof *norm), loss;
+    double *unit = compete_room(c->in[0].count, sizeof *unit), *norm = compete_room(c->in[0].count, sizeof *norm), loss;
     smoe_status status = diversity_run(c, unit, norm, &loss);
     if (status == SMOE_OK)
         status = (op_is(c, "mean", "pairs") ? smoe_diversity_pairs_vjp : smoe_diversity_square_vjp)(
@@ -602,10 +711,10 @@ static const char *layer_check(const op_case *c)
 {
     if (op_dim(c, 'T') < 1) return "T must be at least 1: the losses are means over tokens";
     if (op_dim(c, 'd') < 1 || op_dim(c, 'h') < 1) return "d and h must be at least 1";
-    return check_winners(c);
+    return compete_check_winners(c);
 }
 
-static smoe_layer_shape shape_of(const op_case *c)
+smoe_layer_shape compete_shape(const op_case *c)
 {
     return (smoe_layer_shape){
         .order = op_is(c, "order", "topk-softmax")   ? SMOE_TOPK_SOFTMAX
@@ -634,7 +743,7 @@ static smoe_compete_options options_of(const op_case *c)
     };
 }
 
-static smoe_layer_in inputs_of(const op_case *c)
+smoe_layer_in compete_inputs(const op_case *c)
 {
     return (smoe_layer_in){op_in(c, "x"),  op_in(c, "wr"), op_in(c, "br"), op_in(c, "w1"),
                            op_in(c, "b1"), op_in(c, "w2"), op_in(c, "b2")};
@@ -648,36 +757,30 @@ static double *cut(double **block, size_t n)
     return p;
 }
 
-/* Everything between inputs and outputs, for either step; one block of doubles and one of indices. */
-typedef struct {
-    smoe_compete_kept kept;
-    smoe_router_kept router;
-    double *work, *doubles;
-    size_t *indices;
-} inside;
-
-static inside inside_new(const smoe_layer_shape *s)
+compete_inside compete_inside_new(const smoe_layer_shape *s)
 {
     const size_t T = s->T, d = s->d, h = s->h, N = s->N, K = s->K, A = T * K;
-    const size_t work = smoe_compete_step_vjp_work(s) + smoe_router_step_vjp_work(s);
-    inside m;
-    const size_t competing = T * N * d + 2 * N * T * h + T * d + 2 * T * N + 2 * N + 2 * A * d + A + K;
+    const size_t work = T * d + smoe_compete_step_vjp_work(s) + smoe_router_step_vjp_work(s);
+    compete_inside m;
+    const size_t competing = T * N * d + 2 * N * T * h + T * d + 4 * T * N + 6 * N + 2 * A * d + A;
     const size_t routed = 2 * T * N + 2 * A * d + 2 * A * h + 2 * N + T;
-    double *p = m.doubles = room(competing + routed + work, sizeof *p);
-    size_t *q = m.indices = room(3 * N + 1 + 2 * A, sizeof *q);
+    double *p = m.doubles = compete_room(competing + routed + work, sizeof *p);
+    size_t *q = m.indices = compete_room(3 * N + 1 + 2 * A, sizeof *q);
     m.kept = (smoe_compete_kept){
         .o = cut(&p, T * N * d),
         .a = cut(&p, N * T * h),
         .u = cut(&p, N * T * h),
         .e = cut(&p, T * d),
+        .response = cut(&p, T * N),
         .p = cut(&p, T * N),
         .q = cut(&p, T * N),
+        .qs = cut(&p, T * N),
         .f = cut(&p, N),
         .P = cut(&p, N),
         .won = cut(&p, A * d),
         .unit = cut(&p, A * d),
         .norm = cut(&p, A),
-        .value = cut(&p, K),
+        .value = cut(&p, 4 * N),
         .count = q,
     };
     m.router = (smoe_router_kept){
@@ -699,17 +802,17 @@ static inside inside_new(const smoe_layer_shape *s)
     return m;
 }
 
-static void inside_free(inside *m)
+void compete_inside_free(compete_inside *m)
 {
     free(m->doubles);
     free(m->indices);
 }
 
-static smoe_status layer_run(op_case *c, inside *m, const smoe_compete_out *out)
+static smoe_status layer_run(op_case *c, compete_inside *m, const smoe_compete_out *out)
 {
-    const smoe_layer_shape shape = shape_of(c);
+    const smoe_layer_shape shape = compete_shape(c);
     const smoe_compete_options opt = options_of(c);
-    const smoe_layer_in in = inputs_of(c);
+    const smoe_layer_in in = compete_inputs(c);
     return op_is(c, "compete", "yes") ? smoe_compete_step(&shape, &opt, &in, out, &m->kept)
                                       : smoe_router_step(&shape, &opt, &in, out, &m->router);
 }
@@ -725,25 +828,25 @@ static smoe_compete_out outputs_of(const op_case *c, size_t *index)
 
 static smoe_status layer_forward(op_case *c)
 {
-    const smoe_layer_shape shape = shape_of(c);
-    inside m = inside_new(&shape);
-    size_t *index = room(shape.T * shape.K, sizeof *index);
+    const smoe_layer_shape shape = compete_shape(c);
+    compete_inside m = compete_inside_new(&shape);
+    size_t *index = compete_room(shape.T * shape.K, sizeof *index);
     const smoe_compete_out out = outputs_of(c, index);
     smoe_status status = layer_run(c, &m, &out);
-    write_index(c, shape.T * shape.K, index);
+    compete_write_index(c, shape.T * shape.K, index);
     free(index);
-    inside_free(&m);
+    compete_inside_free(&m);
     return status;
 }
 
 /* The forward once more, for what lies between; it gives the outputs that are there already. */
 static smoe_status layer_vjp(op_case *c)
 {
-    const smoe_layer_shape shape = shape_of(c);
+    const smoe_layer_shape shape = compete_shape(c);
     const smoe_compete_options opt = options_of(c);
-    const smoe_layer_in in = inputs_of(c);
-    inside m = inside_new(&shape);
-    size_t *index = room(shape.T * shape.K, sizeof *index);
+    const smoe_layer_in in = compete_inputs(c);
+    compete_inside m = compete_inside_new(&shape);
+    size_t *index = compete_room(shape.T * shape.K, sizeof *index);
     const smoe_compete_out out = outputs_of(c, index);
     const smoe_compete_cot cot = {op_cot(c, "y"),        op_cot(c, "weight"),     *op_cot(c, "loss"),
                                   *op_cot(c, "distill"), *op_cot(c, "diversity"), *op_cot(c, "balance"),
@@ -756,7 +859,7 @@ static smoe_status layer_vjp(op_case *c)
                      ? smoe_compete_step_vjp(&shape, &opt, &in, &out, &m.kept, &cot, &grad, m.work)
                      : smoe_router_step_vjp(&shape, &opt, &in, &out, &m.router, &cot, &grad, m.work);
     free(index);
-    inside_free(&m);
+    compete_inside_free(&m);
     return status;
 }
 
@@ -801,10 +904,10 @@ static void fill_followers(op_case *c, op_rng *r)
 }
 
 /* Every token ranks the experts its own way. */
-static void fill_layer_apart(op_case *c, op_rng *r)
+void compete_fill_apart(op_case *c, op_rng *r)
 {
     const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), N = op_dim(c, 'N');
-    double *level = room(T * N, sizeof *level);
+    double *level = compete_room(T * N, sizeof *level);
     fill_followers(c, r);
     op_fill_apart(r, 0.5, T, N, level);
     for (size_t t = 0; t < T; t++)
@@ -814,7 +917,7 @@ static void fill_layer_apart(op_case *c, op_rng *r)
 }
 
 /* Levels 4, 3, 2, 1 from expert 0 on (N/2 in the second half of the tokens if by_halves), 1/4 behind. */
-static void fill_ranked(op_case *c, op_rng *r, bool by_halves)
+void compete_fill_ranked(op_case *c, op_rng *r, bool by_halves)
 {
     const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), N = op_dim(c, 'N');
     fill_followers(c, r);
@@ -827,60 +930,60 @@ static void fill_ranked(op_case *c, op_rng *r, bool by_halves)
 
 static void fill_layer_terms(op_case *c, op_rng *r)
 {
-    fill_layer_apart(c, r);
+    compete_fill_apart(c, r);
     losses_only(c, 0, 4, 1, 1, 1);
 }
 
 static void fill_layer_total(op_case *c, op_rng *r)
 {
-    fill_layer_apart(c, r);
+    compete_fill_apart(c, r);
     losses_only(c, 1, 0, 0, 0, 0);
 }
 
 static void fill_layer_distill(op_case *c, op_rng *r)
 {
-    fill_layer_apart(c, r);
+    compete_fill_apart(c, r);
     losses_only(c, 0, 16, 0, 0, 0);
 }
 
 static void fill_layer_diversity(op_case *c, op_rng *r)
 {
-    fill_layer_apart(c, r);
+    compete_fill_apart(c, r);
     losses_only(c, 0, 0, 1, 0, 0);
 }
 
 static void fill_layer_balance(op_case *c, op_rng *r)
 {
-    fill_ranked(c, r, false);
+    compete_fill_ranked(c, r, false);
     losses_only(c, 0, 0, 0, 1, 0);
 }
 
 static void fill_layer_zloss(op_case *c, op_rng *r)
 {
-    fill_layer_apart(c, r);
+    compete_fill_apart(c, r);
     losses_only(c, 0, 0, 0, 0, 1);
 }
 
 static void fill_layer_task(op_case *c, op_rng *r)
 {
-    fill_layer_apart(c, r);
+    compete_fill_apart(c, r);
     task_only(c);
 }
 
 static void fill_layer_collapse(op_case *c, op_rng *r)
 {
-    fill_ranked(c, r, false);
+    compete_fill_ranked(c, r, false);
     losses_only(c, 0, 4, 1, 1, 1);
 }
 
 static void fill_layer_opposite(op_case *c, op_rng *r)
 {
-    fill_ranked(c, r, true);
+    compete_fill_ranked(c, r, true);
     losses_only(c, 0, 0, 0, 1, 0);
 }
 
 /* All experts are copies of the first, as after sparse upcycling; the router has no opinion either. */
-static void fill_layer_copies(op_case *c, op_rng *r)
+void compete_fill_copies(op_case *c, op_rng *r)
 {
     const size_t d = op_dim(c, 'd'), h = op_dim(c, 'h'), N = op_dim(c, 'N');
     op_fill_default(c, r);
@@ -896,7 +999,7 @@ static void fill_layer_copies(op_case *c, op_rng *r)
 #define WHOLE "c_distill=1,c_diversity=1,c_balance=1,c_zloss=1"
 
 /* Expert i answers with 21 + 2 i and a little: its responses are apart, and e^-21 and less from the identity. */
-static void fill_layer_above_20(op_case *c, op_rng *r)
+void compete_fill_above_20(op_case *c, op_rng *r)
 {
     const size_t N = op_dim(c, 'N'), d = op_dim(c, 'd');
     op_fill_default(c, r);
@@ -924,9 +1027,9 @@ static const op_spec layer_cases[] = {
     {"first-router", "core", "T=6,d=6,N=4,h=8", "k=2,compete=no,count=first," WHOLE, "", "first choices", NULL},
     {"apart", "adversarial", "T=8,d=8,N=4,h=8", "k=2",
      "WeightsSoftmaxScores,ResponseNorm,DiversitySquare,PermutedScores", "decisions that no precision doubts",
-     fill_layer_apart},
+     compete_fill_apart},
     {"above-20", "adversarial", "T=4,d=4,N=4,h=6", "k=2", "SoftplusThreshold",
-     "outputs where PyTorch's softplus gives up", fill_layer_above_20},
+     "outputs where PyTorch's softplus gives up", compete_fill_above_20},
     {"terms", "adversarial", "T=8,d=8,N=4,h=8", "k=2", "DiversitySquare,TargetNotDetached,PermutedScores,TargetMasked",
      "cotangents on the terms alone: what they teach is not drowned by the task", fill_layer_terms},
     {"total", "adversarial", "T=8,d=8,N=4,h=8", "k=2," WHOLE, "DiversitySquare,PermutedScores",
@@ -956,13 +1059,14 @@ static const op_spec layer_cases[] = {
     {"balance-first", "adversarial", "T=8,d=8,N=4,h=8", "k=2,count=first", "LblCountAll",
      "first choices are what is meant", fill_layer_balance},
     {"copies", "adversarial", "T=4,d=4,N=4,h=6", "k=2", "ties,TieOrder",
-     "experts are copies (sparse upcycling): all tie, diversity is 1 and its gradient 0", fill_layer_copies},
+     "experts are copies (sparse upcycling): all tie, diversity is 1 and its gradient 0", compete_fill_copies},
     {"copies-router", "adversarial", "T=4,d=4,N=4,h=6", "k=2,compete=no", "ties,TieOrder",
-     "a router without opinion: all logits tie", fill_layer_copies},
+     "a router without opinion: all logits tie", compete_fill_copies},
     {"apart-router", "adversarial", "T=8,d=8,N=4,h=8", "k=2,compete=no", "DoubleSoftmaxWeights,CombineGradNone",
-     "decisions that no precision doubts, without competition", fill_layer_apart},
+     "decisions that no precision doubts, without competition", compete_fill_apart},
     {"apart-renorm-router", "adversarial", "T=8,d=8,N=4,h=8", "k=2,compete=no,order=softmax-topk-renorm",
-     "DoubleSoftmaxWeights,CombineGradNone,NormTopK", "the same with the router of version 2's code", fill_layer_apart},
+     "DoubleSoftmaxWeights,CombineGradNone,NormTopK", "the same with the router of version 2's code",
+     compete_fill_apart},
     {"task-router", "adversarial", "T=8,d=8,N=4,h=8", "k=2,compete=no", "CombineGradNone,DoubleSoftmaxWeights",
      "the task alone reaches the router through the weights", fill_layer_task},
     {"balance-router", "adversarial", "T=8,d=8,N=4,h=8", "k=2,compete=no",
@@ -991,10 +1095,13 @@ const op_record op_compete[] = {
      "version 2: CompeteSMoE v2, a review and its code; version 1: CompeteSMoE v1, its code (paper's form not seen)",
      "ref/compete.c: smoe_route, smoe_route_vjp, smoe_route_v1, smoe_route_v1_vjp", route_in, route_out, route_param,
      route_cases, route_check, route_forward, route_vjp},
-    {"compete.distill", "Distillation of the outcome into the router", "C.4 C.5",
-     "p = softmax(r), q = softmax(s);  loss = mean_{t,i} (p - q)^2 + theta mean_{t, i in I} (p - q)^2",
-     "CompeteSMoE v2: the two means by a review of the paper and its code; that s is softmaxed by its code only",
-     "ref/compete.c: smoe_distill, smoe_distill_vjp, smoe_distill_target_vjp, smoe_distill_loss, smoe_distill_loss_vjp",
+    {"compete.distill", "Distillation of the outcome into the router", "C.4 C.5 C.9",
+     "p = softmax(r), q = softmax(s);  loss = mean_{t,i} (p - q)^2 + theta mean_{t, i in I} (p - q)^2;  "
+     "version 1: q = softmax(s_I), 0 outside I, and the first mean alone, or a divergence",
+     "CompeteSMoE v2: the two means by a review of the paper and its code; that s is softmaxed by its code only; "
+     "version 1: CompeteSMoE v1, its code (paper's form not seen)",
+     "ref/compete.c: smoe_distill, smoe_distill_winners_loss, smoe_distill_v1, smoe_distill_kl, "
+     "smoe_distill_kl_clamped, each with _vjp and _target_vjp",
      distill_in, distill_out, distill_param, distill_cases, distill_check, distill_forward, distill_vjp},
     {"compete.diversity", "Diversity of the winners", "C.6",
      "loss = (1/T) sum_t (1/(K (K-1))) sum_{i != j} <u_i, u_j>,  u = o / |o|;  square: 1/K^2",
