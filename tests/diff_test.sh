@@ -12,7 +12,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 n=0
-plan=81
+plan=83
 echo 1..$plan
 
 point() { # point STATUS DESCRIPTION
@@ -274,6 +274,11 @@ point $? '--where: gen writes these cases, and all of an operation without the p
 expect 0 ' passed, 0 failed' "$smoeref" check $op --where k=2 --where count=all --suite smoke \
     --exec "'$smoeref' eval --in {prompt} --out {answer}"
 point $? '--where: check, twice'
+expect 1 '== precision f32 ==' "$smoeref" check $op --suite smoke --precision f64,f32 --report "$work/p.xml" \
+    --exec "'$python' '${top_srcdir:-.}/verify/clients/numpy/client.py' {prompt} {answer} --precision f32"
+point $? 'two precisions, one run after the other: what one of them refuses is the status'
+grep -q '<testsuites.* failures="1"' "$work/p.f64.xml" && grep -q '<testsuites.* failures="0"' "$work/p.f32.xml"
+point $? 'and each has its report'
 fresh
 
 # --- reports --------------------------------------------------------------------------------------------------

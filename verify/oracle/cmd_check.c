@@ -19,7 +19,7 @@ enum { PATH = 4096, LINE = TENSOR_ERROR, WORDS = 256, TAIL_LINES = 6, TAIL = 150
 typedef struct {
     judge_options judge;
     const char *exec, *text, *cases, *keep;
-    name_list suites;
+    name_list suites, precisions;
     uint64_t seed, seeds;
     bool seeded;
     long timeout;
@@ -59,7 +59,9 @@ static const cli_command command = {
     "[OP ...] --exec 'CMD {prompt} {answer}' [--precision P] [--suite SUITE] [--where NAME=VALUE]",
     "Generates cases, runs your program on them and judges its answers.  The program is started without a shell; the\n"
     "environment variable SMOEREF_PRECISION names the precision.  It reads NAME.prompt.safetensors and writes\n"
-    "NAME.safetensors; with {prompts} {answers} it gets two folders.",
+    "NAME.safetensors; with {prompts} {answers} it gets two folders.  --precision f32,bf16 is one run after the other; "
+    "the\n"
+    "report r.xml is then r.f32.xml and r.bf16.xml.",
     options,
 };
 
@@ -478,7 +480,7 @@ static int check_seeds(check *k, const char *base, judge_result *r, char suite[1
 static int run_check(check *k)
 {
     char base[3000], suite[128] = "";
-    static judge_result r;
+    judge_result r = {0};
     set_signals(catch_signal);
     int status = make_work(k, base, sizeof base);
     if (status != 0) return status;
@@ -491,6 +493,42 @@ static int run_check(check *k)
     if (status == 0) status = judge_finish(&k->judge, &r, suite, k->seed, k->seeds);
     judge_result_clear(&r);
     return status;
+}
+
+/* "r.xml" at bf16 is "r.bf16.xml". */
+static void report_name(char *name, size_t room, const char *path, const char *precision)
+{
+    const char *dot = strrchr(path, '.');
+    snprintf(name, room, "%.*s.%s%s", (int)(dot - path), path, precision, dot);
+}
+
+/* One precision after the other, each with its reports and its kept folder; the worst of their statuses. */
+static int run_precisions(check *k)
+{
+    const char *const keep = k->keep, *path[sizeof k->judge.report / sizeof *k->judge.report];
+    static char name[sizeof path / sizeof *path][PATH], folder[PATH];
+    memcpy(path, k->judge.report, sizeof path);
+    int worst = 0;
+    if (keep && mkdir(keep, 0777) != 0 && errno != EEXIST)
+        return cli_input("--keep %s: cannot be made: %s", keep, strerror(errno));
+    for (size_t i = 0; i < k->precisions.count && worst <= STATUS_FAIL; i++) {
+        const uint64_t seed = k->seed;
+        k->judge.precision = twin_profile_find(k->precisions.name[i]);
+        for (size_t j = 0; j < k->judge.reports; j++) {
+            report_name(name[j], sizeof name[j], path[j], k->precisions.name[i]);
+            k->judge.report[j] = name[j];
+        }
+        if (keep) {
+            snprintf(folder, sizeof folder, "%s/%s", keep, k->precisions.name[i]);
+            k->keep = folder;
+        }
+        printf("%s== precision %s ==\n", i && !k->judge.quiet ? "\n" : "", k->precisions.name[i]);
+        int status = judge_prepare(&k->judge);
+        if (status == 0) status = run_check(k);
+        if (status > worst) worst = status;
+        k->seed = seed;
+    }
+    return worst;
 }
 
 /* --- the command line ---------------------------------------------------------------------------------------- */
@@ -544,6 +582,10 @@ static int take_option(check *k, int option, const char *value)
         return 0;
     case CLI_WORD:
         return cli_add_ops(&command, &k->judge.ops, value);
+    case JUDGE_PRECISION:
+        k->precisions.count = 0;
+        if (strchr(value, ',')) return cli_parse_precisions(&command, &k->precisions, value);
+        return judge_option(&k->judge, &command, option, value);
     default:
         return judge_option(&k->judge, &command, option, value);
     }
@@ -596,8 +638,12 @@ int cmd_check(int argc, char **argv)
     if (status == 0 && k.cases && (k.text || k.suites.count > 0 || k.seeded))
         status = cli_usage(&command, "--cases leaves nothing to generate: no --suite, --seed or --text with it");
     if (status == 0) status = cli_check_where(&command, &k.judge.where, &k.judge.ops);
-    if (status == 0) status = judge_prepare(&k.judge);
-    if (status == 0) status = run_check(&k);
+    if (status == 0 && k.precisions.count > 0)
+        status = run_precisions(&k);
+    else if (status == 0) {
+        status = judge_prepare(&k.judge);
+        if (status == 0) status = run_check(&k);
+    }
     for (int i = 0; k.word[i]; i++) free(k.word[i]);
     return status;
 }

@@ -28,7 +28,8 @@ static int add_report(judge_options *o, const cli_command *command, const char *
 {
     report_format f;
     if (!report_format_of(path, &f))
-        return cli_usage(command, "--report is '%.200s', expected a name that ends in .txt, .html, .tap, .json or .xml", path);
+        return cli_usage(command, "--report is '%.200s', expected a name that ends in .txt, .html, .tap, .json or .xml",
+                         path);
     if (o->reports == sizeof o->report / sizeof *o->report) return cli_usage(command, "--report: too many files");
     o->report[o->reports++] = path;
     return 0;

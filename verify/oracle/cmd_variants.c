@@ -16,7 +16,8 @@ static const cli_option options[] = {
 static const cli_command command = {
     "variants",
     "[OP ...] [--class NAME] [--json]",
-    "Lists the wrong variants that a failing answer is compared with: what the mistake is, what it does, where it was met. "
+    "Lists the wrong variants that a failing answer is compared with: what the mistake is, what it does, where it was "
+    "met. "
     "OP is an operation (balance.switch) or a chapter (balance).",
     options,
 };
