@@ -130,6 +130,9 @@ fi
 run explain balance.switch
 [ "$status" -eq 0 ] && prints 'spec/04-balance.md' && prints 'ref/balance.c' && prints 'LblProbOverTK' && prints 'source'
 ok $? 'explain: specification, code, source and known wrong variants'
+prints 'tests/check_balance.c: load_by_hand' && prints 'smoe_switch_loss' && prints 'verify/enclosure/twin_balance.c' &&
+    prints 'verify/clients/torch/balance.py'
+ok $? 'explain: which evidence there is'
 
 run variants balance --class LblProbOverTK
 [ "$status" -eq 0 ] && prints 'LblProbOverTK' && prints 'balance.switch with P divided by T*K' && prints 'met in: ' &&

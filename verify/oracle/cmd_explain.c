@@ -1,8 +1,10 @@
 /* smoeref explain: one operation, from the paper to the code. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cmd.h"
 #include "twin.h"
+#include "verify/oracle/evidence_tables.h"
 
 static const cli_option options[] = {{NULL, NULL, NULL}};
 static const cli_command command = {
@@ -13,20 +15,24 @@ static const cli_command command = {
     options,
 };
 
-/* The chapter of the specification that an equation's letter names. */
+/* The files of the chapter that an equation's letter names. */
 static const struct {
     char letter;
-    const char *file;
+    const char *spec, *twin, *client;
 } chapters[] = {
-    {'N', "spec/00-numerics.md"}, {'E', "spec/01-expert.md"},  {'G', "spec/02-gate.md"},
-    {'L', "spec/03-layer.md"},    {'B', "spec/04-balance.md"}, {'C', "spec/05-compete.md"},
+    {'N', "spec/00-numerics.md", "verify/enclosure/twin_numerics.c", "verify/clients/torch/numerics.py"},
+    {'E', "spec/01-expert.md", "verify/enclosure/twin_expert.c", "verify/clients/torch/expert.py"},
+    {'G', "spec/02-gate.md", "verify/enclosure/twin_gate.c", "verify/clients/torch/gate.py"},
+    {'L', "spec/03-layer.md", "verify/enclosure/twin_layer.c", "verify/clients/torch/layer.py"},
+    {'B', "spec/04-balance.md", "verify/enclosure/twin_balance.c", "verify/clients/torch/balance.py"},
+    {'C', "spec/05-compete.md", "verify/enclosure/twin_compete.c", "verify/clients/torch/compete.py"},
 };
 
-static const char *chapter_of(char letter)
+static size_t chapter_of(char letter)
 {
     for (size_t i = 0; i < sizeof chapters / sizeof *chapters; i++)
-        if (chapters[i].letter == letter) return chapters[i].file;
-    return "spec/";
+        if (chapters[i].letter == letter) return i;
+    abort(); /* check_registry sees every equation of every record in its chapter */
 }
 
 enum { LABEL = 12, NAME = 30, WIDTH = 100 };
@@ -82,13 +88,13 @@ static void print_tensors(const char *label, const op_tensor *t)
 static void print_params(const op_param *p)
 {
     const char *label = "parameters";
-    for (; p && p->name; p++, label = "") {
-        char left[240], text[600];
+    if (!p || !p->name) return;
+    for (; p->name; p++, label = "") {
+        char left[240];
         snprintf(left, sizeof left, "%-*s%s=%s", LABEL, label, p->name, p->values);
-        snprintf(text, sizeof text, "%s%s", p->meaning ? p->meaning : "",
-                 p->type == OP_CHOICE ? " (the first is the default)" : " (the default is shown)");
-        paragraph(NAME, left, text);
+        paragraph(NAME, left, p->meaning ? p->meaning : "");
     }
+    paragraph(NAME, "", "(the default is shown; of several values it is the first)");
 }
 
 static void print_spec(const op_record *op)
@@ -98,12 +104,87 @@ static void print_spec(const op_record *op)
     char last = '\0';
     for (const char *p = op->equations; *p && at < sizeof text;) {
         const size_t n = strcspn(p, " ");
-        if (*p != last) at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", at ? "; " : "", chapter_of(*p));
+        if (*p != last) at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", at ? "; " : "", chapters[chapter_of(*p)].spec);
         if (at < sizeof text) at += (size_t)snprintf(text + at, sizeof text - at, " (%.*s)", (int)n, p);
         last = *p;
         p += n + (p[n] == ' ');
     }
     paragraph(LABEL, "spec", text);
+}
+
+/* --- evidence ----------------------------------------------------------------------------------------------------- */
+
+enum { LIST = 4000 };
+
+static void append(char list[LIST], const char *separator, const char *text)
+{
+    const size_t at = strlen(list);
+    snprintf(list + at, LIST - at, "%s%s", at ? separator : "", text);
+}
+
+static bool has_equation(const op_record *op, const char *equation)
+{
+    const size_t length = strlen(equation);
+    for (const char *p = op->equations; *p; p += strcspn(p, " "), p += strspn(p, " "))
+        if (strcspn(p, " ") == length && strncmp(p, equation, length) == 0) return true;
+    return false;
+}
+
+/* The tests of one kind for the operation's equations: file: test, test; file: ... */
+static void list_tests(const op_record *op, const char *kind, char list[LIST])
+{
+    const char *file = NULL, *test = NULL;
+    list[0] = '\0';
+    for (size_t i = 0; evidence_tests[i].kind; i++) {
+        if (strcmp(evidence_tests[i].kind, kind) != 0 || !has_equation(op, evidence_tests[i].equation)) continue;
+        const bool same = file && strcmp(file, evidence_tests[i].file) == 0;
+        if (same && strcmp(test, evidence_tests[i].test) == 0) continue; /* one test, several equations */
+        if (!same) append(list, "; ", evidence_tests[i].file);
+        append(list, same ? ", " : ": ", evidence_tests[i].test);
+        file = evidence_tests[i].file;
+        test = evidence_tests[i].test;
+    }
+}
+
+/* Which of the functions that the record names have a proved contract. */
+static void list_proved(const op_record *op, char list[LIST])
+{
+    list[0] = '\0';
+    for (const char *p = op->code; (p = strstr(p, "smoe_")) != NULL;) {
+        const size_t length = strspn(p, "abcdefghijklmnopqrstuvwxyz0123456789_");
+        for (size_t i = 0; evidence_proved[i]; i++)
+            if (strlen(evidence_proved[i]) == length && strncmp(p, evidence_proved[i], length) == 0) {
+                append(list, ", ", evidence_proved[i]);
+                break;
+            }
+        p += length;
+    }
+}
+
+static void print_evidence_line(bool first, const char *kind, const char *text)
+{
+    char left[64];
+    snprintf(left, sizeof left, "%-*s%s", LABEL, first ? "evidence" : "", kind);
+    paragraph(NAME, left, *text ? text : "none; the specification's section says why");
+}
+
+static void print_evidence(const op_record *op)
+{
+    char list[LIST], text[LIST + 200];
+    const size_t chapter = chapter_of(op->equations[0]);
+    list_tests(op, "hand", list);
+    print_evidence_line(true, "by hand", list);
+    list_tests(op, "gradient", list);
+    print_evidence_line(false, "gradient", list);
+    list_tests(op, "properties", list);
+    print_evidence_line(false, "properties", list);
+    list_proved(op, list);
+    print_evidence_line(false, "proved contracts", list);
+    snprintf(text, sizeof text, "%s, a second implementation in ball arithmetic (make certify)", chapters[chapter].twin);
+    print_evidence_line(false, "enclosure", text);
+    snprintf(text, sizeof text, "%s, a third one in PyTorch", chapters[chapter].client);
+    print_evidence_line(false, "autograd", text);
+    print_evidence_line(false, "fuzzing", "fuzz/fuzz_ops.c");
 }
 
 static void print_variants(const op_record *op)
@@ -143,6 +224,8 @@ static int explain(const op_record *op)
     print_tensors("inputs", op->in);
     print_params(op->param);
     print_tensors("outputs", op->out);
+    putchar('\n');
+    print_evidence(op);
     print_variants(op);
     print_cases(op);
     return STATUS_PASS;
