@@ -37,11 +37,23 @@ static tape_node *chosen(twin_eval *x, tape_node *s)
     return tape_gather_cols(x->t, s, x->choice.K, x->choice.of);
 }
 
+/* Each row from its last element to its first. */
+static tape_node *backwards(twin_eval *x, tape_node *a)
+{
+    size_t *col = room(a->rows * a->cols, sizeof *col);
+    for (size_t e = 0; e < a->rows * a->cols; e++) col[e] = a->cols - 1 - e % a->cols;
+    tape_node *y = tape_gather_cols(x->t, a, a->cols, col);
+    free(col);
+    return y;
+}
+
 /* v / sum(v) in each row.  LblEpsHack: with a small number in the denominator. */
 static tape_node *normalised(twin_eval *x, tape_node *v)
 {
     tape_node *sum = tape_sum(x->t, v, TAPE_COLS);
-    if (twin_is(x, "LblEpsHack")) sum = tape_add(x->t, sum, tape_fill(x->t, 1, 1, 1e-20));
+    if (twin_is(x, "LblEpsHack"))
+        sum = tape_add(x->t, sum, tape_fill(x->t, 1, 1, strcmp(x->c->op->id, "gate.gshard") == 0 ? 1e-9 : 1e-20));
+    if (twin_is(x, "GshardGrad")) sum = tape_stop(x->t, sum);
     return tape_div(x->t, v, sum);
 }
 
@@ -54,18 +66,37 @@ static tape_node *softmax_of_chosen(twin_eval *x, tape_node *s)
     return normalised(x, chosen(x, twin_softmax(x, s)));
 }
 
+/* The weights as they are given out: SwappedWeights has them backwards in each row. */
+static void weights_out(twin_eval *x, tape_node *weight)
+{
+    if (twin_is(x, "SwappedWeights")) weight = backwards(x, weight);
+    twin_out(x, "weight", weight);
+}
+
 static size_t k_of(const twin_eval *x) { return (size_t)op_int(x->c, "k"); }
 
 /* --- gate.jitter (G.5) --- */
+
+/* The first n columns of a, from the start again where there are fewer. */
+static tape_node *columns_in_turn(twin_eval *x, tape_node *a, size_t n)
+{
+    size_t *col = room(a->rows * n, sizeof *col);
+    for (size_t e = 0; e < a->rows * n; e++) col[e] = e % n % (a->cols ? a->cols : 1);
+    tape_node *y = tape_gather_cols(x->t, a, n, col);
+    free(col);
+    return y;
+}
 
 static void gate_jitter(twin_eval *x)
 {
     tape_node *tokens = twin_in(x, "x"), *noise = twin_in(x, "noise"), *shaken = tape_mul(x->t, tokens, noise);
     if (twin_is(x, "JitterAdded")) shaken = tape_add(x->t, tokens, noise);
-    if (twin_is(x, "JitterLeftOut")) shaken = tokens;
-    if (twin_is(x, "JitterGradient")) /* the product's value, the token's own gradient */
+    if (twin_is(x, "JitterIgnored")) shaken = tokens;
+    if (twin_is(x, "JitterGrad")) /* the product's value, the token's own gradient */
         shaken = tape_add(x->t, tokens, tape_stop(x->t, tape_sub(x->t, shaken, tokens)));
+    if (twin_is(x, "JitterLogits")) shaken = tokens;
     tape_node *r = tape_matmul_nt(x->t, shaken, twin_in(x, "wr"));
+    if (twin_is(x, "JitterLogits")) r = tape_mul(x->t, r, columns_in_turn(x, noise, r->cols));
     twin_out(x, "r", twin_is(x, "MissingBias") ? r : tape_add(x->t, r, twin_in(x, "br")));
 }
 
@@ -74,24 +105,24 @@ static void gate_jitter(twin_eval *x)
 static tape_node *deviation(twin_eval *x, tape_node *tokens)
 {
     tape_node *raw = tape_matmul_nt(x->t, tokens, twin_in(x, "wn"));
-    tape_node *std = twin_is(x, "NoisyStdLinear") ? raw : tape_apply(x->t, TAPE_SOFTPLUS, raw);
+    tape_node *std = twin_is(x, "NoisyStd") ? raw : tape_apply(x->t, TAPE_SOFTPLUS, raw);
     double epsilon = op_real(x->c, "epsilon");
     if (twin_is(x, "NoisyEpsilonAdded")) epsilon += 0.01;
-    if (twin_is(x, "NoisyEpsilonLeftOut")) epsilon = 0;
+    if (twin_is(x, "NoisyEpsilonMissing")) epsilon = 0;
     return epsilon == 0 ? std : tape_add(x->t, std, number(x, epsilon));
 }
 
 static void gate_noisy(twin_eval *x)
 {
     tape_node *tokens = twin_in(x, "x"), *clean = tape_matmul_nt(x->t, tokens, twin_in(x, "wg"));
-    tape_node *std = deviation(x, tokens), *spread = twin_is(x, "NoisyStdDetached") ? tape_stop(x->t, std) : std;
+    tape_node *std = deviation(x, tokens), *spread = twin_is(x, "NoiseGrad") ? tape_stop(x->t, std) : std;
     tape_node *noisy = tape_add(x->t, clean, tape_mul(x->t, twin_in(x, "noise"), spread));
-    if (twin_is(x, "NoisyNoNoise")) noisy = clean;
+    if (twin_is(x, "NoiseIgnored")) noisy = clean;
     twin_out(x, "clean", clean);
     twin_out(x, "std", std);
     twin_out(x, "noisy", noisy);
     if (!select_on(x, noisy, k_of(x))) return;
-    twin_out(x, "weight", softmax_of_chosen(x, twin_is(x, "NoisyCleanWeights") ? clean : noisy));
+    weights_out(x, softmax_of_chosen(x, twin_is(x, "NoisyWeights") ? clean : noisy));
 }
 
 /* --- gate.sigmoid (G.7) --- */
@@ -109,8 +140,10 @@ static void gate_sigmoid(twin_eval *x)
 {
     tape_node *r = twin_in(x, "r");
     if (!select_on(x, r, k_of(x))) return;
-    tape_node *s = twin_is(x, "AffinitySoftmax") ? twin_softmax(x, r) : tape_apply(x->t, TAPE_SIGMOID, r);
-    twin_out(x, "weight", affinity_weights(x, s));
+    if (twin_is(x, "SigmoidSoftmax"))
+        weights_out(x, twin_softmax(x, chosen(x, r)));
+    else
+        weights_out(x, affinity_weights(x, tape_apply(x->t, TAPE_SIGMOID, r)));
 }
 
 /* --- gate.dropout, gate.dropout.schedule (G.8, G.9) --- */
@@ -118,10 +151,10 @@ static void gate_sigmoid(twin_eval *x)
 static void gate_dropout(twin_eval *x)
 {
     tape_node *tokens = twin_in(x, "x");
-    if (twin_is(x, "FrozenDetached")) tokens = tape_stop(x->t, tokens);
+    if (twin_is(x, "FrozenDetach")) tokens = tape_stop(x->t, tokens);
     tape_node *r = tape_matmul_nt(x->t, tokens, twin_in(x, "wr"));
     twin_out(x, "r", r);
-    if (select_on(x, r, k_of(x))) twin_out(x, "weight", softmax_of_chosen(x, r));
+    if (select_on(x, r, k_of(x))) weights_out(x, softmax_of_chosen(x, r));
 }
 
 /* n / d for n >= 0 to the nearest integer; a half goes to the even neighbour, or up. */
@@ -135,9 +168,9 @@ static int64_t nearest(int64_t n, int64_t d, bool even)
 static int64_t scheduled(const twin_eval *x, int64_t step)
 {
     const int64_t low = op_int(x->c, "k_min"), high = op_int(x->c, "k_max"), steps = op_int(x->c, "steps");
-    const bool even = op_is(x->c, "round", "even") ? !twin_is(x, "ScheduleHalfAway") : twin_is(x, "ScheduleHalfEven");
-    int64_t t = step < 0 ? 0 : step;
-    if (t > steps && !twin_is(x, "ScheduleRunsOn")) t = steps;
+    const int64_t last = twin_is(x, "ScheduleClamp") ? INT64_C(1) << 40 : steps; /* not at all, for any honest step */
+    const bool even = op_is(x->c, "round", "even") != twin_is(x, "ScheduleRound");
+    const int64_t t = step < 0 ? 0 : step > last ? last : step;
     const int64_t gained = high >= low ? (high - low) * t : (low - high) * t; /* magnitude: halves go away from 0 */
     const int64_t k = twin_is(x, "ScheduleFloor") ? gained / steps : nearest(gained, steps, even);
     return high >= low ? low + k : low - k;
@@ -163,7 +196,7 @@ static bool second_is_sent(const twin_eval *x, double share, double u)
     if (twin_is(x, "SecondAlways") || op_is(x->c, "policy", "all")) return true;
     if (op_is(x->c, "policy", "none")) return false;
     if (op_is(x->c, "policy", "threshold")) return share > op_real(x->c, "threshold");
-    return twin_is(x, "SecondHalfRate") ? share > u : 2 * share > u;
+    return twin_is(x, "GshardSecond") ? share > u : 2 * share > u;
 }
 
 static void take_place(size_t *taken, size_t capacity, double *kept)
@@ -185,9 +218,11 @@ static double *places(const twin_eval *x, const tape_node *share)
         kept[2 * t] = 1;
         kept[2 * t + 1] = second_is_sent(x, tape_middle(share, 2 * t + 1), u[t]);
     }
-    const bool by_token = twin_is(x, "CapacityDrop");
-    for (size_t a = 0; a < 2 * c->T; a++) { /* first choices of all tokens before second ones, or token by token */
-        const size_t e = by_token ? a : a < c->T ? 2 * a : 2 * (a - c->T) + 1;
+    for (size_t a = 0; a < 2 * c->T; a++) { /* first choices of all tokens before second ones */
+        const size_t t = a % c->T, j = a / c->T;
+        size_t e = 2 * t + j;
+        if (twin_is(x, "GshardOrder")) e = a; /* token by token */
+        if (twin_is(x, "CapacityDrop")) e = 2 * (c->T - 1 - t) + j; /* the last token first */
         take_place(&taken[c->of[e]], capacity, &kept[e]);
     }
     free(taken);
@@ -215,13 +250,12 @@ static void gate_gshard(twin_eval *x)
     tape_node *g = chosen(x, twin_softmax(x, r)), *share = normalised(x, g);
     double *flag = places(x, share);
     tape_node *kept = tape_leaf(x->t, x->choice.T, 2, flag, false);
-    const bool after = op_is(x->c, "normalise", "after") ? !twin_is(x, "GShardNormaliseBefore")
-                                                         : twin_is(x, "GShardNormaliseAfter");
+    const bool after = op_is(x->c, "normalise", "after") != twin_is(x, "GshardRenorm");
     tape_node *weight = after ? shares_of_kept(x, g, kept, flag) : tape_mul(x->t, share, kept);
     if (twin_is(x, "NormTopK/softmax-topk")) weight = tape_mul(x->t, g, kept);
-    if (twin_is(x, "DroppedWeightStays")) weight = share;
+    if (twin_is(x, "GshardDropped")) weight = share;
     twin_out(x, "kept", kept);
-    twin_out(x, "weight", weight);
+    weights_out(x, weight);
     free(flag);
 }
 
@@ -229,9 +263,11 @@ static void gate_gshard(twin_eval *x)
 
 static void gate_hyper(twin_eval *x)
 {
-    tape_node *z = tape_matmul_nt(x->t, twin_in(x, "e"), twin_in(x, "v1")); /* [1, g] */
+    tape_node *e = twin_in(x, "e"), *v1 = twin_in(x, "v1");
+    const bool turned = twin_is(x, "HyperTransposed") && v1->rows == v1->cols;
+    tape_node *z = turned ? tape_matmul_nn(x->t, e, v1) : tape_matmul_nt(x->t, e, v1); /* [1, g] */
     if (!twin_is(x, "HyperLinear")) z = tape_apply(x->t, TAPE_RELU, z);
-    if (twin_is(x, "HyperDetached")) z = tape_stop(x->t, z);
+    if (twin_is(x, "HyperDetach")) z = tape_stop(x->t, z);
     tape_node *w = tape_matmul_nt(x->t, twin_in(x, "v2"), z); /* [N d, 1] */
     w = tape_view(x->t, w, 0, op_dim(x->c, 'N'), op_dim(x->c, 'd'));
     twin_out(x, "r", tape_matmul_nt(x->t, twin_in(x, "x"), w));
@@ -245,9 +281,9 @@ static tape_node *cosines(twin_eval *x, tape_node *z)
     const bool raw = op_is(x->c, "input", "raw") ? !twin_is(x, "NormalisedInput") : twin_is(x, "UnnormalisedCosine");
     const double norm = op_real(x->c, "norm");
     tape_node *u = raw ? z : twin_directions(x, z), *e = twin_directions(x, twin_in(x, "e"));
-    if (twin_is(x, "EmbeddingAsItIs")) e = twin_in(x, "e");
+    if (twin_is(x, "UnnormalisedEmbedding")) e = twin_in(x, "e");
     tape_node *s = tape_matmul_nt(x->t, u, e);
-    return norm == 1 || twin_is(x, "NormLeftOut") ? s : tape_scale(x->t, s, norm);
+    return norm == 1 || twin_is(x, "MissingNorm") ? s : tape_scale(x->t, s, norm);
 }
 
 static void gate_xmoe(twin_eval *x)
@@ -257,12 +293,12 @@ static void gate_xmoe(twin_eval *x)
     if (!select_on(x, s, k_of(x))) return;
     tape_node *tau = twin_in(x, "tau");
     if (twin_is(x, "TemperatureDetached")) tau = tape_stop(x->t, tau);
-    tape_node *hot = twin_is(x, "TemperatureLeftOut") ? s : tape_div(x->t, s, tau);
+    tape_node *hot = twin_is(x, "MissingTemperature") ? s : tape_div(x->t, s, tau);
     const bool sigmoid = op_is(x->c, "gate", "sigmoid") ? !twin_is(x, "XmoeSoftmaxGate") : twin_is(x, "XmoeSigmoidGate");
     tape_node *g = chosen(x, sigmoid ? tape_apply(x->t, TAPE_SIGMOID, hot) : twin_softmax(x, hot));
     if (twin_is(x, "DoubleSoftmaxWeights")) g = twin_softmax(x, g);
     if (twin_is(x, "TopOneZeroGrad")) g = twin_softmax(x, chosen(x, hot));
-    twin_out(x, "weight", g);
+    weights_out(x, g);
 }
 
 /* --- gate.perturbed (G.13) --- */
@@ -283,18 +319,18 @@ static tape_node *rescaled(twin_eval *x, tape_node *e)
 
 static void gate_perturbed(twin_eval *x)
 {
-    const bool plain = twin_is(x, "PerturbationLeftOut");
+    const bool plain = twin_is(x, "MissingDamping");
     const double tau1 = plain ? 0 : op_real(x->c, "tau1"), tau2 = plain ? 0 : op_real(x->c, "tau2");
     tape_node *beta = twin_in(x, "beta"), *tokens = twin_in(x, "x");
     if (twin_is(x, "MutatingEval")) beta = rescaled(x, beta);
-    if (twin_is(x, "PerturbedProduct")) { /* <beta, x> / (|beta| |x| + tau1) */
+    if (twin_is(x, "DampedProduct")) { /* <beta, x> / (|beta| |x| + tau1) */
         tape_node *sizes = tape_matmul_nt(x->t, tape_norm(x->t, tokens), tape_norm(x->t, beta));
         sizes = tape_add(x->t, sizes, number(x, tau1));
         twin_out(x, "r", tape_div(x->t, tape_matmul_nt(x->t, tokens, beta), sizes));
         return;
     }
-    if (!twin_is(x, "UnnormalisedCosine")) tokens = shortened(x, tokens, twin_is(x, "SwappedTaus") ? tau1 : tau2);
-    twin_out(x, "r", tape_matmul_nt(x->t, tokens, shortened(x, beta, twin_is(x, "SwappedTaus") ? tau2 : tau1)));
+    if (!twin_is(x, "UnnormalisedCosine")) tokens = shortened(x, tokens, twin_is(x, "SwappedTau") ? tau1 : tau2);
+    twin_out(x, "r", tape_matmul_nt(x->t, tokens, shortened(x, beta, twin_is(x, "SwappedTau") ? tau2 : tau1)));
 }
 
 /* --- gate.stable, gate.stable.distill (G.14, G.15) --- */
@@ -304,16 +340,16 @@ static void gate_stable(twin_eval *x)
     tape_node *s = tape_matmul_nt(x->t, twin_in(x, "x"), twin_in(x, "e")), *distilled = twin_in(x, "shat");
     const bool first = op_is(x->c, "stage", "1");
     twin_out(x, "s", s);
-    if (!select_on(x, first != twin_is(x, "StableOtherRouter") ? s : distilled, 1)) return;
-    tape_node *a = chosen(x, !first && twin_is(x, "StableDistilledGate") ? distilled : s);
+    if (!select_on(x, first != twin_is(x, "StageConfused") ? s : distilled, 1)) return;
+    tape_node *a = chosen(x, !first && twin_is(x, "DistilledWeight") ? distilled : s);
     if (twin_is(x, "StableNoSigmoid"))
-        twin_out(x, "weight", a);
-    else if (twin_is(x, "StableSoftmax"))
-        twin_out(x, "weight", chosen(x, twin_softmax(x, s)));
+        weights_out(x, a);
+    else if (twin_is(x, "SoftmaxWeight"))
+        weights_out(x, chosen(x, twin_softmax(x, s)));
     else if (twin_is(x, "TopOneZeroGrad"))
-        twin_out(x, "weight", twin_softmax(x, a));
+        weights_out(x, twin_softmax(x, a));
     else
-        twin_out(x, "weight", tape_apply(x->t, TAPE_SIGMOID, a));
+        weights_out(x, tape_apply(x->t, TAPE_SIGMOID, a));
 }
 
 /* Indices out of an input, each below n; NULL if one is not. */
@@ -341,14 +377,31 @@ static tape_node *cross_entropy(twin_eval *x, tape_node *z, const size_t *target
     return loose;
 }
 
+/* The rows of the table.  ScatterOverwrite: of the tokens with one id only the last one's gradient arrives. */
+static tape_node *embeddings(twin_eval *x, size_t T, const size_t *token)
+{
+    tape_node *rows = twin_in(x, "table");
+    if (!twin_is(x, "ScatterOverwrite")) return tape_gather_rows(x->t, rows, T, token);
+    tape_node *const both[] = {rows, tape_stop(x->t, rows)};
+    size_t *row = room(T, sizeof *row);
+    for (size_t t = 0; t < T; t++) {
+        row[t] = token[t];
+        for (size_t later = t + 1; later < T; later++)
+            if (token[later] == token[t]) row[t] = token[t] + rows->rows;
+    }
+    tape_node *y = tape_gather_rows(x->t, tape_concat_rows(x->t, 2, both), T, row);
+    free(row);
+    return y;
+}
+
 static void gate_stable_distill(twin_eval *x)
 {
     const size_t T = op_dim(x->c, 'T'), N = op_dim(x->c, 'N'), V = op_dim(x->c, 'V');
     size_t *token = indices(x, "token", T, V), *target = token ? indices(x, "target", T, N) : NULL;
     if (target) {
-        tape_node *embedded = tape_gather_rows(x->t, twin_in(x, "table"), T, token);
+        tape_node *embedded = embeddings(x, T, token);
         tape_node *s = tape_matmul_nt(x->t, embedded, twin_in(x, "ehat"));
-        const bool mean = op_is(x->c, "reduce", "mean") ? !twin_is(x, "DistillSum") : twin_is(x, "DistillMean");
+        const bool mean = op_is(x->c, "reduce", "mean") != twin_is(x, "DistillReduce");
         twin_out(x, "shat", s);
         twin_out(x, "loss", twin_loss(x, tape_mean(x->t, cross_entropy(x, s, target), TAPE_ALL, mean ? T : 1)));
     }
@@ -413,7 +466,7 @@ static tape_node *within_groups(twin_eval *x, tape_node *s)
 {
     const size_t T = s->rows, N = s->cols, groups = (size_t)op_int(x->c, "groups");
     const size_t best = (size_t)op_int(x->c, "topk_groups");
-    if (groups < 2 || twin_is(x, "GroupsIgnored")) return s;
+    if (groups < 2 || twin_is(x, "IgnoredGroups")) return s;
     double *low = room(groups, sizeof *low), *high = room(groups, sizeof *high), *blur = room(T * N, sizeof *blur);
     size_t *col = room(T * N, sizeof *col);
     for (size_t t = 0; t < T; t++) {
@@ -424,7 +477,7 @@ static tape_node *within_groups(twin_eval *x, tape_node *s)
             if (stands < 0) blur[t * N + i] = INFINITY;
         }
     }
-    tape_node *outside = tape_fill(x->t, T, 1, -0x1p100);
+    tape_node *outside = tape_fill(x->t, T, 1, twin_is(x, "GroupMaskZero") ? 0 : -0x1p100);
     tape_node *const both[] = {s, outside};
     tape_node *y = tape_slack(x->t, tape_gather_cols(x->t, tape_concat_cols(x->t, 2, both), N, col), blur, NULL);
     free(low);
@@ -437,12 +490,12 @@ static tape_node *within_groups(twin_eval *x, tape_node *s)
 static void gate_deepseek(twin_eval *x)
 {
     tape_node *logits = tape_matmul_nt(x->t, twin_in(x, "x"), twin_in(x, "e"));
-    tape_node *s = twin_is(x, "AffinitySoftmax") ? twin_softmax(x, logits) : tape_apply(x->t, TAPE_SIGMOID, logits);
+    tape_node *s = twin_is(x, "SoftmaxScores") ? twin_softmax(x, logits) : tape_apply(x->t, TAPE_SIGMOID, logits);
     tape_node *biased = tape_add(x->t, s, twin_in(x, "bias"));
     twin_out(x, "s", s);
-    if (!select_on(x, within_groups(x, twin_is(x, "BiasIgnored") ? s : biased), k_of(x))) return;
+    if (!select_on(x, within_groups(x, twin_is(x, "IgnoredBias") ? s : biased), k_of(x))) return;
     tape_node *g = affinity_weights(x, twin_is(x, "BiasLeak") ? biased : s);
-    twin_out(x, "weight", twin_is(x, "RouteScaleLeftOut") ? g : tape_scale(x->t, g, op_real(x->c, "route_scale")));
+    weights_out(x, twin_is(x, "MissingScale") ? g : tape_scale(x->t, g, op_real(x->c, "route_scale")));
 }
 
 /* --- gate.entropy (G.17) --- */
@@ -466,10 +519,12 @@ static void gate_entropy(twin_eval *x)
     tape_node *r = twin_in(x, "r"), *p = twin_softmax(x, twin_is(x, "EntropyOfProbs") ? twin_softmax(x, r) : r);
     tape_node *h = tape_scale(x->t, tape_sum(x->t, tape_apply(x->t, TAPE_XLOGX, p), TAPE_COLS), -1);
     if (twin_is(x, "EntropyBits")) h = tape_scale(x->t, h, 1 / log(2));
+    if (twin_is(x, "EntropyNormalised")) h = tape_scale(x->t, h, 1 / log((double)r->cols));
+    if (twin_is(x, "EntropySign")) h = tape_scale(x->t, h, -1);
     if (tape_rounds(x->t)) h = entropy_slack(x, h, r);
     twin_out(x, "entropy", h);
     tape_node *mean = tape_mean(x->t, h, TAPE_ALL, h->rows);
-    if (twin_is(x, "EntropyOfMean")) { /* of the mean distribution, which is another number */
+    if (twin_is(x, "EntropyMean")) { /* of the mean distribution, which is another number */
         tape_node *q = tape_mean(x->t, p, TAPE_ROWS, p->rows);
         mean = tape_scale(x->t, tape_sum(x->t, tape_apply(x->t, TAPE_XLOGX, q), TAPE_ALL), -1);
     }
