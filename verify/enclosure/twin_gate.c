@@ -53,7 +53,7 @@ static tape_node *normalised(twin_eval *x, tape_node *v)
     tape_node *sum = tape_sum(x->t, v, TAPE_COLS);
     if (twin_is(x, "LblEpsHack"))
         sum = tape_add(x->t, sum, tape_fill(x->t, 1, 1, strcmp(x->c->op->id, "gate.gshard") == 0 ? 1e-9 : 1e-20));
-    if (twin_is(x, "GshardGrad")) sum = tape_stop(x->t, sum);
+    if (twin_is(x, "NormaliserDetached")) sum = tape_stop(x->t, sum);
     return tape_div(x->t, v, sum);
 }
 
@@ -90,14 +90,14 @@ static tape_node *columns_in_turn(twin_eval *x, tape_node *a, size_t n)
 static void gate_jitter(twin_eval *x)
 {
     tape_node *tokens = twin_in(x, "x"), *noise = twin_in(x, "noise"), *shaken = tape_mul(x->t, tokens, noise);
-    if (twin_is(x, "JitterAdded")) shaken = tape_add(x->t, tokens, noise);
-    if (twin_is(x, "JitterIgnored")) shaken = tokens;
+    if (twin_is(x, "JitterIgnored") || twin_is(x, "JitterAdded") || twin_is(x, "JitterLogits")) shaken = tokens;
     if (twin_is(x, "JitterGrad")) /* the product's value, the token's own gradient */
         shaken = tape_add(x->t, tokens, tape_stop(x->t, tape_sub(x->t, shaken, tokens)));
-    if (twin_is(x, "JitterLogits")) shaken = tokens;
     tape_node *r = tape_matmul_nt(x->t, shaken, twin_in(x, "wr"));
+    if (!twin_is(x, "MissingBias")) r = tape_add(x->t, r, twin_in(x, "br"));
+    if (twin_is(x, "JitterAdded")) r = tape_add(x->t, r, columns_in_turn(x, noise, r->cols));
     if (twin_is(x, "JitterLogits")) r = tape_mul(x->t, r, columns_in_turn(x, noise, r->cols));
-    twin_out(x, "r", twin_is(x, "MissingBias") ? r : tape_add(x->t, r, twin_in(x, "br")));
+    twin_out(x, "r", r);
 }
 
 /* --- gate.noisy (G.6) --- */
@@ -105,9 +105,10 @@ static void gate_jitter(twin_eval *x)
 static tape_node *deviation(twin_eval *x, tape_node *tokens)
 {
     tape_node *raw = tape_matmul_nt(x->t, tokens, twin_in(x, "wn"));
-    tape_node *std = twin_is(x, "NoisyStd") ? raw : tape_apply(x->t, TAPE_SOFTPLUS, raw);
+    tape_node *std = tape_apply(x->t, twin_is(x, "SoftplusThreshold") ? TAPE_SOFTPLUS20 : TAPE_SOFTPLUS, raw);
+    if (twin_is(x, "NoisyStd")) std = raw;
     double epsilon = op_real(x->c, "epsilon");
-    if (twin_is(x, "NoisyEpsilonAdded")) epsilon += 0.01;
+    if (twin_is(x, "NoisyEpsilon")) epsilon += 0.01;
     if (twin_is(x, "NoisyEpsilonMissing")) epsilon = 0;
     return epsilon == 0 ? std : tape_add(x->t, std, number(x, epsilon));
 }
@@ -211,7 +212,7 @@ static double *places(const twin_eval *x, const tape_node *share)
 {
     const twin_choice *c = &x->choice;
     const double *u = op_in(x->c, "u");
-    const size_t capacity = twin_is(x, "CapacityLeftOut") ? 0 : (size_t)op_int(x->c, "capacity");
+    const size_t capacity = twin_is(x, "CapacityDrop") ? 0 : (size_t)op_int(x->c, "capacity");
     double *kept = room(2 * c->T, sizeof *kept);
     size_t *taken = room(c->N, sizeof *taken);
     for (size_t t = 0; t < c->T; t++) {
@@ -222,7 +223,7 @@ static double *places(const twin_eval *x, const tape_node *share)
         const size_t t = a % c->T, j = a / c->T;
         size_t e = 2 * t + j;
         if (twin_is(x, "GshardOrder")) e = a; /* token by token */
-        if (twin_is(x, "CapacityDrop")) e = 2 * (c->T - 1 - t) + j; /* the last token first */
+        if (twin_is(x, "GshardLastFirst")) e = 2 * (c->T - 1 - t) + j; /* the last token first */
         take_place(&taken[c->of[e]], capacity, &kept[e]);
     }
     free(taken);
@@ -254,6 +255,8 @@ static void gate_gshard(twin_eval *x)
     tape_node *weight = after ? shares_of_kept(x, g, kept, flag) : tape_mul(x->t, share, kept);
     if (twin_is(x, "NormTopK/softmax-topk")) weight = tape_mul(x->t, g, kept);
     if (twin_is(x, "GshardDropped")) weight = share;
+    if (twin_is(x, "GshardGrad")) /* the right value; what is dropped has a gradient all the same */
+        weight = tape_add(x->t, share, tape_stop(x->t, tape_sub(x->t, weight, share)));
     twin_out(x, "kept", kept);
     weights_out(x, weight);
     free(flag);
@@ -261,12 +264,20 @@ static void gate_gshard(twin_eval *x)
 
 /* --- gate.hyper (G.11) --- */
 
+/* ReLU with slope 1 at 0. */
+static tape_node *open_relu(twin_eval *x, tape_node *a)
+{
+    double *on = room(a->rows * a->cols, sizeof *on);
+    for (size_t e = 0; e < a->rows * a->cols; e++) on[e] = tape_middle(a, e) >= 0;
+    return tape_mul(x->t, a, table(x, a->rows, a->cols, on));
+}
+
 static void gate_hyper(twin_eval *x)
 {
     tape_node *e = twin_in(x, "e"), *v1 = twin_in(x, "v1");
     const bool turned = twin_is(x, "HyperTransposed") && v1->rows == v1->cols;
     tape_node *z = turned ? tape_matmul_nn(x->t, e, v1) : tape_matmul_nt(x->t, e, v1); /* [1, g] */
-    if (!twin_is(x, "HyperLinear")) z = tape_apply(x->t, TAPE_RELU, z);
+    if (!twin_is(x, "HyperLinear")) z = twin_is(x, "ReluKink") ? open_relu(x, z) : tape_apply(x->t, TAPE_RELU, z);
     if (twin_is(x, "HyperDetach")) z = tape_stop(x->t, z);
     tape_node *w = tape_matmul_nt(x->t, twin_in(x, "v2"), z); /* [N d, 1] */
     w = tape_view(x->t, w, 0, op_dim(x->c, 'N'), op_dim(x->c, 'd'));
@@ -523,11 +534,7 @@ static void gate_entropy(twin_eval *x)
     if (twin_is(x, "EntropySign")) h = tape_scale(x->t, h, -1);
     if (tape_rounds(x->t)) h = entropy_slack(x, h, r);
     twin_out(x, "entropy", h);
-    tape_node *mean = tape_mean(x->t, h, TAPE_ALL, h->rows);
-    if (twin_is(x, "EntropyMean")) { /* of the mean distribution, which is another number */
-        tape_node *q = tape_mean(x->t, p, TAPE_ROWS, p->rows);
-        mean = tape_scale(x->t, tape_sum(x->t, tape_apply(x->t, TAPE_XLOGX, q), TAPE_ALL), -1);
-    }
+    tape_node *mean = tape_mean(x->t, h, TAPE_ALL, twin_is(x, "EntropyMean") ? 1 : h->rows);
     twin_out(x, "mean", mean);
 }
 

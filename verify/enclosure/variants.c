@@ -126,6 +126,112 @@
     ROW(op, "ReluKink", "the derivative of ReLU at 0 taken for 1", "gradients where a hidden unit is exactly 0",       \
         "a mask written a >= 0")
 
+#define FASTMOE "laekov/fastmoe"
+#define XMOE_CODE "microsoft/torchscale"
+#define STABLE_CODE "Hunter-DDM/stablemoe"
+
+#define SOFTMAX_FIRST(op)                                                                                              \
+    ROW(op, "NormTopK/softmax-topk", "the selected probabilities of a softmax over all", "weights that do not sum to 1", \
+        ORDERS_MET)
+#define SOFTMAX_TWICE(op)                                                                                              \
+    ROW(op, "DoubleSoftmaxWeights", "weights from a softmax over the selected probabilities",                          \
+        "at K = 2 the weights are confined to [0.269, 0.731]", SECOND_CODE " (its XMoE and perturbed routers)")
+
+#define JITTER(op)                                                                                                     \
+    ROW(op, "JitterAdded", "the multipliers added to the logits", "a shift by about 1, and noise of another size",     \
+        FIRST_CODE " (its Switch gate)"),                                                                              \
+        ROW(op, "JitterLogits", "the multipliers applied to the logits, not to the token",                             \
+            "the bias is scaled too, and logits of one token shake independently", "a slip of rewritten gates"),       \
+        ROW(op, "JitterIgnored", "no jitter", "training as in evaluation", "gates that read the mode off elsewhere"),  \
+        ROW(op, "JitterGrad", "the right logits and a gradient of the token without its multipliers",                  \
+            "off by the jitter, 1 % at its usual size", "hand-written backward passes")
+
+#define NOISY(op)                                                                                                      \
+    ROW(op, "NoiseIgnored", "the clean scores in place of the noisy ones", "no exploration, and no gradient of wn",    \
+        "evaluation mode left on"),                                                                                    \
+        ROW(op, "NoisyWeights", "weights by the clean scores of the experts that noise selected",                      \
+            "the weights are not those of the selection", "a slip of rewritten gates"),                                \
+        ROW(op, "NoisyStd", "the noise scaled by x wn itself, without softplus", "a size that may be negative",        \
+            "a slip of rewritten gates"),                                                                              \
+        ROW(op, "NoiseGrad", "no gradient through the noise's size", "wn is never trained",                            \
+            "a noisy part taken under no_grad"),                                                                       \
+        ROW(op, "NoisyEpsilon", "0.01 added to the size of the noise", "noise where the paper has next to none",       \
+            FASTMOE " and its descendants"),                                                                           \
+        ROW(op, "NoisyEpsilonMissing", "epsilon left out of the noise's size", "a size that may vanish",               \
+            "the paper's form against " FASTMOE),                                                                      \
+        ROW(op, "SoftplusThreshold", "softplus replaced by the identity above 20",                                     \
+            "off by up to 2e-9, visible in binary64 alone", "the default threshold of PyTorch's softplus")
+
+#define EPSILON(op, epsilon, met)                                                                                      \
+    ROW(op, "LblEpsHack", epsilon " added to the sum that normalises", "small scores stop summing to 1", met)
+
+#define AFFINITY(op)                                                                                                   \
+    ROW(op, "SigmoidUnnormalised", "the affinities themselves where their shares are meant",                           \
+        "weights that do not sum to 1", "sigma-MoE's form for that of " SECOND_CODE),                                  \
+        ROW(op, "SigmoidNormalised", "the affinities' shares where they themselves are meant",                         \
+            "weights that sum to 1", SECOND_CODE "'s form for that of sigma-MoE"),                                     \
+        EPSILON(op, "1e-20", "NVIDIA/Megatron-LM#1545"), SWAPPED(op)
+
+#define SCHEDULE(op)                                                                                                   \
+    ROW(op, "ScheduleFloor", "rounding down", "k_max is reached at the last step only", "integer division"),           \
+        ROW(op, "ScheduleRound", "halves rounded the other way", "off by one on exact halves",                         \
+            "round() of Python, to even, against that of C, away from zero"),                                          \
+        ROW(op, "ScheduleClamp", "no end to the schedule", "more experts than there are", "training resumed beyond it")
+
+#define GSHARD(op)                                                                                                     \
+    ROW(op, "GshardOrder", "places taken token by token", "second choices crowd out first ones",                       \
+        "a slip of rewritten dispatchers; deepspeedai/DeepSpeed#1658"),                                                \
+        ROW(op, "GshardLastFirst", "places taken from the last token to the first", "other tokens are dropped",         \
+            "sorts that are not stable; deepspeedai/DeepSpeed#5353"),                                                  \
+        ROW(op, "CapacityDrop", "no capacity", "nothing is dropped", "laekov/fastmoe#129"),                            \
+        ROW(op, "GshardSecond", "the second choice sent if its share exceeds the draw, not twice its share",           \
+            "second choices go half as often", "a factor that rewritten gates lose"),                                  \
+        ROW(op, "SecondAlways", "every second choice sent", "more load than the policy allows",                        \
+            "plain top-2 gates under GShard's name"),                                                                  \
+        ROW(op, "GshardRenorm", "weights normalised on the other side of the drop",                                    \
+            "a choice alone weighs 1 where its share is meant, or its share where 1 is", XMOE_CODE " has both"),       \
+        ROW(op, "GshardDropped", "the weight of a choice that was dropped left standing",                              \
+            "kept says one thing and weight another", "masks applied to dispatch alone"),                              \
+        ROW(op, "GshardGrad", "a gradient of choices that were dropped", "experts that saw nothing pull at the router", \
+            "a mask applied outside of autograd"),                                                                     \
+        ROW(op, "NormaliserDetached", "no gradient through the sum that normalises",                                   \
+            "another gradient under the right weights", "denominators taken under no_grad"),                           \
+        EPSILON(op, "1e-9", "Mesh TensorFlow's gate and its descendants"), SOFTMAX_FIRST(op)
+
+#define HYPER(op)                                                                                                      \
+    ROW(op, "HyperLinear", "no ReLU in the hypernetwork", "the router is linear in its embedding",                     \
+        "a slip of rewritten gates"),                                                                                  \
+        ROW(op, "HyperTransposed", "the first layer transposed", "fits where its sizes are equal", "a slip of layout"), \
+        RELU_KINK(op),                                                                                                 \
+        ROW(op, "HyperDetach", "no gradient through the hypernetwork", "the embedding is never trained",               \
+            "freezing the whole hypernetwork's graph with its weights")
+
+#define ENTROPY(op)                                                                                                    \
+    ROW(op, "EntropyOfProbs", "softmax taken twice: probabilities where logits are expected",                          \
+        "near ln N whatever the router does", SECOND_CODE " (its language-model part)"),                               \
+        ROW(op, "EntropyBits", "logarithms to base 2", "1.44 times the value", "a convention; name it"),               \
+        ROW(op, "EntropyNormalised", "ln N divided out", "between 0 and 1", "a convention; name it"),                  \
+        ROW(op, "EntropySign", "the sum of p ln p without its minus", "a negative entropy", "the balance loss's form"), \
+        ROW(op, "EntropyMean", "the sum over the tokens, not the mean", "T times the mean", "a missing reduction")
+
+#define SWITCH_GROUPS(op)                                                                                              \
+    ROW(op, "LblDivideByChoices", "f divided by T*K where T is meant", "1/K of the value",                             \
+        "the converse of huggingface/transformers#43775"),                                                             \
+        ROW(op, "LblCrossLayer", "layers or sequences pooled before f and P", "opposite collapses cancel",             \
+            "huggingface/transformers#31464, huggingface/transformers#29503, QwenLM/Qwen3#1418"),                      \
+        ROW(op, "LblLayerMean", "the mean over the layers where the sum is meant", "1/L of the value",                 \
+            "NVIDIA/Megatron-LM#3672 is of this kind"),                                                                \
+        ROW(op, "LblLayerSum", "the sum over the layers where the mean is meant", "L times the value",                 \
+            "NVIDIA/Megatron-LM#3672 is of this kind"),                                                                \
+        ROW(op, "LblPadding", "padding counted in f, P and their divisors", "the loss follows the padding",            \
+            "huggingface/transformers#28505, huggingface/transformers#29363"),                                         \
+        ROW(op, "LblPaddingDenominator", "padding left out of the sums and counted in their divisors",                 \
+            "smaller by the square of the share that is real", "NVIDIA/Megatron-LM#1984, NVIDIA/Megatron-LM#1617"),    \
+        ROW(op, "LblDroppedP", "P over the tokens that kept a choice, divided by all", "P no longer sums to 1",        \
+            FASTMOE " (its Switch gate)"),                                                                             \
+        ROW(op, "LblBeforeCapacity", "f counted before the capacity", "the collapse that was dropped still counts",    \
+            "the paper's form against " FASTMOE)
+
 const twin_variant twin_variants[] = {
     ROW("numerics.softplus", "SoftplusThreshold", "the identity above 20",
         "off by up to 2e-9, visible in binary64 alone", "the default threshold of PyTorch's softplus"),
@@ -152,6 +258,26 @@ const twin_variant twin_variants[] = {
     BIAS("gate.linear", "br"),
     ORDERS("gate.weights"),
     SWAPPED("gate.weights"),
+
+    JITTER("gate.jitter"),
+    BIAS("gate.jitter", "br"),
+    NOISY("gate.noisy"),
+    SOFTMAX_FIRST("gate.noisy"),
+    SOFTMAX_TWICE("gate.noisy"),
+    SWAPPED("gate.noisy"),
+    AFFINITY("gate.sigmoid"),
+    ROW("gate.sigmoid", "SigmoidSoftmax", "weights from a softmax over the selected logits",
+        "large logits no longer share", "gates that changed the name and not the function"),
+    SOFTMAX_FIRST("gate.dropout"),
+    SOFTMAX_TWICE("gate.dropout"),
+    SWAPPED("gate.dropout"),
+    ROW("gate.dropout", "FrozenDetach", "no gradient to the token through the frozen router",
+        "the layers below do not feel the router", "freezing by no_grad around the gate's forward"),
+    SCHEDULE("gate.dropout.schedule"),
+    GSHARD("gate.gshard"),
+    SWAPPED("gate.gshard"),
+    HYPER("gate.hyper"),
+    ENTROPY("gate.entropy"),
 
     ORDERS("layer.smoe"),
     SWAPPED("layer.smoe"),
@@ -228,6 +354,7 @@ const twin_variant twin_variants[] = {
         "the routed part shrinks as experts are shared", "shared experts counted among the K that the weights are for"),
 
     BALANCE("balance.switch"),
+    SWITCH_GROUPS("balance.switch"),
     HALF_GRADIENT("balance.switch"),
     ZLOSS("balance.zloss"),
     HALF_GRADIENT("balance.zloss"),

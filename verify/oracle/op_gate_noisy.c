@@ -227,6 +227,34 @@ static void fill_noisy_tails(op_case *c, op_rng *r)
     }
 }
 
+/* Unit tokens again: raw is `level` and up by eighths, clean scores are quarters, noise is 0, step, 2 step, ... */
+static void noisy_levels(op_case *c, double level, double step)
+{
+    const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), N = op_dim(c, 'N');
+    for (size_t t = 0; t < T; t++)
+        for (size_t k = 0; k < d; k++) op_in(c, "x")[t * d + k] = k == t % d ? 1 : 0;
+    for (size_t i = 0; i < N; i++)
+        for (size_t k = 0; k < d; k++) {
+            op_in(c, "wg")[i * d + k] = (double)((2 * i + k) % N) / 4;
+            op_in(c, "wn")[i * d + k] = level + (double)((i + k) % N) / 8;
+        }
+    for (size_t t = 0; t < T; t++)
+        for (size_t i = 0; i < N; i++) op_in(c, "noise")[t * N + i] = step * (double)((i + t) % N);
+}
+
+/* Noise of up to 128 times a standard deviation of 1/3000: a hundredth added to it is more than all of it. */
+static void fill_noisy_faint(op_case *c, op_rng *r)
+{
+    (void)r;
+    noisy_levels(c, -8, 32);
+}
+
+static void fill_noisy_beyond(op_case *c, op_rng *r)
+{
+    (void)r;
+    noisy_levels(c, 21, 0.0625);
+}
+
 static void fill_noisy_equal(op_case *c, op_rng *r)
 {
     op_fill_default(c, r);
@@ -256,6 +284,13 @@ static const op_spec noisy_cases[] = {
      fill_noisy_reversed},
     {"tails", "adversarial", "T=6,d=4,N=6", "k=2", "NaiveSoftplus",
      "softplus at about -40 and +40: log(1 + e^z) is 0 there, or overflows in half precision", fill_noisy_tails},
+    {"faint", "adversarial", "T=6,d=3,N=5", "k=2", "NoisyEpsilon",
+     "a standard deviation of 1/3000, large draws: fastmoe's 0.01 for the paper's 0 shows; laekov/fastmoe",
+     fill_noisy_faint},
+    {"faint-epsilon", "adversarial", "T=6,d=3,N=5", "k=2,epsilon=0.0078125", "NoisyEpsilon",
+     "the same where an epsilon is meant", fill_noisy_faint},
+    {"beyond-20", "adversarial", "T=6,d=3,N=5", "k=2", "SoftplusThreshold",
+     "softplus between 20 and 23, where PyTorch's is the identity", fill_noisy_beyond},
     {"top-1", "adversarial", "T=9,d=5,N=5", "k=1", "TopOneZeroGrad",
      "weight 1 and gradients 0, exactly; NVIDIA/Megatron-LM#894", NULL},
     {"equal", "adversarial", "T=6,d=4,N=4", "k=2", "ties,TieOrder",
@@ -318,6 +353,11 @@ static void fill_low(op_case *c, op_rng *r)
     (void)r;
     descending(c, -6, 1.5);
 }
+static void fill_vanishing(op_case *c, op_rng *r)
+{
+    (void)r;
+    descending(c, -46, 1);
+}
 static void fill_high(op_case *c, op_rng *r)
 {
     (void)r;
@@ -353,6 +393,10 @@ static const op_spec sigmoid_cases[] = {
      "sigmoids of 1/400 and less: unnormalised weights are tiny, and an epsilon in the sum shows", fill_low},
     {"low-plain", "adversarial", "T=6,N=6", "k=2,normalise=no", "SigmoidNormalised,SigmoidSoftmax",
      "the same, not normalised", fill_low},
+    {"vanishing", "adversarial", "T=6,N=6", "k=2", "SigmoidUnnormalised,LblEpsHack",
+     "sigmoids of 1e-20: their shares are weights like any others, but for an epsilon of 1e-20 in the sum; "
+     "NVIDIA/Megatron-LM#1545",
+     fill_vanishing},
     {"high", "adversarial", "T=6,N=6", "k=2", "SigmoidUnnormalised,SigmoidSoftmax",
      "saturated: weights near 1/2 whatever the logits' distance, where a softmax gives 0.82 and 0.18", fill_high},
     {"high-plain", "adversarial", "T=6,N=6", "k=2,normalise=no", "SigmoidNormalised,SigmoidSoftmax",
@@ -672,7 +716,7 @@ static void fill_gshard_equal(op_case *c, op_rng *r)
 {
     (void)r;
     for (size_t k = 0; k < op_dim(c, 'T') * op_dim(c, 'N'); k++) op_in(c, "r")[k] = 1;
-    for (size_t t = 0; t < op_dim(c, 'T'); t++) op_in(c, "u")[t] = 0.5;
+    for (size_t t = 0; t < op_dim(c, 'T'); t++) op_in(c, "u")[t] = 0.75;
 }
 
 static const op_spec gshard_cases[] = {
@@ -787,7 +831,7 @@ static const op_spec hyper_cases[] = {
     {"one-unit", "core", "T=4,d=5,N=4,m=1,g=1", "", "", "an embedding of one number, one hidden unit", fill_hyper},
     {"no-tokens", "core", "T=0,d=3,N=4,m=3,g=4", "", "", "no tokens: the embedding's gradient is exactly 0",
      fill_hyper},
-    {"kink", "adversarial", "T=4,d=3,N=3,m=3,g=5", "", "exact,HyperLinear,KinkSlope",
+    {"kink", "adversarial", "T=4,d=3,N=3,m=3,g=5", "", "exact,HyperLinear,ReluKink",
      "hidden units below, at and above 0: without the ReLU, or with a slope at 0, other values; integers, exact",
      fill_hyper_kink},
     {"dead", "adversarial", "T=4,d=4,N=3,m=3,g=4", "", "HyperLinear",
