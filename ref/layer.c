@@ -438,13 +438,17 @@ smoe_status smoe_slots_first(size_t A, size_t N, size_t C, const size_t *choice,
           slot[queue[p]] != SIZE_MAX ==> slot[queue[o]] < slot[queue[p]];
         loop assigns q, load[0 .. N-1], slot[0 .. A-1]; loop variant A - q; */
     for (size_t q = 0; q < A; q++) {
-        //@ ghost Asked: ;
+        //@ assert \forall integer p; 0 <= p <= q ==> queue[p] < A && choice[queue[p]] < N;
         //@ assert \forall integer p; 0 <= p < q ==> queue[p] != queue[q];
+        //@ ghost Asked: ;
         serve(queue[q], choice[queue[q]], C, load, slot);
         //@ assert \forall integer p; 0 <= p < A ==> queue[p] == \at(queue[p], Pre);
         //@ assert \forall integer a; 0 <= a < A ==> choice[a] == \at(choice[a], Pre);
+        //@ assert \forall integer p; 0 <= p <= q ==> choice[queue[p]] == \at(choice[queue[p]], Asked);
         //@ assert \forall integer p; 0 <= p < q ==> slot[queue[p]] == \at(slot[queue[p]], Asked);
         //@ assert \forall integer i; 0 <= i < N ==> load[i] >= \at(load[i], Asked);
+        /*@ assert \forall integer p; 0 <= p < q && choice[queue[p]] == choice[queue[q]] &&
+              slot[queue[q]] != SIZE_MAX ==> slot[queue[p]] < slot[queue[q]]; */
     }
     return SMOE_OK;
 }
@@ -714,4 +718,253 @@ smoe_status smoe_shared_layer_vjp(smoe_shared_form form, size_t M, const smoe_la
     if (status != SMOE_OK) return status;
     smoe_shared_mix(SMOE_SHARED_SUM, n, routed_dx, grad->x);
     return smoe_all_finite(n, grad->x) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+/* --- L.8 --- */
+
+size_t smoe_largest_load(size_t N, const size_t *count)
+{
+    size_t largest = count[0];
+    /*@ loop invariant 1 <= i <= N;
+        loop invariant \forall integer k; 0 <= k < i ==> count[k] <= largest;
+        loop invariant \exists integer k; 0 <= k < i && count[k] == largest;
+        loop assigns i, largest; loop variant N - i; */
+    for (size_t i = 1; i < N; i++)
+        if (count[i] > largest) largest = count[i];
+    return largest;
+}
+
+smoe_status smoe_max_violation(size_t A, size_t N, const size_t *count, double *violation)
+{
+    if (A == 0 || N == 0) return SMOE_EINVAL;
+    size_t largest = smoe_largest_load(N, count);
+    if (largest > A) return SMOE_EDOM;
+    double mean = (double)A / (double)N;
+    *violation = ((double)largest - mean) / mean;                       /* (L.8) */
+    return SMOE_OK;
+}
+
+/* --- L.9 --- */
+
+size_t smoe_nonempty(size_t N, const size_t *count, size_t *row)
+{
+    size_t found = 0;
+    /*@ loop invariant 0 <= i <= N && found <= i;
+        loop invariant \forall integer k; 0 <= k < i ==> row[k] <= found;
+        loop invariant \forall integer k; 0 <= k < i && count[k] > 0 ==> row[k] < found;
+        loop invariant \forall integer k, l; 0 <= k < l < i && count[k] > 0 ==> row[k] < row[l];
+        loop assigns i, found, row[0 .. N-1]; loop variant N - i; */
+    for (size_t i = 0; i < N; i++) {
+        row[i] = found;
+        if (count[i] > 0) found++;
+    }
+    return found;
+}
+
+size_t smoe_collapse_work(size_t d, size_t N)
+{
+    return N * (2 * d + N + 2) + 2 * d;
+}
+
+/* count_i = #{ t : index_t = i },  false if an index is not below N. */
+static bool count_tokens(size_t T, size_t N, const size_t *index, size_t *count)
+{
+    for (size_t t = 0; t < T; t++)
+        if (index[t] >= N) return false;
+    no_load(N, count);
+    for (size_t t = 0; t < T; t++)
+        count[index[t]]++;
+    return true;
+}
+
+/* mean [d] of all tokens and means [n',d] of those experts that have some: sums, tokens ascending, then divided. */
+static void token_means(size_t T, size_t d, size_t N, const double *x, const size_t *index, const size_t *count,
+                        const size_t *row, double *mean, double *means)
+{
+    clear(d, mean);
+    clear(N * d, means);
+    for (size_t t = 0; t < T; t++)
+        for (size_t k = 0; k < d; k++) {
+            mean[k] += x[t * d + k];
+            means[row[index[t]] * d + k] += x[t * d + k];
+        }
+    for (size_t k = 0; k < d; k++)
+        mean[k] /= (double)T;
+    for (size_t i = 0; i < N; i++)
+        for (size_t k = 0; count[i] > 0 && k < d; k++)
+            means[row[i] * d + k] /= (double)count[i];
+}
+
+/* v_i = sqrt(n_i / T)  and the rows  A_i = v_i (m_i - m). */
+static void between(size_t T, size_t d, size_t N, const size_t *count, const size_t *row, const double *mean,
+                    const double *means, double *v, double *A)
+{
+    for (size_t i = 0; i < N; i++) {
+        if (count[i] == 0) continue;
+        size_t p = row[i];
+        v[p] = sqrt((double)count[i] / (double)T);
+        for (size_t k = 0; k < d; k++)
+            A[p * d + k] = v[p] * (means[p * d + k] - mean[k]);
+    }
+}
+
+/* B = A A' + tau v v',  tau = Tr(A A') / (n - 1),  which is returned. */
+static double gram(size_t n, size_t d, const double *A, const double *v, double *B)
+{
+    double trace = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++)
+            B[i * n + j] = smoe_dot(d, A + i * d, A + j * d);
+    for (size_t i = 0; i < n; i++)
+        trace += B[i * n + i];
+    double tau = trace / (double)(n - 1);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++)
+            B[i * n + j] += tau * (v[i] * v[j]);
+    return tau;
+}
+
+/* B = L D L' in its place: D on the diagonal, L below it.  False if a pivot is not above `least`. */
+static bool factor(size_t n, double least, double *B)
+{
+    for (size_t j = 0; j < n; j++) {
+        for (size_t k = 0; k < j; k++)
+            B[j * n + j] -= B[j * n + k] * B[j * n + k] * B[k * n + k];
+        if (!(B[j * n + j] > least)) return false;
+        for (size_t i = j + 1; i < n; i++) {
+            for (size_t k = 0; k < j; k++)
+                B[i * n + j] -= B[i * n + k] * B[j * n + k] * B[k * n + k];
+            B[i * n + j] /= B[j * n + j];
+        }
+    }
+    return true;
+}
+
+/* z = (L D L')^-1 z. */
+static void solve(size_t n, const double *B, double *z)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < i; k++)
+            z[i] -= B[i * n + k] * z[k];
+    for (size_t i = 0; i < n; i++)
+        z[i] /= B[i * n + i];
+    for (size_t i = n; i-- > 0;)
+        for (size_t k = i + 1; k < n; k++)
+            z[i] -= B[k * n + i] * z[k];
+}
+
+smoe_status smoe_collapse(size_t T, size_t d, size_t N, const double *x, const size_t *index, double *rc, double *work,
+                          size_t *count)
+{
+    if (T == 0 || d == 0 || N == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(T * d, x) || !count_tokens(T, N, index, count)) return SMOE_EDOM;
+    size_t *row = count + N, n = smoe_nonempty(N, count, row);
+    if (n < 2) return SMOE_EDOM;
+    double *mean = work, *off = mean + d, *means = off + d, *A = means + N * d, *B = A + N * d, *v = B + N * N,
+           *z = v + N;
+    token_means(T, d, N, x, index, count, row, mean, means);
+    between(T, d, N, count, row, mean, means, v, A);
+    double tau = gram(n, d, A, v, B), sum = 0;
+    if (!smoe_all_finite(n * n, B)) return SMOE_EOVRFLW;
+    if (!factor(n, (double)n * 0x1p-40 * tau, B)) return SMOE_EDOM;
+    for (size_t t = 0; t < T; t++) {
+        for (size_t k = 0; k < d; k++)
+            off[k] = x[t * d + k] - means[row[index[t]] * d + k];
+        for (size_t i = 0; i < n; i++)
+            z[i] = smoe_dot(d, A + i * d, off);
+        solve(n, B, z);
+        sum += smoe_dot(n, z, z);
+    }
+    *rc = sum / (double)T;                                              /* RC = (1/T) sum_t |B^-1 A'(x_t - m)|^2   (L.9) */
+    return smoe_all_finite(1, rc) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+/* --- L.10 --- */
+
+size_t smoe_count_changes(size_t T, const size_t *a, const size_t *b)
+{
+    size_t changed = 0;
+    /*@ loop invariant 0 <= t <= T && changed == changes(a, b, t) && changed <= t;
+        loop assigns t, changed; loop variant T - t; */
+    for (size_t t = 0; t < T; t++)
+        if (a[t] != b[t]) changed++;
+    return changed;
+}
+
+smoe_status smoe_fluctuation(size_t T, const size_t *a, const size_t *b, double *rate)
+{
+    if (T == 0) return SMOE_EINVAL;
+    *rate = (double)smoe_count_changes(T, a, b) / (double)T;            /* (L.10) */
+    return SMOE_OK;
+}
+
+/* --- L.11 --- */
+
+bool smoe_distinct(size_t K, const size_t *a)
+{
+    /*@ loop invariant 0 <= j <= K;
+        loop invariant \forall integer i, l; 0 <= i < j && i < l < K ==> a[i] != a[l];
+        loop assigns j; loop variant K - j; */
+    for (size_t j = 0; j < K; j++) {
+        /*@ loop invariant j < l <= K;
+            loop invariant \forall integer i; j < i < l ==> a[j] != a[i];
+            loop assigns l; loop variant K - l; */
+        for (size_t l = j + 1; l < K; l++)
+            if (a[j] == a[l]) return false;
+    }
+    return true;
+}
+
+/*@ requires \valid_read(b + (0 .. K-1));
+    assigns \nothing;
+    ensures \result <==> member(b, K, i); */
+static bool is_in(size_t K, const size_t *b, size_t i)
+{
+    /*@ loop invariant 0 <= l <= K && \forall integer m; 0 <= m < l ==> b[m] != i;
+        loop assigns l; loop variant K - l; */
+    for (size_t l = 0; l < K; l++)
+        if (b[l] == i) return true;
+    return false;
+}
+
+size_t smoe_common(size_t K, const size_t *a, const size_t *b)
+{
+    size_t common = 0;
+    /*@ loop invariant 0 <= j <= K && common == met(a, j, b, K) && common <= j;
+        loop assigns j, common; loop variant K - j; */
+    for (size_t j = 0; j < K; j++)
+        if (is_in(K, b, a[j])) common++;
+    return common;
+}
+
+static smoe_status check_rows(size_t T, size_t K, const size_t *a, const size_t *b)
+{
+    if (T == 0 || K == 0) return SMOE_EINVAL;
+    for (size_t t = 0; t < T; t++)
+        if (!smoe_distinct(K, a + t * K) || !smoe_distinct(K, b + t * K)) return SMOE_EDOM;
+    return SMOE_OK;
+}
+
+smoe_status smoe_change_sets(size_t T, size_t K, const size_t *a, const size_t *b, double *rate)
+{
+    smoe_status status = check_rows(T, K, a, b);
+    if (status != SMOE_OK) return status;
+    size_t changed = 0;
+    for (size_t t = 0; t < T; t++)
+        if (smoe_common(K, a + t * K, b + t * K) < K) changed++;
+    *rate = (double)changed / (double)T;                                /* (L.11), of sets */
+    return SMOE_OK;
+}
+
+smoe_status smoe_change_jaccard(size_t T, size_t K, const size_t *a, const size_t *b, double *rate)
+{
+    smoe_status status = check_rows(T, K, a, b);
+    if (status != SMOE_OK) return status;
+    double sum = 0;
+    for (size_t t = 0; t < T; t++) {
+        size_t common = smoe_common(K, a + t * K, b + t * K);
+        sum += 1 - (double)common / (double)(2 * K - common);
+    }
+    *rate = sum / (double)T;                                            /* (L.11), of the Jaccard distance */
+    return SMOE_OK;
 }

@@ -470,4 +470,100 @@ smoe_status smoe_shared_layer_vjp(smoe_shared_form form, size_t M, const smoe_la
                                   const double *dweight, const smoe_layer_grad *grad,
                                   const smoe_shared_grad *shared_grad, double *work);
 
+/* --- measures: none of them is differentiable, or meant to be trained on -------------------------------------------- */
+
+/* changes: tokens before T with another expert in b than in a.  met: which of the first j experts of a are in b. */
+/*@ logic integer changes{L}(size_t *a, size_t *b, integer T) =
+      T <= 0 ? 0 : changes(a, b, T-1) + (a[T-1] == b[T-1] ? 0 : 1);
+    predicate member{L}(size_t *b, integer K, size_t i) = \exists integer l; 0 <= l < K && b[l] == i;
+    logic integer met{L}(size_t *a, integer j, size_t *b, integer K) =
+      j <= 0 ? 0 : met(a, j-1, b, K) + (member(b, K, a[j-1]) ? 1 : 0); */
+
+/* (L.8) The largest of N counts, N >= 1. */
+/*@ requires N > 0 && \valid_read(count + (0 .. N-1));
+    assigns \nothing;
+    ensures \forall integer i; 0 <= i < N ==> count[i] <= \result;
+    ensures \exists integer i; 0 <= i < N && count[i] == \result; */
+size_t smoe_largest_load(size_t N, const size_t *count);
+
+/* (L.8) Maximal violation of balance:  (max_i c_i - A/N) / (A/N)
+ *
+ *   count      [N]  assignments of each expert as smoe_expert_load counts them; they sum to A
+ *   violation       out: 0 at balance, N - 1 if one expert has everything and K = 1
+ *
+ * Errors: SMOE_EINVAL if A = 0 or N = 0; SMOE_EDOM if a count exceeds A.
+ * Source: Wang et al. 2024 (loss-free balancing), MaxVio; spec L.8.
+ */
+/*@ requires \valid_read(count + (0 .. N-1)) && \valid(violation);
+    assigns *violation;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM; */
+smoe_status smoe_max_violation(size_t A, size_t N, const size_t *count, double *violation);
+
+/* (L.9) Experts with a token:  row_i = #{ k < i : count_k > 0 },  their number is returned */
+/*@ requires \valid_read(count + (0 .. N-1)) && \valid(row + (0 .. N-1));
+    requires \separated(count + (0 .. N-1), row + (0 .. N-1));
+    assigns row[0 .. N-1];
+    ensures \result <= N;
+    ensures \forall integer i; 0 <= i < N && count[i] > 0 ==> row[i] < \result;
+    ensures \forall integer i, k; 0 <= i < k < N && count[i] > 0 ==> row[i] < row[k]; */
+size_t smoe_nonempty(size_t N, const size_t *count, size_t *row);
+
+/* Doubles that smoe_collapse needs as `work`: N (2d + N + 2) + 2d. */
+size_t smoe_collapse_work(size_t d, size_t N);
+
+/* (L.9) Representation collapse:  RC = Tr(Sw Sb^+)
+ *
+ *   x [T,d]   index [T]  the expert of each token, below N
+ *   rc        out: within-expert scatter as the between-expert scatter measures it; 0 if no expert's tokens differ
+ *   work      smoe_collapse_work doubles;   count [2 N]
+ *
+ * Errors: SMOE_EINVAL if T, d or N is 0; SMOE_EDOM if x is not finite, an index not below N, fewer than two experts have
+ * tokens, or the means of those n' that do span fewer than n' - 1 directions (a pivot of at most n' 2^-40 times the mean
+ * eigenvalue); SMOE_EOVRFLW.
+ * Source: Chi et al. 2022 (XMoE); spec L.9 for the form that is evaluated.
+ */
+smoe_status smoe_collapse(size_t T, size_t d, size_t N, const double *x, const size_t *index, double *rc, double *work,
+                          size_t *count);
+
+/* (L.10) Tokens whose expert has changed:  #{ t : a_t != b_t } */
+/*@ requires \valid_read(a + (0 .. T-1)) && \valid_read(b + (0 .. T-1));
+    assigns \nothing;
+    ensures \result == changes(a, b, T) && \result <= T; */
+size_t smoe_count_changes(size_t T, const size_t *a, const size_t *b);
+
+/* (L.10) Routing fluctuation:  (1/T) #{ t : a_t != b_t }.  SMOE_EINVAL if T = 0.
+ * Source: Dai et al. 2022 (StableMoE); spec L.10. */
+/*@ requires \valid_read(a + (0 .. T-1)) && \valid_read(b + (0 .. T-1)) && \valid(rate);
+    assigns *rate;
+    ensures \result == (T == 0 ? SMOE_EINVAL : SMOE_OK); */
+smoe_status smoe_fluctuation(size_t T, const size_t *a, const size_t *b, double *rate);
+
+/* (L.11) Are the K experts of a row distinct? */
+/*@ requires \valid_read(a + (0 .. K-1));
+    assigns \nothing;
+    ensures \result <==> (\forall integer j, l; 0 <= j < l < K ==> a[j] != a[l]); */
+bool smoe_distinct(size_t K, const size_t *a);
+
+/* (L.11) Experts in common:  #{ j : a_j is in b }  of two rows of K distinct experts */
+/*@ requires \valid_read(a + (0 .. K-1)) && \valid_read(b + (0 .. K-1));
+    assigns \nothing;
+    ensures \result == met(a, K, b, K) && \result <= K; */
+size_t smoe_common(size_t K, const size_t *a, const size_t *b);
+
+/* (L.11) Expert change rate, of sets:  (1/T) #{ t : {a_t} != {b_t} };  of the Jaccard distance:
+ * (1/T) sum_t (1 - n_t / (2K - n_t)),  n_t experts in common
+ *
+ *   a, b [T,K]  the experts of each token at two times, distinct in each row
+ *
+ * Errors: SMOE_EINVAL if T = 0 or K = 0; SMOE_EDOM if a row names an expert twice.  Source: ours; spec L.11.
+ */
+/*@ requires \valid_read(a + (0 .. T*K-1)) && \valid_read(b + (0 .. T*K-1)) && \valid(rate);
+    assigns *rate;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM; */
+smoe_status smoe_change_sets(size_t T, size_t K, const size_t *a, const size_t *b, double *rate);
+/*@ requires \valid_read(a + (0 .. T*K-1)) && \valid_read(b + (0 .. T*K-1)) && \valid(rate);
+    assigns *rate;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM; */
+smoe_status smoe_change_jaccard(size_t T, size_t K, const size_t *a, const size_t *b, double *rate);
+
 #endif
