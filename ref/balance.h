@@ -385,8 +385,8 @@ void smoe_load_kept(size_t N, size_t capacity, size_t *count);
 smoe_status smoe_balance_groups(size_t B, size_t S, size_t N, const double *z, const double *mask, const double *f,
                                 double *p, double *P, size_t *groups, double *sum);
 
-/* ..., gradient:  dP_{b,i} = (dsum N) f_{b,i},  dp_{t,i} = dP_{b,i} / S'_b for a real token, dz_t = softmax vjp of dp_t;
- * dz_t = 0 for padding.  S'_b real tokens of group b.
+/* ..., gradient:  dP_{b,i} = (dsum N) f_{b,i},  dp_{t,i} = dP_{b,i} / S'_b and dz_t = softmax vjp of dp_t for a real
+ * token, dz_t = 0 for padding.  S'_b real tokens of group b.
  *
  *   p     [B,S,N]  the forward's output
  *   dsum  []       the cotangent of the sum; dloss / groups for the mean
@@ -400,5 +400,437 @@ smoe_status smoe_balance_groups(size_t B, size_t S, size_t N, const double *z, c
     ensures B == 0 || S == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_balance_groups_vjp(size_t B, size_t S, size_t N, const double *f, const double *p, const double *mask,
                                     double dsum, double *dp, double *dz);
+
+/* --- losses beyond Switch: what they share ---------------------------------------------------------------------- */
+
+/* (B.3) on scores:  p = softmax(z) row by row,  P_i = (1/T) sum_t p_{t,i}
+ *
+ *   z  [T,N]
+ *   p  [T,N]  out: what the gradient needs
+ *   P  [N]    out
+ *
+ * Errors: SMOE_EINVAL if T = 0 or N = 0.
+ */
+/*@ requires smoe_size(T*N) && \valid_read(z + (0 .. T*N-1)) && \valid(p + (0 .. T*N-1)) && \valid(P + (0 .. N-1));
+    requires \separated(z + (0 .. T*N-1), p + (0 .. T*N-1), P + (0 .. N-1));
+    assigns p[0 .. T*N-1], P[0 .. N-1];
+    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_mean_softmax(size_t T, size_t N, const double *z, double *p, double *P);
+
+/* ..., gradient:  dp_{t,i} = dP_i / T,  dz_t = softmax vjp of dp_t
+ *
+ *   dp  [N]    workspace, the same for every token
+ *   dz  [T,N]  out
+ */
+/*@ requires smoe_size(T*N) && \valid_read(p + (0 .. T*N-1)) && \valid_read(dP + (0 .. N-1));
+    requires \valid(dp + (0 .. N-1)) && \valid(dz + (0 .. T*N-1));
+    requires \separated(p + (0 .. T*N-1), dp + (0 .. N-1), dz + (0 .. T*N-1));
+    requires \separated(dP + (0 .. N-1), dp + (0 .. N-1), dz + (0 .. T*N-1));
+    assigns dp[0 .. N-1], dz[0 .. T*N-1];
+    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_mean_softmax_vjp(size_t T, size_t N, const double *p, const double *dP, double *dp, double *dz);
+
+/* (B.9) Squared coefficient of variation:  loss = Var(v) / (m^2 + epsilon),  m = (1/N) sum_i v_i,
+ * Var(v) = (1/N) sum_i (v_i - m)^2 of the population; smoe_cv_squared_unbiased divides by N - 1.
+ *
+ *   v        [N]
+ *   epsilon  not negative
+ *   loss     []   out: 0 if all v are alike; at most N - 1 (N, unbiased) for v that are not negative
+ *
+ * Errors: SMOE_EINVAL if N = 0 (unbiased: N < 2); SMOE_EDOM also if epsilon is negative or m^2 + epsilon is 0;
+ * SMOE_EOVRFLW if m^2 + epsilon overflows.
+ * Source: Shazeer et al. 2017, eq. (7), with the population's variance; fastmoe's is unbiased.
+ */
+/*@ requires \valid_read(v + (0 .. N-1)) && \valid(loss) && \separated(loss, v + (0 .. N-1));
+    assigns *loss;
+    ensures N == 0 ==> \result == SMOE_EINVAL;
+    ensures N > 0 && (!smoe_finites(v, N) || !smoe_finite(epsilon) || epsilon < 0) ==> \result == SMOE_EDOM;
+    ensures \result == SMOE_EINVAL || \result == SMOE_EDOM ==> *loss == \old(*loss); */
+smoe_status smoe_cv_squared(size_t N, const double *v, double epsilon, double *loss);
+/*@ requires \valid_read(v + (0 .. N-1)) && \valid(loss) && \separated(loss, v + (0 .. N-1));
+    assigns *loss;
+    ensures N < 2 ==> \result == SMOE_EINVAL;
+    ensures N >= 2 && (!smoe_finites(v, N) || !smoe_finite(epsilon) || epsilon < 0) ==> \result == SMOE_EDOM;
+    ensures \result == SMOE_EINVAL || \result == SMOE_EDOM ==> *loss == \old(*loss); */
+smoe_status smoe_cv_squared_unbiased(size_t N, const double *v, double epsilon, double *loss);
+
+/* (B.9), gradient:  dv_i = a (v_i - m) - b,  D = m^2 + epsilon,  a = 2 dloss / (n D),  b = 2 dloss (Var/D) m / (N D),
+ * n = N (unbiased: N - 1)
+ */
+/*@ requires \valid_read(v + (0 .. N-1)) && \valid(dv + (0 .. N-1)) && \separated(v + (0 .. N-1), dv + (0 .. N-1));
+    assigns dv[0 .. N-1];
+    ensures N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_cv_squared_vjp(size_t N, const double *v, double epsilon, double dloss, double *dv);
+/*@ requires \valid_read(v + (0 .. N-1)) && \valid(dv + (0 .. N-1)) && \separated(v + (0 .. N-1), dv + (0 .. N-1));
+    assigns dv[0 .. N-1];
+    ensures N < 2 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_cv_squared_unbiased_vjp(size_t N, const double *v, double epsilon, double dloss, double *dv);
+
+/* (B.9) Importance:  v_i = sum_t g_{t,i},  tokens ascending
+ *
+ *   g  [T,N]  weights of all experts, 0 where a token does not use one
+ *   v  [N]    out
+ *
+ * Errors: SMOE_EINVAL if T = 0 or N = 0.
+ * Source: Shazeer et al. 2017, eq. (6).
+ */
+/*@ requires smoe_size(T*N) && \valid_read(g + (0 .. T*N-1)) && \valid(v + (0 .. N-1));
+    requires \separated(g + (0 .. T*N-1), v + (0 .. N-1));
+    assigns v[0 .. N-1];
+    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_importance(size_t T, size_t N, const double *g, double *v);
+
+/* (B.9) Importance, gradient:  dg_{t,i} = dv_i */
+/*@ requires smoe_size(T*N) && \valid_read(dv + (0 .. N-1)) && \valid(dg + (0 .. T*N-1));
+    requires \separated(dv + (0 .. N-1), dg + (0 .. T*N-1));
+    assigns dg[0 .. T*N-1];
+    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_importance_vjp(size_t T, size_t N, const double *dv, double *dg);
+
+/* (B.10) Probability of being selected, one token:  P_i = Phi((clean_i - thr_i) / std_i)
+ *
+ *   order  [K+1]  the K+1 experts of largest noisy, best first; K < N
+ *   clean  [N]    scores without noise
+ *   noisy  [N]    scores with it, which the selection is made on
+ *   std    [N]    standard deviations, above 0
+ *   P      [N]    out: that expert i is among the K if its noise is drawn again and all others keep theirs
+ *
+ * thr_i is what i has to beat: the (K+1)-th largest of noisy if i is among the K largest, else the K-th largest.
+ * Errors: SMOE_EINVAL if K = 0 or K >= N; SMOE_EDOM if std_i <= 0 or a member of order is not below N; SMOE_EOVRFLW.
+ * Source: Shazeer et al. 2017, eqs. (8) to (10).
+ */
+/*@ requires K < N ==> \valid_read(order + (0 .. K));
+    requires \valid_read(clean + (0 .. N-1)) && \valid_read(noisy + (0 .. N-1)) && \valid_read(std + (0 .. N-1));
+    requires \valid(P + (0 .. N-1)) && \separated(order + (0 .. K), P + (0 .. N-1));
+    requires \separated(clean + (0 .. N-1), P + (0 .. N-1)) && \separated(noisy + (0 .. N-1), P + (0 .. N-1));
+    requires \separated(std + (0 .. N-1), P + (0 .. N-1));
+    assigns P[0 .. N-1];
+    ensures K == 0 || K >= N ==> \result == SMOE_EINVAL; */
+smoe_status smoe_load_token(size_t N, size_t K, const size_t *order, const double *clean, const double *noisy,
+                            const double *std, double *P);
+
+/* (B.10), gradient of one token:  a_i = (clean_i - thr_i) / std_i,  q_i = dP_i phi(a_i) / std_i,  dclean_i = q_i,
+ * dstd_i = -q_i a_i,  dnoisy of the (K+1)-th largest = -sum of q_i over the K largest,  dnoisy of the K-th largest =
+ * -sum of q_i over the others, both i ascending,  dnoisy = 0 elsewhere.
+ */
+/*@ requires K < N ==> \valid_read(order + (0 .. K));
+    requires \valid_read(clean + (0 .. N-1)) && \valid_read(noisy + (0 .. N-1)) && \valid_read(std + (0 .. N-1));
+    requires \valid_read(dP + (0 .. N-1));
+    requires \valid(dclean + (0 .. N-1)) && \valid(dnoisy + (0 .. N-1)) && \valid(dstd + (0 .. N-1));
+    requires \separated(dclean + (0 .. N-1), dnoisy + (0 .. N-1), dstd + (0 .. N-1));
+    requires \separated(order + (0 .. K), dclean + (0 .. N-1), dnoisy + (0 .. N-1), dstd + (0 .. N-1));
+    requires \separated(clean + (0 .. N-1), dclean + (0 .. N-1), dnoisy + (0 .. N-1), dstd + (0 .. N-1));
+    requires \separated(noisy + (0 .. N-1), dclean + (0 .. N-1), dnoisy + (0 .. N-1), dstd + (0 .. N-1));
+    requires \separated(std + (0 .. N-1), dclean + (0 .. N-1), dnoisy + (0 .. N-1), dstd + (0 .. N-1));
+    requires \separated(dP + (0 .. N-1), dclean + (0 .. N-1), dnoisy + (0 .. N-1), dstd + (0 .. N-1));
+    assigns dclean[0 .. N-1], dnoisy[0 .. N-1], dstd[0 .. N-1];
+    ensures K == 0 || K >= N ==> \result == SMOE_EINVAL; */
+smoe_status smoe_load_token_vjp(size_t N, size_t K, const size_t *order, const double *clean, const double *noisy,
+                                const double *std, const double *dP, double *dclean, double *dnoisy, double *dstd);
+
+/* (B.10) Load:  load_i = sum_t P_{t,i},  tokens ascending; T for every expert if K = N
+ *
+ *   clean, noisy, std  [T,N]
+ *   order  [K+1]  workspace
+ *   value  [K+1]  workspace
+ *   P      [N]    workspace
+ *   load   [N]    out: a differentiable estimate of how many tokens select expert i
+ *
+ * Errors: SMOE_EINVAL if T = 0, N = 0, K = 0 or K > N; SMOE_EDOM also if a std is not above 0.
+ */
+/*@ requires smoe_size(T*N) && \valid_read(clean + (0 .. T*N-1)) && \valid_read(noisy + (0 .. T*N-1));
+    requires \valid_read(std + (0 .. T*N-1)) && \valid(order + (0 .. K)) && \valid(value + (0 .. K));
+    requires \valid(P + (0 .. N-1)) && \valid(load + (0 .. N-1));
+    assigns order[0 .. K], value[0 .. K], P[0 .. N-1], load[0 .. N-1];
+    ensures T == 0 || N == 0 || K == 0 || K > N ==> \result == SMOE_EINVAL; */
+smoe_status smoe_noisy_load(size_t T, size_t N, size_t K, const double *clean, const double *noisy, const double *std,
+                            size_t *order, double *value, double *P, double *load);
+
+/* (B.10), gradient:  that of each token with dP = dload; all 0 if K = N.  smoe_noisy_load_detached_vjp takes the
+ * threshold for a constant:  dnoisy = 0.
+ *
+ *   dload                 [N]
+ *   dclean, dnoisy, dstd  [T,N]  out
+ */
+/*@ requires smoe_size(T*N) && \valid_read(clean + (0 .. T*N-1)) && \valid_read(noisy + (0 .. T*N-1));
+    requires \valid_read(std + (0 .. T*N-1)) && \valid(order + (0 .. K)) && \valid(value + (0 .. K));
+    requires \valid_read(dload + (0 .. N-1));
+    requires \valid(dclean + (0 .. T*N-1)) && \valid(dnoisy + (0 .. T*N-1)) && \valid(dstd + (0 .. T*N-1));
+    assigns order[0 .. K], value[0 .. K], dclean[0 .. T*N-1], dnoisy[0 .. T*N-1], dstd[0 .. T*N-1];
+    ensures T == 0 || N == 0 || K == 0 || K > N ==> \result == SMOE_EINVAL; */
+smoe_status smoe_noisy_load_vjp(size_t T, size_t N, size_t K, const double *clean, const double *noisy,
+                                const double *std, const double *dload, size_t *order, double *value, double *dclean,
+                                double *dnoisy, double *dstd);
+/*@ requires smoe_size(T*N) && \valid_read(clean + (0 .. T*N-1)) && \valid_read(noisy + (0 .. T*N-1));
+    requires \valid_read(std + (0 .. T*N-1)) && \valid(order + (0 .. K)) && \valid(value + (0 .. K));
+    requires \valid_read(dload + (0 .. N-1));
+    requires \valid(dclean + (0 .. T*N-1)) && \valid(dnoisy + (0 .. T*N-1)) && \valid(dstd + (0 .. T*N-1));
+    assigns order[0 .. K], value[0 .. K], dclean[0 .. T*N-1], dnoisy[0 .. T*N-1], dstd[0 .. T*N-1];
+    ensures T == 0 || N == 0 || K == 0 || K > N ==> \result == SMOE_EINVAL; */
+smoe_status smoe_noisy_load_detached_vjp(size_t T, size_t N, size_t K, const double *clean, const double *noisy,
+                                         const double *std, const double *dload, size_t *order, double *value,
+                                         double *dclean, double *dnoisy, double *dstd);
+
+/* (B.11) GShard's loss:  loss = (1/N) sum_i f_i m_i
+ *
+ *   f     [N]  share of the tokens whose first choice is expert i (B.1, B.2), or of those kept (B.8)
+ *   m     [N]  mean probabilities (B.3)
+ *   loss  []   out: 1/N^2 if f or m is uniform; N^2 times it, the scaled form, is smoe_switch_loss
+ *
+ * Errors: SMOE_EINVAL if N = 0.
+ * Source: Lepikhin et al. 2021 (GShard), algorithm 1.
+ */
+/*@ requires \valid_read(f + (0 .. N-1)) && \valid_read(m + (0 .. N-1)) && \valid(loss);
+    requires \separated(loss, f + (0 .. N-1)) && \separated(loss, m + (0 .. N-1));
+    behavior sizes:
+      assumes N == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes N > 0 && !(smoe_finites(f, N) && smoe_finites(m, N));
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes N > 0 && smoe_finites(f, N) && smoe_finites(m, N);
+      assigns *loss;
+      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
+smoe_status smoe_gshard_loss(size_t N, const double *f, const double *m, double *loss);
+
+/* (B.11), gradient:  dm_i = (dloss / N) f_i; f is a count and gets none */
+/*@ requires \valid_read(f + (0 .. N-1)) && \valid(dm + (0 .. N-1));
+    requires \separated(f + (0 .. N-1), dm + (0 .. N-1));
+    behavior sizes:
+      assumes N == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes N > 0 && !(smoe_finites(f, N) && smoe_finite(dloss));
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes N > 0 && smoe_finites(f, N) && smoe_finite(dloss);
+      assigns dm[0 .. N-1];
+      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
+smoe_status smoe_gshard_loss_vjp(size_t N, const double *f, double dloss, double *dm);
+
+/* (B.12) Scores at a temperature:  z_i = s_i / tau.  XMoE's loss is (B.4) on them, with t in the place of f.
+ *
+ *   s    [n]
+ *   tau  above 0
+ *   z    [n]  out
+ *
+ * Errors: SMOE_EDOM also if tau <= 0; SMOE_EOVRFLW.
+ * Source: Chi et al. 2022 (XMoE), eq. (10).
+ */
+/*@ requires \valid_read(s + (0 .. n-1)) && \valid(z + (0 .. n-1)) && \separated(s + (0 .. n-1), z + (0 .. n-1));
+    behavior values:
+      assumes !(smoe_finites(s, n) && smoe_finite(tau) && tau > 0);
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes smoe_finites(s, n) && smoe_finite(tau) && tau > 0;
+      assigns z[0 .. n-1];
+      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
+smoe_status smoe_temperature(size_t n, const double *s, double tau, double *z);
+
+/* (B.12), gradient:  ds_i = dz_i / tau; the same division, so this is smoe_temperature of dz */
+/*@ requires \valid_read(dz + (0 .. n-1)) && \valid(ds + (0 .. n-1)) && \separated(dz + (0 .. n-1), ds + (0 .. n-1));
+    behavior values:
+      assumes !(smoe_finites(dz, n) && smoe_finite(tau) && tau > 0);
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes smoe_finites(dz, n) && smoe_finite(tau) && tau > 0;
+      assigns ds[0 .. n-1];
+      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
+smoe_status smoe_temperature_vjp(size_t n, double tau, const double *dz, double *ds);
+
+/* (B.13) Excess of an expert:  e_i = (c_i - T/N) / (T/N)
+ *
+ *   count  [N]  tokens of each expert, each at most T
+ *   e      [N]  out: -1 for an expert without tokens, 0 at balance, N - 1 for one that has them all
+ *
+ * Errors: SMOE_EINVAL if T = 0 or N = 0; SMOE_EDOM if a count exceeds T.
+ */
+/*@ requires \valid_read(count + (0 .. N-1)) && \valid(e + (0 .. N-1));
+    requires \separated(count + (0 .. N-1), e + (0 .. N-1));
+    behavior sizes:
+      assumes T == 0 || N == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes T > 0 && N > 0 && \exists integer i; 0 <= i < N && count[i] > T;
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes T > 0 && N > 0 && \forall integer i; 0 <= i < N ==> count[i] <= T;
+      assigns e[0 .. N-1];
+      ensures \result == SMOE_OK;
+    complete behaviors; disjoint behaviors; */
+smoe_status smoe_excess(size_t T, size_t N, const size_t *count, double *e);
+
+/* (B.13) StableMoE's loss:  loss = alpha sum_i e_i g_i,  g_i = sum_{t : choice_t = i} sigmoid(s_{t,i}),  t ascending
+ *
+ *   s       [T,N]  scores
+ *   choice  [T]    the expert of each token, below N
+ *   e       [N]    excess
+ *   g       [N]    out: the gates' sums
+ *   loss    []     out
+ *
+ * Errors: SMOE_EINVAL if T = 0 or N = 0; SMOE_EDOM also if a choice is not below N; SMOE_EOVRFLW.
+ * Source: Dai et al. 2022 (StableMoE), and its public code.
+ */
+/*@ requires smoe_size(T*N) && \valid_read(s + (0 .. T*N-1)) && \valid_read(choice + (0 .. T-1));
+    requires \valid_read(e + (0 .. N-1)) && \valid(g + (0 .. N-1)) && \valid(loss);
+    requires \separated(s + (0 .. T*N-1), g + (0 .. N-1), loss);
+    requires \separated(choice + (0 .. T-1), g + (0 .. N-1), loss);
+    requires \separated(e + (0 .. N-1), g + (0 .. N-1), loss);
+    assigns g[0 .. N-1], *loss;
+    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_stable_loss(size_t T, size_t N, const double *s, const size_t *choice, const double *e, double alpha,
+                             double *g, double *loss);
+
+/* (B.13), gradient:  ds_{t,i} = ((dloss alpha) e_i) sigmoid'(s_{t,i}) for i = choice_t, 0 elsewhere; e is constant */
+/*@ requires smoe_size(T*N) && \valid_read(s + (0 .. T*N-1)) && \valid_read(choice + (0 .. T-1));
+    requires \valid_read(e + (0 .. N-1)) && \valid(ds + (0 .. T*N-1));
+    requires \separated(s + (0 .. T*N-1), ds + (0 .. T*N-1)) && \separated(choice + (0 .. T-1), ds + (0 .. T*N-1));
+    requires \separated(e + (0 .. N-1), ds + (0 .. T*N-1));
+    assigns ds[0 .. T*N-1];
+    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_stable_loss_vjp(size_t T, size_t N, const double *s, const size_t *choice, const double *e,
+                                 double alpha, double dloss, double *ds);
+
+/* (B.14) Negative entropy:  loss = sum_i P_i ln P_i,  0 ln 0 = 0
+ *
+ *   P     [N]  mean probabilities (B.3), not negative
+ *   loss  []   out: -ln N if P is uniform, 0 if one expert has it all
+ *
+ * Errors: SMOE_EINVAL if N = 0; SMOE_EDOM also if an element is negative; SMOE_EOVRFLW.
+ * Source: Csordas et al. 2023, 2024 (sigma-MoE, MoEUT), read in public code.
+ */
+/*@ requires \valid_read(P + (0 .. N-1)) && \valid(loss) && \separated(loss, P + (0 .. N-1));
+    behavior sizes:
+      assumes N == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes N > 0 && !(smoe_finites(P, N) && \forall integer i; 0 <= i < N ==> P[i] >= 0);
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes N > 0 && smoe_finites(P, N) && \forall integer i; 0 <= i < N ==> P[i] >= 0;
+      assigns *loss;
+      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
+smoe_status smoe_negative_entropy(size_t N, const double *P, double *loss);
+
+/* (B.14), gradient:  dP_i = dloss (ln P_i + 1), and 0 where P_i = 0: only P_i (ln P_i + 1) -> 0 reaches the scores */
+/*@ requires \valid_read(P + (0 .. N-1)) && \valid(dP + (0 .. N-1)) && \separated(P + (0 .. N-1), dP + (0 .. N-1));
+    behavior sizes:
+      assumes N == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes N > 0 && !(smoe_finite(dloss) && smoe_finites(P, N) && \forall integer i; 0 <= i < N ==> P[i] >= 0);
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes N > 0 && smoe_finite(dloss) && smoe_finites(P, N) && \forall integer i; 0 <= i < N ==> P[i] >= 0;
+      assigns dP[0 .. N-1];
+      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
+smoe_status smoe_negative_entropy_vjp(size_t N, const double *P, double dloss, double *dP);
+
+/* (B.15) Share of an affinity, one token:  p_i = s_i / sum_j s_j.  DeepSeek's loss is alpha times (B.5) with P of them.
+ *
+ *   s  [N]  affinities, above 0
+ *   p  [N]  out: they sum to 1 within rounding
+ *
+ * Errors: SMOE_EINVAL if N = 0; SMOE_EDOM also if an affinity is not above 0; SMOE_EOVRFLW if their sum overflows.
+ * Source: DeepSeek-AI 2024 (DeepSeek-V3), eqs. (17) to (20).
+ */
+/*@ requires \valid_read(s + (0 .. N-1)) && \valid(p + (0 .. N-1)) && \separated(s + (0 .. N-1), p + (0 .. N-1));
+    behavior sizes:
+      assumes N == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes N > 0 && !(smoe_finites(s, N) && \forall integer i; 0 <= i < N ==> s[i] > 0);
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes N > 0 && smoe_finites(s, N) && \forall integer i; 0 <= i < N ==> s[i] > 0;
+      assigns p[0 .. N-1];
+      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
+smoe_status smoe_affinity_share(size_t N, const double *s, double *p);
+
+/* (B.15), gradient of one token:  ds_i = (dp_i - <p, dp>) / sum_j s_j
+ *
+ *   p   [N]  the forward's output
+ *   ds  [N]  out
+ */
+/*@ requires \valid_read(s + (0 .. N-1)) && \valid_read(p + (0 .. N-1)) && \valid_read(dp + (0 .. N-1));
+    requires \valid(ds + (0 .. N-1)) && \separated(s + (0 .. N-1), ds + (0 .. N-1));
+    requires \separated(p + (0 .. N-1), ds + (0 .. N-1)) && \separated(dp + (0 .. N-1), ds + (0 .. N-1));
+    assigns ds[0 .. N-1];
+    ensures N == 0 ==> \result == SMOE_EINVAL; */
+smoe_status smoe_affinity_share_vjp(size_t N, const double *s, const double *p, const double *dp, double *ds);
+
+/* (B.16) Bias of the selection, one step:  updated_i = bias_i + gamma sign(mean(load) - load_i),  sign(0) = 0
+ *
+ *   load     [N]  tokens of each expert in this step
+ *   bias     [N]
+ *   gamma    the step's size
+ *   updated  [N]  out
+ *
+ * Errors: SMOE_EINVAL if N = 0; SMOE_EOVRFLW.
+ * Source: Wang et al. 2024 (auxiliary-loss-free load balancing), algorithm 1; DeepSeek-V3.
+ */
+/*@ requires \valid_read(load + (0 .. N-1)) && \valid_read(bias + (0 .. N-1)) && \valid(updated + (0 .. N-1));
+    requires \separated(load + (0 .. N-1), updated + (0 .. N-1));
+    requires \separated(bias + (0 .. N-1), updated + (0 .. N-1));
+    behavior sizes:
+      assumes N == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes N > 0 && !(smoe_finites(load, N) && smoe_finites(bias, N) && smoe_finite(gamma));
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes N > 0 && smoe_finites(load, N) && smoe_finites(bias, N) && smoe_finite(gamma);
+      assigns updated[0 .. N-1];
+      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
+    complete behaviors; disjoint behaviors; */
+smoe_status smoe_bias_update(size_t N, const double *load, const double *bias, double gamma, double *updated);
+
+/* (B.17) Accumulated load, one micro-batch:  total_i = total_i + c_i
+ *
+ *   count  [N]  assignments of each expert in this micro-batch (B.1)
+ *   total  [N]  in and out: those of all micro-batches so far
+ *
+ * The global loss of micro-batch m is (B.4) with f of the totals: of the last micro-batch's (all of the batch), or of
+ * those up to m.
+ * Errors: SMOE_EOVRFLW if a total exceeds what a size_t holds; nothing is written.
+ * Source: Qiu et al. 2025, load balancing over the global batch.
+ */
+/*@ requires \valid_read(count + (0 .. N-1)) && \valid(total + (0 .. N-1));
+    requires \separated(count + (0 .. N-1), total + (0 .. N-1));
+    behavior full:
+      assumes \exists integer i; 0 <= i < N && total[i] + count[i] > 0xffffffffffffffff;
+      assigns \nothing;
+      ensures \result == SMOE_EOVRFLW;
+    behavior good:
+      assumes \forall integer i; 0 <= i < N ==> total[i] + count[i] <= 0xffffffffffffffff;
+      assigns total[0 .. N-1];
+      ensures \result == SMOE_OK;
+      ensures \forall integer i; 0 <= i < N ==> total[i] == \old(total[i]) + count[i];
+    complete behaviors; disjoint behaviors; */
+smoe_status smoe_accumulate_load(size_t N, const size_t *count, size_t *total);
 
 #endif
