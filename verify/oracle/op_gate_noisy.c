@@ -68,11 +68,11 @@ static smoe_status jitter_run(op_case *c, bool gradients)
 {
     const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), N = op_dim(c, 'N');
     double *xn = room(T * d, sizeof *xn);
-    smoe_status status = smoe_gate_jitter(T, d, N, op_in(c, "x"), op_in(c, "noise"), op_in(c, "wr"), op_in(c, "br"),
-                                          op_out(c, "r"), xn);
+    smoe_status status =
+        smoe_gate_jitter(T, d, N, op_in(c, "x"), op_in(c, "noise"), op_in(c, "wr"), op_in(c, "br"), op_out(c, "r"), xn);
     if (status == SMOE_OK && gradients)
-        status = smoe_gate_jitter_vjp(T, d, N, op_in(c, "noise"), xn, op_in(c, "wr"), op_cot(c, "r"),
-                                      op_grad(c, "x"), op_grad(c, "wr"), op_grad(c, "br"));
+        status = smoe_gate_jitter_vjp(T, d, N, op_in(c, "noise"), xn, op_in(c, "wr"), op_cot(c, "r"), op_grad(c, "x"),
+                                      op_grad(c, "wr"), op_grad(c, "br"));
     free(xn);
     return status;
 }
@@ -165,13 +165,12 @@ static smoe_status noisy_run(op_case *c, bool gradients)
     size_t *index = room(T * K, sizeof *index);
     double *raw = room(T * N, sizeof *raw), *value = room(K, sizeof *value);
     double *dnoisy = room(T * N, sizeof *dnoisy), *draw = room(T * N, sizeof *draw);
-    smoe_status status = smoe_gate_noisy(T, d, N, K, op_real(c, "epsilon"), x, wg, wn, noise, op_out(c, "clean"), raw,
-                                         op_out(c, "std"), op_out(c, "noisy"), index, op_out(c, "weight"),
-                                         op_out(c, "margin"), value);
+    smoe_status status =
+        smoe_gate_noisy(T, d, N, K, op_real(c, "epsilon"), x, wg, wn, noise, op_out(c, "clean"), raw, op_out(c, "std"),
+                        op_out(c, "noisy"), index, op_out(c, "weight"), op_out(c, "margin"), value);
     if (status == SMOE_OK && gradients)
-        status = smoe_gate_noisy_vjp(T, d, N, K, x, wg, wn, noise, raw, index, op_out(c, "weight"),
-                                     op_cot(c, "weight"), op_grad(c, "x"), op_grad(c, "wg"), op_grad(c, "wn"), dnoisy,
-                                     draw, value);
+        status = smoe_gate_noisy_vjp(T, d, N, K, x, wg, wn, noise, raw, index, op_out(c, "weight"), op_cot(c, "weight"),
+                                     op_grad(c, "x"), op_grad(c, "wg"), op_grad(c, "wn"), dnoisy, draw, value);
     to_i64(T * K, index, op_out_i64(c, "index"));
     free(index);
     free(raw);
@@ -525,9 +524,9 @@ static smoe_status schedule_forward(op_case *c)
 {
     const size_t n = op_dim(c, 'n');
     size_t *k = room(n, sizeof *k);
-    const smoe_status status = smoe_dropout_schedule(
-        n, op_in_i64(c, "step"), (size_t)op_int(c, "k_min"), (size_t)op_int(c, "k_max"), (size_t)op_int(c, "steps"),
-        op_is(c, "round", "even") ? SMOE_HALF_EVEN : SMOE_HALF_AWAY, k);
+    const smoe_status status = smoe_dropout_schedule(n, op_in_i64(c, "step"), (size_t)op_int(c, "k_min"),
+                                                     (size_t)op_int(c, "k_max"), (size_t)op_int(c, "steps"),
+                                                     op_is(c, "round", "even") ? SMOE_HALF_EVEN : SMOE_HALF_AWAY, k);
     to_i64(n, k, op_out_i64(c, "k"));
     free(k);
     return status;
@@ -900,8 +899,8 @@ const op_record op_gate_noisy[] = {
     {"gate.sigmoid", "Sigmoid weights", "G.7",
      "I = TopK(r); weight = sigmoid(r_I) / sum sigmoid(r_I), or without the division",
      "Csordas et al. 2023 and 2024 (from memory, high confidence); public code of CompeteSMoE v2 (read)",
-     "ref/gate.c: smoe_gate_sigmoid, smoe_gate_sigmoid_vjp, smoe_weights_sigmoid, smoe_weights_sigmoid_norm",
-     logits_in, sigmoid_out, sigmoid_param, sigmoid_cases, topk_check, sigmoid_forward, sigmoid_vjp},
+     "ref/gate.c: smoe_gate_sigmoid, smoe_gate_sigmoid_vjp, smoe_weights_sigmoid, smoe_weights_sigmoid_norm", logits_in,
+     sigmoid_out, sigmoid_param, sigmoid_cases, topk_check, sigmoid_forward, sigmoid_vjp},
     {"gate.dropout", "SMoE-Dropout's frozen gate", "G.8", "r = Wr x, Wr frozen; I = TopK(r); weight = softmax(r_I)",
      "Chen et al. 2023 (from memory, high confidence); its public code (read)",
      "ref/gate.c: smoe_gate_frozen, smoe_gate_frozen_vjp, smoe_gate_frozen_token", dropout_in, dropout_out,
