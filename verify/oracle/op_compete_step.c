@@ -458,11 +458,11 @@ static void fill_heads(op_case *c, op_rng *r)
     toss(c, "H", 1, 1);
 }
 
-/* A head that moves right past several full steps, and three heads of its own behind it. */
+/* Three layers fill step 0; the fourth's head there moves to step 1, where it has a head, which moves to step 2, ... */
 static void fill_pile(op_case *c, op_rng *r)
 {
     (void)r;
-    toss(c, "HHTTTT|HHHHTT|HTHTHT|TTTTHH", 4, 6);
+    toss(c, "HTTTTT|HTTTTT|HTTTTT|HHHTTT|HTHTHT", 5, 6);
 }
 
 /* Coins equal to the rate (1/4) are tails. */
@@ -489,9 +489,9 @@ static const op_spec schedule_cases[] = {
     {"never", "core", "L=3,S=10", "rate=0", "", "rate 0: no coin is a head", fill_tosses},
     {"warm-up-only", "core", "L=3,S=10", "rate=0.3,warm_up=1", "", "all of it is warm-up", fill_tosses},
     {"cap-0", "core", "L=2,S=6", "rate=0.5,cap=0,warm_up=0", "", "cap 0: every head is lost", fill_tosses},
-    {"pile", "adversarial", "L=4,S=6", "rate=0.5,cap=2,warm_up=0", "ScheduleCollision,ScheduleNoMove",
-     "a crowd at the start", fill_pile},
-    {"pile-published", "adversarial", "L=4,S=6", "rate=0.5,cap=2,warm_up=0,collision=published",
+    {"pile", "adversarial", "L=5,S=6", "rate=0.5,cap=3,warm_up=0", "ScheduleCollision,ScheduleNoMove",
+     "three heads in a row behind a full step: each moves the next one", fill_pile},
+    {"pile-published", "adversarial", "L=5,S=6", "rate=0.5,cap=3,warm_up=0,collision=published",
      "ScheduleMended,ScheduleNoMove", "the same as published", fill_pile},
     {"starving", "adversarial", "L=6,S=12", "rate=0.5,cap=1,warm_up=0", "ScheduleNoCap,ScheduleNoMove",
      "layers x rate above the cap: late layers starve, their heads are lost (second CompeteSMoE code)", fill_tosses},

@@ -328,7 +328,7 @@ static const op_spec layer_cases[] = {
 };
 
 const op_record op_layer[] = {
-    {"layer.smoe", "Sparse mixture-of-experts layer", "L.1 L.2 L.3",
+    {"layer.smoe", "Sparse mixture-of-experts layer", "L.1 L.2 L.3 C.15",
      "y = sum_{i in I} weight_i E_i(x); r = Wr x + br; I = TopK(r); E_i(x) = W2_i phi(W1_i x + b1_i) + b2_i",
      "Shazeer et al. 2017, eq. (1) (from memory, high confidence); public code of CompeteSMoE v1 and v2 (read and run)",
      "ref/layer.c: smoe_layer, smoe_layer_vjp", layer_in, layer_out, layer_param, layer_cases, check, forward, vjp},
