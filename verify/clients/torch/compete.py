@@ -259,7 +259,8 @@ def router_step(x, wr, br, w1, b1, w2, b2, p):
     out = smoe(x, wr, br, w1, b1, w2, b2, p["k"], p["order"], activation(p["activation"]))
     zero = x.new_zeros(())
     return {**out, "s": torch.zeros_like(out["r"]), "distill": zero, "diversity": zero,
-            "balance": balance(out["r"], out["index"], p["count"]), "zloss": zloss(out["r"])}
+            "balance": balance(out["r"], out["index"], p["count"]),
+            "zloss": zloss(out["r"]) if p["version"] == "2" else zero}
 
 
 def step(x, wr, br, w1, b1, w2, b2, target, p):
