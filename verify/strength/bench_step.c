@@ -1,0 +1,168 @@
+/* The time of a whole training step (C.14), forward and all gradients, on one thread.
+ *
+ *   bench_step KIND REPEATS [FILE]    prints the median of REPEATS runs in seconds; with FILE, writes inputs, cotangents,
+ *                                     outputs and gradients there as raw doubles, for bench_step.py to compare
+ *
+ *   KIND  v2       version 2 with competition: softplus of T N d outputs
+ *         v1       version 1 with competition: norms, so that matrix products dominate
+ *         router   version 2 without competition
+ *
+ * T = 1024, d = 256, h = 1024, N = 8, K = 2, ReLU.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "compete.h"
+
+enum { T = 1024, D = 256, H = 1024, N = 8, K = 2, A = T * K };
+static const smoe_layer_shape shape = {SMOE_TOPK_SOFTMAX, SMOE_RELU, T, D, H, N, K};
+
+enum { BLOCKS = 7 };
+static const size_t size[BLOCKS] = {T * D, N *D, N, N *H *D, N *H, N *D *H, N *D}; /* x wr br w1 b1 w2 b2 */
+
+static void *room(size_t n, size_t each)
+{
+    void *p = calloc(n, each);
+    if (!p) exit(3);
+    return p;
+}
+
+static double *doubles(size_t n) { return room(n, sizeof(double)); }
+
+static size_t *indices(size_t n) { return room(n, sizeof(size_t)); }
+
+/* Uniform in (-scale, scale), from SplitMix64. */
+static void draw(uint64_t *state, double scale, size_t n, double *x)
+{
+    for (size_t k = 0; k < n; k++) {
+        uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
+        z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+        z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+        z ^= z >> 31;
+        x[k] = scale * ((double)(z >> 11) * 0x1p-52 - 1);
+    }
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); /* one thread: time on the processor, whoever else is busy */
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static smoe_compete_kept competing_room(void)
+{
+    return (smoe_compete_kept){
+        .o = doubles(T * N * D),
+        .a = doubles(N * T * H),
+        .u = doubles(N * T * H),
+        .e = doubles(T * D),
+        .response = doubles(T * N),
+        .p = doubles(T * N),
+        .q = doubles(T * N),
+        .qs = doubles(T * N),
+        .f = doubles(N),
+        .P = doubles(N),
+        .won = doubles(A * D),
+        .unit = doubles(A * D),
+        .norm = doubles(A),
+        .value = doubles(4 * N),
+        .count = indices(N),
+    };
+}
+
+static smoe_router_kept router_room(void)
+{
+    return (smoe_router_kept){
+        .layer = {.offset = indices(N + 1),
+                  .slot = indices(A),
+                  .place = indices(A),
+                  .p = doubles(T * N),
+                  .xs = doubles(A * D),
+                  .o = doubles(A * D),
+                  .a = doubles(A * H),
+                  .u = doubles(A * H)},
+        .p = doubles(T * N),
+        .f = doubles(N),
+        .P = doubles(N),
+        .lse = doubles(T),
+        .count = indices(N),
+    };
+}
+
+int main(int argc, char **argv)
+{
+    const char *kind = argc > 1 ? argv[1] : "";
+    const long repeats = argc > 2 ? strtol(argv[2], NULL, 10) : 0;
+    const int competes = strcmp(kind, "router") != 0;
+    if (repeats < 1 || repeats > 10000 || (competes && strcmp(kind, "v1") != 0 && strcmp(kind, "v2") != 0)) {
+        fprintf(stderr, "usage: bench_step v2|v1|router REPEATS [FILE]\n");
+        return 2;
+    }
+    static const double scale[BLOCKS] = {1, 0.0625, 0.0625, 0.0625, 0.0625, 0.03125, 0.03125};
+    const int first = strcmp(kind, "v1") == 0;
+    const smoe_compete_options opt = {
+        .count = SMOE_COUNT_ALL,
+        .target = SMOE_TARGET_DETACHED,
+        .diversity = SMOE_DIVERSITY_PAIRS,
+        .theta = 0.125,
+        .c_distill = 0.01,
+        .c_diversity = 0.01,
+        .c_balance = 0.01,
+        .c_zloss = 0.001,
+        .c_task = 1,
+        .version = first ? SMOE_VERSION_1 : SMOE_VERSION_2,
+        .response = first ? SMOE_RESPONSE_NORM : SMOE_RESPONSE_SOFTPLUS,
+        .weights = first ? SMOE_WEIGHTS_SOFTMAX : SMOE_WEIGHTS_RATIO,
+    };
+    double *q[BLOCKS], *g[BLOCKS], *target = doubles(T * D), *dy = doubles(T * D), *dweight = doubles(A);
+    uint64_t seed = 2026;
+    for (int b = 0; b < BLOCKS; b++) {
+        q[b] = doubles(size[b]);
+        g[b] = doubles(size[b]);
+        draw(&seed, scale[b], size[b], q[b]);
+    }
+    draw(&seed, 1, T * D, target);
+    const smoe_layer_in in = {q[0], q[1], q[2], q[3], q[4], q[5], q[6]};
+    const smoe_layer_grad grad = {g[0], g[1], g[2], g[3], g[4], g[5], g[6]};
+    double loss, task, distill, diversity, balance, zloss;
+    const smoe_compete_out out = {doubles(T * D), doubles(T * N), doubles(T * N), indices(A), doubles(A), doubles(T),
+                                  &loss,          &distill,       &diversity,     &balance,   &zloss};
+    const smoe_compete_kept kept = competing_room();
+    const smoe_router_kept router = router_room();
+    const smoe_compete_cot cot = {dy, dweight, 1, 0, 0, 0, 0}; /* the gradient of the total loss */
+    double *work = doubles(T * D + (competes ? smoe_compete_step_vjp_work(&shape) : smoe_router_step_vjp_work(&shape)));
+    double *seconds = doubles((size_t)repeats);
+    for (long i = -1; i < repeats; i++) { /* the run -1 warms up and is not counted */
+        const double start = now();
+        smoe_status status = competes ? smoe_train_compete(&shape, &opt, &in, target, &out, &task, &kept)
+                                      : smoe_train_router(&shape, &opt, &in, target, &out, &task, &router);
+        if (status == SMOE_OK)
+            status = competes ? smoe_train_compete_vjp(&shape, &opt, &in, target, &out, &kept, &cot, 0, &grad, work)
+                              : smoe_train_router_vjp(&shape, &opt, &in, target, &out, &router, &cot, 0, &grad, work);
+        if (status != SMOE_OK) {
+            fprintf(stderr, "bench_step: the step fails: %s\n", smoe_strerror(status));
+            return 1;
+        }
+        if (i >= 0) seconds[i] = now() - start;
+    }
+    qsort(seconds, (size_t)repeats, sizeof *seconds, by_value);
+    printf("%.6f\n", seconds[repeats / 2]);
+    FILE *f = argc > 3 ? fopen(argv[3], "wb") : NULL;
+    int wrong = argc > 3 && !f;
+    for (int b = 0; f && b < BLOCKS; b++) wrong |= fwrite(q[b], sizeof(double), size[b], f) != size[b];
+    if (f) wrong |= fwrite(target, sizeof(double), T * D, f) != T * D || fwrite(&loss, sizeof loss, 1, f) != 1;
+    for (int b = 0; f && b < BLOCKS; b++) wrong |= fwrite(g[b], sizeof(double), size[b], f) != size[b];
+    if (f) wrong |= fclose(f) != 0;
+    if (wrong) fprintf(stderr, "bench_step: cannot write %s\n", argv[3]);
+    return wrong ? 3 : 0;
+}
