@@ -1002,6 +1002,12 @@ static const struct {
     {"gate.gshard", "T=8,N=4", "capacity=3"},
     {"gate.gshard", "T=8,N=4", "capacity=3,policy=all,normalise=after"},
     {"gate.hyper", "T=3,d=4,N=3,m=3,g=5", ""},
+    {"gate.xmoe", "T=4,d=4,c=3,N=5", "k=2,norm=1.5"},
+    {"gate.xmoe", "T=4,d=4,c=3,N=5", "k=2,gate=sigmoid,input=raw"},
+    {"gate.perturbed", "T=3,d=4,N=5", "tau2=0.5"},
+    {"gate.stable", "T=4,d=3,N=4", "stage=2"},
+    {"gate.stable.distill", "T=9,V=4,m=3,N=4", "reduce=mean"},
+    {"gate.deepseek", "T=6,d=3,N=8", "k=2,groups=4,topk_groups=2"},
     {"layer.capacity", "T=9,N=4", "k=2,factor=0.375"},
     {"layer.capacity", "T=9,N=4", "k=2,factor=0.375,policy=probability,order=softmax-topk"},
     {"layer.dispatch", "T=9,d=3,K=2", "experts=4,capacity=3"},
@@ -1124,6 +1130,14 @@ static const struct {
     {"gate.gshard", "T=12,N=4", "capacity=3"},
     {"gate.gshard", "T=12,N=4", "capacity=3,policy=all"},
     {"gate.hyper", "T=3,d=4,N=3,m=8,g=8", ""},
+    {"gate.xmoe", "T=4,d=4,c=3,N=5", "k=2,norm=1.5"},
+    {"gate.xmoe", "T=4,d=4,c=3,N=5", "k=2,gate=sigmoid,input=raw"},
+    {"gate.perturbed", "T=3,d=4,N=5", "tau2=0.5"},
+    {"gate.stable", "T=4,d=3,N=4", ""},
+    {"gate.stable", "T=4,d=3,N=4", "stage=2"},
+    {"gate.stable.distill", "T=9,V=4,m=3,N=4", ""},
+    {"gate.deepseek", "T=6,d=3,N=8", "k=2"},
+    {"gate.deepseek", "T=6,d=3,N=8", "k=2,groups=4,topk_groups=2,normalise=no"},
     {"gate.entropy", "T=3,N=5", ""},
     {"layer.smoe", "T=5,d=3,N=4,h=4", "k=2,order=topk-softmax,activation=gelu"},
     {"layer.smoe", "T=5,d=3,N=4,h=4", "k=2,order=softmax-topk"},
@@ -1176,7 +1190,8 @@ static bool shows(const char *variant)
     right = r;
     run(NULL, variant);
     for (size_t i = 0; i < OP_TENSORS; i++)
-        seen |= apart(&right.out[i], &r.out[i]) || apart(&right.grad[i], &r.grad[i]);
+        seen |= apart(&right.out[i], &r.out[i]) || apart(&right.grad[i], &r.grad[i]) ||
+                apart(&right.score[i], &r.score[i]);
     twin_result_clear(&right);
     twin_result_clear(&r);
     return seen;
@@ -1212,6 +1227,10 @@ static void provoke(const twin_variant *v)
     if (strcmp(v->name, "ReluKink") == 0) { /* nothing goes in, and no bias */
         level(strcmp(v->op, "gate.hyper") == 0 ? "e" : "x", 0);
         level("b1", 0);
+    }
+    if (strcmp(v->name, "GroupMaskZero") == 0) {
+        level("bias", -2);
+        decide();
     }
     if (strncmp(v->name, "LblPadding", 10) == 0)
         for (size_t t = 0; t < op_dim(c, 'T'); t += 3) op_in(c, "mask")[t] = 0;

@@ -214,6 +214,72 @@
         ROW(op, "EntropySign", "the sum of p ln p without its minus", "a negative entropy", "the balance loss's form"), \
         ROW(op, "EntropyMean", "the sum over the tokens, not the mean", "T times the mean", "a missing reduction")
 
+#define COSINE_MET XMOE_CODE " (its input is not normalised), " FIRST_CODE
+#define XMOE(op)                                                                                                       \
+    ROW(op, "UnnormalisedCosine", "a product with the token as it is, not with its direction",                         \
+        "logits that grow with the token", COSINE_MET),                                                                \
+        ROW(op, "NormalisedInput", "the token's direction where the token as it is is meant",                          \
+            "logits that do not grow with the token", "the paper's form against " XMOE_CODE),                          \
+        ROW(op, "UnnormalisedEmbedding", "the experts' embeddings as they are, not their directions",                  \
+            "the longest embedding wins", SECOND_CODE " (embeddings that are not normalised again)"),                  \
+        ROW(op, "MissingNorm", "the embeddings' length left out", "logits 1.5 times too small", XMOE_CODE),            \
+        ROW(op, "MissingTemperature", "the temperature left out of the weights", "weights that hardly differ",         \
+            FIRST_CODE " and giangdip2410/SimSMoE"),                                                                   \
+        ROW(op, "TemperatureDetached", "no gradient of the temperature", "the temperature is never trained",           \
+            SECOND_CODE " (fixed at 0.3)"),                                                                            \
+        ROW(op, "XmoeSigmoidGate", "the sigmoid gate where the softmax is meant", "weights that do not compete",       \
+            "the paper has both"),                                                                                     \
+        ROW(op, "XmoeSoftmaxGate", "the softmax gate where the sigmoid is meant", "weights that compete",              \
+            "the paper has both"),                                                                                     \
+        SOFTMAX_TWICE(op),                                                                                             \
+        ROW(op, "TopOneZeroGrad", "a softmax over the chosen scores alone",                                            \
+            "weights that sum to 1; at K = 1 no gradient at all",                                                      \
+            "NVIDIA/Megatron-LM#894, davidmrau/mixture-of-experts#27, " FIRST_CODE)
+
+#define PERTURBED(op)                                                                                                  \
+    ROW(op, "UnnormalisedCosine", "the token as it is, not divided by its damped length",                              \
+        "logits that grow with the token", COSINE_MET),                                                                \
+        ROW(op, "MissingDamping", "plain cosines", "the perturbation is what the paper is about",                      \
+            "a cosine gate under the perturbed one's name"),                                                           \
+        ROW(op, "SwappedTau", "the two dampings exchanged", "the same only where they are equal",                      \
+            "a slip of rewritten gates"),                                                                              \
+        ROW(op, "DampedProduct", "one damping added to the product of the lengths", "short vectors are damped less",   \
+            "the epsilon of a library's cosine similarity"),                                                           \
+        ROW(op, "MutatingEval", "embeddings rescaled by each evaluation, 1.5 e / (|e| + 0.1)",                         \
+            "the same input gives other logits at the next call", SECOND_CODE " (its perturbed cosine)")
+
+#define STABLE(op)                                                                                                     \
+    ROW(op, "StageConfused", "the other stage's router selecting", "tokens go where they did not",                     \
+        "a flag that evaluation forgets; " STABLE_CODE),                                                               \
+        ROW(op, "DistilledWeight", "the weight taken from the distilled scores", "the centroids are no longer trained", \
+            "a slip of rewritten gates"),                                                                              \
+        ROW(op, "SoftmaxWeight", "the softmax over all experts for the sigmoid", "weights that compete",               \
+            FIRST_CODE " (its StableMoE gate)"),                                                                       \
+        ROW(op, "TopOneZeroGrad", "a softmax over the chosen score alone", "weight 1 and no gradient",                 \
+            "NVIDIA/Megatron-LM#894, davidmrau/mixture-of-experts#27"),                                                \
+        ROW(op, "StableNoSigmoid", "the score itself as weight", "weights beyond [0, 1]",                              \
+            "a slip of rewritten gates")
+
+#define DISTILLED(op)                                                                                                  \
+    ROW(op, "DistillReduce", "the sum for the mean, or the mean for the sum", "T times the coefficient, or 1/T",       \
+        STABLE_CODE " sums"),                                                                                          \
+        ROW(op, "CrossEntropyInput", "the cross-entropy of probabilities where scores are expected",                   \
+            "a loss that cannot come near 0", "log_softmax applied twice; huggingface/transformers#48421 is of this kind"), \
+        ROW(op, "ScatterOverwrite", "only the last token of an id training its row",                                   \
+            "gradients of repeated ids are lost", "assignments in place of accumulations in hand-written scatters")
+
+#define DEEPSEEK(op)                                                                                                   \
+    ROW(op, "BiasLeak", "weights from the biased scores", "the balancing bias reaches the output",                     \
+        "huggingface/transformers#41647, PaddlePaddle/PaddleFormers#3452, deepspeedai/DeepSpeed#8358"),                \
+        ROW(op, "IgnoredBias", "a selection without the bias", "nothing is balanced", SECOND_CODE),                    \
+        ROW(op, "IgnoredGroups", "a selection over all groups", "more devices than allowed", SECOND_CODE),             \
+        ROW(op, "GroupMax", "a group scored by its best expert, not by its two best",                                  \
+            "groups of one strong expert win", "the rule of the version before"),                                      \
+        ROW(op, "GroupMaskZero", "experts outside of the groups scored 0, not out of reach",                           \
+            "they win where all others are negative", "deepseek-ai/DeepSeek-V3#741"),                                  \
+        ROW(op, "SoftmaxScores", "a softmax for the sigmoid", "scores that compete", SECOND_CODE),                     \
+        ROW(op, "MissingScale", "route_scale left out", "outputs 2.5 times too small", SECOND_CODE)
+
 #define SWITCH_GROUPS(op)                                                                                              \
     ROW(op, "LblDivideByChoices", "f divided by T*K where T is meant", "1/K of the value",                             \
         "the converse of huggingface/transformers#43775"),                                                             \
@@ -277,6 +343,14 @@ const twin_variant twin_variants[] = {
     GSHARD("gate.gshard"),
     SWAPPED("gate.gshard"),
     HYPER("gate.hyper"),
+    XMOE("gate.xmoe"),
+    SWAPPED("gate.xmoe"),
+    PERTURBED("gate.perturbed"),
+    STABLE("gate.stable"),
+    DISTILLED("gate.stable.distill"),
+    HALF_GRADIENT("gate.stable.distill"),
+    DEEPSEEK("gate.deepseek"),
+    AFFINITY("gate.deepseek"),
     ENTROPY("gate.entropy"),
 
     ORDERS("layer.smoe"),

@@ -392,7 +392,7 @@ int verdict_diagnose(op_case *c, const verdict_golden *g, const tensor_file *ans
     }
     try_factors(c, x.equation, answer, v);
     if (v->matches == 0) try_ties(v);
-    const int status = v->matches > 0 ? 0 : try_variants(&x, alive, err, errlen); /* but for ties all is right */
+    const int status = try_variants(&x, alive, err, errlen); /* even so: who selects on other scores does not see the tie */
     verdict_golden_clear(&replay);
     return status;
 }

@@ -170,6 +170,18 @@ static void fill_xmoe_embeddings(op_case *c, op_rng *r)
 }
 
 /* All embeddings are copies of one. */
+/* Tokens, embeddings and the reduction along axes: cosines of 1 and 0, and a gradient of 1 on each weight, so that all
+ * tokens pull the temperature the same way. */
+static void fill_xmoe_axes(op_case *c, op_rng *r)
+{
+    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), w = op_dim(c, 'c'), d = op_dim(c, 'd');
+    (void)r;
+    for (size_t k = 0; k < w && k < d; k++) op_in(c, "w")[k * d + k] = 1;
+    for (size_t i = 0; i < N; i++) op_in(c, "e")[i * w + i % w] = 2;
+    for (size_t t = 0; t < T; t++) op_in(c, "x")[t * d + t % w] = 4;
+    for (size_t t = 0; t < T; t++) op_cot(c, "weight")[t] = 1;
+    *op_in(c, "tau") = 1;
+}
 static void fill_xmoe_copies(op_case *c, op_rng *r)
 {
     const size_t N = op_dim(c, 'N'), w = op_dim(c, 'c');
@@ -215,6 +227,8 @@ static const op_spec xmoe_cases[] = {
      "tau = 1/16 for the sigmoid", fill_xmoe_sharp},
     {"norm-sharp", "adversarial", "T=10,d=8,c=4,N=6", "k=2,norm=1.5", "MissingNorm,NormTopK",
      "a factor of 1.5 that must not be lost", fill_xmoe_sharp},
+    {"axes", "adversarial", "T=8,d=4,c=4,N=4", "gate=sigmoid", "TemperatureDetached",
+     "cosines of 1 and 0: the gradient of the temperature is a sum without cancellation, and not 0", fill_xmoe_axes},
     {"copies", "adversarial", "T=6,d=6,c=4,N=5", "k=2", "ties,TieOrder",
      "all embeddings alike: experts 0 and 1, weights 1/5", fill_xmoe_copies},
     {"zero-token", "adversarial", "T=5,d=6,c=4,N=4", "k=2", "ties,ZeroNorm",
@@ -737,6 +751,15 @@ static void fill_deepseek_faint(op_case *c, op_rng *r)
     for (size_t k = 0; k < c->in[0].count; k++) op_in(c, "x")[k] -= 8;
 }
 
+/* Tokens against one axis each, and scores of sigmoid(-45), sigmoid(-46), ...: 3e-20 and less; no bias. */
+static void fill_deepseek_vanishing(op_case *c, op_rng *r)
+{
+    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), d = op_dim(c, 'd');
+    (void)r;
+    for (size_t t = 0; t < T; t++) op_in(c, "x")[t * d + t % d] = -1;
+    for (size_t i = 0; i < N; i++)
+        for (size_t k = 0; k < d; k++) op_in(c, "e")[i * d + k] = 45 + (double)((i + 3 * k) % N);
+}
 static void fill_deepseek_equal(op_case *c, op_rng *r)
 {
     fill_deepseek(c, r);
@@ -780,6 +803,9 @@ static const op_spec deepseek_cases[] = {
      "GroupMax,IgnoredGroups,NormTopK,SoftmaxScores,MissingScale", "the same, not normalised", fill_deepseek_pairs},
     {"faint", "adversarial", "T=8,N=8,d=8", "k=3", "NormTopK,SoftmaxScores,LblEpsHack",
      "scores down to e^-12: normalised, they are weights like any others", fill_deepseek_faint},
+    {"vanishing", "adversarial", "T=8,N=8,d=4", "k=3", "LblEpsHack",
+     "scores of 1e-20: normalised, they are weights like any others, but for an epsilon of 1e-20; NVIDIA/Megatron-LM#1545",
+     fill_deepseek_vanishing},
     {"equal", "adversarial", "T=5,N=6,d=4", "k=3", "ties,TieOrder", "zero tokens: all s are 1/2, experts 0, 1 and 2",
      fill_deepseek_equal},
     {"large", "large", "T=64,N=32,d=64", "k=4,groups=8,topk_groups=4", "", "thirty-two experts in eight groups",
