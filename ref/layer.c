@@ -917,14 +917,15 @@ bool smoe_distinct(size_t K, const size_t *a)
 
 /*@ requires \valid_read(b + (0 .. K-1));
     assigns \nothing;
-    ensures \result <==> member(b, K, i); */
-static bool is_in(size_t K, const size_t *b, size_t i)
+    ensures \result == member(b, K, i) && \result <= 1; */
+static size_t is_in(size_t K, const size_t *b, size_t i)
 {
-    /*@ loop invariant 0 <= l <= K && \forall integer m; 0 <= m < l ==> b[m] != i;
-        loop assigns l; loop variant K - l; */
+    size_t found = 0;
+    /*@ loop invariant 0 <= l <= K && found == member(b, l, i) && found <= 1;
+        loop assigns l, found; loop variant K - l; */
     for (size_t l = 0; l < K; l++)
-        if (b[l] == i) return true;
-    return false;
+        if (b[l] == i) found = 1;
+    return found;
 }
 
 size_t smoe_common(size_t K, const size_t *a, const size_t *b)
@@ -933,7 +934,7 @@ size_t smoe_common(size_t K, const size_t *a, const size_t *b)
     /*@ loop invariant 0 <= j <= K && common == met(a, j, b, K) && common <= j;
         loop assigns j, common; loop variant K - j; */
     for (size_t j = 0; j < K; j++)
-        if (is_in(K, b, a[j])) common++;
+        common += is_in(K, b, a[j]);
     return common;
 }
 

@@ -472,12 +472,14 @@ smoe_status smoe_shared_layer_vjp(smoe_shared_form form, size_t M, const smoe_la
 
 /* --- measures: none of them is differentiable, or meant to be trained on -------------------------------------------- */
 
-/* changes: tokens before T with another expert in b than in a.  met: which of the first j experts of a are in b. */
+/* changes: tokens before T with another expert in b than in a.  member: is i one of the first K of b?  met: how many of
+ * the first j of a are in b. */
 /*@ logic integer changes{L}(size_t *a, size_t *b, integer T) =
       T <= 0 ? 0 : changes(a, b, T-1) + (a[T-1] == b[T-1] ? 0 : 1);
-    predicate member{L}(size_t *b, integer K, size_t i) = \exists integer l; 0 <= l < K && b[l] == i;
+    logic integer member{L}(size_t *b, integer K, integer i) =
+      K <= 0 ? 0 : (b[K-1] == i ? 1 : member(b, K-1, i));
     logic integer met{L}(size_t *a, integer j, size_t *b, integer K) =
-      j <= 0 ? 0 : met(a, j-1, b, K) + (member(b, K, a[j-1]) ? 1 : 0); */
+      j <= 0 ? 0 : met(a, j-1, b, K) + member(b, K, a[j-1]); */
 
 /* (L.8) The largest of N counts, N >= 1. */
 /*@ requires N > 0 && \valid_read(count + (0 .. N-1));
