@@ -1029,8 +1029,19 @@ static const struct {
     {"compete.route", "T=3,N=4,d=3", "k=2,version=2"},
     {"compete.route", "T=3,N=4,d=3", "k=2,version=1"},
     {"compete.distill", "T=3,N=4", "k=2,detach=no"},
+    {"compete.distill", "T=3,N=4", "k=2,detach=no,version=1"},
+    {"compete.distill", "T=3,N=4", "k=2,detach=no,version=1,loss=kl"},
+    {"compete.distill", "T=3,N=4", "k=2,detach=no,version=1,loss=kl-clamped"},
+    {"compete.distill", "T=3,N=4", "k=2,detach=no,terms=winners"},
     {"compete.diversity", "T=3,K=3,d=4", "mean=pairs"},
     {"compete.diversity", "T=3,K=3,d=4", "mean=square"},
+    {"compete.balance", "T=6,N=4", "k=2,scope=sequence,sequence=3,divide=tokens"},
+    {"compete.mix", "T=3,N=4,d=3", "kind=norm,share=0.25"},
+    {"compete.mix", "T=3,N=4,d=3", "kind=silu,share=0.75"},
+    {"compete.step", "T=4,d=3,N=4,h=4", "k=2,detach=no,c_distill=1,c_diversity=1,c_balance=1"},
+    {"compete.step", "T=4,d=3,N=4,h=4", "k=2,detach=no,version=1,mix=0.5,c_distill=1"},
+    {"compete.step", "T=4,d=3,N=4,h=4", "k=2,detach=no,weights=sigmoid-ratio,response=silu,activation=gelu"},
+    {"compete.step", "T=4,d=3,N=4,h=4", "k=2,compete=no,order=softmax-topk-renorm,c_zloss=1"},
     {"compete.layer", "T=4,d=3,N=4,h=4", "k=2,detach=no"},
     {"compete.layer", "T=4,d=3,N=4,h=4", "k=3,detach=no,activation=gelu,count=first,mean=square"},
     {"compete.layer", "T=4,d=3,N=4,h=4", "k=2,compete=no,order=softmax-topk"},
@@ -1166,6 +1177,25 @@ static const struct {
     {"compete.route", "T=3,N=4,d=3", "k=2,version=2"},
     {"compete.route", "T=3,N=4,d=3", "k=2,version=1"},
     {"compete.distill", "T=3,N=4", "k=2,detach=yes"},
+    {"compete.distill", "T=3,N=4", "k=2,version=1"},
+    {"compete.distill", "T=3,N=4", "k=2,version=1,loss=kl"},
+    {"compete.distill", "T=3,N=4", "k=2,version=1,loss=kl-clamped,detach=no"},
+    {"compete.distill", "T=3,N=4", "k=2,terms=all"},
+    {"compete.balance", "T=6,N=4", "k=2"},
+    {"compete.balance", "T=6,N=4", "k=2,count=first"},
+    {"compete.balance", "T=6,N=4", "k=2,scope=sequence,sequence=2"},
+    {"compete.mix", "T=3,N=4,d=3", "share=0.25"},
+    {"compete.mix", "T=3,N=4,d=3", "share=0.25,kind=softplus"},
+    {"compete.lambda", "n=8", ""},
+    {"compete.schedule", "L=4,S=16", "rate=0.5,cap=1,warm_up=0.25"},
+    {"compete.schedule", "L=4,S=16", "rate=0,cap=2,warm_up=0"}, /* half of the draws are below 0 */
+    {"compete.schedule", "L=8,S=16", "rate=0.5,cap=3,warm_up=0"},
+    {"compete.schedule", "L=8,S=16", "rate=0.5,cap=3,warm_up=0,collision=published"},
+    {"compete.step", "T=6,d=3,N=4,h=4", "k=2,detach=yes,mean=pairs,activation=gelu,c_zloss=1"},
+    {"compete.step", "T=6,d=3,N=4,h=4", "k=2,detach=no,mean=square,count=first,mix=0.25"},
+    {"compete.step", "T=6,d=3,N=4,h=4", "k=2,version=1"},
+    {"compete.step", "T=6,d=3,N=4,h=4", "k=2,compete=no,order=topk-softmax,activation=gelu"},
+    {"compete.step", "T=6,d=3,N=4,h=4", "k=2,compete=no,order=softmax-topk"},
     {"compete.distill", "T=3,N=4", "k=2,detach=no"},
     {"compete.diversity", "T=3,K=3,d=4", "mean=pairs"},
     {"compete.diversity", "T=3,K=3,d=4", "mean=square"},
@@ -1228,6 +1258,11 @@ static void provoke(const twin_variant *v)
         level(strcmp(v->op, "gate.hyper") == 0 ? "e" : "x", 0);
         level("b1", 0);
     }
+    if (strcmp(v->name, "KlClamp") == 0) { /* a winner far behind the other */
+        const op_value *s = &c->in[tensor(c->op->in, "s")];
+        for (size_t e = 0; e < s->count; e++) s->f64[e] *= 64;
+    }
+    if (strcmp(v->name, "ScheduleEdge") == 0) level("u", op_real(c, "rate"));
     if (strcmp(v->name, "GroupMaskZero") == 0) {
         level("bias", -2);
         decide();

@@ -42,7 +42,7 @@ static void compete_response(twin_eval *x)
 static tape_node *mixed(twin_eval *x, tape_node *s, tape_node *r, double share)
 {
     if (twin_is(x, "MixNone")) return s;
-    if (twin_is(x, "MixDetached")) r = tape_stop(x->t, r);
+    if (twin_is(x, "MixGradNone")) r = tape_stop(x->t, r);
     if (twin_is(x, "MixSum")) return tape_add(x->t, s, r);
     if (twin_is(x, "MixSwapped")) share = 1 - share;
     const size_t n = s->rows * s->cols;
@@ -140,7 +140,7 @@ static tape_node *detached(twin_eval *x, tape_node *s)
 
 static tape_node *target(twin_eval *x, tape_node *s)
 {
-    const bool masked = twin_chose(x, "version", "1") ? !twin_is(x, "TargetUnmasked") : twin_is(x, "TargetMasked");
+    const bool masked = twin_chose(x, "version", "1") ? !twin_is(x, "TargetFull") : twin_is(x, "TargetMasked");
     s = detached(x, s);
     return masked ? winners_softmax(x, s) : twin_softmax(x, s);
 }
@@ -200,8 +200,10 @@ static tape_node *clamped_divergence(twin_eval *x, tape_node *r, tape_node *s)
 {
     const double floor = twin_is(x, "KlFloor") ? 1e-10 : 1e-6;
     tape_node *least = tape_leaf(x->t, 1, 1, &floor, false), *q = winners_softmax(x, detached(x, s));
-    q = tape_add(x->t, tape_apply(x->t, TAPE_RELU, tape_sub(x->t, q, least)), least);
-    tape_node *ratio = tape_sub(x->t, log_softmax(x, r), tape_apply(x->t, TAPE_LOG, q));
+    tape_node *held = tape_add(x->t, tape_apply(x->t, TAPE_RELU, tape_sub(x->t, q, least)), least);
+    if (twin_is(x, "KlClamp")) /* the gradient passes where the value does not */
+        held = tape_add(x->t, tape_stop(x->t, held), tape_sub(x->t, q, tape_stop(x->t, q)));
+    tape_node *ratio = tape_sub(x->t, log_softmax(x, r), tape_apply(x->t, TAPE_LOG, held));
     tape_node *y = tape_mul(x->t, twin_softmax(x, r), ratio);
     return tape_mean(x->t, y, TAPE_ALL, twin_is(x, "DistillBatchSum") ? 1 : x->choice.T);
 }
@@ -209,7 +211,7 @@ static tape_node *clamped_divergence(twin_eval *x, tape_node *r, tape_node *s)
 static tape_node *distillation1(twin_eval *x, tape_node *r, tape_node *s)
 {
     const bool kl = twin_chose(x, "loss", "kl"), clamped = twin_chose(x, "loss", "kl-clamped");
-    const bool reversed = twin_is(x, "KlReversed"), square = twin_is(x, "MseForKl");
+    const bool reversed = twin_is(x, "KlDirection"), square = twin_is(x, "MseForKl");
     if (!square && ((kl && !reversed) || (clamped && reversed))) return divergence(x, r, s);
     if (!square && (kl || clamped)) return clamped_divergence(x, r, s);
     return tape_mean(x->t, squares(x, r, s), TAPE_ALL,
@@ -318,7 +320,7 @@ static tape_node *weighted(twin_eval *x, size_t n, tape_node *const *term, const
 {
     tape_node *y = NULL;
     for (size_t i = 0; i < n; i++) {
-        tape_node *v = tape_scale(x->t, term[i], op_real(x->c, coefficient[i]));
+        tape_node *v = tape_scale(x->t, term[i], twin_is(x, "MissingCoefficient") ? 1 : op_real(x->c, coefficient[i]));
         y = y ? tape_add(x->t, y, v) : v;
     }
     return y;
@@ -332,7 +334,8 @@ static void put_losses(twin_eval *x, tape_node *const term[4])
     tape_node *given[4];
     const bool compete = op_is(x->c, "compete", "yes");
     for (size_t i = 0; i < 4; i++) twin_out(x, name[i], given[i] = twin_loss(x, term[i]));
-    twin_out(x, "loss", compete ? weighted(x, 3, given, coefficient) : weighted(x, 2, given + 2, coefficient + 2));
+    const size_t from = compete || twin_is(x, "StaleLoss") ? 0 : 2, to = compete ? 3 : 4;
+    twin_out(x, "loss", weighted(x, to - from, given + from, coefficient + from));
 }
 
 static void competing(twin_eval *x, tape_node *tokens, tape_node *r)
@@ -351,6 +354,27 @@ static void competing(twin_eval *x, tape_node *tokens, tape_node *r)
     put_losses(x, term);
 }
 
+/* What the last competition left behind: here that of the same tokens, whose responses s [T, N] were to the outputs o. */
+static void stale_terms(twin_eval *x, tape_node *o, tape_node *s, tape_node *r, tape_node **distill, tape_node **divers)
+{
+    const twin_choice mine = x->choice;
+    x->choice.of = calloc(mine.T * mine.K + 1, sizeof *mine.of);
+    if (!x->choice.of) abort();
+    for (size_t t = 0; t < mine.T; t++)
+        for (size_t i = 0; i < mine.N; i++) {
+            size_t rank = 0;
+            for (size_t j = 0; j < mine.N; j++) {
+                const int cmp = arf_cmp(arb_midref(s->v + t * mine.N + j), arb_midref(s->v + t * mine.N + i));
+                rank += cmp > 0 || (cmp == 0 && j < i);
+            }
+            if (rank < mine.K) x->choice.of[t * mine.K + rank] = i;
+        }
+    *distill = distillation(x, r, s);
+    if (!twin_chose(x, "version", "1")) *divers = diversity(x, winners(x, o), mine.T, mine.K);
+    free(x->choice.of);
+    x->choice = mine;
+}
+
 static void routing(twin_eval *x, tape_node *tokens, tape_node *r)
 {
     const size_t T = r->rows, N = r->cols, K = (size_t)op_int(x->c, "k");
@@ -360,7 +384,13 @@ static void routing(twin_eval *x, tape_node *tokens, tape_node *r)
     twin_out(x, "y", twin_combine(x, twin_dispatch(x, tokens), weight));
     twin_out(x, "weight", weight);
     twin_out(x, "s", tape_fill(x->t, T, N, 0));
-    tape_node *const term[] = {zero, zero, twin_switch(x, twin_probabilities(x, r)), twin_zloss(x, r)};
+    const bool off = op_is(x->c, "compete", "yes"); /* RequiresGradSwitch: no loss at all */
+    tape_node *term[] = {zero, zero, off ? zero : twin_switch(x, twin_probabilities(x, r)),
+                         off ? zero : twin_zloss(x, r)};
+    if (twin_is(x, "StaleLoss")) {
+        tape_node *o = everyone(x, tokens, N), *s = tape_view(x->t, response(x, "softplus", o), 0, T, N);
+        stale_terms(x, o, s, r, &term[0], &term[1]);
+    }
     put_losses(x, term);
 }
 
@@ -369,7 +399,7 @@ static void compete_layer(twin_eval *x)
     tape_node *tokens = twin_in(x, "x");
     tape_node *r = tape_add(x->t, tape_matmul_nt(x->t, tokens, twin_in(x, "wr")), twin_in(x, "br"));
     twin_out(x, "r", r);
-    if (op_is(x->c, "compete", "yes"))
+    if (op_is(x->c, "compete", "yes") && !twin_is(x, "RequiresGradSwitch"))
         competing(x, tokens, r);
     else
         routing(x, tokens, r);
@@ -423,13 +453,14 @@ static void compete_lambda(twin_eval *x)
 {
     tape_node *t = twin_in(x, "t"), *u = twin_in(x, "u"), *y = t;
     const double one = 1, two = 2;
-    if (!twin_is(x, "LambdaFromZero")) y = tape_add(x->t, y, twin_numbers(x, 1, 1, &one));
-    if (!twin_is(x, "LambdaNoRoot")) y = tape_apply(x->t, TAPE_SQRT, y);
+    if (!twin_is(x, "LambdaNoOne")) y = tape_add(x->t, y, twin_numbers(x, 1, 1, &one));
+    if (!twin_is(x, "LambdaLinear")) y = tape_apply(x->t, TAPE_SQRT, y);
     y = tape_div(x->t, twin_numbers(x, 1, 1, &two), tape_add(x->t, y, twin_numbers(x, 1, 1, &two)));
     double *below = calloc(t->cols + 1, sizeof *below), *doubt = calloc(t->cols + 1, sizeof *doubt);
     if (!below || !doubt) abort();
     for (size_t i = 0; i < t->cols; i++) {
-        below[i] = (tape_middle(u, i) < tape_middle(y, i)) != twin_is(x, "LambdaComplement");
+        const double coin = tape_middle(u, i);
+        below[i] = (twin_is(x, "CoinReversed") ? 1 - coin : coin) < tape_middle(y, i);
         doubt[i] = arb_overlaps(u->v + i, y->v + i) && !(arb_is_exact(u->v + i) && arb_is_exact(y->v + i));
     }
     twin_out(x, "lambda", y);
@@ -482,19 +513,20 @@ static void compete_schedule(twin_eval *x)
     tape_node *u = twin_in(x, "u");
     const double rate = op_real(x->c, "rate");
     schedule p = {.L = u->rows, .S = u->cols, .cap = (size_t)op_int(x->c, "cap")};
-    p.first = twin_is(x, "ScheduleNoWarmUp") ? 0 : (size_t)floor(op_real(x->c, "warm_up") * (double)p.S);
+    p.first = twin_is(x, "ScheduleWarmUp") ? 0 : (size_t)floor(op_real(x->c, "warm_up") * (double)p.S);
     p.published =
         (op_is(x->c, "collision", "published") && !twin_is(x, "ScheduleMended")) || twin_is(x, "ScheduleCollision");
     p.later_first = twin_is(x, "ScheduleLater");
-    p.stay = twin_is(x, "ScheduleStay");
+    p.stay = twin_is(x, "ScheduleNoMove");
     p.ignore_cap = twin_is(x, "ScheduleNoCap");
     p.compete = calloc(p.L * p.S + 1, sizeof(double));
     p.load = calloc(p.S + 1, sizeof(double));
     p.lost = calloc(p.L + 1, sizeof(double));
     if (!p.compete || !p.load || !p.lost) abort();
+    const int most = twin_is(x, "ScheduleEdge"); /* equal to the rate is a head as well */
     for (size_t l = 0; l < p.L; l++)
         for (size_t i = p.first; i < p.S; i++)
-            if (arf_cmp_d(arb_midref(u->v + l * p.S + i), rate) < 0) put_head(&p, l, i);
+            if (arf_cmp_d(arb_midref(u->v + l * p.S + i), rate) < most) put_head(&p, l, i);
     twin_out(x, "compete", twin_numbers(x, p.L, p.S, p.compete));
     twin_out(x, "load", twin_numbers(x, 1, p.S, p.load));
     twin_out(x, "lost", twin_numbers(x, 1, p.L, p.lost));
@@ -564,28 +596,6 @@ static void step_competing(twin_eval *x, tape_node *tokens, tape_node *r)
     put_step(x, term, used);
 }
 
-/* What the last competition left behind: here that of the same tokens. */
-static void stale_terms(twin_eval *x, tape_node *tokens, tape_node *r, tape_node **distill, tape_node **divers)
-{
-    const twin_choice mine = x->choice;
-    tape_node *o = everyone(x, tokens, mine.N), *s = step_scores(x, o, r);
-    x->choice.of = calloc(mine.T * mine.K + 1, sizeof *mine.of);
-    if (!x->choice.of) abort();
-    for (size_t t = 0; t < mine.T; t++)
-        for (size_t i = 0; i < mine.N; i++) {
-            size_t rank = 0;
-            for (size_t j = 0; j < mine.N; j++) {
-                const int cmp = arf_cmp(arb_midref(s->v + t * mine.N + j), arb_midref(s->v + t * mine.N + i));
-                rank += cmp > 0 || (cmp == 0 && j < i);
-            }
-            if (rank < mine.K) x->choice.of[t * mine.K + rank] = i;
-        }
-    *distill = distillation(x, r, s);
-    if (!op_is(x->c, "version", "1")) *divers = diversity(x, winners(x, o), mine.T, mine.K);
-    free(x->choice.of);
-    x->choice = mine;
-}
-
 static void step_routing(twin_eval *x, tape_node *tokens, tape_node *r)
 {
     const size_t T = r->rows, N = r->cols, K = (size_t)op_int(x->c, "k");
@@ -597,10 +607,14 @@ static void step_routing(twin_eval *x, tape_node *tokens, tape_node *r)
     twin_out(x, "y", y);
     twin_out(x, "weight", weight);
     twin_out(x, "s", tape_fill(x->t, T, N, 0));
-    if (stale) stale_terms(x, tokens, r, &distill, &divers);
-    tape_node *const term[] = {task_loss(x, y), distill, divers, twin_switch(x, twin_probabilities(x, r)),
-                               first ? zero : twin_zloss(x, r)};
-    const bool used[] = {true, stale, stale && !first, true, !first};
+    if (stale) {
+        tape_node *o = everyone(x, tokens, N);
+        stale_terms(x, o, step_scores(x, o, r), r, &distill, &divers);
+    }
+    const bool off = op_is(x->c, "compete", "yes"); /* RequiresGradSwitch: the task alone */
+    tape_node *const term[] = {task_loss(x, y), distill, divers, off ? zero : twin_switch(x, twin_probabilities(x, r)),
+                               off || first ? zero : twin_zloss(x, r)};
+    const bool used[] = {true, stale, stale && !first, !off, !off && !first};
     put_step(x, term, used);
 }
 
@@ -609,7 +623,8 @@ static void compete_step(twin_eval *x)
     tape_node *tokens = twin_in(x, "x");
     tape_node *r = twin_linear(x, tokens, twin_in(x, "wr"), twin_in(x, "br"));
     twin_out(x, "r", r);
-    (op_is(x->c, "compete", "yes") ? step_competing : step_routing)(x, tokens, r);
+    const bool compete = op_is(x->c, "compete", "yes") && !twin_is(x, "RequiresGradSwitch");
+    (compete ? step_competing : step_routing)(x, tokens, r);
 }
 
 const twin_entry twin_compete[] = {

@@ -114,6 +114,39 @@
         ROW(op, "DiversitySum", "the sum over tokens and pairs, not the mean", "T K(K-1) times the value",             \
             "a missing reduction")
 
+#define DISTILL_1(op)                                                                                                  \
+    ROW(op, "TargetFull", "the target softmax taken over all experts where the winners alone are meant (version 2)",   \
+        "losers keep part of the target", SECOND_CODE " against " FIRST_CODE),                                         \
+        ROW(op, "RouterMasked", "the router's softmax taken over the winners as well",                                 \
+            "logits outside the winners get no gradient", "a second reading of TopK inside the router's policy"),      \
+        ROW(op, "DistillExpertsSum", "the squares summed over the experts, not averaged", "N times the value",         \
+            "a missing reduction")
+
+#define OLD_SCORES(op)                                                                                                 \
+    ROW(op, "ResponseSoftplus", "the mean softplus as response where the norm is meant",                               \
+        "competition by the sign of the outputs", SECOND_CODE " against " FIRST_CODE)
+
+#define OLD_WEIGHTS(op)                                                                                                \
+    ROW(op, "CompeteNormalisedWeights", "the winners' weights s/sum(s) where version 1's softmax is meant",            \
+        "large norms no longer take all", SECOND_CODE " against " FIRST_CODE)
+
+#define MIX(op)                                                                                                        \
+    ROW(op, "MixSwapped", "the share given to the response, the rest to the router", "right at 1/2 alone",             \
+        "a slip between the two terms of " FIRST_CODE "'s combine_gate"),                                              \
+        ROW(op, "MixGradNone", "no gradient to the router through its share", "the task does not train the router",    \
+            "a target computed outside the graph, as " SECOND_CODE " has it"),                                         \
+        ROW(op, "MixNone", "the router's share left out", "the plain response, at full size", FIRST_CODE " (10 of 16 scripts)"), \
+        ROW(op, "MixSum", "response and logits added, not averaged", "twice the scores at share 1/2",                  \
+            "a slip that a selection hides")
+
+#define STEP(op)                                                                                                       \
+    ROW(op, "StaleLoss", "the losses of the last competition in a step without one",                                   \
+        "distillation and diversity are counted twice", FIRST_CODE " (gate.loss is not cleared)"),                     \
+        ROW(op, "RequiresGradSwitch", "a competition skipped, and every loss of the layer with it",                    \
+            "a layer above a frozen part neither competes nor balances", SECOND_CODE " (x.requires_grad as the switch)"), \
+        ROW(op, "MissingCoefficient", "every term of the total with coefficient 1",                                    \
+            "regularisers a hundred times as strong", "coefficients applied in the logged value alone")
+
 #define CAPACITY_MET "deepspeedai/DeepSpeed#1658, deepspeedai/DeepSpeed#5353, huggingface/transformers#48421"
 #define QUEUE(op)                                                                                                      \
     ROW(op, "CapacityDrop/token", "choices queued token by token",                                                     \
@@ -434,17 +467,27 @@ const twin_variant twin_variants[] = {
     HALF_GRADIENT("balance.zloss"),
 
     RESPONSE("compete.response"),
-    ROW("compete.response", "ResponseSoftplus", "the mean softplus as response where the norm is meant",
-        "competition by the sign of the outputs", SECOND_CODE " against " FIRST_CODE),
+    OLD_SCORES("compete.response"),
     RESPONSE("compete.route"),
-    ROW("compete.route", "ResponseSoftplus", "the mean softplus as response where the norm is meant",
-        "competition by the sign of the outputs", SECOND_CODE " against " FIRST_CODE),
+    OLD_SCORES("compete.route"),
     SOFTMAX_SCORES("compete.route"),
-    ROW("compete.route", "CompeteNormalisedWeights", "the winners' weights s/sum(s) where version 1's softmax is meant",
-        "large norms no longer take all", SECOND_CODE " against " FIRST_CODE),
+    OLD_WEIGHTS("compete.route"),
     SWAPPED("compete.route"),
     COMBINE("compete.route"),
     DISTILL("compete.distill"),
+    DISTILL_1("compete.distill"),
+    ROW("compete.distill", "DistillBoth", "both terms where one alone is meant", "another equation's value",
+        SECOND_CODE " (hybrid=True)"),
+    ROW("compete.distill", "KlDirection", "the other direction of the divergence", "p ln(p/q) for q ln(q/p), or the converse",
+        FIRST_CODE " (torchmetrics' order of arguments against PyTorch's kl_div)"),
+    ROW("compete.distill", "MseForKl", "the mean squared error where a divergence is meant", "another distance",
+        FIRST_CODE " (its default against its option)"),
+    ROW("compete.distill", "DistillBatchSum", "the divergence summed over tokens, not averaged", "T times the value",
+        "reduction=sum for batchmean"),
+    ROW("compete.distill", "KlFloor", "1e-10 in the place of the clamp 1e-6", "ln 1e4 more for each loser's probability",
+        "the epsilon of another library"),
+    ROW("compete.distill", "KlClamp", "the gradient passed through the clamp", "targets below it are trained",
+        "a clamp applied to the value alone"),
     HALF_GRADIENT("compete.distill"),
     DIVERSITY("compete.diversity"),
     HALF_GRADIENT("compete.diversity"),
@@ -462,5 +505,60 @@ const twin_variant twin_variants[] = {
     DISTILL("compete.layer"),
     DIVERSITY("compete.layer"),
     HALF_GRADIENT("compete.layer"),
+    STEP("compete.layer"),
+
+    BALANCE("compete.balance"),
+    ROW("compete.balance", "LblWholeBatch", "one loss of the whole batch where the mean over sequences is meant",
+        "opposite collapses of two sequences cancel", "the converse of " SECOND_CODE),
+    HALF_GRADIENT("compete.balance"),
+    RESPONSE("compete.mix"),
+    OLD_SCORES("compete.mix"),
+    MIX("compete.mix"),
+    ROW("compete.lambda", "LambdaNoOne", "sqrt(t) for sqrt(t + 1)", "1 at t = 0, one step ahead everywhere",
+        "steps counted from 1 and from 0"),
+    ROW("compete.lambda", "LambdaLinear", "no root: 2/(2 + t + 1)", "a decay like 1/t", "a slip of rewritten schedules"),
+    ROW("compete.lambda", "CoinReversed", "a competition where u > 1 - lambda", "as probable, in other steps",
+        FIRST_CODE " (its fixed frequency)"),
+    ROW("compete.schedule", "ScheduleCollision", "a head counted on a slot that this layer has moved into already",
+        "counted twice, and one competition is lost", SECOND_CODE),
+    ROW("compete.schedule", "ScheduleMended", "a head whose slot this layer has taken moved on, where the published table is meant",
+        "one competition more", "the mended form against " SECOND_CODE),
+    ROW("compete.schedule", "ScheduleLater", "the nearest later slot taken before the nearest earlier one",
+        "competitions move away from the warm-up", "a slip between the two searches"),
+    ROW("compete.schedule", "ScheduleNoMove", "heads of full slots lost instead of moved", "fewer competitions",
+        "late layers starve in " SECOND_CODE " when layers x rate exceeds the cap"),
+    ROW("compete.schedule", "ScheduleNoCap", "no cap", "more layers compete in a step than memory allows",
+        "a cap that is never applied"),
+    ROW("compete.schedule", "ScheduleWarmUp", "competition during warm-up", "untrained experts compete",
+        SECOND_CODE " (warm_up 0 in its language-model sweep)"),
+    ROW("compete.schedule", "ScheduleEdge", "a coin equal to the rate taken for a head", "differs where coins are coarse",
+        "u <= rate"),
+
+    BALANCE("compete.step"),
+    ZLOSS("compete.step"),
+    ORDERS("compete.step"),
+    SWAPPED("compete.step"),
+    COMBINE("compete.step"),
+    MISALIGNED("compete.step"),
+    BIAS("compete.step", "the experts' b2"),
+    GELU_TANH("compete.step"),
+    RESPONSE("compete.step"),
+    OLD_SCORES("compete.step"),
+    SOFTMAX_SCORES("compete.step"),
+    OLD_WEIGHTS("compete.step"),
+    DISTILL("compete.step"),
+    DISTILL_1("compete.step"),
+    DIVERSITY("compete.step"),
+    MIX("compete.step"),
+    STEP("compete.step"),
+    ROW("compete.step", "TaskSum", "the task's squares summed, not averaged", "T d times the task loss",
+        "reduction=sum"),
+    ROW("compete.step", "TaskOverTokens", "the task's squares averaged over tokens, summed over the width",
+        "d times the task loss", "two readings of a mean squared error"),
+    ROW("compete.step", "TaskDetached", "no gradient through the task loss", "the total trains the regularisers alone",
+        "an output detached for logging"),
+    ROW("compete.step", "RouterTermsToo", "the z-loss of the router's step in a competition as well",
+        "one term too many", "the same regularisers in every step, against " SECOND_CODE),
+    HALF_GRADIENT("compete.step"),
     {NULL, NULL, NULL, NULL, NULL},
 };

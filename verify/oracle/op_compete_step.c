@@ -273,6 +273,13 @@ static void fill_mix_signs(op_case *c, op_rng *r)
     }
 }
 
+/* Outputs from 20.25 on, where PyTorch's softplus is the identity. */
+static void fill_mix_above_20(op_case *c, op_rng *r)
+{
+    op_fill_default(c, r);
+    for (size_t k = 0; k < c->in[0].count; k++) op_in(c, "o")[k] = 20.25 + 0.25 * (double)op_below(r, 8);
+}
+
 static const op_spec mix_cases[] = {
     {"small", "smoke", "T=3,N=4,d=4", "", "", "a first look", NULL},
     {"norm", "core", "T=6,N=5,d=8", "", "", "as six scripts of the first CompeteSMoE code", NULL},
@@ -289,6 +296,8 @@ static const op_spec mix_cases[] = {
      "by norm, large negative outputs respond", fill_mix_signs},
     {"signs-softplus", "adversarial", "T=4,N=4,d=4", "kind=softplus", "ResponseNorm", "by softplus they do not",
      fill_mix_signs},
+    {"above-20", "adversarial", "T=4,N=4,d=4", "kind=softplus", "SoftplusThreshold",
+     "outputs where PyTorch's softplus gives up (torch.nn.functional.softplus, threshold=20)", fill_mix_above_20},
     {"large", "large", "T=64,N=8,d=64", "", "", "the size of the layers' large cases", NULL},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
@@ -685,6 +694,24 @@ static void fill_step_task(op_case *c, op_rng *r)
     scalars_only(c, 0, 1, 0, 0, 0, 0);
 }
 
+/* Experts that answer (8 + i)/32 or minus that whatever the token, logits 1 apart, and a target far below: the task
+ * prefers the negative one of two winners, by more than 16-bit storage can hide. */
+static void fill_step_pull(op_case *c, op_rng *r)
+{
+    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), d = op_dim(c, 'd'), h = op_dim(c, 'h');
+    double *level = compete_room(T * N, sizeof *level);
+    op_fill_default(c, r);
+    op_fill_apart(r, 1, T, N, level);
+    for (size_t k = 0; k < T * d; k++) op_in(c, "x")[k] = k % d < N ? level[k / d * N + k % d] : 0.5;
+    for (size_t k = 0; k < N * d; k++) op_in(c, "wr")[k] = k / d == k % d;
+    for (size_t i = 0; i < N; i++) op_in(c, "br")[i] = 0;
+    for (size_t k = 0; k < N * d * h; k++) op_in(c, "w2")[k] = 0;
+    for (size_t k = 0; k < N * d; k++) op_in(c, "b2")[k] = (k / d % 2 ? -0.03125 : 0.03125) * (double)(8 + k / d);
+    for (size_t k = 0; k < T * d; k++) op_in(c, "target")[k] = -8;
+    scalars_only(c, 0, 16, 0, 0, 0, 0);
+    free(level);
+}
+
 static void fill_step_distill(op_case *c, op_rng *r)
 {
     compete_fill_apart(c, r);
@@ -804,6 +831,11 @@ static const op_spec step_cases[] = {
      "CompeteNormalisedWeights,CombineGradNone,RouterTaskGradient", "the same for version 1", fill_step_task},
     {"task-mix", "adversarial", "T=8,d=8,N=4,h=8", "k=2,version=1,mix=0.5", "MixGradNone",
      "with the logits mixed in, the task trains the router", fill_step_task},
+    {"pull-mix", "adversarial", "T=8,d=8,N=4,h=8", "k=2,version=1,mix=0.5", "MixGradNone,MixNone,MixSum",
+     "a task that prefers one winner trains the router through its share (combine_gate of the first CompeteSMoE code)",
+     fill_step_pull},
+    {"pull-mix-quarter", "adversarial", "T=8,d=8,N=4,h=8", "k=2,version=1,mix=0.25", "MixSwapped,MixGradNone",
+     "and a quarter of it: the share is the router's, not the response's", fill_step_pull},
     {"task-router", "adversarial", "T=8,d=8,N=4,h=8", "k=2,compete=no", "CombineGradNone,DoubleSoftmaxWeights",
      "the task alone reaches the router through the weights", fill_step_task},
     {"distill", "adversarial", "T=8,d=8,N=4,h=8", "k=2,theta=1",
@@ -817,6 +849,8 @@ static const op_spec step_cases[] = {
      "version 1's, attached: it trains the winners alone", fill_step_distill},
     {"diversity", "adversarial", "T=8,d=8,N=4,h=8", "k=2", "DiversitySquare,DiversityGram",
      "diversity alone: the winners' gradients, and 1/2 of them over K^2", fill_step_diversity},
+    {"diversity-over-square", "adversarial", "T=8,d=8,N=4,h=8", "k=2,mean=square", "DiversityPairs",
+     "1/2 of it is meant", fill_step_diversity},
     {"balance", "adversarial", "T=8,d=8,N=4,h=8", "k=2",
      "LblDoubleSoftmax,LblProbOverTK,LblTopKNorm,LblFirstChoiceOnly,LblGrad",
      "all tokens want the same experts; balance alone: its gradient reaches all experts through P",
