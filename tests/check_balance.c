@@ -1,4 +1,5 @@
-/* Balancing losses, spec/04-balance.md: hand-computed values, gradients by two methods, properties, error paths. */
+/* Balancing losses, spec/04-balance.md, B.1 to B.8: hand-computed values, gradients by two methods, properties,
+ * errors. */
 #include <check.h>
 #include <math.h>
 #include <stdbool.h>
@@ -170,21 +171,80 @@ START_TEST(z_loss_by_hand)
 }
 END_TEST
 
+/* N = 2, K = 1: two tokens with p = (3/4, 1/4) on expert 0 and padding with (1/8, 7/8).  f = (1, 0), P = (3/4, 1/4),
+ * loss 3/2; with the padding counted it is 37/36.  dP = (2, 0), dp = (1, 0), mean 3/4: dz = (3/16, -3/16) twice, 0 for
+ * the padding. */
+/* evidence hand: B.7 */
+START_TEST(padding_by_hand)
+{
+    const double p[] = {0.75, 0.25, 0.75, 0.25, 0.125, 0.875}, mask[] = {1, 1, 0}, all[] = {1, 1, 1};
+    const size_t index[] = {0, 0, 1};
+    size_t real, count[2];
+    double f[2], P[2], loss, work[2], dz[6];
+    OK(smoe_real_tokens(3, mask, &real));
+    ck_assert_msg(real == 2, "B.7: %zu real tokens", real);
+    OK(smoe_expert_load_masked(3, 1, 1, 2, index, mask, count));
+    ck_assert_msg(count[0] == 2 && count[1] == 0, "B.7: counts (%zu, %zu), by hand (2, 0)", count[0], count[1]);
+    OK(smoe_load_fraction(real, 2, count, f));
+    OK(smoe_mean_probability_masked(3, 2, p, mask, P));
+    SAME(P, ((double[]){0.75, 0.25}), 2, "B.7 P");
+    OK(smoe_switch_loss(2, f, P, &loss));
+    ck_assert_msg(loss == 1.5, "B.7: %a, by hand 3/2", loss);
+    OK(smoe_balance_groups_vjp(1, 3, 2, f, p, mask, 1, work, dz));
+    SAME(dz, ((double[]){0.1875, -0.1875, 0.1875, -0.1875, 0, 0}), 6, "B.7 dz");
+    OK(smoe_expert_load_masked(3, 1, 1, 2, index, all, count));
+    OK(smoe_load_fraction(3, 2, count, f));
+    OK(smoe_mean_probability_masked(3, 2, p, all, P));
+    OK(smoe_switch_loss(2, f, P, &loss));
+    ck_assert_msg(near(loss, 37.0 / 36, 4), "B.7 with the padding counted: %.17g, by hand 37/36", loss);
+}
+END_TEST
+
+/* Two groups of four from logits, the second one all padding, and a third of which only (0, 0) is real, f = (1, 0), P =
+ * (1/2, 1/2), loss 1: 7/8 + 1, two groups. */
+/* evidence hand: B.7 */
+START_TEST(padded_groups_by_hand)
+{
+    double z[24] = {0}, p[24], P[6], sum;
+    const double f[] = {0.75, 0.25, 0, 0, 1, 0}, mask[] = {1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 0, 0};
+    size_t groups;
+    z[6] = -400, z[7] = 400, z[16] = 5, z[23] = 9;
+    OK(smoe_balance_groups(3, 4, 2, z, mask, f, p, P, &groups, &sum));
+    ck_assert_msg(sum == 1.875 && groups == 2, "B.7: %a of %zu groups, by hand 15/8 of 2", sum, groups);
+    SAME(P, ((double[]){0.375, 0.625, 0, 0, 0.5, 0.5}), 6, "B.7 P");
+}
+END_TEST
+
+/* (3,4,0,1) of 8 with capacity 2: (2,2,0,1), f = (1/4, 1/4, 0, 1/8), and 4 * 1/4 * 5/8 = 5/8 for uniform P. */
+/* evidence hand: B.8 */
+START_TEST(capacity_by_hand)
+{
+    size_t count[] = {3, 4, 0, 1};
+    const double P[] = {0.25, 0.25, 0.25, 0.25};
+    double f[4], loss;
+    smoe_load_kept(4, 2, count);
+    OK(smoe_load_fraction(8, 4, count, f));
+    SAME(f, ((double[]){0.25, 0.25, 0, 0.125}), 4, "B.8 f");
+    OK(smoe_switch_loss(4, f, P, &loss));
+    ck_assert_msg(loss == 0.625, "B.8: %a, by hand 5/8", loss);
+}
+END_TEST
+
 /* --- gradients --- */
 
 /* All losses of the chapter as functions of scores z [B,S,N]; f is data. */
-enum { SWITCH, SEQUENCES, ZLOSS, MEAN, LOSSES };
-static const char *const loss_name[LOSSES] = {"B.4", "B.5", "B.6", "B.3"};
+enum { SWITCH, SEQUENCES, ZLOSS, MEAN, PADDED, LOSSES };
+static const char *const loss_name[LOSSES] = {"B.4", "B.5", "B.6", "B.3", "B.7, B.8"};
 
 typedef struct {
     int kind;
     size_t B, S, N;
-    double f[12], dP[12], dloss;
+    double f[12], dP[12], dloss, mask[15];
 } problem;
 
 static problem problem_of(int kind, uint64_t seed)
 {
-    problem q = {.kind = kind, .B = kind == SEQUENCES ? 3 : 1, .S = 5, .N = 4};
+    problem q = {.kind = kind, .B = kind == SEQUENCES || kind == PADDED ? 3 : 1, .S = 5, .N = 4};
     slopes_fill(&seed, 1.0, 12, q.dP);
     if (kind != MEAN) memset(q.dP, 0, sizeof q.dP);
     q.dloss = kind == MEAN ? 0 : 1 + slopes_draw(&seed) / 2;
@@ -192,7 +252,9 @@ static problem problem_of(int kind, uint64_t seed)
         double sum = 0;
         for (size_t i = 0; i < q.N; i++) sum += q.f[b * q.N + i] = 1.25 + slopes_draw(&seed);
         for (size_t i = 0; i < q.N; i++) q.f[b * q.N + i] /= sum;
+        q.f[b * q.N] = kind == PADDED ? fmin(q.f[b * q.N], 0.125) : q.f[b * q.N]; /* as a capacity leaves it */
     }
+    for (size_t t = 0; t < 15; t++) q.mask[t] = kind != PADDED || (t % 3 != 1 && t >= 5); /* no token in group 0 */
     return q;
 }
 
@@ -201,17 +263,22 @@ static long double exact(const void *test, const long double *z)
 {
     const problem *q = test;
     long double phi = 0;
-    for (size_t b = 0; b < q->B; b++)
+    const size_t groups = q->kind == PADDED ? 1 : q->B; /* PADDED is the sum over the groups */
+    for (size_t b = 0; b < q->B; b++) {
+        size_t real = 0;
+        for (size_t t = b * q->S; t < (b + 1) * q->S; t++) real += q->mask[t] == 1;
         for (size_t t = b * q->S; t < (b + 1) * q->S; t++) {
+            if (q->mask[t] == 0) continue;
             long double Z = 0;
             for (size_t i = 0; i < q->N; i++) Z += expl(z[t * q->N + i]);
             if (q->kind == ZLOSS) phi += q->dloss * logl(Z) * logl(Z) / (long double)q->S;
             for (size_t i = 0; i < q->N && q->kind != ZLOSS; i++) {
-                long double P = expl(z[t * q->N + i]) / Z / (long double)q->S; /* this token's share of P_i */
+                long double P = expl(z[t * q->N + i]) / Z / (long double)real; /* this token's share of P_i */
                 phi +=
-                    (q->dloss * (long double)q->N * q->f[b * q->N + i] / (long double)q->B + q->dP[b * q->N + i]) * P;
+                    (q->dloss * (long double)q->N * q->f[b * q->N + i] / (long double)groups + q->dP[b * q->N + i]) * P;
             }
         }
+    }
     return phi;
 }
 
@@ -221,6 +288,11 @@ static double library(const void *test, const double *z)
     double p[60], P[12], lse[15], loss;
     if (q->kind == ZLOSS) {
         OK(smoe_z_loss(q->S, q->N, z, lse, &loss));
+        return q->dloss * loss;
+    }
+    if (q->kind == PADDED) {
+        size_t groups;
+        OK(smoe_balance_groups(q->B, q->S, q->N, z, q->mask, q->f, p, P, &groups, &loss));
         return q->dloss * loss;
     }
     OK(smoe_balance_loss(q->B, q->S, q->N, z, q->f, p, P, &loss));
@@ -237,6 +309,12 @@ static void gradient(const problem *q, const double *z, double *dz)
         OK(smoe_z_loss_vjp(q->S, q->N, z, lse, q->dloss, dz));
         return;
     }
+    if (q->kind == PADDED) {
+        size_t groups;
+        OK(smoe_balance_groups(q->B, q->S, q->N, z, q->mask, q->f, p, P, &groups, &loss));
+        OK(smoe_balance_groups_vjp(q->B, q->S, q->N, q->f, p, q->mask, q->dloss, work, dz));
+        return;
+    }
     OK(smoe_balance_loss(q->B, q->S, q->N, z, q->f, p, P, &loss));
     OK(smoe_balance_loss_vjp(q->B, q->S, q->N, q->f, p, q->dloss, q->dP, work, dz));
 }
@@ -248,7 +326,7 @@ static double least_order(void)
     return more != one ? 1.8 : 1.4;
 }
 
-/* evidence gradient: B.3 B.4 B.5 B.6 */
+/* evidence gradient: B.3 B.4 B.5 B.6 B.7 B.8 */
 START_TEST(gradient_is_the_slope)
 {
     for (uint64_t seed = 1; seed <= 5; seed++) {
@@ -479,6 +557,86 @@ START_TEST(z_loss_properties)
 }
 END_TEST
 
+/* A mask of ones is the loss without a mask, bit for bit; what padding holds does not matter; padding taken out is the
+ * same as padding masked, bit for bit. */
+/* evidence properties: B.7 */
+START_TEST(padding_counts_nowhere)
+{
+    enum { T = 9, K = 2, N = 4 };
+    const double mask[T] = {1, 0, 1, 1, 0, 0, 1, 1, 0}, ones[T] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
+    double z[T * N], y[T * N], f[N], p[T * N], P[N], loss, other, work[N], none[N] = {0}, dz[T * N], dy[T * N];
+    size_t index[T * K], chosen[T * K], count[N], kept[N], first[N], groups, real = 0;
+    uint64_t seed = 77;
+    slopes_fill(&seed, 2.0, T * N, z);
+    for (size_t a = 0; a < T * K; a++) index[a] = (a + a / 3) % N;
+    OK(smoe_expert_load(T * K, N, index, count));
+    OK(smoe_expert_load_masked(T, K, K, N, index, ones, kept));
+    ck_assert_msg(memcmp(count, kept, sizeof count) == 0, "B.7: a mask of ones changes the counts");
+    OK(smoe_expert_load_first(T * K, K, N, index, count));
+    OK(smoe_expert_load_masked(T, K, 1, N, index, ones, first));
+    ck_assert_msg(memcmp(count, first, sizeof count) == 0, "B.7: a mask of ones changes the counts of first choices");
+    OK(smoe_load_fraction(T * K, N, kept, f));
+    OK(smoe_balance_loss(1, T, N, z, f, p, P, &loss));
+    OK(smoe_balance_loss_vjp(1, T, N, f, p, 0.7, none, work, dz));
+    OK(smoe_balance_groups(1, T, N, z, ones, f, p, P, &groups, &other));
+    OK(smoe_balance_groups_vjp(1, T, N, f, p, ones, 0.7, work, dy));
+    ck_assert_msg(loss == other && groups == 1, "B.7 with a mask of ones: %a, B.4: %a", other, loss);
+    SAME(dy, dz, T * N, "B.7 with a mask of ones: dz");
+
+    for (size_t t = 0; t < T; t++) {
+        if (mask[t] == 0) continue;
+        memcpy(y + real * N, z + t * N, N * sizeof *z);
+        memcpy(chosen + real * K, index + t * K, K * sizeof *index);
+        real++;
+    }
+    OK(smoe_expert_load(real * K, N, chosen, count));
+    for (size_t t = 0; t < T; t++)
+        if (mask[t] == 0) index[t * K] = index[t * K + 1] = 1000; /* padding's choices are not looked at */
+    OK(smoe_expert_load_masked(T, K, K, N, index, mask, kept));
+    ck_assert_msg(memcmp(count, kept, sizeof count) == 0, "B.7: masked and removed padding give other counts");
+    OK(smoe_load_fraction(real * K, N, kept, f));
+    OK(smoe_balance_loss(1, real, N, y, f, p, P, &loss));
+    OK(smoe_balance_loss_vjp(1, real, N, f, p, 0.7, none, work, dy));
+    OK(smoe_balance_groups(1, T, N, z, mask, f, p, P, &groups, &other));
+    OK(smoe_balance_groups_vjp(1, T, N, f, p, mask, 0.7, work, dz));
+    ck_assert_msg(loss == other, "B.7: padding masked %a, taken out %a", other, loss);
+    real = 0;
+    for (size_t t = 0; t < T; t++)
+        for (size_t i = 0; i < N; i++) {
+            const double want = mask[t] == 1 ? dy[real * N + i] : 0;
+            ck_assert_msg(dz[t * N + i] == want, "B.7: dz[%zu] is %a, without padding %a", t, dz[t * N + i], want);
+            real += mask[t] == 1 && i + 1 == N;
+        }
+
+    for (size_t t = 0; t < T; t++)
+        for (size_t i = 0; i < N && mask[t] == 0; i++) z[t * N + i] = 50.0 * (double)i;
+    OK(smoe_balance_groups(1, T, N, z, mask, f, p, P, &groups, &loss));
+    ck_assert_msg(loss == other, "B.7: padding's scores matter: %a, before %a", loss, other);
+}
+END_TEST
+
+/* A capacity that nobody exceeds changes nothing, what is counted grows with it, and it is never more than asked. */
+/* evidence properties: B.8 */
+START_TEST(capacity_only_takes_away)
+{
+    const size_t before[5] = {7, 0, 3, 12, 1};
+    size_t last = 0;
+    for (size_t capacity = 0; capacity <= 13; capacity++) {
+        size_t count[5], sum = 0;
+        memcpy(count, before, sizeof count);
+        smoe_load_kept(5, capacity, count);
+        for (size_t i = 0; i < 5; i++) {
+            ck_assert_msg(count[i] <= before[i] && count[i] <= capacity, "B.8: %zu of %zu", count[i], before[i]);
+            ck_assert_msg(count[i] == before[i] || count[i] == capacity, "B.8: %zu is neither", count[i]);
+            sum += count[i];
+        }
+        ck_assert_msg(sum >= last, "B.8: fewer are kept where more may be");
+        last = sum;
+    }
+    ck_assert_msg(last == 23, "B.8: a capacity above all counts takes something away");
+}
+END_TEST
+
 /* All logits equal: everything uniform, loss 1 exactly for N = 4; an expert without tokens; N = 1; T = 1. */
 /* evidence properties: B.3 B.4 B.5 */
 START_TEST(corner_cases)
@@ -603,6 +761,49 @@ START_TEST(balance_loss_errors)
 }
 END_TEST
 
+START_TEST(padding_errors)
+{
+    double z[8] = {1, 2, 3, 4, 5, 6, 7, 8}, f[4] = {0.5, 0.5, 0.5, 0.5}, p[8], P[4], sum, work[2], dz[8];
+    const double q[8] = {0.5, 0.5, 0.25, 0.75, 0.5, 0.5, 0.25, 0.75}, none[4] = {0, 0, 0, 0};
+    const double spoilt[4] = {1, 0, 1, bad[_i]}, half[4] = {1, 0.5, 1, 1}, mask[4] = {1, 0, 0, 1};
+    const double huge[2] = {1e308, 1e308};
+    const double last[8] = {1, 2, 3, 4, 5, 6, 7, bad[_i]};
+    const size_t index[8] = {0, 1, 5, 5, 1, 0, 1, 5};
+    size_t real = 77, groups = 77, count[2] = {77, 77};
+    poison_all(8, p), poison_all(4, P), poison_all(1, &sum), poison_all(8, dz);
+    ck_assert_int_eq(smoe_real_tokens(4, spoilt, &real), SMOE_EDOM);
+    ck_assert_int_eq(smoe_real_tokens(4, half, &real), SMOE_EDOM);
+    ck_assert_int_eq(smoe_expert_load_masked(4, 2, 3, 2, index, mask, count), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_expert_load_masked(4, 2, 2, 2, index, mask, count), SMOE_EDOM);
+    ck_assert_int_eq(smoe_expert_load_masked(4, 2, 2, 2, index, half, count), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mean_probability_masked(0, 2, q, mask, P), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_mean_probability_masked(4, 0, q, mask, P), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_mean_probability_masked(4, 2, q, half, P), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mean_probability_masked(4, 2, q, none, P), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mean_probability_masked(4, 2, last, mask, P), SMOE_EDOM);
+    ck_assert_int_eq(smoe_balance_groups(0, 2, 2, z, mask, f, p, P, &groups, &sum), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_balance_groups(2, 0, 2, z, mask, f, p, P, &groups, &sum), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_balance_groups(2, 2, 0, z, mask, f, p, P, &groups, &sum), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_balance_groups(2, 2, 2, last, mask, f, p, P, &groups, &sum), SMOE_EDOM);
+    ck_assert_int_eq(smoe_balance_groups(2, 2, 2, z, mask, spoilt, p, P, &groups, &sum), SMOE_EDOM);
+    ck_assert_int_eq(smoe_balance_groups(2, 2, 2, z, half, f, p, P, &groups, &sum), SMOE_EDOM);
+    ck_assert_int_eq(smoe_balance_groups(2, 2, 2, z, none, f, p, P, &groups, &sum), SMOE_EDOM);
+    ck_assert_int_eq(smoe_balance_groups_vjp(0, 2, 2, f, q, mask, 1, work, dz), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_balance_groups_vjp(2, 0, 2, f, q, mask, 1, work, dz), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_balance_groups_vjp(2, 2, 0, f, q, mask, 1, work, dz), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_balance_groups_vjp(2, 2, 2, spoilt, q, mask, 1, work, dz), SMOE_EDOM);
+    ck_assert_int_eq(smoe_balance_groups_vjp(2, 2, 2, f, last, mask, 1, work, dz), SMOE_EDOM);
+    ck_assert_int_eq(smoe_balance_groups_vjp(2, 2, 2, f, q, mask, bad[_i], work, dz), SMOE_EDOM);
+    ck_assert_int_eq(smoe_balance_groups_vjp(2, 2, 2, f, q, half, 1, work, dz), SMOE_EDOM);
+    ck_assert_msg(untouched(8, p) && untouched(4, P) && untouched(1, &sum) && untouched(8, dz) && real == 77 &&
+                      groups == 77 && count[0] == 77 && count[1] == 77,
+                  "B.7 wrote in spite of an error");
+    OK(smoe_expert_load_masked(4, 2, 1, 2, index, mask, count)); /* the 5 is a second choice here, or padding's */
+    ck_assert_int_eq(smoe_balance_groups(1, 2, 2, z, mask, huge, p, P, &groups, &sum), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_balance_groups_vjp(1, 2, 2, huge, q, mask, 10, work, dz), SMOE_EOVRFLW);
+}
+END_TEST
+
 START_TEST(z_loss_errors)
 {
     double r[4] = {1, 2, 3, 4}, lse[2], loss, dr[4], huge[2] = {0x1p1000, 0x1p1000};
@@ -639,6 +840,9 @@ int main(void)
     tcase_add_test(hand, opposite_collapses_do_not_cancel);
     tcase_add_test(hand, sequences_by_hand);
     tcase_add_test(hand, z_loss_by_hand);
+    tcase_add_test(hand, padding_by_hand);
+    tcase_add_test(hand, padded_groups_by_hand);
+    tcase_add_test(hand, capacity_by_hand);
     tcase_add_loop_test(slope, gradient_is_the_slope, 0, LOSSES);
     tcase_add_loop_test(slope, a_wrong_gradient_is_seen, 0, LOSSES);
     tcase_add_test(property, load_counts_every_assignment_once);
@@ -646,11 +850,14 @@ int main(void)
     tcase_add_test(property, switch_loss_range);
     tcase_add_test(property, sequences_and_batch);
     tcase_add_test(property, z_loss_properties);
+    tcase_add_test(property, padding_counts_nowhere);
+    tcase_add_test(property, capacity_only_takes_away);
     tcase_add_test(property, corner_cases);
     tcase_add_test(error, load_errors);
     tcase_add_loop_test(error, mean_probability_errors, 0, 3);
     tcase_add_loop_test(error, switch_errors, 0, 3);
     tcase_add_loop_test(error, balance_loss_errors, 0, 3);
+    tcase_add_loop_test(error, padding_errors, 0, 3);
     tcase_add_loop_test(error, z_loss_errors, 0, 3);
     suite_add_tcase(s, hand);
     suite_add_tcase(s, slope);
