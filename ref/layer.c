@@ -447,6 +447,8 @@ smoe_status smoe_slots_first(size_t A, size_t N, size_t C, const size_t *choice,
         //@ assert \forall integer p; 0 <= p <= q ==> choice[queue[p]] == \at(choice[queue[p]], Asked);
         //@ assert \forall integer p; 0 <= p < q ==> slot[queue[p]] == \at(slot[queue[p]], Asked);
         //@ assert \forall integer i; 0 <= i < N ==> load[i] >= \at(load[i], Asked);
+        /*@ assert \forall integer p; 0 <= p < q ==>
+              load[choice[queue[p]]] >= \at(load[choice[queue[p]]], Asked); */
         /*@ assert \forall integer p; 0 <= p < q && choice[queue[p]] == choice[queue[q]] &&
               slot[queue[q]] != SIZE_MAX ==> slot[queue[p]] < slot[queue[q]]; */
     }
