@@ -56,8 +56,8 @@ def mean_of_real(p, real):
 
 
 def real_counts(index, n, real, capacity):
-    """(B.7): the choices [...,T,K] of tokens that are no padding, as [...,n]; (B.8): an expert counts at most the first so
-    many."""
+    """(B.7): how many choices [...,T,K] of tokens that are no padding fell on each expert -> [...,n]; (B.8): of an
+    expert's the first so many count."""
     line = (one_hot(index, n) * real.double()[..., None, None]).flatten(-3, -2)
     return (line * (line.cumsum(-2) <= capacity)).sum(-2) if capacity else line.sum(-2)
 

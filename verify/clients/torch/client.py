@@ -1,7 +1,7 @@
 """smoeref in PyTorch: every operation, with gradients by autograd.  A sample to copy; see ../README.md.
 
-Written from the equations of spec/, chapter by chapter in the files beside this one; their numbers are given at each function.
-Letters: T tokens, N experts, K selected experts of a token, d width, h hidden width; the shape of a tensor is in brackets.
+Written from the equations of spec/, chapter by chapter in the files beside this one; the numbers are at the functions.
+Letters: T tokens, N experts, K selected experts of a token, d width, h hidden width; a tensor's shape is in brackets.
 
 Number formats: f64 and f32 use one format throughout.  bf16 and f16 mean what hardware means by them: every tensor is
 *stored* in 16 bits, and the arithmetic inside an operation is float32 (see `wide` in numerics.py).
@@ -29,7 +29,8 @@ import numerics  # noqa: E402
 
 torch.set_num_threads(1)  # the cases are small; threads would only make them slower
 
-DTYPE = {"f64": torch.float64, "f32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
+DTYPE = {"f64": torch.float64, "f32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16,
+         "f16": torch.float16}
 
 
 # --- operations by name: (inputs, parameters) -> outputs ------------------------------------------------------------
@@ -83,7 +84,8 @@ GATE = {
     "gate.noisy": lambda i, p: gate.noisy(**i, k=p["k"], epsilon=p["epsilon"]),
     "gate.sigmoid": lambda i, p: gate.sigmoid_gate(i["r"], p["k"], p["normalise"]),
     "gate.dropout": lambda i, p: gate.dropout(i["x"], i["wr"], p["k"]),
-    "gate.dropout.schedule": lambda i, p: {"k": gate.dropout_schedule(i["step"], p["k_min"], p["k_max"], p["steps"], p["round"])},
+    "gate.dropout.schedule": lambda i, p: {
+        "k": gate.dropout_schedule(i["step"], p["k_min"], p["k_max"], p["steps"], p["round"])},
     "gate.gshard": lambda i, p: gate.gshard(i["r"], i["u"], p["capacity"], p["policy"], p["threshold"], p["normalise"]),
     "gate.hyper": lambda i, p: {"r": gate.hyper(**i)},
     "gate.xmoe": lambda i, p: gate.xmoe(**i, k=p["k"], gate=p["gate"], kind=p["input"], norm=p["norm"]),
@@ -99,7 +101,7 @@ LAYER = {
     "layer.smoe": lambda i, p: layer.smoe(**i, k=p["k"], order=p["order"], act=act(p)),
     "layer.capacity": lambda i, p: layer.capacity(i["r"], p["k"], p["order"], p["factor"], p["minimum"], p["round"],
                                                   p["policy"], p["priority"]),
-    "layer.dispatch": lambda i, p: layer.dispatch(**i, experts=p["experts"], capacity=p["capacity"], priority=p["priority"]),
+    "layer.dispatch": lambda i, p: layer.dispatch(i["x"], i["index"], p["experts"], p["capacity"], p["priority"]),
     "layer.combine": lambda i, p: {"y": layer.combine_slots(**i, overflow=p["overflow"])},
     "layer.shared": lambda i, p: layer.shared(**i, k=p["k"], order=p["order"], act=act(p), form=p["form"]),
     "layer.load": lambda i, p: layer.load(i["r"], p["k"]),
@@ -113,7 +115,8 @@ BALANCE = {
                                                   p["sequence"], p["reduce"], p["capacity"]),
     "balance.zloss": lambda i, p: {"loss": balance.zloss(i["r"])},
     "balance.importance": lambda i, p: balance.importance(i["g"], p["variance"], p["epsilon"]),
-    "balance.load": lambda i, p: balance.load(**i, k=p["k"], variance=p["variance"], epsilon=p["epsilon"], detach=p["detach"]),
+    "balance.load": lambda i, p: balance.load(**i, k=p["k"], variance=p["variance"], epsilon=p["epsilon"],
+                                              detach=p["detach"]),
     "balance.gshard": lambda i, p: balance.gshard(i["r"], p["form"], p["count"], p["capacity"]),
     "balance.xmoe": lambda i, p: balance.xmoe(i["s"], p["tau0"], p["count"]),
     "balance.stable": lambda i, p: balance.stable(i["s"], p["alpha"]),
@@ -130,7 +133,8 @@ COMPETE = {
                                                          detach=p["detach"], loss=p["loss"], terms=p["terms"]),
     "compete.diversity": lambda i, p: {"loss": compete.diversity(i["o"], p["mean"])},
     "compete.layer": lambda i, p: compete.layer(**i, p=p),
-    "compete.balance": lambda i, p: compete.balanced(i["s"], p["k"], p["count"], p["divide"], p["scope"], p["sequence"]),
+    "compete.balance": lambda i, p: compete.balanced(i["s"], p["k"], p["count"], p["divide"], p["scope"],
+                                                     p["sequence"]),
     "compete.mix": lambda i, p: {"s": compete.mix(i["o"], i["r"], p["kind"], p["share"])},
     "compete.lambda": lambda i, p: compete.coin(i["t"], i["u"]),
     "compete.schedule": lambda i, p: compete.schedule(i["u"], p["rate"], p["cap"], p["warm_up"], p["collision"]),
@@ -158,7 +162,6 @@ CONSTANTS = {
     "compete.schedule": {"u"},
     "compete.step": {"target"},
 }
-DEFAULTS = {"divide": "choices", "reduce": "mean", "capacity": 0, "loss": "mse", "terms": "both"}
 
 
 def tensors(op, inputs, dtype):
@@ -178,7 +181,7 @@ def answer(op, parameters, inputs, cotangents, precision):
         raise smoeref_io.Unsupported(f"no operation '{op}' in this client")
     dtype = DTYPE[precision]
     x = tensors(op, inputs, dtype)
-    out = OPERATIONS[op](x, {**DEFAULTS, **parameters})
+    out = OPERATIONS[op](x, parameters)
 
     seeded = [name for name, value in out.items() if name in cotangents and value.requires_grad]
     if seeded:
@@ -186,7 +189,7 @@ def answer(op, parameters, inputs, cotangents, precision):
                                 [torch.tensor(cotangents[name]).to(dtype) for name in seeded])
     result = {name: value.detach() for name, value in out.items()}
     for name, value in x.items():
-        if value.requires_grad:                                     # no path from it to a seeded output: a zero gradient
+        if value.requires_grad:                                     # no path from it to a seeded output: zero
             result["d_" + name] = torch.zeros_like(value) if value.grad is None else value.grad
     return {name: (v.double() if v.is_floating_point() else v).numpy() for name, v in result.items()}
 

@@ -187,7 +187,7 @@ def free_slot(taken, load, cap, at):
 
 
 def schedule_layer(heads, load, cap, mended):
-    """(C.13): the slots at which one layer competes, given its coins; load, of the layers so far, is brought up to date."""
+    """(C.13): the slots at which one layer competes, given its coins.  load goes on counting."""
     taken, lost = [False] * len(load), 0
     for at, head in enumerate(heads):
         if not head:
@@ -198,7 +198,7 @@ def schedule_layer(heads, load, cap, mended):
         if slot is None:
             lost += 1
             continue
-        lost += taken[slot]                                         # as published: a collision counts twice, one is lost
+        lost += taken[slot]                                         # as published: counted twice, one head is lost
         taken[slot] = True
         load[slot] += 1
     return taken, lost

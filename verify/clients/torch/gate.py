@@ -98,7 +98,7 @@ def second_is_sent(share, u, policy, threshold):
 
 
 def within_capacity(index, sent, n, capacity):
-    """(G.10): all first choices in the order of the tokens, then the second ones that are sent -> [T,2], kept or not."""
+    """(G.10): all first choices in the order of the tokens, then the second ones that are sent -> kept or not [T,2]."""
     second = torch.where(sent, index[:, 1], torch.full_like(index[:, 1], -1))
     place = places(torch.cat([index[:, 0], second]), n)
     kept = (place >= 0) & ((place < capacity) | (capacity == 0))
@@ -157,8 +157,9 @@ def xmoe(x, w, e, tau, k, gate, kind, norm):
 @wide
 def perturbed(x, beta, tau1, tau2):
     """(G.13): <beta_i, x> / ((|beta_i| + tau1) (|x| + tau2))."""
-    lengths = (torch.linalg.vector_norm(beta, dim=-1) + tau1) * (torch.linalg.vector_norm(x, dim=-1, keepdim=True) + tau2)
-    return x @ beta.t() / lengths
+    of_expert = torch.linalg.vector_norm(beta, dim=-1) + tau1
+    of_token = torch.linalg.vector_norm(x, dim=-1, keepdim=True) + tau2
+    return x @ beta.t() / (of_expert * of_token)
 
 
 # --- StableMoE (G.14, G.15) -----------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def smoe(x, wr, br, w1, b1, w2, b2, k, order, act):
 # --- capacity (L.4 to L.6) ------------------------------------------------------------------------------------------
 
 def in_queue(a, priority):
-    """a [T,K] as the queue [T K] in which choices are served: all first choices before all second ones, or by tokens."""
+    """a [T,K] as the queue [T K] in which choices are served: all first ones before all second ones, or by tokens."""
     return (a.t() if priority == "choice" else a).reshape(-1)
 
 

@@ -97,7 +97,7 @@ def logsumexp(z):                                                   # (N.23)
 
 
 @wide
-def norm(x):                                                        # (N.24) over the last dimension; gradient 0 at x = 0
+def norm(x):                                                        # (N.24) over the last dimension; gradient 0 at 0
     return torch.linalg.vector_norm(x, dim=-1)
 
 
@@ -133,8 +133,8 @@ def one_hot(index, n):
 
 
 def places(queue, n):
-    """The place [A] of each entry of a queue [A] of expert numbers in the line before its expert, of which there are n: 0 for
-    the first.  An entry of -1 waits for nobody; its place is -1."""
+    """The place [A] of each entry of a queue [A] of expert numbers below n in the line before its expert, from 0 on.
+    An entry of -1 waits for nobody; its place is -1."""
     waiting = queue >= 0
     line = one_hot(queue.clamp(min=0), n) * waiting.unsqueeze(-1)
     place = (line.cumsum(0) - line).gather(1, queue.clamp(min=0).unsqueeze(-1)).squeeze(-1).long()

@@ -1,5 +1,5 @@
-"""CombineGradNone: the weights of the combination are taken for constants, so the router gets no gradient from the task.
-Every value is right; only gradients are wrong."""
+"""CombineGradNone: the weights of the combination are taken for constants, so the router gets no gradient from the
+task.  Every value is right; only gradients are wrong."""
 from right import layer, main, spoil
 
 right_combine = layer.combine

@@ -1,4 +1,4 @@
-"""DiversitySquare: the mean cosine over all K^2 entries of the matrix, its zeroed diagonal included: (K-1)/K of the value."""
+"""DiversitySquare: the mean cosine over all K^2 entries of a matrix with its diagonal zeroed: (K-1)/K of the value."""
 from right import main, spoil
 
 

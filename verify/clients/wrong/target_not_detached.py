@@ -1,5 +1,5 @@
-"""TargetNotDetached: the distillation loss, meant to train the router, trains the experts too.  Every value is right; only
-gradients are wrong."""
+"""TargetNotDetached: the distillation loss, meant to train the router, trains the experts too.  Every value is right;
+only gradients are wrong."""
 from right import main, numerics, spoil
 
 
