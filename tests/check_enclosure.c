@@ -818,7 +818,7 @@ static void fill_integers(void)
             if (strcmp(c->op->in[i].name, "slot") == 0)
                 v->i64[e] = (int64_t)e % (places + 1) - 1;
             else
-                v->i64[e] = strcmp(c->op->in[i].name, "token") == 0 ? t % tokens : (t * (i > 0 ? 3 : 1) + j) % experts;
+                v->i64[e] = strcmp(c->op->in[i].name, "token") == 0 ? t % tokens : (t + (i > 0 ? t / 2 : 0) + j) % experts;
         }
     }
 }
@@ -1162,6 +1162,12 @@ static const struct {
     {"layer.dispatch", "T=9,d=3,K=2", "experts=4,capacity=6"},
     {"layer.shared", "T=5,d=3,N=4,h=4,M=2", "k=2,activation=gelu"},
     {"layer.shared", "T=5,d=3,N=4,h=4,M=1", "k=2,form=half,order=softmax-topk"},
+    {"layer.load", "T=3,N=4", "k=2"},
+    {"layer.collapse", "T=15,d=4", "experts=3"},
+    {"layer.collapse", "T=16,d=4", "experts=3"},
+    {"layer.fluctuation", "T=6", ""},
+    {"layer.change", "T=6,K=2", ""},
+    {"layer.change", "T=6,K=2", "measure=jaccard"},
     {"layer.combine", "T=4,d=3,K=2,N=4,C=3", ""},
     {"layer.combine", "T=4,d=3,K=1,N=4,C=3", ""},
     {"layer.combine", "T=4,d=3,K=1,N=4,C=3", "overflow=pass"},

@@ -258,8 +258,7 @@ static void layer_combine(twin_eval *x)
         free(kept);
         return;
     }
-    if (twin_is(x, "CapacityRenorm"))
-        weight = renormalised(x, tape_mul(x->t, weight, twin_numbers(x, T, K, kept)), &p);
+    if (twin_is(x, "CapacityRenorm")) weight = renormalised(x, tape_mul(x->t, weight, twin_numbers(x, T, K, kept)), &p);
     tape_node *y = twin_combine(x, returned(x, o, C, slot), weight);
     if (passes(x)) y = tape_add(x->t, y, tape_mul(x->t, tokens, unserved(x, slot)));
     twin_out(x, "y", y);
@@ -352,12 +351,12 @@ static void layer_load(twin_eval *x)
     const size_t T = r->rows, N = r->cols, K = (size_t)op_int(x->c, "k");
     twin_scores(x, "index", r);
     if (!twin_decide(x, "index", T, K, N)) return;
-    const size_t used = twin_is(x, "LoadFirstChoice") ? 1 : K;
+    const size_t used = twin_is(x, "LblFirstChoiceOnly") ? 1 : K;
     size_t *n = counts(&x->choice, used);
     double *load = room(N, sizeof *load);
     for (size_t i = 0; i < N; i++) load[i] = (double)n[i];
     twin_out(x, "load", tape_leaf(x->t, 1, N, load, false));
-    twin_out(x, "share", tape_ratio(x->t, 1, N, n, twin_is(x, "LoadOverTokens") ? T : T * used));
+    twin_out(x, "share", tape_ratio(x->t, 1, N, n, twin_is(x, "LblTopKNorm") ? T : T * used));
     twin_out(x, "max_violation", violation(x, n, N, T * used));
     free(n);
     free(load);
@@ -444,25 +443,75 @@ static tape_node *shares(twin_eval *x, const clusters *k, size_t first, size_t n
 }
 
 /* sum over the columns u of [n, m] of u^T M^-1 u, where M = diag(q_1 ..) - q q^T has the inverse diag(1/q) + 1 1^T / q_0 */
-static tape_node *weighed(twin_eval *x, const clusters *k, tape_node *u, tape_node *v)
+static tape_node *weighed(twin_eval *x, const clusters *k, tape_node *u)
 {
-    tape_node *each = tape_div(x->t, tape_mul(x->t, u, v), shares(x, k, 1, k->groups - 1));
-    tape_node *su = tape_sum(x->t, u, TAPE_ROWS), *sv = tape_sum(x->t, v, TAPE_ROWS);
-    tape_node *whole = tape_div(x->t, tape_mul(x->t, su, sv), shares(x, k, 0, 1));
+    tape_node *each = tape_div(x->t, tape_apply(x->t, TAPE_SQUARE, u), shares(x, k, 1, k->groups - 1));
+    tape_node *s = tape_apply(x->t, TAPE_SQUARE, tape_sum(x->t, u, TAPE_ROWS));
+    tape_node *whole = tape_div(x->t, s, shares(x, k, 0, 1));
     return tape_add(x->t, tape_sum(x->t, each, TAPE_ALL), tape_sum(x->t, whole, TAPE_ALL));
 }
 
-/* Who forms the covariances and inverts one of them by its eigenvalues errs by the condition of the matrix: relative errors
- * of Sw and of Sb, which may have been taken from squares that were not centred, times |Sb^+|. */
-static tape_node *condition_slack(twin_eval *x, tape_node *rc, const tape_node *states, double inverse)
+/* |X Y| for symmetric X and Y [n, n], in the norm sqrt(Tr(X Y X Y)). */
+static double product_norm(size_t n, const double *X, const double *Y)
 {
-    double square = 0;
-    for (size_t i = 0; i < states->rows * states->cols; i++) square += pow(tape_upper(states, i), 2);
-    square /= (double)states->rows;
-    const double n = (double)(states->rows + 16 * states->cols);
-    const double u = 8 * tape_u(x->t) + n * tape_arithmetic(x->t);
-    const double slack = 4 * u * square * inverse * (1 + tape_upper(rc, 0));
-    return tape_slack(x->t, rc, &slack, NULL);
+    double *p = room(n * n, sizeof *p), s = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++)
+            for (size_t l = 0; l < n; l++) p[i * n + j] += X[i * n + l] * Y[l * n + j];
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) s += p[i * n + j] * p[j * n + i];
+    free(p);
+    return sqrt(fmax(s, 0));
+}
+
+/* Frobenius norms of Sb = D^T M D and of its pseudo-inverse, from G = D D^T and its inverse. */
+static void norms(const clusters *k, const tape_node *G, const tape_node *inverse, double *Sb, double *pseudo)
+{
+    const size_t n = G->rows;
+    double *M = room(n * n, sizeof *M), *other = room(n * n, sizeof *other), T = (double)k->T;
+    double *g = room(n * n, sizeof *g), *h = room(n * n, sizeof *h);
+    for (size_t e = 0; e < n * n; e++) {
+        const double p = (double)k->count[1 + e / n] / T, q = (double)k->count[1 + e % n] / T;
+        M[e] = (e / n == e % n ? p : 0) - p * q;
+        other[e] = (e / n == e % n ? 1 / p : 0) + T / (double)k->count[0];
+        g[e] = tape_middle(G, e);
+        h[e] = tape_middle(inverse, e);
+    }
+    *Sb = product_norm(n, M, g);
+    *pseudo = product_norm(n, other, h);
+    free(M);
+    free(other);
+    free(g);
+    free(h);
+}
+
+/* The root of the mean square of the rows. */
+static double spread(const tape_node *x)
+{
+    double s = 0;
+    for (size_t i = 0; i < x->rows * x->cols; i++) s += pow(tape_upper(x, i), 2);
+    return sqrt(s / (double)x->rows);
+}
+
+/* Who forms the covariances and inverts one of them by its eigenvalues errs by the condition of the matrix.  Stored: means,
+ * centred states, Sw, Sb, its inverse.  Not stored: sums, which may be of squares that were not centred, and the
+ * decomposition. */
+static double condition_slack(twin_eval *x, const clusters *k, const tape_node *states, const tape_node *centred,
+                              const tape_node *G, const tape_node *inverse, double rc)
+{
+    const double w = tape_u(x->t), n = (double)(states->rows + 16 * states->cols);
+    const double mean = spread(states), within = spread(centred);
+    double Sb, pseudo;
+    norms(k, G, inverse, &Sb, &pseudo);
+    const double stored = rc * (4 * Sb * pseudo + 4 * mean * sqrt(Sb) * pseudo + 8) + 4 * mean * within * pseudo;
+    return w * stored + n * tape_arithmetic(x->t) * (mean * mean * pseudo * (1 + rc) + Sb * pseudo * rc);
+}
+
+/* D: the means less the first one, [groups - 1, d] */
+static tape_node *differences(twin_eval *x, const clusters *k)
+{
+    tape_node *m = k->mean;
+    return tape_sub(x->t, tape_view(x->t, m, 1, m->rows - 1, m->cols), tape_view(x->t, m, 0, 1, m->cols));
 }
 
 /* Tr(Sw Sb^+).  The differences D of the means from the first one's, [groups - 1, d], have full rank, Sb = D^T M D, and so
@@ -474,12 +523,11 @@ static tape_node *collapse(twin_eval *x, const clusters *k, tape_node *states, t
         tape_sub(x->t, tape_view(x->t, k->mean, 1, n, states->cols), tape_view(x->t, k->mean, 0, 1, states->cols));
     tape_node *G = tape_matmul_nt(x->t, D, D);
     tape_node *u = solve(x, G, tape_matmul_nt(x->t, D, centred));
-    tape_node *rc = weighed(x, k, u, u);
+    tape_node *rc = weighed(x, k, u);
     rc = tape_mean(x->t, rc, TAPE_ALL, k->T);
     if (!tape_rounds(x->t)) return rc;
-    tape_node *inverse = solve(x, G, identity(x, n));
-    tape_node *unit = tape_matmul_nn(x->t, inverse, D); /* D^+^T [n, d]: Sb^+ = unit^T M^-1 unit */
-    return condition_slack(x, rc, states, tape_upper(weighed(x, k, unit, unit), 0));
+    const double slack = condition_slack(x, k, states, centred, G, solve(x, G, identity(x, n)), tape_upper(rc, 0));
+    return tape_slack(x->t, rc, &slack, NULL);
 }
 
 /* sqrt(n/T) (m_i - m) for each group, [groups, d], squared and summed this is Tr(Sb). */
@@ -489,18 +537,50 @@ static tape_node *between(twin_eval *x, const clusters *k, tape_node *states)
     return tape_mul(x->t, tape_sub(x->t, k->mean, m), tape_apply(x->t, TAPE_SQRT, q));
 }
 
+/* Tr(a^T S^-1 a) of the columns a of [d, n], for a positive definite S [d, d]. */
+static tape_node *inverse_trace(twin_eval *x, tape_node *S, tape_node *a)
+{
+    return tape_sum(x->t, tape_mul(x->t, solve(x, S, a), a), TAPE_ALL);
+}
+
+/* The transpose of a. */
+static tape_node *across(twin_eval *x, tape_node *a) { return tape_matmul_tn(x->t, a, identity(x, a->rows)); }
+
+/* Tr(Sw (Sb + e I)^-1) for e = 2^-20, with (D^T M D + e I)^-1 = (I - D^T (e M^-1 + D D^T)^-1 D) / e */
+static tape_node *ridge(twin_eval *x, const clusters *k, tape_node *w)
+{
+    const size_t n = k->groups - 1;
+    tape_node *D = differences(x, k), *one = tape_fill(x->t, 1, 1, 1), *p = tape_matmul_nt(x->t, D, w);
+    tape_node *M = tape_mul(x->t, identity(x, n), tape_div(x->t, one, shares(x, k, 1, n)));
+    M = tape_add(x->t, M, tape_div(x->t, one, shares(x, k, 0, 1)));
+    tape_node *inside = tape_add(x->t, tape_matmul_nt(x->t, D, D), tape_scale(x->t, M, 0x1p-20));
+    tape_node *all = tape_sum(x->t, tape_apply(x->t, TAPE_SQUARE, w), TAPE_ALL);
+    return tape_scale(x->t, tape_sub(x->t, all, inverse_trace(x, inside, p)), 0x1p20);
+}
+
+static bool another_collapse(const twin_eval *x)
+{
+    static const char *const names[] = {"CollapseSwapped", "CollapseProduct", "CollapseTraces", "CollapseInverse",
+                                        "CollapseUncentred"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (twin_is(x, names[i])) return true;
+    return false;
+}
+
 /* The known mistakes that are other formulas: they need only be enclosed, not bounded fairly. */
 static tape_node *other_collapse(twin_eval *x, const clusters *k, tape_node *states, tape_node *centred)
 {
-    tape_node *A = between(x, k, states);
-    if (twin_is(x, "CollapseSwapped")) { /* Tr(Sb Sw^-1) = sum of a^T Sw^-1 a */
-        tape_node *Sw = tape_scale(x->t, tape_matmul_tn(x->t, centred, centred), 1 / (double)k->T);
-        tape_node *half = solve(x, Sw, tape_matmul_tn(x->t, A, identity(x, k->groups)));
-        return tape_sum(x->t, tape_mul(x->t, half, tape_matmul_tn(x->t, A, identity(x, k->groups))), TAPE_ALL);
+    tape_node *A = between(x, k, states), *w = tape_scale(x->t, centred, sqrt(1 / (double)k->T));
+    if (twin_is(x, "CollapseSwapped")) return inverse_trace(x, tape_matmul_tn(x->t, w, w), across(x, A));
+    if (twin_is(x, "CollapseInverse")) return ridge(x, k, w);
+    if (twin_is(x, "CollapseUncentred")) { /* Sb = M^T M with the rows sqrt(n_i / T) m_i: Sb^+ = M^T (M M^T)^-2 M */
+        tape_node *M = tape_mul(x->t, k->mean, tape_apply(x->t, TAPE_SQRT, shares(x, k, 0, k->groups)));
+        tape_node *u = solve(x, tape_matmul_nt(x->t, M, M), tape_matmul_nt(x->t, M, w));
+        return tape_sum(x->t, tape_apply(x->t, TAPE_SQUARE, u), TAPE_ALL);
     }
-    tape_node *p = tape_matmul_nt(x->t, centred, A); /* Tr(Sw Sb) = (1/T) sum (w . a)^2 */
-    if (twin_is(x, "CollapseProduct")) return tape_mean(x->t, tape_apply(x->t, TAPE_SQUARE, p), TAPE_ALL, k->T);
-    tape_node *Sw = tape_mean(x->t, tape_apply(x->t, TAPE_SQUARE, centred), TAPE_ALL, k->T);
+    if (twin_is(x, "CollapseProduct")) /* Tr(Sw Sb) = sum of (w . a)^2 */
+        return tape_sum(x->t, tape_apply(x->t, TAPE_SQUARE, tape_matmul_nt(x->t, w, A)), TAPE_ALL);
+    tape_node *Sw = tape_sum(x->t, tape_apply(x->t, TAPE_SQUARE, w), TAPE_ALL);
     return tape_div(x->t, Sw, tape_sum(x->t, tape_apply(x->t, TAPE_SQUARE, A), TAPE_ALL)); /* CollapseTraces */
 }
 
@@ -514,14 +594,40 @@ static void layer_collapse(twin_eval *x)
         twin_fail(x, "one expert alone has tokens:", "index");
     } else {
         tape_node *centred = tape_sub(x->t, states, tape_gather_rows(x->t, k.mean, k.T, k.group));
-        const bool other =
-            twin_is(x, "CollapseSwapped") || twin_is(x, "CollapseProduct") || twin_is(x, "CollapseTraces");
-        tape_node *rc = (other ? other_collapse : collapse)(x, &k, states, centred);
+        tape_node *rc = (another_collapse(x) ? other_collapse : collapse)(x, &k, states, centred);
         if (twin_is(x, "CollapseDivisors")) /* T - n' and n' - 1 in the place of T */
             rc = tape_scale(x->t, rc, (double)(k.groups - 1) / (double)(k.T - k.groups));
         twin_out(x, "rc", rc);
     }
     clusters_free(&k);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* How many tokens the loads say have moved: T less what the two multisets of experts have in common. */
+static size_t loads_moved(const int64_t *a, const int64_t *b, size_t T)
+{
+    int64_t *p = room(T, sizeof *p), *q = room(T, sizeof *q);
+    size_t i = 0, j = 0, same = 0;
+    for (size_t t = 0; t < T; t++) {
+        p[t] = a[t];
+        q[t] = b[t];
+    }
+    qsort(p, T, sizeof *p, ascending);
+    qsort(q, T, sizeof *q, ascending);
+    while (i < T && j < T) {
+        same += p[i] == q[j];
+        const bool left = p[i] <= q[j], right = p[i] >= q[j];
+        i += left;
+        j += right;
+    }
+    free(p);
+    free(q);
+    return T - same;
 }
 
 static void layer_fluctuation(twin_eval *x)
@@ -530,6 +636,7 @@ static void layer_fluctuation(twin_eval *x)
     const size_t T = op_dim(x->c, 'T');
     size_t n = 0;
     for (size_t t = 0; t < T; t++) n += (a[t] != b[t]) != twin_is(x, "FluctuationStayed");
+    if (twin_is(x, "ChangeOfLoads")) n = loads_moved(a, b, T);
     twin_out(x, "rate", tape_ratio(x->t, 1, 1, &n, twin_is(x, "FluctuationCount") ? 1 : T));
 }
 
@@ -546,7 +653,7 @@ static size_t common(const int64_t *a, const int64_t *b, size_t K, bool by_place
 static tape_node *jaccard(twin_eval *x, size_t T, const double *n, double K)
 {
     double *both = room(T, sizeof *both);
-    for (size_t t = 0; t < T; t++) both[t] = twin_is(x, "ChangeOverlap") ? K : 2 * K - n[t];
+    for (size_t t = 0; t < T; t++) both[t] = twin_is(x, "ChangePerExpert") ? K : 2 * K - n[t];
     tape_node *same = tape_div(x->t, twin_numbers(x, T, 1, n), twin_numbers(x, T, 1, both));
     free(both);
     tape_node *y = tape_mean(x->t, tape_sub(x->t, tape_fill(x->t, 1, 1, 1), same), TAPE_ALL, T);
@@ -559,11 +666,11 @@ static void layer_change(twin_eval *x)
     const int64_t *a = op_in_i64(x->c, "a"), *b = op_in_i64(x->c, "b");
     const size_t T = op_dim(x->c, 'T'), K = op_dim(x->c, 'K'), used = twin_is(x, "ChangeFirst") ? 1 : K;
     const bool sets = twin_is(x, "ChangeSet") ||
-                      (op_is(x->c, "measure", "set") && !twin_is(x, "ChangeJaccard") && !twin_is(x, "ChangeOverlap"));
+                      (op_is(x->c, "measure", "set") && !twin_is(x, "ChangeJaccard") && !twin_is(x, "ChangePerExpert"));
     double *n = room(T, sizeof *n);
     size_t changed = 0;
     for (size_t t = 0; t < T; t++) {
-        const size_t k = common(a + t * K, b + t * K, used, twin_is(x, "ChangeOrdered"));
+        const size_t k = common(a + t * K, b + t * K, used, twin_is(x, "ChangeOfOrder"));
         n[t] = (double)k;
         changed += k < used;
     }

@@ -221,6 +221,21 @@ static void fill_points(op_case *c, op_rng *r)
         for (size_t k = 0; k < d; k++) op_in(c, "x")[t * d + k] = op_in(c, "x")[t % n * d + k];
 }
 
+/* 30 tokens of expert 0 at (1,-1) or (-1,1), two of expert 1 at (5,-1) and (3,1): Sw = ((1,-1), (-1,1)), Sb = diag(15/16, 0),
+ * RC = 16/15; with equal weights Sb is diag(4, 0) and RC 1/4. */
+static void fill_lopsided(op_case *c, op_rng *r)
+{
+    (void)r;
+    size_t seen[2] = {0, 0};
+    for (size_t t = 0; t < op_dim(c, 'T'); t++) {
+        const size_t i = t % 16 == 5;
+        const double side = seen[i]++ % 2 ? -1 : 1;
+        op_in_i64(c, "index")[t] = (int64_t)i;
+        op_in(c, "x")[2 * t] = 4 * (double)i + side;
+        op_in(c, "x")[2 * t + 1] = -side;
+    }
+}
+
 static const op_spec collapse_cases[] = {
     {"small", "smoke", "T=8,d=3", "experts=2", "", "a first look", fill_clusters},
     {"random", "core", "T=32,d=8", "experts=4", "", "four clouds", fill_clusters},
@@ -236,6 +251,9 @@ static const op_spec collapse_cases[] = {
     {"tight", "adversarial", "T=24,d=6", "experts=4", "", "experts far apart: RC is small", fill_tight},
     {"loose", "adversarial", "T=24,d=6", "experts=4", "CollapseSwapped", "experts hardly apart: RC is large",
      fill_loose},
+    {"lopsided", "adversarial", "T=32,d=2", "experts=2", "CollapseUnweighted",
+     "15/16 of the tokens on one expert: 16/15, and 1/4 if both experts weigh the same (1/N for n_i/T, see L.9)",
+     fill_lopsided},
     {"offset", "adversarial", "T=24,d=6", "experts=4", "CollapseUncentred",
      "all tokens moved by 16: RC does not change, uncentred moments do", fill_offset},
     {"large", "large", "T=512,d=64", "experts=8", "", "a layer's hidden states", fill_clusters},
