@@ -121,6 +121,9 @@ assert out["weight"]["differentiable"] and out["margin"]["optional"]
 p = {q["name"]: q for q in o["parameters"]}
 assert p["order"]["values"][0] == p["order"]["default"] == "topk-softmax"
 assert ops["balance.switch"]["variants"] and ops["balance.switch"]["cases"]
+r, mask = ops["balance.switch"]["inputs"]
+assert mask["optional"] and not mask["differentiable"] and not r["optional"] and r["differentiable"]
+assert {t["name"]: t["dtype"] for t in ops["layer.dispatch"]["inputs"]} == {"x": "F64", "index": "I64"}
 assert set(d["precisions"]) == {"f64", "f32", "tf32", "bf16", "f16"}
 END
     ok $? 'list --json: what a program needs, as JSON'

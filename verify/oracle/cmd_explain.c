@@ -61,6 +61,7 @@ static const char *judged(const op_tensor *t)
     if (t->flags & OP_MARGIN) return "shown, never judged; optional in an answer";
     switch (t->kind) {
     case OP_INPUT:
+        if (t->flags & OP_OPTIONAL) return "no gradient; may be missing";
         return t->flags & OP_DIFF ? "its gradient is owed" : "no gradient";
     case OP_BOUNDED:
         return t->flags & OP_DIFF ? "judged by a bound; has a cotangent" : "judged by a bound";

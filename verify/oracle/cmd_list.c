@@ -56,8 +56,8 @@ static json_t *tensor_json(const op_tensor *t)
     json_t *j = json_pack("{s:s, s:o, s:s, s:b, s:s}", "name", t->name, "shape", split(t->shape, ","), "dtype",
                           t->flags & OP_I64 ? "I64" : "F64", "differentiable", (t->flags & OP_DIFF) != 0, "meaning",
                           t->meaning ? t->meaning : "");
-    if (t->kind == OP_INPUT) return j;
-    json_object_set_new(j, "kind", json_string(t->flags & OP_MARGIN ? "margin" : kind_name(t->kind)));
+    if (t->kind != OP_INPUT)
+        json_object_set_new(j, "kind", json_string(t->flags & OP_MARGIN ? "margin" : kind_name(t->kind)));
     json_object_set_new(j, "optional", json_boolean(t->kind == OP_STAGE || (t->flags & OP_OPTIONAL)));
     return j;
 }
