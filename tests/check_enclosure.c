@@ -1021,6 +1021,19 @@ static const struct {
     {"balance.switch", "T=6,N=4", "k=2,scope=sequence,sequence=3"},
     {"balance.switch", "T=6,N=4", "k=2,scope=layer,sequence=3,reduce=sum,divide=tokens,capacity=2"},
     {"balance.zloss", "T=6,N=4", ""},
+    {"balance.importance", "T=6,N=4", "epsilon=0.25"},
+    {"balance.importance", "T=6,N=4", "variance=unbiased"},
+    {"balance.load", "T=5,N=4", "k=2"},
+    {"balance.load", "T=5,N=4", "k=1,variance=unbiased,epsilon=0.25"},
+    {"balance.gshard", "T=6,N=4", ""},
+    {"balance.gshard", "T=6,N=4", "form=scaled,count=after,capacity=2"},
+    {"balance.xmoe", "T=6,N=4", "count=number"},
+    {"balance.stable", "T=6,N=4", "alpha=0.5"},
+    {"balance.entropy", "T=6,N=4", ""},
+    {"balance.entropy", "T=6,N=4", "scope=sequence,sequence=2"},
+    {"balance.deepseek", "T=6,N=4", "k=2,sequence=3,alpha=0.5"},
+    {"balance.global", "T=6,N=4", "k=2,micro=2"},
+    {"balance.global", "T=6,N=4", "k=2,micro=2,form=accumulated"},
     {"compete.response", "T=3,N=2,d=4", "kind=softplus"},
     {"compete.response", "T=3,N=2,d=4", "kind=norm"},
     {"compete.response", "T=3,N=2,d=4", "kind=relu"},
@@ -1178,6 +1191,20 @@ static const struct {
     {"balance.switch", "T=6,N=4", "k=2,scope=layer,sequence=3,reduce=sum,divide=tokens"},
     {"balance.switch", "T=12,N=4", "k=1,capacity=1"},
     {"balance.zloss", "T=6,N=4", ""},
+    {"balance.importance", "T=6,N=4", ""},
+    {"balance.importance", "T=6,N=4", "variance=unbiased,epsilon=0.25"},
+    {"balance.load", "T=5,N=4", "k=2"},
+    {"balance.load", "T=5,N=4", "k=2,variance=unbiased,epsilon=0.25,detach=yes"},
+    {"balance.gshard", "T=6,N=4", "form=scaled"},
+    {"balance.gshard", "T=6,N=4", "count=after,capacity=1"},
+    {"balance.xmoe", "T=6,N=4", ""},
+    {"balance.stable", "T=6,N=4", "alpha=0.5"},
+    {"balance.entropy", "T=6,N=4", ""},
+    {"balance.entropy", "T=6,N=4", "scope=sequence,sequence=2"},
+    {"balance.deepseek", "T=12,N=4", "k=2,sequence=3,alpha=0.25"},
+    {"balance.deepseek.bias", "N=5", ""},
+    {"balance.global", "T=6,N=4", "k=2,micro=2"},
+    {"balance.global", "T=6,N=4", "k=2,micro=2,form=micro"},
     {"compete.response", "T=3,N=2,d=4", "kind=softplus"},
     {"compete.response", "T=3,N=2,d=4", "kind=norm"},
     {"compete.route", "T=3,N=4,d=3", "k=2,version=2"},
@@ -1273,6 +1300,7 @@ static void provoke(const twin_variant *v)
         level("bias", -2);
         decide();
     }
+    if (strcmp(v->name, "BiasSignZero") == 0) level("load", 2);
     if (strncmp(v->name, "LblPadding", 10) == 0)
         for (size_t t = 0; t < op_dim(c, 'T'); t += 3) op_in(c, "mask")[t] = 0;
 }

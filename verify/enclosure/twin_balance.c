@@ -68,7 +68,7 @@ static rules rules_of(const twin_eval *x, size_t T)
     a.first = twin_is(x, "LblFirstChoiceOnly") || (asks(x, "count", "first") && !twin_is(x, "LblCountAll"));
     a.by_tokens = asks(x, "divide", "tokens") ? !twin_is(x, "LblDivideByChoices") : twin_is(x, "LblTopKNorm");
     a.sum = asks(x, "reduce", "sum") ? !twin_is(x, "LblLayerMean") : twin_is(x, "LblLayerSum");
-    if (has_parameter(x, "capacity") && !twin_is(x, "LblBeforeCapacity")) a.capacity = (size_t)op_int(x->c, "capacity");
+    if (has_parameter(x, "capacity") && !twin_is(x, "LblAfterCapacity")) a.capacity = (size_t)op_int(x->c, "capacity");
     const bool whole = !has_parameter(x, "scope") || asks(x, "scope", "batch");
     if (whole && twin_is(x, "LblPerSequence") && T > 0 && T % 2 == 0) a.group = T / 2;
     if (!whole && !twin_is(x, "LblCrossLayer")) a.group = (size_t)op_int(x->c, "sequence");
@@ -208,7 +208,7 @@ static tape_node *cv_squared(twin_eval *x, tape_node *v)
     const bool unbiased = op_is(x->c, "variance", "unbiased") ? !twin_is(x, "Cv2Population") : twin_is(x, "Cv2Variance");
     double epsilon = op_real(x->c, "epsilon");
     if (twin_is(x, "CvEpsilon")) epsilon += 1e-10;
-    if (twin_is(x, "CvEpsilonLeftOut")) epsilon = 0;
+    if (twin_is(x, "CvEpsilonMissing")) epsilon = 0;
     tape_node *mean = tape_mean(x->t, v, TAPE_ALL, N);
     tape_node *off = tape_apply(x->t, TAPE_SQUARE, tape_sub(x->t, v, mean));
     tape_node *variance = tape_mean(x->t, off, TAPE_ALL, unbiased ? N - 1 : N);
@@ -250,7 +250,7 @@ static tape_node *thresholds(twin_eval *x, tape_node *s)
     if (!last || !col) abort();
     for (size_t t = 0; t < c->T; t++) {
         last[t] = c->of[t * c->K + c->K - 1];
-        for (size_t j = 0; j < c->K && !twin_is(x, "LoadOneThreshold"); j++) col[t * c->N + c->of[t * c->K + j]] = 1;
+        for (size_t j = 0; j < c->K && !twin_is(x, "LoadThreshold"); j++) col[t * c->N + c->of[t * c->K + j]] = 1;
     }
     tape_node *const both[] = {tape_gather_cols(x->t, s, 1, last), tape_max(x->t, losers(x, s))};
     tape_node *y = tape_gather_cols(x->t, tape_concat_cols(x->t, 2, both), c->N, col);
@@ -306,8 +306,8 @@ static void balance_gshard(twin_eval *x)
     tape_node *r = twin_in(x, "r");
     if (!select_on(x, r)) return;
     const size_t T = r->rows, N = r->cols, capacity = (size_t)op_int(x->c, "capacity");
-    const bool after = op_is(x->c, "count", "after") ? !twin_is(x, "GShardCountBefore") : twin_is(x, "GShardCountAfter");
-    const bool paper = op_is(x->c, "form", "paper") ? !twin_is(x, "GShardScaled") : twin_is(x, "GShardPaper");
+    const bool after = op_is(x->c, "count", "after") != twin_is(x, "LblAfterCapacity");
+    const bool paper = op_is(x->c, "form", "paper") != twin_is(x, "GShardScale");
     size_t *count = counts(x);
     for (size_t t = 0; t < T && N > 1 && twin_is(x, "GShardCountAll"); t++) count[runner_up(r, t, x->choice.of[t])]++;
     for (size_t i = 0; i < N; i++)
@@ -328,8 +328,8 @@ static void balance_xmoe(twin_eval *x)
     tape_node *s = twin_in(x, "s");
     if (!select_on(x, s)) return;
     const size_t T = s->rows, N = s->cols;
-    const bool shares = op_is(x->c, "count", "fraction") ? !twin_is(x, "XmoeNumber") : twin_is(x, "XmoeFraction");
-    tape_node *hot = twin_is(x, "TemperatureLeftOut") ? s : tape_div(x->t, s, number(x, op_real(x->c, "tau0")));
+    const bool shares = op_is(x->c, "count", "fraction") != twin_is(x, "XmoeCount");
+    tape_node *hot = twin_is(x, "XmoeTemperature") ? s : tape_div(x->t, s, number(x, op_real(x->c, "tau0")));
     tape_node *p = twin_softmax(x, hot);
     if (twin_is(x, "LblDoubleSoftmax")) p = twin_softmax(x, p);
     if (twin_is(x, "LblGrad")) p = tape_stop(x->t, p);
@@ -349,7 +349,7 @@ static tape_node *excess(twin_eval *x, size_t T, size_t N)
     double *forward = calloc(N + 1, sizeof *forward);
     if (!forward) abort();
     for (size_t i = 0; i < N; i++) forward[i] = T % N ? 3 * tape_u(x->t) * tape_upper(share, i) : 0;
-    if (twin_is(x, "StableNotCentred")) y = share;
+    if (twin_is(x, "StableExcess")) y = share;
     if (tape_rounds(x->t)) y = tape_slack(x->t, y, forward, NULL);
     free(forward);
     free(count);
@@ -362,6 +362,12 @@ static void balance_stable(twin_eval *x)
     if (!select_on(x, s)) return;
     const size_t T = s->rows, N = s->cols;
     tape_node *a = tape_gather_cols(x->t, s, 1, x->choice.of), *over = excess(x, T, N);
+    if (twin_is(x, "StableAllGates")) {
+        tape_node *gates = tape_sum(x->t, tape_apply(x->t, TAPE_SIGMOID, s), TAPE_ROWS);
+        tape_node *all = tape_sum(x->t, tape_mul(x->t, over, gates), TAPE_ALL);
+        twin_out(x, "loss", tape_scale(x->t, all, op_real(x->c, "alpha")));
+        return;
+    }
     if (!twin_is(x, "StableNoSigmoid")) a = tape_apply(x->t, TAPE_SIGMOID, a);
     if (twin_is(x, "LblGrad")) a = tape_stop(x->t, a);
     tape_node *each = tape_view(x->t, tape_gather_cols(x->t, over, T, x->choice.of), 0, T, 1);
@@ -384,7 +390,7 @@ static void balance_stable(twin_eval *x)
 static tape_node *negative_entropy(twin_eval *x, tape_node *p, size_t from, size_t n)
 {
     tape_node *rows = tape_view(x->t, p, from, n, p->cols);
-    if (twin_is(x, "EntropyPerToken"))
+    if (twin_is(x, "EntropyOfTokens"))
         return tape_mean(x->t, tape_apply(x->t, TAPE_XLOGX, rows), TAPE_ALL, n);
     return tape_sum(x->t, tape_apply(x->t, TAPE_XLOGX, tape_mean(x->t, rows, TAPE_ROWS, n)), TAPE_ALL);
 }
@@ -441,8 +447,8 @@ static tape_node *agreement_of(twin_eval *x, tape_node *p, size_t from, size_t n
 static void balance_deepseek(twin_eval *x)
 {
     tape_node *s = twin_in(x, "s"), *biased = tape_add(x->t, s, twin_in(x, "bias"));
-    if (!select_on(x, twin_is(x, "BiasIgnored") ? s : biased)) return;
-    tape_node *p = shares(x, twin_is(x, "BiasLeak") ? biased : twin_is(x, "AffinitySoftmax") ? twin_softmax(x, s) : s);
+    if (!select_on(x, twin_is(x, "IgnoredBias") ? s : biased)) return;
+    tape_node *p = shares(x, twin_is(x, "BiasLeak") ? biased : twin_is(x, "DeepseekSoftmax") ? twin_softmax(x, s) : s);
     const size_t T = s->rows, given = (size_t)op_int(x->c, "sequence");
     const size_t n = given == 0 || twin_is(x, "LblCrossLayer") ? T : given;
     tape_node **part = nodes(T);
@@ -459,7 +465,7 @@ static tape_node *sign(twin_eval *x, const tape_node *a)
     double *known = calloc(n + 1, sizeof *known), *open = calloc(n + 1, sizeof *open);
     if (!known || !open) abort();
     for (size_t i = 0; i < n; i++) {
-        known[i] = arb_is_positive(a->v + i) ? 1 : arb_is_negative(a->v + i) ? -1 : 0;
+        known[i] = arb_is_positive(a->v + i) ? 1 : arb_is_negative(a->v + i) ? -1 : twin_is(x, "BiasSignZero");
         open[i] = tape_rounds(x->t) && arb_contains_zero(a->v + i) && !arb_is_zero(a->v + i);
     }
     tape_node *y = tape_slack(x->t, tape_leaf(x->t, a->rows, a->cols, known, false), open, NULL);
@@ -468,9 +474,28 @@ static tape_node *sign(twin_eval *x, const tape_node *a)
     return y;
 }
 
+/* The middle one of an odd number of loads, the mean of the two middle ones of an even number. */
+static tape_node *median(twin_eval *x, const tape_node *load)
+{
+    const size_t n = load->cols;
+    double middle[2] = {0, 0};
+    for (size_t i = 0; i < n; i++) {
+        const double v = tape_middle(load, i);
+        size_t rank = 0;
+        for (size_t j = 0; j < n; j++) {
+            const double w = tape_middle(load, j);
+            rank += w < v || (w <= v && j < i);
+        }
+        if (rank == (n - 1) / 2) middle[0] = v;
+        if (rank == n / 2) middle[1] = v;
+    }
+    return number(x, (middle[0] + middle[1]) / 2);
+}
+
 static void balance_deepseek_bias(twin_eval *x)
 {
     tape_node *load = twin_in(x, "load"), *mean = tape_mean(x->t, load, TAPE_ALL, load->cols);
+    if (twin_is(x, "BiasMedian")) mean = median(x, load);
     tape_node *lack = twin_is(x, "BiasSign") ? tape_sub(x->t, load, mean) : tape_sub(x->t, mean, load);
     tape_node *step = twin_is(x, "BiasProportional") ? lack : sign(x, lack);
     step = tape_scale(x->t, step, op_real(x->c, "gamma"));
@@ -486,9 +511,9 @@ static void balance_global(twin_eval *x)
     tape_node *p = twin_probabilities(x, r);
     const size_t T = p->rows, given = (size_t)op_int(x->c, "micro"), n = given == 0 ? T : given;
     bool global = op_is(x->c, "form", "global"), micro = op_is(x->c, "form", "micro");
-    if (twin_is(x, "LblOfMicroBatch")) micro = true, global = false;
-    if (twin_is(x, "LblOfBatch")) global = true, micro = false;
-    if (twin_is(x, "LblAccumulated")) global = micro = false;
+    if (twin_is(x, "GlobalMicro")) micro = true, global = false;
+    if (twin_is(x, "GlobalWhole")) global = true, micro = false;
+    if (twin_is(x, "GlobalAccumulated")) global = micro = false;
     tape_node **part = nodes(T);
     for (size_t b = 0; b < T / n; b++)
         part[b] = agreement_of(x, p, b * n, n, micro ? b * n : 0, micro ? n : global ? T : (b + 1) * n);

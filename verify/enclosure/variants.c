@@ -13,26 +13,31 @@
         op, name, op " with " mistake, effect, met                                                                     \
     }
 
-#define BALANCE(op)                                                                                                    \
+#define ANOTHER_SOFTMAX(op)                                                                                            \
     ROW(op, "LblDoubleSoftmax", "softmax taken twice: probabilities where logits are expected",                        \
         "P is squeezed towards uniform and the gradient with it",                                                      \
-        "huggingface/transformers#39055, huggingface/transformers#45120"),                                             \
-        ROW(op, "LblProbOverTK", "P divided by T*K", "1/K of the value and of the gradient",                           \
-            FIRST_CODE " and giangdip2410/SimSMoE"),                                                                   \
+        "huggingface/transformers#39055, huggingface/transformers#45120")
+#define DIVISORS(op)                                                                                                   \
+    ROW(op, "LblProbOverTK", "P divided by T*K", "1/K of the value and of the gradient",                               \
+        FIRST_CODE " and giangdip2410/SimSMoE"),                                                                       \
         ROW(op, "LblTopKNorm", "f over all K choices divided by T", "K times the value",                               \
             "huggingface/transformers#43775, allenai/OLMoE#40, allenai/OLMoE#45, jingyaogong/minimind#290"),           \
         ROW(op, "LblFirstChoiceOnly", "f counted from the first choice only",                                          \
             "the other K-1 choices are free to collapse",                                                              \
-            "deepspeedai/DeepSpeed#2551, deepspeedai/DeepSpeed#5156, " SECOND_CODE),                                   \
+            "deepspeedai/DeepSpeed#2551, deepspeedai/DeepSpeed#5156, " SECOND_CODE)
+#define NO_GRADIENT(op)                                                                                                \
+    ROW(op, "LblGrad", "no gradient through P", "the right loss, balancing nothing", "laekov/fastmoe#50")
+#define SELECTED_ONLY(op)                                                                                              \
+    ROW(op, "LblConstant", "P from a softmax over the selected logits only, 0 elsewhere",                              \
+        "nearly the same loss for any routing",                                                                        \
+        "huggingface/transformers#28093, huggingface/transformers#28021, huggingface/transformers#28255, "             \
+        "mindspore-ai/hyper-parallel#752")
+#define BALANCE(op)                                                                                                    \
+    ANOTHER_SOFTMAX(op), DIVISORS(op), SELECTED_ONLY(op), NO_GRADIENT(op),                                             \
         ROW(op, "LblCountAll", "f counted from all K choices where the first alone is meant",                          \
             "another equation's value", "the converse of deepspeedai/DeepSpeed#2551"),                                 \
-        ROW(op, "LblConstant", "P from a softmax over the selected logits only, 0 elsewhere",                          \
-            "nearly the same loss for any routing",                                                                    \
-            "huggingface/transformers#28093, huggingface/transformers#28021, huggingface/transformers#28255, "         \
-            "mindspore-ai/hyper-parallel#752"),                                                                        \
         ROW(op, "LblPerSequence", "the mean of the losses of two half batches",                                        \
-            "sequences on one topic each look collapsed", SECOND_CODE),                                                \
-        ROW(op, "LblGrad", "no gradient through P", "the right loss, balancing nothing", "laekov/fastmoe#50")
+            "sequences on one topic each look collapsed", SECOND_CODE)
 
 #define HALF_GRADIENT(op)                                                                                              \
     ROW(op, "GradScale", "half the gradient under the right value", "the logged loss is right and training is not",    \
@@ -164,8 +169,8 @@
 #define STABLE_CODE "Hunter-DDM/stablemoe"
 
 #define SOFTMAX_FIRST(op)                                                                                              \
-    ROW(op, "NormTopK/softmax-topk", "the selected probabilities of a softmax over all", "weights that do not sum to 1", \
-        ORDERS_MET)
+    ROW(op, "NormTopK/softmax-topk", "the selected probabilities of a softmax over all",                               \
+        "weights that do not sum to 1", ORDERS_MET)
 #define SOFTMAX_TWICE(op)                                                                                              \
     ROW(op, "DoubleSoftmaxWeights", "weights from a softmax over the selected probabilities",                          \
         "at K = 2 the weights are confined to [0.269, 0.731]", SECOND_CODE " (its XMoE and perturbed routers)")
@@ -214,8 +219,8 @@
 #define GSHARD(op)                                                                                                     \
     ROW(op, "GshardOrder", "places taken token by token", "second choices crowd out first ones",                       \
         "a slip of rewritten dispatchers; deepspeedai/DeepSpeed#1658"),                                                \
-        ROW(op, "GshardLastFirst", "places taken from the last token to the first", "other tokens are dropped",         \
-            "sorts that are not stable; deepspeedai/DeepSpeed#5353"),                                                  \
+        ROW(op, "GshardLastFirst", "places taken from the last token to the first",                                    \
+            "other tokens are dropped", "sorts that are not stable; deepspeedai/DeepSpeed#5353"),                      \
         ROW(op, "CapacityDrop", "no capacity", "nothing is dropped", "laekov/fastmoe#129"),                            \
         ROW(op, "GshardSecond", "the second choice sent if its share exceeds the draw, not twice its share",           \
             "second choices go half as often", "a factor that rewritten gates lose"),                                  \
@@ -225,8 +230,8 @@
             "a choice alone weighs 1 where its share is meant, or its share where 1 is", XMOE_CODE " has both"),       \
         ROW(op, "GshardDropped", "the weight of a choice that was dropped left standing",                              \
             "kept says one thing and weight another", "masks applied to dispatch alone"),                              \
-        ROW(op, "GshardGrad", "a gradient of choices that were dropped", "experts that saw nothing pull at the router", \
-            "a mask applied outside of autograd"),                                                                     \
+        ROW(op, "GshardGrad", "a gradient of choices that were dropped",                                               \
+            "experts that saw nothing pull at the router", "a mask applied outside of autograd"),                      \
         ROW(op, "NormaliserDetached", "no gradient through the sum that normalises",                                   \
             "another gradient under the right weights", "denominators taken under no_grad"),                           \
         EPSILON(op, "1e-9", "Mesh TensorFlow's gate and its descendants"), SOFTMAX_FIRST(op)
@@ -234,7 +239,8 @@
 #define HYPER(op)                                                                                                      \
     ROW(op, "HyperLinear", "no ReLU in the hypernetwork", "the router is linear in its embedding",                     \
         "a slip of rewritten gates"),                                                                                  \
-        ROW(op, "HyperTransposed", "the first layer transposed", "fits where its sizes are equal", "a slip of layout"), \
+        ROW(op, "HyperTransposed", "the first layer transposed", "fits where its sizes are equal",                     \
+            "a slip of layout"),                                                                                       \
         RELU_KINK(op),                                                                                                 \
         ROW(op, "HyperDetach", "no gradient through the hypernetwork", "the embedding is never trained",               \
             "freezing the whole hypernetwork's graph with its weights")
@@ -244,7 +250,8 @@
         "near ln N whatever the router does", SECOND_CODE " (its language-model part)"),                               \
         ROW(op, "EntropyBits", "logarithms to base 2", "1.44 times the value", "a convention; name it"),               \
         ROW(op, "EntropyNormalised", "ln N divided out", "between 0 and 1", "a convention; name it"),                  \
-        ROW(op, "EntropySign", "the sum of p ln p without its minus", "a negative entropy", "the balance loss's form"), \
+        ROW(op, "EntropySign", "the sum of p ln p without its minus", "a negative entropy",                            \
+            "the balance loss's form"),                                                                                \
         ROW(op, "EntropyMean", "the sum over the tokens, not the mean", "T times the mean", "a missing reduction")
 
 #define COSINE_MET XMOE_CODE " (its input is not normalised), " FIRST_CODE
@@ -284,8 +291,8 @@
 #define STABLE(op)                                                                                                     \
     ROW(op, "StageConfused", "the other stage's router selecting", "tokens go where they did not",                     \
         "a flag that evaluation forgets; " STABLE_CODE),                                                               \
-        ROW(op, "DistilledWeight", "the weight taken from the distilled scores", "the centroids are no longer trained", \
-            "a slip of rewritten gates"),                                                                              \
+        ROW(op, "DistilledWeight", "the weight taken from the distilled scores",                                       \
+            "the centroids are no longer trained", "a slip of rewritten gates"),                                       \
         ROW(op, "SoftmaxWeight", "the softmax over all experts for the sigmoid", "weights that compete",               \
             FIRST_CODE " (its StableMoE gate)"),                                                                       \
         ROW(op, "TopOneZeroGrad", "a softmax over the chosen score alone", "weight 1 and no gradient",                 \
@@ -297,7 +304,8 @@
     ROW(op, "DistillReduce", "the sum for the mean, or the mean for the sum", "T times the coefficient, or 1/T",       \
         STABLE_CODE " sums"),                                                                                          \
         ROW(op, "CrossEntropyInput", "the cross-entropy of probabilities where scores are expected",                   \
-            "a loss that cannot come near 0", "log_softmax applied twice; huggingface/transformers#48421 is of this kind"), \
+            "a loss that cannot come near 0",                                                                          \
+            "log_softmax applied twice; huggingface/transformers#48421 is of this kind"),                              \
         ROW(op, "ScatterOverwrite", "only the last token of an id training its row",                                   \
             "gradients of repeated ids are lost", "assignments in place of accumulations in hand-written scatters")
 
@@ -328,8 +336,97 @@
             "smaller by the square of the share that is real", "NVIDIA/Megatron-LM#1984, NVIDIA/Megatron-LM#1617"),    \
         ROW(op, "LblDroppedP", "P over the tokens that kept a choice, divided by all", "P no longer sums to 1",        \
             FASTMOE " (its Switch gate)"),                                                                             \
-        ROW(op, "LblBeforeCapacity", "f counted before the capacity", "the collapse that was dropped still counts",    \
-            "the paper's form against " FASTMOE)
+        ROW(op, "LblAfterCapacity", "f counted before the capacity, not after it",                                     \
+            "the collapse that was dropped still counts", "the paper's form against " FASTMOE)
+
+#define CV(op)                                                                                                         \
+    ROW(op, "Cv2Variance", "n - 1 in the variance where n is meant", "N/(N-1) of the value: 4/15 for 1/5",             \
+        FASTMOE " and its descendants"),                                                                               \
+        ROW(op, "Cv2Population", "n in the variance where n - 1 is meant", "(N-1)/N of the value",                     \
+            "the paper's form against " FASTMOE),                                                                      \
+        ROW(op, "CvEpsilon", "1e-10 added to the squared mean", "small loads look balanced",                           \
+            FASTMOE " and its descendants"),                                                                           \
+        ROW(op, "CvEpsilonMissing", "epsilon left out of the squared mean", "a larger value",                          \
+            "the paper's form against " FASTMOE),                                                                      \
+        ROW(op, "CvNotSquared", "the mean itself in the denominator, not its square", "the value grows with the load", \
+            "the index of dispersion under the name of the coefficient of variation"),                                 \
+        HALF_GRADIENT(op)
+
+#define LOAD(op)                                                                                                       \
+    ROW(op, "ThresholdDetached", "no gradient through the threshold", "the scores that set it are not trained",        \
+        "a top-k under no_grad"),                                                                                      \
+        ROW(op, "ThresholdTrained", "a gradient through the threshold where it is a constant",                         \
+            "the scores that set it are trained", FASTMOE),                                                            \
+        ROW(op, "LoadThreshold", "the K-th largest score as threshold of all",                                         \
+            "the K-th expert has to beat itself", "a slip of rewritten gates"),                                        \
+        ROW(op, "LoadOfNoisy", "the noisy score compared, not the clean one",                                          \
+            "the noise that was drawn counts twice", "a slip of rewritten gates")
+
+#define POOLED(op)                                                                                                     \
+    ROW(op, "LblCrossLayer", "layers or sequences pooled before f and P", "opposite collapses cancel",                 \
+        "huggingface/transformers#31464, huggingface/transformers#29503, QwenLM/Qwen3#1418")
+#define CAPACITY_SIDE(op)                                                                                              \
+    ROW(op, "LblAfterCapacity", "counts on the other side of the capacity", "a collapse that was dropped, or was not", \
+        "the published pseudo-code against " XMOE_CODE)
+
+#define XMOE_BALANCE(op)                                                                                               \
+    ROW(op, "XmoeCount", "the number of tokens for their share, or the reverse", "T times the value, or 1/T",          \
+        "the paper's words against Switch's form"),                                                                    \
+        ROW(op, "XmoeTemperature", "the temperature left out", "a softmax as flat as cosines make it",                 \
+            "a slip of rewritten gates"),                                                                              \
+        ROW(op, "LblSumOverTokens", "the sum over the tokens, not the mean", "T times the value", "a missing reduction")
+
+#define STABLE_BALANCE(op)                                                                                             \
+    ROW(op, "StableAllGates", "the gates of all tokens, not of an expert's own",                                       \
+        "idle experts are pulled up, which the equation does not do", "a slip of rewritten losses"),                   \
+        ROW(op, "StableExcess", "the load over the mean load, without its - 1",                                        \
+            "a balanced batch is pushed too", "a slip of rewritten losses"),                                           \
+        ROW(op, "StableNoSigmoid", "scores where gates are meant", "unbounded below",                                  \
+            "a slip of rewritten losses"),                                                                             \
+        ROW(op, "StableMean", "the mean over the tokens, not the sum", "1/T of the value",                             \
+            "a reduction too many"),                                                                                   \
+        ROW(op, "CoefficientLeftOut", "alpha left out", "1/alpha of the value", "a coefficient applied elsewhere")
+
+#define ENTROPY_BALANCE(op)                                                                                            \
+    ROW(op, "EntropyOfProbs", "softmax taken twice: probabilities where logits are expected",                          \
+        "-4.144 collapsed and -4.159 balanced for 64 experts", SECOND_CODE " (its language-model part)"),              \
+        ROW(op, "EntropyOfTokens", "the mean of the tokens' entropies, not the entropy of the mean",                   \
+            "undecided tokens are rewarded, not balance", "a mean taken too late"),                                    \
+        ROW(op, "EntropySign", "the entropy itself as loss", "balance is punished", "the diagnostic's sign"),          \
+        ROW(op, "LblPerSequence", "the mean of the losses of two half batches",                                        \
+            "sequences on one topic each look collapsed", SECOND_CODE), POOLED(op)
+
+#define DEEPSEEK_BALANCE(op)                                                                                           \
+    ROW(op, "BiasLeak", "P of the biased affinities", "the bias is balanced against itself",                           \
+        "huggingface/transformers#41647 has it in the weights"),                                                       \
+        ROW(op, "IgnoredBias", "a selection without the bias", "other counts than the layer's", SECOND_CODE),          \
+        ROW(op, "DeepseekSoftmax", "P by a softmax of the affinities", "P is nearly uniform", SECOND_CODE),            \
+        ROW(op, "AffinityNotNormalised", "P of the affinities themselves", "all experts are pushed down at once",      \
+            "a division left out"),                                                                                    \
+        EPSILON(op, "1e-20", "NVIDIA/Megatron-LM#1545"),                                                               \
+        DIVISORS(op),                                                                                                  \
+        ROW(op, "LblLayerSum", "the sum over the sequences, not the mean", "B times the value",                        \
+            "NVIDIA/Megatron-LM#3672 is of this kind"),                                                                \
+        ROW(op, "CoefficientLeftOut", "alpha left out", "1/alpha of the value", "a coefficient applied elsewhere"),    \
+        POOLED(op)
+
+#define BIAS_UPDATE(op)                                                                                                \
+    ROW(op, "BiasSign", "the other sign", "crowded experts are preferred", "a difference the wrong way round"),        \
+        ROW(op, "BiasSignZero", "an expert at the mean counted as below it", "the biases drift up",                    \
+            ">= for >, or a sign without a 0"),                                                                        \
+        ROW(op, "BiasProportional", "a step in proportion to the excess, not of one size",                             \
+            "steps hundreds of times gamma", "a rule that the paper only discusses"),                                  \
+        ROW(op, "BiasMedian", "the median load for the mean", "half of the experts always move up",                    \
+            "a slip of rewritten updates")
+
+#define GLOBAL_BALANCE(op)                                                                                             \
+    ROW(op, "GlobalMicro", "f of each micro-batch by itself", "balance inside every micro-batch is demanded",          \
+        "training without an exchange of counts"),                                                                     \
+        ROW(op, "GlobalAccumulated", "f of the micro-batches so far", "the first micro-batches see little",            \
+            "a buffer over accumulation steps where all counts are meant"),                                            \
+        ROW(op, "GlobalWhole", "f of all tokens", "micro-batches of one topic pass", "the converse"),                  \
+        ROW(op, "LblLayerSum", "the sum over the micro-batches, not the mean", "M times the value and gradient",       \
+            "NVIDIA/Megatron-LM#3672, NVIDIA/Megatron-LM#1330")
 
 const twin_variant twin_variants[] = {
     ROW("numerics.softplus", "SoftplusThreshold", "the identity above 20",
@@ -504,6 +601,36 @@ const twin_variant twin_variants[] = {
     HALF_GRADIENT("balance.switch"),
     ZLOSS("balance.zloss"),
     HALF_GRADIENT("balance.zloss"),
+    CV("balance.importance"),
+    CV("balance.load"),
+    LOAD("balance.load"),
+    ROW("balance.gshard", "GShardScale", "N^2 times the value, or without it", "the coefficient changes its meaning",
+        "the paper's form against most code"),
+    ROW("balance.gshard", "GShardCountAll", "both choices of each token counted", "2 at balance where 1 is meant",
+        FIRST_CODE " (its GShard gate)"),
+    CAPACITY_SIDE("balance.gshard"),
+    ANOTHER_SOFTMAX("balance.gshard"),
+    NO_GRADIENT("balance.gshard"),
+    HALF_GRADIENT("balance.gshard"),
+    XMOE_BALANCE("balance.xmoe"),
+    ANOTHER_SOFTMAX("balance.xmoe"),
+    NO_GRADIENT("balance.xmoe"),
+    HALF_GRADIENT("balance.xmoe"),
+    STABLE_BALANCE("balance.stable"),
+    NO_GRADIENT("balance.stable"),
+    HALF_GRADIENT("balance.stable"),
+    ENTROPY_BALANCE("balance.entropy"),
+    HALF_GRADIENT("balance.entropy"),
+    DEEPSEEK_BALANCE("balance.deepseek"),
+    NO_GRADIENT("balance.deepseek"),
+    HALF_GRADIENT("balance.deepseek"),
+    BIAS_UPDATE("balance.deepseek.bias"),
+    ANOTHER_SOFTMAX("balance.global"),
+    DIVISORS("balance.global"),
+    SELECTED_ONLY("balance.global"),
+    NO_GRADIENT("balance.global"),
+    GLOBAL_BALANCE("balance.global"),
+    HALF_GRADIENT("balance.global"),
 
     RESPONSE("compete.response"),
     OLD_SCORES("compete.response"),

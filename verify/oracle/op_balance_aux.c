@@ -235,6 +235,14 @@ static void fill_one_weight(op_case *c, op_rng *r)
     plain(c);
 }
 
+/* One token, one expert with a weight of 2^-14: m^2 = 2^-34 for eight experts, 6e-11. */
+static void fill_faint_weight(op_case *c, op_rng *r)
+{
+    (void)r;
+    op_in(c, "g")[0] = 0x1p-14;
+    plain(c);
+}
+
 static const op_spec importance_cases[] = {
     {"small", "smoke", "T=6,N=4", "", "", "a first look", fill_weights},
     {"two-choices", "core", "T=13,N=5", "", "", "two experts a token", fill_weights},
@@ -249,6 +257,8 @@ static const op_spec importance_cases[] = {
     {"one-token", "core", "T=1,N=6", "", "ZeroTokenExpert", "four of six experts without a token", fill_weights},
     {"collapse", "adversarial", "T=8,N=8", "", "ZeroTokenExpert",
      "all on one expert: N - 1, the largest value; NVIDIA-NeMo/Automodel#532", fill_one_weight},
+    {"faint", "adversarial", "T=1,N=8", "", "CvEpsilon",
+     "one weight of 2^-14: 7, with 1e-10 added to the squared mean 2.6; laekov/fastmoe", fill_faint_weight},
     {"two-of-eight", "adversarial", "T=9,N=8", "variance=unbiased", "ZeroTokenExpert,Cv2Variance",
      "two experts share all tokens; giangdip2410/CompeteSMoE divides by N - 1", fill_two_experts},
     {"large", "large", "T=64,N=8", "", "", "the size of the layers' large cases", fill_weights},
@@ -361,6 +371,28 @@ static void fill_collapsed_noise(op_case *c, op_rng *r)
     plain(c);
 }
 
+/* Two experts, the first one ahead by two deviations: loads T Phi(2) and T Phi(-2), CV^2 = (2 Phi(2) - 1)^2 = 0.91. */
+static void fill_pair(op_case *c, op_rng *r)
+{
+    (void)r;
+    for (size_t a = 0; a < c->in[0].count; a++) {
+        op_in(c, "clean")[a] = op_in(c, "noisy")[a] = a % 2 == 0 ? 2 : 0;
+        op_in(c, "std")[a] = 1;
+    }
+    plain(c);
+}
+
+/* Clean scores 4.5 deviations behind the noisy ones: noise made the selection, and its chances were 1e-5. */
+static void fill_lucky(op_case *c, op_rng *r)
+{
+    fill_noise(c, r);
+    for (size_t a = 0; a < c->in[0].count; a++) {
+        op_in(c, "clean")[a] = op_in(c, "noisy")[a] - 4.5;
+        op_in(c, "std")[a] = 1;
+    }
+    plain(c);
+}
+
 static const op_spec load_cases[] = {
     {"small", "smoke", "T=5,N=4", "k=2", "", "a first look", fill_noise},
     {"noise", "core", "T=10,N=6", "k=2", "", "ordinary scores and deviations", fill_noise},
@@ -374,6 +406,12 @@ static const op_spec load_cases[] = {
     {"balanced", "core", "T=8,N=4", "k=2", "", "every expert has the same load: 0", fill_even_noise},
     {"one-token", "core", "T=1,N=5", "k=2", "LoadThreshold", "one token, whose thresholds are two of its scores",
      fill_noise},
+    {"pair", "adversarial", "T=8,N=2", "k=1", "Cv2Variance",
+     "two experts, where n for n - 1 halves the loss: no precision hides it; laekov/fastmoe", fill_pair},
+    {"pair-unbiased", "adversarial", "T=8,N=2", "k=1,variance=unbiased", "Cv2Variance", "the same where n - 1 is meant",
+     fill_pair},
+    {"lucky", "adversarial", "T=1,N=6", "k=2", "CvEpsilon",
+     "loads of 1e-5: 1e-10 added to the squared mean shows; laekov/fastmoe", fill_lucky},
     {"equal", "adversarial", "T=6,N=4", "k=2", "ties,TieOrder", "all scores equal: every probability is 1/2",
      fill_equal_noise},
     {"collapse", "adversarial", "T=8,N=8", "k=2", "LoadThreshold,Cv2Variance",
@@ -878,6 +916,16 @@ static void fill_equal_affinities(op_case *c, op_rng *r)
     plain(c);
 }
 
+/* The affinities of a router that wants none of its experts: 2^-66 and its multiples, 1e-20. */
+static void fill_vanishing_affinities(op_case *c, op_rng *r)
+{
+    const double cotangent = *op_cot(c, "loss");
+    fill_affinities(c, r);
+    for (size_t a = 0; a < c->in[0].count; a++) op_in(c, "s")[a] *= 0x1p-66;
+    for (size_t i = 0; i < op_dim(c, 'N'); i++) op_in(c, "bias")[i] = 0;
+    *op_cot(c, "loss") = cotangent;
+}
+
 static const op_spec deepseek_cases[] = {
     {"small", "smoke", "T=6,N=4", "k=2", "", "a first look", fill_affinities},
     {"affinities", "core", "T=12,N=8", "k=3", "", "ordinary affinities", fill_affinities},
@@ -891,6 +939,9 @@ static const op_spec deepseek_cases[] = {
     {"all-chosen", "core", "T=5,N=4", "k=4", "", "K = N: 1, whatever s", fill_affinities},
     {"collapse", "adversarial", "T=8,N=4", "k=2", "DeepseekSoftmax,LblTopKNorm",
      "all tokens on two experts: softmax of affinities hardly sees it", fill_collapsed_affinities},
+    {"vanishing", "adversarial", "T=8,N=4", "k=2", "wide,LblEpsHack",
+     "affinities of 1e-20: shares like any others, but for an epsilon of 1e-20; NVIDIA/Megatron-LM#1545",
+     fill_vanishing_affinities},
     {"opposite-sequences", "adversarial", "T=8,N=4", "k=2,sequence=4", "LblCrossLayer",
      "two sequences collapsed on opposite experts: pooled they are balanced", fill_opposite_affinities},
     {"opposite", "adversarial", "T=8,N=4", "k=2", "LblPerSequence", "the same as one batch", fill_opposite_affinities},
