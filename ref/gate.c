@@ -1,6 +1,7 @@
 /* Gate and weights: spec/02-gate.md. */
 #include "gate.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -618,10 +619,17 @@ smoe_status smoe_unit(size_t d, const double *x, double *norm, double *u)
     return SMOE_OK;
 }
 
+/*@ assigns \nothing;
+    ensures \result <==> smoe_finite(x); */
+static bool finite_number(double x)
+{
+    return -DBL_MAX <= x && x <= DBL_MAX;
+}
+
 smoe_status smoe_unit_vjp(size_t d, double norm, const double *u, const double *du, double *dx)
 {
     if (d == 0) return SMOE_EINVAL;
-    if (!smoe_all_finite(d, u) || !smoe_all_finite(d, du) || !smoe_all_finite(1, &norm) || norm < 0) return SMOE_EDOM;
+    if (!smoe_all_finite(d, u) || !smoe_all_finite(d, du) || !finite_number(norm) || norm < 0) return SMOE_EDOM;
     const double along = smoe_dot(d, u, du);                            /* <u, du> */
     /*@ loop invariant 0 <= k <= d; loop assigns k, dx[0 .. d-1]; loop variant d - k; */
     for (size_t k = 0; k < d; k++)
@@ -629,7 +637,7 @@ smoe_status smoe_unit_vjp(size_t d, double norm, const double *u, const double *
     return smoe_all_finite(d, dx) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
-static bool positive(double x) { return isfinite(x) && x > 0; }
+static bool positive(double x) { return finite_number(x) && x > 0; }
 
 static smoe_status check_cosine(const smoe_cosine_in *in)
 {
@@ -705,7 +713,7 @@ static smoe_status choose_and_temper(size_t N, size_t K, double tau, const doubl
                                      double *margin, double *q)
 {
     if (K == 0 || K > N) return SMOE_EINVAL;
-    if (!smoe_all_finite(N, s) || !smoe_all_finite(1, &tau) || tau <= 0) return SMOE_EDOM;
+    if (!smoe_all_finite(N, s) || !finite_number(tau) || tau <= 0) return SMOE_EDOM;
     smoe_topk(N, K, s, index, weight, margin);                          /* I = TopK(s) */
     /*@ loop invariant 0 <= i <= N; loop assigns i, q[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++)
@@ -739,7 +747,7 @@ static smoe_status untemper(size_t N, double tau, const double *q, double *ds, d
     /*@ loop invariant 0 <= i <= N; loop assigns i, ds[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++)
         ds[i] /= tau;
-    return smoe_all_finite(N, ds) && smoe_all_finite(1, dtau) ? SMOE_OK : SMOE_EOVRFLW;
+    return smoe_all_finite(N, ds) && finite_number(*dtau) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
 smoe_status smoe_xmoe_softmax_vjp(size_t N, size_t K, double tau, const size_t *index, const double *q, const double *p,
@@ -747,7 +755,7 @@ smoe_status smoe_xmoe_softmax_vjp(size_t N, size_t K, double tau, const size_t *
 {
     smoe_status status = check_vjp(N, K, index, N, p, dweight);
     if (status != SMOE_OK) return status;
-    if (!smoe_all_finite(N, q) || !smoe_all_finite(1, &tau) || tau <= 0) return SMOE_EDOM;
+    if (!smoe_all_finite(N, q) || !finite_number(tau) || tau <= 0) return SMOE_EDOM;
     status = smoe_topk_vjp(N, K, index, dweight, dp);                   /* dp_{I_j} = dweight_j, 0 elsewhere */
     if (status != SMOE_OK) return status;
     status = smoe_softmax_vjp(N, p, dp, ds);                            /* dq_i = p_i (dp_i - <p, dp>) */
@@ -772,7 +780,7 @@ smoe_status smoe_xmoe_sigmoid_vjp(size_t N, size_t K, double tau, const size_t *
 {
     const smoe_status status = check_vjp(N, K, index, N, q, dweight);
     if (status != SMOE_OK) return status;
-    if (!smoe_all_finite(1, &tau) || tau <= 0) return SMOE_EDOM;
+    if (!finite_number(tau) || tau <= 0) return SMOE_EDOM;
     /*@ loop invariant 0 <= i <= N; loop assigns i, ds[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++)
         ds[i] = 0;
@@ -842,7 +850,7 @@ smoe_status smoe_gate_xmoe_vjp(const smoe_xmoe_in *in, const smoe_xmoe_out *out,
     smoe_matmul_tn(c, d, T, dz, in->x, grad->w);                        /* dW = sum_t dz_t x_t' */
     smoe_matmul_nn(T, d, c, dz, in->w, grad->x);                        /* dx = W' dz */
     const bool finite = smoe_all_finite(T * d, grad->x) && smoe_all_finite(c * d, grad->w);
-    return finite && isfinite(total) ? SMOE_OK : SMOE_EOVRFLW;
+    return finite && finite_number(total) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
 /* --- G.13 --- */
@@ -851,7 +859,7 @@ smoe_status smoe_damped(size_t d, double tau, const double *x, double *norm, dou
 {
     double size = 0;
     if (d == 0) return SMOE_EINVAL;
-    if (!smoe_all_finite(1, &tau) || tau < 0) return SMOE_EDOM;
+    if (!finite_number(tau) || tau < 0) return SMOE_EDOM;
     const smoe_status status = smoe_norm(d, x, &size);
     if (status != SMOE_OK) return status;
     const double below = size + tau;
@@ -860,7 +868,7 @@ smoe_status smoe_damped(size_t d, double tau, const double *x, double *norm, dou
     /*@ loop invariant 0 <= k <= d; loop assigns k, u[0 .. d-1]; loop variant d - k; */
     for (size_t k = 0; k < d; k++)
         u[k] = x[k] / below;                                            /* u = x / (|x| + tau)   (G.13) */
-    return smoe_all_finite(1, &below) ? SMOE_OK : SMOE_EOVRFLW;
+    return finite_number(below) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
 smoe_status smoe_damped_vjp(size_t d, double tau, const double *x, double norm, const double *u, const double *du,
@@ -868,7 +876,7 @@ smoe_status smoe_damped_vjp(size_t d, double tau, const double *x, double norm, 
 {
     if (d == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(d, x) || !smoe_all_finite(d, u) || !smoe_all_finite(d, du)) return SMOE_EDOM;
-    if (!smoe_all_finite(1, &norm) || norm < 0 || !smoe_all_finite(1, &tau) || tau < 0) return SMOE_EDOM;
+    if (!finite_number(norm) || norm < 0 || !finite_number(tau) || tau < 0) return SMOE_EDOM;
     const double below = norm + tau, along = smoe_dot(d, u, du);        /* |x| + tau, <u, du> */
     if (below == 0) return SMOE_EDOM;
     /*@ loop invariant 0 <= k <= d; loop assigns k, dx[0 .. d-1]; loop variant d - k; */
@@ -895,7 +903,7 @@ static smoe_status check_perturbed(size_t T, size_t d, size_t N, double tau1, do
 {
     if (d == 0 || N == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(T * d, x) || !smoe_all_finite(N * d, beta)) return SMOE_EDOM;
-    if (!isfinite(tau1) || tau1 < 0 || !isfinite(tau2) || tau2 < 0) return SMOE_EDOM;
+    if (!finite_number(tau1) || tau1 < 0 || !finite_number(tau2) || tau2 < 0) return SMOE_EDOM;
     if (tau1 == 0 && some_row_is_zero(N, d, beta)) return SMOE_EDOM;
     return tau2 == 0 && some_row_is_zero(T, d, x) ? SMOE_EDOM : SMOE_OK;
 }
@@ -948,16 +956,15 @@ smoe_status smoe_stable_choice(size_t N, const double *s, const double *chooser,
     return SMOE_OK;
 }
 
-smoe_status smoe_stable_choice_vjp(size_t N, const double *s, size_t index, double dweight, double *ds)
+smoe_status smoe_stable_choice_vjp(size_t N, const double *s, size_t a, double dweight, double *ds)
 {
     if (N == 0) return SMOE_EINVAL;
-    if (index >= N || !smoe_all_finite(N, s) || !smoe_all_finite(1, &dweight)) return SMOE_EDOM;
-    const double slope = smoe_sigmoid_deriv(s[index]);
+    if (a >= N || !smoe_all_finite(N, s) || !finite_number(dweight)) return SMOE_EDOM;
     /*@ loop invariant 0 <= i <= N;
-        loop invariant \forall integer l; 0 <= l < i && l != index ==> ds[l] == 0;
         loop assigns i, ds[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++)
-        ds[i] = i == index ? slope * dweight : 0;                       /* ds_a = sigmoid'(s_a) dweight */
+        ds[i] = 0;
+    ds[a] = smoe_sigmoid_deriv(s[a]) * dweight;                         /* ds_a = sigmoid'(s_a) dweight */
     return SMOE_OK;                                                     /* a slope is at most 1/4: no overflow */
 }
 
@@ -999,7 +1006,7 @@ smoe_status smoe_cross_entropy(size_t N, const double *s, size_t a, double *lse,
     const smoe_status status = smoe_logsumexp(N, s, lse);
     if (status != SMOE_OK) return status;
     *loss = *lse - s[a];                                                /* -log softmax(s)_a   (G.15) */
-    return smoe_all_finite(1, loss) ? SMOE_OK : SMOE_EOVRFLW;
+    return finite_number(*loss) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
 smoe_status smoe_cross_entropy_vjp(size_t N, const double *s, size_t a, double lse, double dloss, double *ds)
@@ -1009,7 +1016,7 @@ smoe_status smoe_cross_entropy_vjp(size_t N, const double *s, size_t a, double l
     const smoe_status status = smoe_logsumexp_vjp(N, s, lse, dloss, ds); /* dloss softmax(s)_i */
     if (status != SMOE_OK) return status;
     ds[a] -= dloss;                                                     /* dloss (softmax(s)_i - [i = a]) */
-    return smoe_all_finite(1, &ds[a]) ? SMOE_OK : SMOE_EOVRFLW;
+    return finite_number(ds[a]) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
 static smoe_status check_distill(const smoe_stable_distill_in *in)
@@ -1034,7 +1041,7 @@ smoe_status smoe_stable_distill(const smoe_stable_distill_in *in, double *h, dou
         sum += share;                                                   /* sum_t -log softmax(shat_t)_a   (G.15) */
     }
     *loss = sum;
-    return status == SMOE_OK && !isfinite(sum) ? SMOE_EOVRFLW : status;
+    return status == SMOE_OK && !finite_number(sum) ? SMOE_EOVRFLW : status;
 }
 
 smoe_status smoe_stable_distill_vjp(const smoe_stable_distill_in *in, const double *h, const double *shat,
@@ -1043,7 +1050,7 @@ smoe_status smoe_stable_distill_vjp(const smoe_stable_distill_in *in, const doub
     const size_t T = in->T, N = in->N, m = in->m;
     smoe_status status = check_distill(in);
     if (status != SMOE_OK) return status;
-    if (!isfinite(dloss)) return SMOE_EDOM;
+    if (!finite_number(dloss)) return SMOE_EDOM;
     double *ds = work, *dh = ds + T * N;
     for (size_t t = 0; t < T && status == SMOE_OK; t++)
         status = smoe_cross_entropy_vjp(N, shat + t * N, in->target[t], lse[t], dloss, ds + t * N);
@@ -1126,7 +1133,7 @@ static smoe_status check_scaled(size_t N, size_t K, double scale, const double *
         loop assigns j; loop variant K - j; */
     for (size_t j = 0; j < K; j++)
         if (index[j] >= N) return SMOE_EDOM;
-    return smoe_all_finite(N, s) && smoe_all_finite(1, &scale) ? SMOE_OK : SMOE_EDOM;
+    return smoe_all_finite(N, s) && finite_number(scale) ? SMOE_OK : SMOE_EDOM;
 }
 
 /* S = sum_j s_{I_j}, in the order of index. */
@@ -1207,7 +1214,7 @@ static smoe_status check_deepseek(const smoe_deepseek_in *in)
     if (K > in->kept * (N / G)) return SMOE_EINVAL;
     if (in->weights != SMOE_DEEPSEEK_RENORM && in->weights != SMOE_DEEPSEEK_PLAIN) return SMOE_EINVAL;
     if (!smoe_all_finite(in->T * in->d, in->x) || !smoe_all_finite(N * in->d, in->e)) return SMOE_EDOM;
-    return below_outside(N, in->bias) && isfinite(in->scale) ? SMOE_OK : SMOE_EDOM;
+    return below_outside(N, in->bias) && finite_number(in->scale) ? SMOE_OK : SMOE_EDOM;
 }
 
 /* The choice of one token: b = s + bias, limited to the best groups, and the K largest of what is left. */

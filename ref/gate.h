@@ -806,9 +806,9 @@ smoe_status smoe_stable_choice(size_t N, const double *s, const double *chooser,
     requires \separated(s + (0 .. N-1), ds + (0 .. N-1));
     assigns ds[0 .. N-1];
     ensures N == 0 ==> \result == SMOE_EINVAL;
-    ensures N > 0 && !(index < N && smoe_finites(s, N) && smoe_finite(dweight)) ==> \result == SMOE_EDOM;
-    ensures N > 0 && \result == SMOE_OK ==> \forall integer i; 0 <= i < N && i != index ==> ds[i] == 0; */
-smoe_status smoe_stable_choice_vjp(size_t N, const double *s, size_t index, double dweight, double *ds);
+    ensures N > 0 && !(a < N && smoe_finites(s, N) && smoe_finite(dweight)) ==> \result == SMOE_EDOM;
+    ensures N > 0 && a < N && smoe_finites(s, N) && smoe_finite(dweight) ==> \result == SMOE_OK; */
+smoe_status smoe_stable_choice_vjp(size_t N, const double *s, size_t a, double dweight, double *ds);
 
 typedef enum { SMOE_STABLE_LEARNING, SMOE_STABLE_FROZEN } smoe_stable_stage; /* stage 1 and stage 2 */
 
