@@ -169,7 +169,6 @@ static void fill_xmoe_embeddings(op_case *c, op_rng *r)
     stretch(op_dim(c, 'N'), op_dim(c, 'c'), op_in(c, "e"));
 }
 
-/* All embeddings are copies of one. */
 /* Tokens, embeddings and the reduction along axes: cosines of 1 and 0, and a gradient of 1 on each weight, so that all
  * tokens pull the temperature the same way. */
 static void fill_xmoe_axes(op_case *c, op_rng *r)
@@ -182,6 +181,8 @@ static void fill_xmoe_axes(op_case *c, op_rng *r)
     for (size_t t = 0; t < T; t++) op_cot(c, "weight")[t] = 1;
     *op_in(c, "tau") = 1;
 }
+
+/* All embeddings are copies of one. */
 static void fill_xmoe_copies(op_case *c, op_rng *r)
 {
     const size_t N = op_dim(c, 'N'), w = op_dim(c, 'c');
@@ -760,6 +761,7 @@ static void fill_deepseek_vanishing(op_case *c, op_rng *r)
     for (size_t i = 0; i < N; i++)
         for (size_t k = 0; k < d; k++) op_in(c, "e")[i * d + k] = 45 + (double)((i + 3 * k) % N);
 }
+
 static void fill_deepseek_equal(op_case *c, op_rng *r)
 {
     fill_deepseek(c, r);
