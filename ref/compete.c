@@ -627,24 +627,23 @@ static smoe_status unit_rows(size_t n, size_t d, const double *o, double *unit, 
     return SMOE_OK;
 }
 
-/* The sum over pairs, divided by `entries`; 0 where there is no pair. */
+/* Adds the sum over pairs, divided by `entries`, of T tokens to *sum; 0 where there is no pair. */
 /*@ requires smoe_size(T*K) && smoe_size(T*K*d) && smoe_size(K*d);
     requires \valid_read(o + (0 .. T*K*d-1)) && \valid(unit + (0 .. T*K*d-1));
-    requires \valid(norm + (0 .. T*K-1)) && \valid(loss);
-    requires \separated(o + (0 .. T*K*d-1), unit + (0 .. T*K*d-1), norm + (0 .. T*K-1), loss);
-    assigns unit[0 .. T*K*d-1], norm[0 .. T*K-1], *loss;
+    requires \valid(norm + (0 .. T*K-1)) && \valid(sum);
+    requires \separated(o + (0 .. T*K*d-1), unit + (0 .. T*K*d-1), norm + (0 .. T*K-1), sum);
+    assigns unit[0 .. T*K*d-1], norm[0 .. T*K-1], *sum;
     ensures T == 0 || K == 0 || d == 0 ==> \result == SMOE_EINVAL; */
-static smoe_status diversity(double entries, size_t T, size_t K, size_t d, const double *o, double *unit, double *norm,
-                             double *loss)
+static smoe_status add_diversity(double entries, size_t T, size_t K, size_t d, const double *o, double *unit,
+                                 double *norm, double *sum)
 {
     if (T == 0 || K == 0 || d == 0) return SMOE_EINVAL;
     /*@ assert (size_t)(T * K) == T * K; */
     if (!smoe_all_finite(T * K * d, o)) return SMOE_EDOM;
     smoe_status status = unit_rows(T * K, d, o, unit, norm);
     if (status != SMOE_OK) return status;
-    double sum = 0;
     /*@ loop invariant 0 <= t <= T;
-        loop assigns t, sum; loop variant T - t; */
+        loop assigns t, *sum; loop variant T - t; */
     for (size_t t = 0; t < T; t++) {
         /*@ assert t*K + K <= T*K; */
         /*@ assert t*K*d + K*d <= T*K*d; */
@@ -661,18 +660,33 @@ static smoe_status diversity(double entries, size_t T, size_t K, size_t d, const
                 if (j != i) pairs += smoe_dot(d, u + i * d, u + j * d);
             }
         }
-        sum += K > 1 ? pairs / entries : 0;
+        *sum += K > 1 ? pairs / entries : 0;
     }
-    *loss = sum / (double)T;                                                                            /* (C.6) */
     return SMOE_OK;
 }
 
-static smoe_status diversity_vjp(double entries, size_t T, size_t K, size_t d, const double *unit, const double *norm,
-                                 double dloss, double *do_)
+/*@ requires smoe_size(T*K) && smoe_size(T*K*d) && smoe_size(K*d);
+    requires \valid_read(o + (0 .. T*K*d-1)) && \valid(unit + (0 .. T*K*d-1));
+    requires \valid(norm + (0 .. T*K-1)) && \valid(loss);
+    requires \separated(o + (0 .. T*K*d-1), unit + (0 .. T*K*d-1), norm + (0 .. T*K-1), loss);
+    assigns unit[0 .. T*K*d-1], norm[0 .. T*K-1], *loss;
+    ensures T == 0 || K == 0 || d == 0 ==> \result == SMOE_EINVAL; */
+static smoe_status diversity(double entries, size_t T, size_t K, size_t d, const double *o, double *unit, double *norm,
+                             double *loss)
+{
+    double sum = 0;
+    smoe_status status = add_diversity(entries, T, K, d, o, unit, norm, &sum);
+    if (status == SMOE_OK) *loss = sum / (double)T;                                                     /* (C.6) */
+    return status;
+}
+
+/* Of T tokens out of `all` that the loss is a mean over. */
+static smoe_status diversity_vjp(double entries, size_t all, size_t T, size_t K, size_t d, const double *unit,
+                                 const double *norm, double dloss, double *do_)
 {
     if (T == 0 || K == 0 || d == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(T * K * d, unit) || !smoe_all_finite(T * K, norm) || !isfinite(dloss)) return SMOE_EDOM;
-    const double g = K > 1 ? 2 * dloss / ((double)T * entries) : 0;
+    const double g = K > 1 ? 2 * dloss / ((double)all * entries) : 0;
     for (size_t a = 0; a < T * K; a++) {
         const double *u = unit + a / K * K * d, *ui = unit + a * d;
         double *v = do_ + a * d;
@@ -705,13 +719,13 @@ smoe_status smoe_diversity_square(size_t T, size_t K, size_t d, const double *o,
 smoe_status smoe_diversity_pairs_vjp(size_t T, size_t K, size_t d, const double *unit, const double *norm, double dloss,
                                      double *do_)
 {
-    return diversity_vjp((double)K * ((double)K - 1), T, K, d, unit, norm, dloss, do_);
+    return diversity_vjp((double)K * ((double)K - 1), T, T, K, d, unit, norm, dloss, do_);
 }
 
 smoe_status smoe_diversity_square_vjp(size_t T, size_t K, size_t d, const double *unit, const double *norm,
                                       double dloss, double *do_)
 {
-    return diversity_vjp((double)K * (double)K, T, K, d, unit, norm, dloss, do_);
+    return diversity_vjp((double)K * (double)K, T, T, K, d, unit, norm, dloss, do_);
 }
 
 /* --- C.8 --- */
@@ -822,6 +836,12 @@ static smoe_status weigh_vjp(smoe_winner_weights how, size_t K, const double *va
                                          : smoe_compete_weights_sigmoid_vjp(K, value, weight, dweight, dvalue, v);
 }
 
+static void zero(size_t n, double *x)
+{
+    for (size_t k = 0; k < n; k++)
+        x[k] = 0;
+}
+
 static void copy(size_t n, const double *x, double *y)
 {
     for (size_t k = 0; k < n; k++)
@@ -868,22 +888,62 @@ static smoe_status combine_winners(const smoe_layer_shape *s, const smoe_compete
     return status;
 }
 
-/* (C.5) and (C.6), or version 1's (C.9) and 0. */
-static smoe_status lessons(const smoe_layer_shape *s, const smoe_compete_options *opt, const smoe_compete_out *out,
-                           const smoe_compete_kept *kept)
+/* How many entries the diversity of a token is a mean of. */
+static double entries(const smoe_compete_options *opt, size_t K)
+{
+    return (double)K * (opt->diversity == SMOE_DIVERSITY_PAIRS ? (double)K - 1 : (double)K);
+}
+
+/* The winners' outputs, and (C.6) of these tokens, added to *pairs; version 1 has none. */
+static smoe_status compare_winners(const smoe_layer_shape *s, const smoe_compete_options *opt,
+                                   const smoe_compete_out *out, const smoe_compete_kept *kept, double *pairs)
 {
     size_t T = s->T, d = s->d, N = s->N, K = s->K;
+    if (opt->version == SMOE_VERSION_1) return SMOE_OK;
+    for (size_t a = 0; a < T * K; a++)
+        copy(d, kept->o + (a / K * N + out->index[a]) * d, kept->won + a * d);
+    return add_diversity(entries(opt, K), T, K, d, kept->won, kept->unit, kept->norm, pairs);
+}
+
+/* The tokens t0 ... of a step, at most opt->chunk of them, as a step of their own.  What a chunk leaves behind, that is
+ * outputs and responses, stands in its place among all tokens; its activations take turns. */
+typedef struct {
+    smoe_layer_shape shape;
+    smoe_layer_in in;
+    smoe_compete_out out;
+    smoe_compete_kept kept;
+} part;
+
+static part part_at(size_t t0, const smoe_layer_shape *s, const smoe_compete_options *opt, const smoe_layer_in *in,
+                    const smoe_compete_out *out, const smoe_compete_kept *kept)
+{
+    size_t N = s->N, left = s->T - t0;
+    part c = {*s, *in, *out, *kept};
+    c.shape.T = opt->chunk > 0 && opt->chunk < left ? opt->chunk : left;
+    c.in.x += t0 * s->d;
+    c.out.y += t0 * s->d;
+    c.out.r += t0 * N;
+    c.out.s += t0 * N;
+    c.out.index += t0 * s->K;
+    c.out.weight += t0 * s->K;
+    c.out.margin += t0;
+    c.kept.response += t0 * N;
+    return c;
+}
+
+/* (C.5) and (C.6), or version 1's (C.9) and 0. */
+static smoe_status lessons(const smoe_layer_shape *s, const smoe_compete_options *opt, const smoe_compete_out *out,
+                           const smoe_compete_kept *kept, double pairs)
+{
+    size_t T = s->T, N = s->N, K = s->K;
     if (opt->version == SMOE_VERSION_1) {
         *out->diversity = 0;
         return smoe_distill_v1(T, N, K, out->r, out->s, out->index, kept->p, kept->q, out->distill, kept->value);
     }
     smoe_status status = smoe_distill(T, N, K, opt->theta, out->r, out->s, out->index, kept->p, kept->q, out->distill);
     if (status != SMOE_OK) return status;
-    for (size_t a = 0; a < T * K; a++)
-        copy(d, kept->o + (a / K * N + out->index[a]) * d, kept->won + a * d);
-    return opt->diversity == SMOE_DIVERSITY_PAIRS
-               ? smoe_diversity_pairs(T, K, d, kept->won, kept->unit, kept->norm, out->diversity)
-               : smoe_diversity_square(T, K, d, kept->won, kept->unit, kept->norm, out->diversity);
+    *out->diversity = pairs / (double)T;                                                                /* (C.6) */
+    return SMOE_OK;
 }
 
 smoe_status smoe_compete_step(const smoe_layer_shape *shape, const smoe_compete_options *opt, const smoe_layer_in *in,
@@ -891,10 +951,16 @@ smoe_status smoe_compete_step(const smoe_layer_shape *shape, const smoe_compete_
 {
     smoe_status status = check_step(shape, opt, in);
     if (status != SMOE_OK) return status;
-    status = all_experts(shape, in, kept);
-    if (status == SMOE_OK) status = scores(shape, opt, in, kept);
-    if (status == SMOE_OK) status = combine_winners(shape, opt, out, kept);
-    if (status == SMOE_OK) status = lessons(shape, opt, out, kept);
+    double pairs = 0;
+    for (size_t t0 = 0; t0 < shape->T && status == SMOE_OK;) {
+        const part c = part_at(t0, shape, opt, in, out, kept);
+        status = all_experts(&c.shape, &c.in, &c.kept);
+        if (status == SMOE_OK) status = scores(&c.shape, opt, &c.in, &c.kept);
+        if (status == SMOE_OK) status = combine_winners(&c.shape, opt, &c.out, &c.kept);
+        if (status == SMOE_OK) status = compare_winners(&c.shape, opt, &c.out, &c.kept, &pairs);
+        t0 += c.shape.T;
+    }
+    if (status == SMOE_OK) status = lessons(shape, opt, out, kept, pairs);
     if (status == SMOE_OK) status = fractions(shape, opt->count, out->index, kept->count, kept->f);
     if (status == SMOE_OK)
         status = smoe_balance_loss(1, shape->T, shape->N, out->s, kept->f, kept->qs, kept->P, out->balance); /* (C.7) */
@@ -904,9 +970,10 @@ smoe_status smoe_compete_step(const smoe_layer_shape *shape, const smoe_compete_
     return finite_or_overflow(1, out->loss);                                                            /* (C.8) */
 }
 
-size_t smoe_compete_step_vjp_work(const smoe_layer_shape *s)
+size_t smoe_compete_step_vjp_work(const smoe_layer_shape *s, const smoe_compete_options *opt)
 {
-    return 3 * s->T * s->N + s->T * s->N * s->d + s->T * s->K * s->d + 2 * s->T * s->d + s->T * s->h +
+    size_t C = opt->chunk > 0 && opt->chunk < s->T ? opt->chunk : s->T;
+    return 3 * s->T * s->N + s->T * s->d + C * (s->N * s->d + s->K * s->d + 2 * s->d + s->h) +
            s->N * s->d + 7 * s->N + 4 * s->K;
 }
 
@@ -916,20 +983,21 @@ static double total(double term, double c, double loss)
     return term + c * loss;
 }
 
-/* Gradient of the experts and of x through them, i ascending, for the gradient do_ [T,N,d] of their outputs. */
+/* Gradient of x through the experts, i ascending, for the gradient do_ [T,N,d] of their outputs; that of the experts is
+ * added to what is there. */
 static smoe_status all_experts_vjp(const smoe_layer_shape *s, const smoe_layer_in *in, const smoe_compete_kept *kept,
                                    const double *do_, const smoe_layer_grad *grad, double *de, double *dx, double *da)
 {
     size_t T = s->T, d = s->d, h = s->h, N = s->N;
-    for (size_t k = 0; k < T * d; k++)
-        grad->x[k] = 0;
+    zero(T * d, grad->x);
     for (size_t i = 0; i < N; i++) {
         for (size_t t = 0; t < T; t++)
             for (size_t e = 0; e < d; e++)
                 de[t * d + e] = do_[(t * N + i) * d + e];
-        smoe_status status = smoe_expert_mlp_vjp(s->phi, T, d, h, in->x, in->w1 + i * h * d, in->w2 + i * d * h,
-                                                 kept->a + i * T * h, kept->u + i * T * h, de, dx, grad->w1 + i * h * d,
-                                                 grad->b1 + i * h, grad->w2 + i * d * h, grad->b2 + i * d, da);
+        smoe_status status = smoe_expert_mlp_vjp_acc(s->phi, T, d, h, in->x, in->w1 + i * h * d, in->w2 + i * d * h,
+                                                     kept->a + i * T * h, kept->u + i * T * h, de, dx,
+                                                     grad->w1 + i * h * d, grad->b1 + i * h, grad->w2 + i * d * h,
+                                                     grad->b2 + i * d, da);
         if (status == SMOE_OK) status = add(T * d, dx, grad->x);
         if (status != SMOE_OK) return status;
     }
@@ -984,17 +1052,46 @@ static smoe_status token_vjp(const smoe_layer_shape *s, const smoe_compete_optio
     return status == SMOE_OK ? add(N * d, through_s, do_) : status;
 }
 
-/* Adds the gradient of (C.6) to the winners' rows of do_; version 1 has none. */
-static smoe_status winners_vjp(const smoe_layer_shape *s, const smoe_compete_options *opt, const smoe_compete_out *out,
-                               const smoe_compete_kept *kept, double g, double *do_, double *dwon)
+/* Adds the gradient of (C.6), a mean over `all` tokens, to the winners' rows of do_; version 1 has none. */
+static smoe_status winners_vjp(size_t all, const smoe_layer_shape *s, const smoe_compete_options *opt,
+                               const smoe_compete_out *out, const smoe_compete_kept *kept, double g, double *do_,
+                               double *dwon)
 {
     size_t T = s->T, d = s->d, N = s->N, K = s->K;
     if (opt->version == SMOE_VERSION_1) return SMOE_OK;
-    smoe_status status = opt->diversity == SMOE_DIVERSITY_PAIRS
-                             ? smoe_diversity_pairs_vjp(T, K, d, kept->unit, kept->norm, g, dwon)
-                             : smoe_diversity_square_vjp(T, K, d, kept->unit, kept->norm, g, dwon);
+    smoe_status status = diversity_vjp(entries(opt, K), all, T, K, d, kept->unit, kept->norm, g, dwon);
     for (size_t a = 0; a < T * K && status == SMOE_OK; a++)
         status = add(d, dwon + a * d, do_ + (a / K * N + out->index[a]) * d);
+    return status;
+}
+
+/* What the other chunks have overwritten since the forward: the same activations, out of the same inputs. */
+static smoe_status activations_again(const part *c, const smoe_compete_options *opt)
+{
+    double pairs = 0;
+    smoe_status status = all_experts(&c->shape, &c->in, &c->kept);
+    return status == SMOE_OK ? compare_winners(&c->shape, opt, &c->out, &c->kept, &pairs) : status;
+}
+
+/* Everything that a chunk's outputs o owe: to its rows of x and, added, to the experts.   work [C (N d + K d + d + h)
+ * + N d + 2 N + 4 K] for the C tokens of the chunk */
+static smoe_status part_vjp(const part *c, const smoe_compete_options *opt, const smoe_compete_cot *cot, size_t t0,
+                            size_t all, double g_diversity, const double *ds, double *dr, const smoe_layer_grad *grad,
+                            double *dx, double *work)
+{
+    size_t T = c->shape.T, d = c->shape.d, N = c->shape.N, K = c->shape.K;
+    double *do_ = work, *dwon = do_ + T * N * d, *de = dwon + T * K * d, *da = de + T * d, *token = da + T * c->shape.h;
+    smoe_compete_cot mine = *cot;
+    smoe_layer_grad owed = *grad;
+    mine.y += t0 * d;
+    mine.weight += t0 * K;
+    owed.x += t0 * d;
+    smoe_status status = SMOE_OK;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++)
+        status = token_vjp(&c->shape, opt, &c->out, &c->kept, &mine, t, ds + t * N, dr + t * N, do_ + t * N * d, token);
+    if (status == SMOE_OK)
+        status = winners_vjp(all, &c->shape, opt, &c->out, &c->kept, g_diversity, do_, dwon);
+    if (status == SMOE_OK) status = all_experts_vjp(&c->shape, &c->in, &c->kept, do_, &owed, de, dx, da);
     return status;
 }
 
@@ -1011,17 +1108,23 @@ smoe_status smoe_compete_step_vjp(const smoe_layer_shape *shape, const smoe_comp
     if (!smoe_all_finite(T * d, cot->y) || !smoe_all_finite(T * K, cot->weight) || !cot_is_finite(cot))
         return SMOE_EDOM;
     if (!smoe_all_finite(3, g)) return SMOE_EOVRFLW;
-    double *dr = work, *ds = dr + T * N, *dz = ds + T * N, *do_ = dz + T * N, *dwon = do_ + T * N * d;
-    double *de = dwon + T * K * d, *dx = de + T * d, *da = dx + T * d, *row = da + T * shape->h, *route = row + 5 * N;
+    double *dr = work, *ds = dr + T * N, *dz = ds + T * N, *dx = dz + T * N, *row = dx + T * d, *rest = row + 5 * N;
 
     status = opt->version == SMOE_VERSION_1
                  ? smoe_distill_v1_vjp(T, N, kept->p, kept->q, g[0], dr, row)
                  : smoe_distill_vjp(T, N, K, opt->theta, kept->p, kept->q, out->index, g[0], dr, row);
     if (status == SMOE_OK) status = responses_vjp(shape, opt, out, kept, g[0], g[2], ds, dz, row);
-    for (size_t t = 0; t < T && status == SMOE_OK; t++)
-        status = token_vjp(shape, opt, out, kept, cot, t, ds + t * N, dr + t * N, do_ + t * N * d, route);
-    if (status == SMOE_OK) status = winners_vjp(shape, opt, out, kept, g[1], do_, dwon);
-    if (status == SMOE_OK) status = all_experts_vjp(shape, in, kept, do_, grad, de, dx, da);
+    zero(N * shape->h * d, grad->w1);
+    zero(N * shape->h, grad->b1);
+    zero(N * d * shape->h, grad->w2);
+    zero(N * d, grad->b2);
+    for (size_t t0 = 0; t0 < T && status == SMOE_OK;) {
+        const part c = part_at(t0, shape, opt, in, out, kept);
+        if (c.shape.T < T) status = activations_again(&c, opt);
+        if (status == SMOE_OK)
+            status = part_vjp(&c, opt, cot, t0, T, g[1], ds + t0 * N, dr + t0 * N, grad, dx + t0 * d, rest);
+        t0 += c.shape.T;
+    }
     if (status == SMOE_OK) status = smoe_gate_linear_vjp(T, d, N, in->x, in->wr, dr, dx, grad->wr, grad->br);
     return status == SMOE_OK ? add(T * d, dx, grad->x) : status;
 }

@@ -460,7 +460,12 @@ typedef struct {
     double theta;                                           /* weight of the winners in (C.5) */
     double c_task;
     double c_distill, c_diversity, c_balance, c_zloss;      /* coefficients of the terms in the total loss */
+    size_t chunk;                                           /* tokens whose activations are there at a time; 0: all.  It
+                                                               changes memory and time, no bit */
 } smoe_compete_options;
+
+/*@ logic integer smoe_chunk(smoe_layer_shape *s, smoe_compete_options *o) =
+      0 < o->chunk < s->T ? o->chunk : s->T; */
 
 typedef struct {
     double *y;              /* [T,d] */
@@ -477,16 +482,17 @@ typedef struct {
     double loss, distill, diversity, balance, zloss;
 } smoe_compete_cot;
 
-/* What smoe_compete_step keeps for its vjp. */
+/* What smoe_compete_step keeps for its vjp.  C = opt->chunk tokens, or T: where C < T the vjp computes the activations of
+ * each chunk again. */
 typedef struct {
-    double *o;              /* [T,N,d] outputs of all experts on all tokens */
-    double *a, *u;          /* [N,T,h] inside the experts, before and after the activation */
-    double *e;              /* [T,d] the outputs of one expert */
+    double *o;              /* [C,N,d] outputs of all experts on a chunk of tokens */
+    double *a, *u;          /* [N,C,h] inside the experts, before and after the activation */
+    double *e;              /* [C,d] the outputs of one expert */
     double *response;       /* [T,N] before (C.11) */
     double *p, *q, *qs;     /* [T,N] softmax(r), the target (C.4) or (C.9), softmax(s) of (C.7) */
     double *f, *P;          /* [N] */
-    double *won, *unit;     /* [T,K,d] outputs of the winners, and these divided by their norms */
-    double *norm;           /* [T,K] */
+    double *won, *unit;     /* [C,K,d] outputs of the winners, and these divided by their norms */
+    double *norm;           /* [C,K] */
     double *value;          /* [4 N] */
     size_t *count;          /* [N] */
 } smoe_compete_kept;
@@ -505,6 +511,7 @@ typedef struct {
  */
 /*@ requires \valid_read(shape) && \valid_read(opt) && \valid_read(in) && \valid_read(out) && \valid_read(kept);
     requires \let T = shape->T; \let d = shape->d; \let h = shape->h; \let N = shape->N; \let K = shape->K;
+             \let C = smoe_chunk(shape, opt);
              \valid_read(in->x + (0 .. T*d-1)) && \valid_read(in->wr + (0 .. N*d-1)) &&
              \valid_read(in->br + (0 .. N-1)) &&
              \valid_read(in->w1 + (0 .. N*h*d-1)) && \valid_read(in->b1 + (0 .. N*h-1)) &&
@@ -513,30 +520,32 @@ typedef struct {
              \valid(out->index + (0 .. T*K-1)) && \valid(out->weight + (0 .. T*K-1)) &&
              \valid(out->margin + (0 .. T-1)) && \valid(out->loss) && \valid(out->distill) &&
              \valid(out->diversity) && \valid(out->balance) && \valid(out->zloss) &&
-             \valid(kept->o + (0 .. T*N*d-1)) && \valid(kept->a + (0 .. N*T*h-1)) && \valid(kept->u + (0 .. N*T*h-1)) &&
-             \valid(kept->e + (0 .. T*d-1)) && \valid(kept->response + (0 .. T*N-1)) &&
+             \valid(kept->o + (0 .. C*N*d-1)) && \valid(kept->a + (0 .. N*C*h-1)) && \valid(kept->u + (0 .. N*C*h-1)) &&
+             \valid(kept->e + (0 .. C*d-1)) && \valid(kept->response + (0 .. T*N-1)) &&
              \valid(kept->p + (0 .. T*N-1)) && \valid(kept->q + (0 .. T*N-1)) && \valid(kept->qs + (0 .. T*N-1)) &&
-             \valid(kept->f + (0 .. N-1)) && \valid(kept->P + (0 .. N-1)) && \valid(kept->won + (0 .. T*K*d-1)) &&
-             \valid(kept->unit + (0 .. T*K*d-1)) && \valid(kept->norm + (0 .. T*K-1)) &&
+             \valid(kept->f + (0 .. N-1)) && \valid(kept->P + (0 .. N-1)) && \valid(kept->won + (0 .. C*K*d-1)) &&
+             \valid(kept->unit + (0 .. C*K*d-1)) && \valid(kept->norm + (0 .. C*K-1)) &&
              \valid(kept->value + (0 .. 4*N-1)) && \valid(kept->count + (0 .. N-1));
     assigns out->y[0 .. shape->T*shape->d-1], out->r[0 .. shape->T*shape->N-1], out->s[0 .. shape->T*shape->N-1],
             out->index[0 .. shape->T*shape->K-1], out->weight[0 .. shape->T*shape->K-1],
             out->margin[0 .. shape->T-1], *out->loss, *out->distill, *out->diversity, *out->balance, *out->zloss,
-            kept->o[0 .. shape->T*shape->N*shape->d-1], kept->a[0 .. shape->N*shape->T*shape->h-1],
-            kept->u[0 .. shape->N*shape->T*shape->h-1], kept->e[0 .. shape->T*shape->d-1],
+            kept->o[0 .. smoe_chunk(shape, opt)*shape->N*shape->d-1],
+            kept->a[0 .. shape->N*smoe_chunk(shape, opt)*shape->h-1],
+            kept->u[0 .. shape->N*smoe_chunk(shape, opt)*shape->h-1], kept->e[0 .. smoe_chunk(shape, opt)*shape->d-1],
             kept->response[0 .. shape->T*shape->N-1], kept->p[0 .. shape->T*shape->N-1],
             kept->q[0 .. shape->T*shape->N-1], kept->qs[0 .. shape->T*shape->N-1], kept->f[0 .. shape->N-1],
-            kept->P[0 .. shape->N-1], kept->won[0 .. shape->T*shape->K*shape->d-1],
-            kept->unit[0 .. shape->T*shape->K*shape->d-1], kept->norm[0 .. shape->T*shape->K-1],
+            kept->P[0 .. shape->N-1], kept->won[0 .. smoe_chunk(shape, opt)*shape->K*shape->d-1],
+            kept->unit[0 .. smoe_chunk(shape, opt)*shape->K*shape->d-1],
+            kept->norm[0 .. smoe_chunk(shape, opt)*shape->K-1],
             kept->value[0 .. 4*shape->N-1], kept->count[0 .. shape->N-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_compete_step(const smoe_layer_shape *shape, const smoe_compete_options *opt, const smoe_layer_in *in,
                               const smoe_compete_out *out, const smoe_compete_kept *kept);
 
-/* Doubles that smoe_compete_step_vjp needs as `work`:  3 T N + T N d + T K d + 2 T d + T h + N d + 7 N + 4 K. */
-/*@ requires \valid_read(shape);
+/* Doubles that smoe_compete_step_vjp needs as `work`:  3 T N + T d + C (N d + K d + 2 d + h) + N d + 7 N + 4 K. */
+/*@ requires \valid_read(shape) && \valid_read(opt);
     assigns \nothing; */
-size_t smoe_compete_step_vjp_work(const smoe_layer_shape *shape);
+size_t smoe_compete_step_vjp_work(const smoe_layer_shape *shape, const smoe_compete_options *opt);
 
 /* ..., gradient.  Each term has the total cotangent  g_term = cot->term + c_term cot->loss.  Contributions are added in
  * this order:
@@ -546,16 +555,18 @@ size_t smoe_compete_step_vjp_work(const smoe_layer_shape *shape);
 /*@ requires \valid_read(shape) && \valid_read(opt) && \valid_read(in) && \valid_read(out) && \valid_read(kept);
     requires \valid_read(cot) && \valid_read(grad);
     requires \let T = shape->T; \let d = shape->d; \let h = shape->h; \let N = shape->N; \let K = shape->K;
+             \let C = smoe_chunk(shape, opt);
              \valid_read(cot->y + (0 .. T*d-1)) && \valid_read(cot->weight + (0 .. T*K-1)) &&
              \valid(grad->x + (0 .. T*d-1)) && \valid(grad->wr + (0 .. N*d-1)) && \valid(grad->br + (0 .. N-1)) &&
              \valid(grad->w1 + (0 .. N*h*d-1)) && \valid(grad->b1 + (0 .. N*h-1)) &&
              \valid(grad->w2 + (0 .. N*d*h-1)) && \valid(grad->b2 + (0 .. N*d-1)) &&
-             \valid(work + (0 .. 3*T*N+T*N*d+T*K*d+2*T*d+T*h+N*d+7*N+4*K-1));
+             \valid(work + (0 .. 3*T*N+T*d+C*(N*d+K*d+2*d+h)+N*d+7*N+4*K-1));
     assigns grad->x[0 .. shape->T*shape->d-1], grad->wr[0 .. shape->N*shape->d-1], grad->br[0 .. shape->N-1],
             grad->w1[0 .. shape->N*shape->h*shape->d-1], grad->b1[0 .. shape->N*shape->h-1],
             grad->w2[0 .. shape->N*shape->d*shape->h-1], grad->b2[0 .. shape->N*shape->d-1],
-            work[0 .. 3*shape->T*shape->N+shape->T*shape->N*shape->d+shape->T*shape->K*shape->d+2*shape->T*shape->d+
-                      shape->T*shape->h+shape->N*shape->d+7*shape->N+4*shape->K-1];
+            work[0 .. 3*shape->T*shape->N+shape->T*shape->d+
+                      smoe_chunk(shape, opt)*(shape->N*shape->d+shape->K*shape->d+2*shape->d+shape->h)+
+                      shape->N*shape->d+7*shape->N+4*shape->K-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_compete_step_vjp(const smoe_layer_shape *shape, const smoe_compete_options *opt,
                                   const smoe_layer_in *in, const smoe_compete_out *out, const smoe_compete_kept *kept,

@@ -50,6 +50,11 @@ void smoe_bias_vjp(size_t n, size_t m, const double *dv, double *db)
 {
     for (size_t k = 0; k < m; k++)
         db[k] = 0.0;
+    smoe_bias_vjp_acc(n, m, dv, db);
+}
+
+void smoe_bias_vjp_acc(size_t n, size_t m, const double *dv, double *db)
+{
     for (size_t t = 0; t < n; t++)
         for (size_t k = 0; k < m; k++)
             db[k] += dv[t * m + k];
@@ -78,20 +83,47 @@ smoe_status smoe_expert_mlp(smoe_activation phi, size_t T, size_t d, size_t h, c
     return smoe_all_finite(T * h, a) && smoe_all_finite(T * d, y) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
+static void zero(size_t n, double *x)
+{
+    for (size_t k = 0; k < n; k++)
+        x[k] = 0;
+}
+
+static smoe_status check_mlp_vjp(smoe_activation phi, size_t T, size_t d, size_t h, const double *x, const double *w1,
+                                 const double *w2, const double *a, const double *u, const double *dy)
+{
+    if (!sizes_make_sense(d, h, phi)) return SMOE_EINVAL;
+    bool finite = smoe_all_finite(T * d, x) && smoe_all_finite(h * d, w1) && smoe_all_finite(d * h, w2) &&
+                  smoe_all_finite(T * h, a) && smoe_all_finite(T * h, u) && smoe_all_finite(T * d, dy);
+    return finite ? SMOE_OK : SMOE_EDOM;
+}
+
 smoe_status smoe_expert_mlp_vjp(smoe_activation phi, size_t T, size_t d, size_t h, const double *x,
                                 const double *w1, const double *w2, const double *a, const double *u, const double *dy,
                                 double *dx, double *dw1, double *db1, double *dw2, double *db2, double *da)
 {
-    if (!sizes_make_sense(d, h, phi)) return SMOE_EINVAL;
-    if (!smoe_all_finite(T * d, x) || !smoe_all_finite(h * d, w1) || !smoe_all_finite(d * h, w2) ||
-        !smoe_all_finite(T * h, a) || !smoe_all_finite(T * h, u) || !smoe_all_finite(T * d, dy)) return SMOE_EDOM;
+    smoe_status status = check_mlp_vjp(phi, T, d, h, x, w1, w2, a, u, dy);
+    if (status != SMOE_OK) return status;
+    zero(h * d, dw1);
+    zero(h, db1);
+    zero(d * h, dw2);
+    zero(d, db2);
+    return smoe_expert_mlp_vjp_acc(phi, T, d, h, x, w1, w2, a, u, dy, dx, dw1, db1, dw2, db2, da);
+}
 
-    smoe_bias_vjp(T, d, dy, db2);
-    smoe_matmul_tn(d, h, T, dy, u, dw2);                                /* dW2 = sum_t dy_t u_t' */
+smoe_status smoe_expert_mlp_vjp_acc(smoe_activation phi, size_t T, size_t d, size_t h, const double *x,
+                                    const double *w1, const double *w2, const double *a, const double *u,
+                                    const double *dy, double *dx, double *dw1, double *db1, double *dw2, double *db2,
+                                    double *da)
+{
+    smoe_status status = check_mlp_vjp(phi, T, d, h, x, w1, w2, a, u, dy);
+    if (status != SMOE_OK) return status;
+    smoe_bias_vjp_acc(T, d, dy, db2);
+    smoe_matmul_tn_acc(d, h, T, dy, u, dw2);                            /* dW2 = sum_t dy_t u_t' */
     smoe_matmul_nn(T, h, d, dy, w2, da);                                /* du = W2' dy, in the place of da */
     smoe_activate_vjp(phi, T * h, a, da, da);                           /* da = phi'(a) du */
-    smoe_bias_vjp(T, h, da, db1);
-    smoe_matmul_tn(h, d, T, da, x, dw1);                                /* dW1 = sum_t da_t x_t' */
+    smoe_bias_vjp_acc(T, h, da, db1);
+    smoe_matmul_tn_acc(h, d, T, da, x, dw1);                            /* dW1 = sum_t da_t x_t' */
     smoe_matmul_nn(T, d, h, da, w1, dx);                                /* dx = W1' da */
 
     bool finite = smoe_all_finite(T * d, dx) && smoe_all_finite(h * d, dw1) && smoe_all_finite(h, db1) &&

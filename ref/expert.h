@@ -44,6 +44,11 @@ void smoe_add_bias(size_t n, size_t m, const double *b, double *v);
     assigns db[0 .. m-1]; */
 void smoe_bias_vjp(size_t n, size_t m, const double *dv, double *db);
 
+/* The same sum started at the db that is there: the rows before these. */
+/*@ requires \valid_read(dv + (0 .. n*m-1)) && \valid(db + (0 .. m-1));
+    assigns db[0 .. m-1]; */
+void smoe_bias_vjp_acc(size_t n, size_t m, const double *dv, double *db);
+
 /* (E.1) (E.2) (E.3) Two-layer expert:  a = W1 x + b1,  u = phi(a),  y = W2 u + b2,  for each of T tokens
  *
  *   x [T,d]   w1 [h,d]  b1 [h]   w2 [d,h]  b2 [d]
@@ -78,6 +83,19 @@ smoe_status smoe_expert_mlp(smoe_activation phi, size_t T, size_t d, size_t h, c
 smoe_status smoe_expert_mlp_vjp(smoe_activation phi, size_t T, size_t d, size_t h, const double *x,
                                 const double *w1, const double *w2, const double *a, const double *u, const double *dy,
                                 double *dx, double *dw1, double *db1, double *dw2, double *db2, double *da);
+
+/* The same with dw1, db1, dw2, db2 started at what is there, which is the gradient from the tokens before these: tokens in
+ * several calls, ascending, give the bits of all tokens in one. */
+/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(w2 + (0 .. d*h-1)) &&
+             \valid_read(a + (0 .. T*h-1)) && \valid_read(u + (0 .. T*h-1)) && \valid_read(dy + (0 .. T*d-1));
+    requires \valid(dx + (0 .. T*d-1)) && \valid(dw1 + (0 .. h*d-1)) && \valid(db1 + (0 .. h-1)) &&
+             \valid(dw2 + (0 .. d*h-1)) && \valid(db2 + (0 .. d-1)) && \valid(da + (0 .. T*h-1));
+    assigns dx[0 .. T*d-1], dw1[0 .. h*d-1], db1[0 .. h-1], dw2[0 .. d*h-1], db2[0 .. d-1], da[0 .. T*h-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
+smoe_status smoe_expert_mlp_vjp_acc(smoe_activation phi, size_t T, size_t d, size_t h, const double *x,
+                                    const double *w1, const double *w2, const double *a, const double *u,
+                                    const double *dy, double *dx, double *dw1, double *db1, double *dw2, double *db2,
+                                    double *da);
 
 /* (E.1) ReLU expert:  y = W2 max(W1 x + b1, 0) + b2.  ReLU'(0) = 0. */
 /*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(b1 + (0 .. h-1)) &&

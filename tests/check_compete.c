@@ -303,7 +303,7 @@ static smoe_status back(layer *l)
     const smoe_layer_in in = {q, q + at[WR], q + at[BR], q + at[W1], q + at[B1], q + at[W2], q + at[B2]};
     const smoe_layer_grad grad = {g, g + at[WR], g + at[BR], g + at[W1], g + at[B1], g + at[W2], g + at[B2]};
     /* just as much as is asked for, so that a sanitizer sees a step beyond it */
-    const size_t n = l->router ? smoe_router_step_vjp_work(&l->shape) : smoe_compete_step_vjp_work(&l->shape);
+    const size_t n = l->router ? smoe_router_step_vjp_work(&l->shape) : smoe_compete_step_vjp_work(&l->shape, &l->opt);
     double *work = malloc((n ? n : 1) * sizeof *work);
     const smoe_status status =
         l->router ? smoe_router_step_vjp(&l->shape, &l->opt, &in, &l->out, &l->rkept, &l->cot, &grad, work)
@@ -1529,6 +1529,57 @@ START_TEST(silent_experts)
 }
 END_TEST
 
+/* The activations of one chunk of tokens, no more room than they need. */
+static void chunk_room(smoe_compete_kept *kept, const smoe_layer_shape *s, size_t C)
+{
+    kept->o = room(C * s->N * s->d);
+    kept->a = room(s->N * C * s->h);
+    kept->u = room(s->N * C * s->h);
+    kept->e = room(C * s->d);
+    kept->won = room(C * s->K * s->d);
+    kept->unit = room(C * s->K * s->d);
+    kept->norm = room(C * s->K);
+}
+
+static void chunk_free(smoe_compete_kept *kept)
+{
+    free(kept->o), free(kept->a), free(kept->u), free(kept->e), free(kept->won), free(kept->unit), free(kept->norm);
+}
+
+/* evidence properties: C.8 */
+START_TEST(chunks_change_no_bit)
+{
+    for (size_t chunk = 1; chunk <= 8; chunk++) {
+        layer *l = layer_new(7, 5, 6, 4, 2);
+        l->opt.version = _i ? SMOE_VERSION_1 : SMOE_VERSION_2;
+        l->opt.response = _i ? SMOE_RESPONSE_NORM : SMOE_RESPONSE_SOFTPLUS;
+        l->opt.target = SMOE_TARGET_ATTACHED;
+        l->opt.mix = 0.25;
+        draw_layer(l, 77 + chunk);
+        const size_t T = l->shape.T, n[] = {T * 5, T * 4, T * 4, T * 2, T, 5, l->n};
+        double *const x[] = {l->out.y, l->out.r, l->out.s, l->out.weight, l->out.margin, l->scalar, l->g}, *whole[7];
+        for (int i = 0; i < 7; i++) {
+            whole[i] = room(n[i]);
+            memcpy(whole[i], x[i], n[i] * sizeof(double));
+            for (size_t k = 0; k < n[i]; k++) x[i][k] = NAN;
+        }
+        const smoe_compete_kept all = l->kept;
+        l->opt.chunk = chunk;
+        chunk_room(&l->kept, &l->shape, chunk < T ? chunk : T);
+        OK(run(l, l->theta));
+        OK(back(l));
+        for (int i = 0; i < 7; i++) {
+            ck_assert_msg(memcmp(whole[i], x[i], n[i] * sizeof(double)) == 0,
+                          "%zu tokens at a time give other bits than all at once (block %d)", chunk, i);
+            free(whole[i]);
+        }
+        chunk_free(&l->kept);
+        l->kept = all;
+        layer_free(l);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("compete");
@@ -1560,6 +1611,7 @@ int main(void)
     tcase_add_loop_test(property, layer_symmetries, 0, 2);
     tcase_add_test(property, layer_corners);
     tcase_add_loop_test(property, router_step_is_the_layer, 0, 3);
+    tcase_add_loop_test(property, chunks_change_no_bit, 0, 2);
     tcase_add_loop_test(error, response_errors, 0, 3);
     tcase_add_loop_test(error, weights_errors, 0, 3);
     tcase_add_loop_test(error, route_errors, 0, 3);

@@ -760,7 +760,7 @@ static double *cut(double **block, size_t n)
 compete_inside compete_inside_new(const smoe_layer_shape *s)
 {
     const size_t T = s->T, d = s->d, h = s->h, N = s->N, K = s->K, A = T * K;
-    const size_t work = T * d + smoe_compete_step_vjp_work(s) + smoe_router_step_vjp_work(s);
+    const size_t work = T * d + smoe_compete_step_vjp_work(s, &(smoe_compete_options){.chunk = 0}) + smoe_router_step_vjp_work(s);
     compete_inside m;
     const size_t competing = T * N * d + 2 * N * T * h + T * d + 4 * T * N + 6 * N + 2 * A * d + A;
     const size_t routed = 2 * T * N + 2 * A * d + 2 * A * h + 2 * N + T;

@@ -1,13 +1,15 @@
 /* The time of a whole training step (C.14), forward and all gradients, on one thread.
  *
- *   bench_step KIND REPEATS [FILE]    prints the median of REPEATS runs in seconds; with FILE, writes inputs, cotangents,
- *                                     outputs and gradients there as raw doubles, for bench_step.py to compare
+ *   bench_step KIND CHUNK REPEATS [FILE]    prints the median of REPEATS runs in seconds, the largest memory of the process
+ *                                           and the size of inputs, outputs and gradients in MiB; with FILE, writes inputs,
+ *                                           loss and gradients there as raw doubles, for bench_step.py to compare
  *
- *   KIND  v2       version 2 with competition: softplus of T N d outputs
- *         v1       version 1 with competition: norms, so that matrix products dominate
- *         router   version 2 without competition
+ *   KIND   v2      version 2 with competition: softplus of T N d outputs
+ *          v1      version 1 with competition: norms, so that matrix products dominate
+ *          router  version 2 without competition
  *
  * T = 1024, d = 256, h = 1024, N = 8, K = 2, ReLU.
+ * CHUNK  tokens whose activations a competition holds at a time; 0: all
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -53,28 +55,41 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* The most that this process has had in memory, in MiB (getrusage would count what its parent had when it forked). */
+static double largest_memory(void)
+{
+    char line[256];
+    double kib = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, "VmHWM:", 6) == 0) kib = strtod(line + 6, NULL);
+    if (f) fclose(f);
+    return kib / 1024;
+}
+
 static int by_value(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static smoe_compete_kept competing_room(void)
+static smoe_compete_kept competing_room(size_t chunk)
 {
+    const size_t C = chunk > 0 && chunk < T ? chunk : T;
     return (smoe_compete_kept){
-        .o = doubles(T * N * D),
-        .a = doubles(N * T * H),
-        .u = doubles(N * T * H),
-        .e = doubles(T * D),
+        .o = doubles(C * N * D),
+        .a = doubles(N * C * H),
+        .u = doubles(N * C * H),
+        .e = doubles(C * D),
         .response = doubles(T * N),
         .p = doubles(T * N),
         .q = doubles(T * N),
         .qs = doubles(T * N),
         .f = doubles(N),
         .P = doubles(N),
-        .won = doubles(A * D),
-        .unit = doubles(A * D),
-        .norm = doubles(A),
+        .won = doubles(C * K * D),
+        .unit = doubles(C * K * D),
+        .norm = doubles(C * K),
         .value = doubles(4 * N),
         .count = indices(N),
     };
@@ -102,10 +117,11 @@ static smoe_router_kept router_room(void)
 int main(int argc, char **argv)
 {
     const char *kind = argc > 1 ? argv[1] : "";
-    const long repeats = argc > 2 ? strtol(argv[2], NULL, 10) : 0;
+    const long chunk = argc > 2 ? strtol(argv[2], NULL, 10) : -1, repeats = argc > 3 ? strtol(argv[3], NULL, 10) : 0;
     const int competes = strcmp(kind, "router") != 0;
-    if (repeats < 1 || repeats > 10000 || (competes && strcmp(kind, "v1") != 0 && strcmp(kind, "v2") != 0)) {
-        fprintf(stderr, "usage: bench_step v2|v1|router REPEATS [FILE]\n");
+    if (chunk < 0 || repeats < 1 || repeats > 10000 ||
+        (competes && strcmp(kind, "v1") != 0 && strcmp(kind, "v2") != 0)) {
+        fprintf(stderr, "usage: bench_step v2|v1|router CHUNK REPEATS [FILE]\n");
         return 2;
     }
     static const double scale[BLOCKS] = {1, 0.0625, 0.0625, 0.0625, 0.0625, 0.03125, 0.03125};
@@ -120,6 +136,7 @@ int main(int argc, char **argv)
         .c_balance = 0.01,
         .c_zloss = 0.001,
         .c_task = 1,
+        .chunk = (size_t)chunk,
         .version = first ? SMOE_VERSION_1 : SMOE_VERSION_2,
         .response = first ? SMOE_RESPONSE_NORM : SMOE_RESPONSE_SOFTPLUS,
         .weights = first ? SMOE_WEIGHTS_SOFTMAX : SMOE_WEIGHTS_RATIO,
@@ -137,10 +154,11 @@ int main(int argc, char **argv)
     double loss, task, distill, diversity, balance, zloss;
     const smoe_compete_out out = {doubles(T * D), doubles(T * N), doubles(T * N), indices(A), doubles(A), doubles(T),
                                   &loss,          &distill,       &diversity,     &balance,   &zloss};
-    const smoe_compete_kept kept = competing_room();
+    const smoe_compete_kept kept = competing_room((size_t)chunk);
     const smoe_router_kept router = router_room();
     const smoe_compete_cot cot = {dy, dweight, 1, 0, 0, 0, 0}; /* the gradient of the total loss */
-    double *work = doubles(T * D + (competes ? smoe_compete_step_vjp_work(&shape) : smoe_router_step_vjp_work(&shape)));
+    double *work =
+        doubles(T * D + (competes ? smoe_compete_step_vjp_work(&shape, &opt) : smoe_router_step_vjp_work(&shape)));
     double *seconds = doubles((size_t)repeats);
     for (long i = -1; i < repeats; i++) { /* the run -1 warms up and is not counted */
         const double start = now();
@@ -156,13 +174,15 @@ int main(int argc, char **argv)
         if (i >= 0) seconds[i] = now() - start;
     }
     qsort(seconds, (size_t)repeats, sizeof *seconds, by_value);
-    printf("%.6f\n", seconds[repeats / 2]);
-    FILE *f = argc > 3 ? fopen(argv[3], "wb") : NULL;
-    int wrong = argc > 3 && !f;
+    size_t given = 3 * T * D + 2 * T * N + 3 * A + T; /* target, y, cotangent; r, s; index, weight, cotangent; margin */
+    for (int b = 0; b < BLOCKS; b++) given += 2 * size[b];
+    printf("%.6f %.1f %.1f\n", seconds[repeats / 2], largest_memory(), (double)given * sizeof(double) / 0x1p20);
+    FILE *f = argc > 4 ? fopen(argv[4], "wb") : NULL;
+    int wrong = argc > 4 && !f;
     for (int b = 0; f && b < BLOCKS; b++) wrong |= fwrite(q[b], sizeof(double), size[b], f) != size[b];
     if (f) wrong |= fwrite(target, sizeof(double), T * D, f) != T * D || fwrite(&loss, sizeof loss, 1, f) != 1;
     for (int b = 0; f && b < BLOCKS; b++) wrong |= fwrite(g[b], sizeof(double), size[b], f) != size[b];
     if (f) wrong |= fclose(f) != 0;
-    if (wrong) fprintf(stderr, "bench_step: cannot write %s\n", argv[3]);
+    if (wrong) fprintf(stderr, "bench_step: cannot write %s\n", argv[4]);
     return wrong ? 3 : 0;
 }
