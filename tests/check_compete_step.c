@@ -55,8 +55,8 @@ static const double ln2 = 0x1.62e42fefa39efp-1, ln3 = 0x1.193ea7aad030bp+0;
 
 /* --- hand-computed values --- */
 
-/* sigmoid(0) = 1/2 and sigmoid(ln 3) = 3/4: weights (3/4, 1/2)/(5/4) = (3/5, 2/5).  For dweight (1, 0) the mean is 3/5, the
- * gradient of v (2/5, -3/5)/(5/4) = (8/25, -12/25), times sigmoid' = 3/16 and 1/4: (3/50, -3/25). */
+/* sigmoid(0) = 1/2 and sigmoid(ln 3) = 3/4: weights (3/4, 1/2)/(5/4) = (3/5, 2/5).  For dweight (1, 0) the mean is
+ * 3/5, the gradient of v (2/5, -3/5)/(5/4) = (8/25, -12/25), times sigmoid' = 3/16 and 1/4: (3/50, -3/25). */
 /* evidence hand: C.2 */
 START_TEST(squashed_weights_by_hand)
 {
@@ -70,8 +70,8 @@ START_TEST(squashed_weights_by_hand)
 }
 END_TEST
 
-/* p = (1/2, 1/2), q = (1, 0), the winner is expert 0: (1/8) (1/4) = 1/32; dp = (2/8)(-1/2) = -1/8 for the winner alone, dr =
- * 1/2 (-1/8 + 1/16) = -1/32 and its opposite.  q is saturated, so its side has nothing. */
+/* p = (1/2, 1/2), q = (1, 0), the winner is expert 0: (1/8) (1/4) = 1/32; dp = (2/8)(-1/2) = -1/8 for the winner
+ * alone, dr = 1/2 (-1/8 + 1/16) = -1/32 and its opposite.  q is saturated, so its side has nothing. */
 /* evidence hand: C.5 */
 START_TEST(winners_term_by_hand)
 {
@@ -89,9 +89,9 @@ START_TEST(winners_term_by_hand)
 }
 END_TEST
 
-/* Uniform p over four, q = (1/2, 1/2, 0, 0) by a tie: squares 4/16 over 4; dp = (2/4)(-1/4) = -1/8 and +1/8, mean 0, dr =
- * +-1/32; the target's side: dq = 1/8 twice, no difference: 0.  kl: 2 (1/2) ln 2; dr = p - q = +-1/4; l equal: ds 0. kl-clamped:
- * 2 (1/4) ln (1/2) + 2 (1/4) ln (250000); dq equal: ds 0. */
+/* Uniform p over four, q = (1/2, 1/2, 0, 0) by a tie: squares 4/16 over 4; dp = (2/4)(-1/4) = -1/8 and +1/8, mean 0,
+ * dr = +-1/32; the target's side: dq = 1/8 twice, no difference: 0.  kl: 2 (1/2) ln 2; dr = p - q = +-1/4; l equal:
+ * ds 0. kl-clamped: 2 (1/4) ln (1/2) + 2 (1/4) ln (250000); dq equal: ds 0. */
 /* evidence hand: C.9 */
 START_TEST(version_1_by_hand)
 {
@@ -222,9 +222,9 @@ START_TEST(collision_by_hand)
 }
 END_TEST
 
-/* Three layers over five steps, one of them warm-up, cap 1.  Layer 0: heads in steps 2 and 4.  Layer 1: a head in step 2, which
- * is full; before it step 1 is open (step 0 is warm-up).  Layer 2: heads in 1 and 2: step 1 is full and nothing lies before
- * it, after it 2 is full, 3 is open; step 2 is full, 1 is, 3 is (own), 4 is: lost. */
+/* Three layers over five steps, one of them warm-up, cap 1.  Layer 0: heads in steps 2 and 4.  Layer 1: a head in
+ * step 2, which is full; before it step 1 is open (step 0 is warm-up).  Layer 2: heads in 1 and 2: step 1 is full
+ * and nothing lies before it, after it 2 is full, 3 is open; step 2 is full, 1 is, 3 is (own), 4 is: lost. */
 /* evidence hand: C.13 */
 START_TEST(schedule_by_hand)
 {
@@ -297,9 +297,17 @@ static step *step_new(size_t T, size_t d, size_t h, size_t N, size_t K)
     double *p = l->doubles =
         room(T * N * (d + 10) + 2 * N * T * h + 20 * T * d + 20 * A * (d + h + 1) + 20 * N + 10 * T);
     size_t *q = l->indices;
-    l->out = (smoe_compete_out){cut(&p, T * d),     cut(&p, T * N),        cut(&p, T * N),      q,
-                                cut(&p, A),         cut(&p, T),            l->scalar + LOSS,    l->scalar + DISTILL,
-                                l->scalar + DIVERSITY, l->scalar + BALANCE, l->scalar + ZLOSS};
+    l->out = (smoe_compete_out){cut(&p, T * d),
+                                cut(&p, T * N),
+                                cut(&p, T * N),
+                                q,
+                                cut(&p, A),
+                                cut(&p, T),
+                                l->scalar + LOSS,
+                                l->scalar + DISTILL,
+                                l->scalar + DIVERSITY,
+                                l->scalar + BALANCE,
+                                l->scalar + ZLOSS};
     l->kept = (smoe_compete_kept){.o = cut(&p, T * N * d),
                                   .a = cut(&p, N * T * h),
                                   .u = cut(&p, N * T * h),
@@ -351,16 +359,15 @@ static smoe_status back(step *l)
     double *g = l->g;
     const smoe_layer_in in = inputs(l, l->theta);
     const smoe_layer_grad grad = {g, g + at[WR], g + at[BR], g + at[W1], g + at[B1], g + at[W2], g + at[B2]};
-    const smoe_compete_cot cot = {l->dy, l->dweight, l->cot[LOSS], l->cot[DISTILL], l->cot[DIVERSITY], l->cot[BALANCE],
-                                  l->cot[ZLOSS]};
+    const smoe_compete_cot cot = {l->dy,           l->dweight,   l->cot[LOSS], l->cot[DISTILL], l->cot[DIVERSITY],
+                                  l->cot[BALANCE], l->cot[ZLOSS]};
     /* just as much as is asked for, so that a sanitizer sees a step beyond it */
     const size_t n = Td + (l->router ? smoe_router_step_vjp_work(&l->shape) : smoe_compete_step_vjp_work(&l->shape));
     double *work = malloc((n ? n : 1) * sizeof *work);
-    const smoe_status status = l->router
-                                   ? smoe_train_router_vjp(&l->shape, &l->opt, &in, l->target, &l->out, &l->rkept,
-                                                           &cot, l->cot[TASK], &grad, work)
-                                   : smoe_train_compete_vjp(&l->shape, &l->opt, &in, l->target, &l->out, &l->kept,
-                                                            &cot, l->cot[TASK], &grad, work);
+    const smoe_status status = l->router ? smoe_train_router_vjp(&l->shape, &l->opt, &in, l->target, &l->out, &l->rkept,
+                                                                 &cot, l->cot[TASK], &grad, work)
+                                         : smoe_train_compete_vjp(&l->shape, &l->opt, &in, l->target, &l->out, &l->kept,
+                                                                  &cot, l->cot[TASK], &grad, work);
     free(work);
     return status;
 }
@@ -394,10 +401,13 @@ static bool is_zero(size_t n, const double *x)
     return true;
 }
 
-static bool block_is_zero(const step *l, int block) { return is_zero(l->at[block + 1] - l->at[block], l->g + l->at[block]); }
+static bool block_is_zero(const step *l, int block)
+{
+    return is_zero(l->at[block + 1] - l->at[block], l->g + l->at[block]);
+}
 
-/* check_compete.c's layer: one token x = 1, experts +-800, logits (0, 0), K = 1; here with target 798: task (800 - 798)^2 = 4,
- * loss = 4 + 9/64 + 0 + 2 2; dloss = 2: G = 2 2 2 = 8, dr = -9/32, dx = 8 800 - 2 9/32. */
+/* check_compete.c's layer: one token x = 1, experts +-800, logits (0, 0), K = 1; here with target 798: task (800 -
+ * 798)^2 = 4, loss = 4 + 9/64 + 0 + 2 2; dloss = 2: G = 2 2 2 = 8, dr = -9/32, dx = 8 800 - 2 9/32. */
 static step *two_experts(void)
 {
     step *l = step_new(1, 1, 1, 2, 1);
@@ -423,8 +433,8 @@ START_TEST(step_by_hand)
 }
 END_TEST
 
-/* Version 1: norms 800 and 800 tie, expert 0 wins; q = (1, 0), distill = (1/4 + 1/4)/2; softmax(s) uniform: balance 2 1/2; loss =
- * 4 + 1/8 + 0 + 2. */
+/* Version 1: norms 800 and 800 tie, expert 0 wins; q = (1, 0), distill = (1/4 + 1/4)/2; softmax(s) uniform: balance
+ * 2 1/2; loss = 4 + 1/8 + 0 + 2. */
 /* evidence hand: C.14 */
 START_TEST(step_version_1_by_hand)
 {
@@ -434,8 +444,8 @@ START_TEST(step_version_1_by_hand)
     ck_assert_msg(l->out.index[0] == 0 && l->out.margin[0] == 0, "C.14: norms tie");
     SAME(l->out.s, ((double[]){800, 800}), 2, "C.1a s");
     SAME(l->scalar, ((double[]){6.125, 4, 0.25, 0, 1, 0}), SCALARS, "C.14 scalars, version 1");
-    /* g_distill = 2/2 = 1: dp = (2/2)(-1/2, 1/2), dr = 1/2 (-1/2, 1/2).  g_balance = 4: dP = 4 2 (1, 0), ds = 1/2 (8 - 4) =
-     * 2 and -2; o = 800 and -800: do_0 = 8 + 2, do_1 = -2 (-1) = 2. */
+    /* g_distill = 2/2 = 1: dp = (2/2)(-1/2, 1/2), dr = 1/2 (-1/2, 1/2).  g_balance = 4: dP = 4 2 (1, 0), ds = 1/2 (8
+     * - 4) = 2 and -2; o = 800 and -800: do_0 = 8 + 2, do_1 = -2 (-1) = 2. */
     l->cot[LOSS] = 2;
     OK(back(l));
     SAME(l->g, ((double[]){8000 - 1600 - 0.5, -0.25, 0.25, -0.25, 0.25, 8000, -1600, 8000, -1600, 10, 2, 10, 2}), l->n,
@@ -505,7 +515,8 @@ static long double exact_lesson(const void *test, const long double *rs)
         softmax(a->N, rs + t * a->N, p);
         masked(a->N, a->K, s, I, q);
         if (a->distance == WINNERS) softmax(a->N, s, q);
-        for (size_t i = 0; i < a->N && a->distance == MSE; i++) phi += (p[i] - q[i]) * (p[i] - q[i]) / (long double)a->N;
+        for (size_t i = 0; i < a->N && a->distance == MSE; i++)
+            phi += (p[i] - q[i]) * (p[i] - q[i]) / (long double)a->N;
         for (size_t i = 0; i < a->N && a->distance == CLAMPED; i++)
             phi += p[i] * logl(p[i] / (q[i] > 1e-6 ? q[i] : 1e-6L));
         for (size_t j = 0; j < a->K && a->distance == KL; j++) phi += q[I[j]] * logl(q[I[j]] / p[I[j]]);
@@ -767,7 +778,11 @@ static long double exact_step(const void *test, const long double *theta)
     const step *l = test;
     const size_t T = l->shape.T, d = l->shape.d, N = l->shape.N, K = l->shape.K;
     const double *f = l->router ? l->rkept.f : l->kept.f;
-    const long double c[SCALARS] = {0, l->opt.c_task, l->opt.c_distill, l->opt.c_diversity, l->opt.c_balance,
+    const long double c[SCALARS] = {0,
+                                    l->opt.c_task,
+                                    l->opt.c_distill,
+                                    l->opt.c_diversity,
+                                    l->opt.c_balance,
                                     l->opt.version == SMOE_VERSION_2 ? l->opt.c_zloss : 0};
     long double g[SCALARS], phi = 0, o[64], r[8], s[8], p[8], q[8], qs[8], weight[8], won[8];
     for (int k = 0; k < SCALARS; k++) g[k] = l->cot[k] + c[k] * l->cot[LOSS];
@@ -831,9 +846,11 @@ static const variant variants[] = {
     {"C.14 version 2, attached", false, {C_, .target = SMOE_TARGET_ATTACHED}},
     {"C.14 version 2, square, first", false, {C_, .diversity = SMOE_DIVERSITY_SQUARE, .count = SMOE_COUNT_FIRST}},
     {"C.14 version 2, norm", false, {C_, .response = SMOE_RESPONSE_NORM}},
-    {"C.14 version 2, sigmoid, attached", false,
+    {"C.14 version 2, sigmoid, attached",
+     false,
      {C_, .response = SMOE_RESPONSE_SIGMOID, .target = SMOE_TARGET_ATTACHED}},
-    {"C.14 version 2, silu, sigmoid-ratio, mix", false,
+    {"C.14 version 2, silu, sigmoid-ratio, mix",
+     false,
      {C_, .response = SMOE_RESPONSE_SILU, .weights = SMOE_WEIGHTS_SIGMOID_RATIO, .mix = 0.25}},
     {"C.14 version 2, softmax", false, {C_, .weights = SMOE_WEIGHTS_SOFTMAX}},
     {"C.14 version 1", false, {C_, V1}},
@@ -867,8 +884,8 @@ static step *variant_step(int i, uint64_t seed)
     return l;
 }
 
-/* With a detached target the library's own forward moves the target too, so only wr and br are left to its differences,
- * and with a mix not even these. */
+/* With a detached target the library's own forward moves the target too, so only wr and br are left to its
+ * differences, and with a mix not even these. */
 /* evidence gradient: C.9 C.10 C.11 C.14 */
 START_TEST(gradient_of_the_step)
 {
@@ -905,7 +922,7 @@ typedef struct {
     bool first, router, mix, attached;
     int term;
     bool to_router, to_winners, to_losers, by_r, by_experts; /* the columns; the last two are x's ways */
-    bool held;                                               /* q is a constant that moves */
+    bool held; /* q is a constant that moves */
 } cell_row;
 
 static const cell_row gradient_rows[] = {
@@ -986,8 +1003,9 @@ START_TEST(gradient_table)
     CELL(x_learns_without(row, W1), row->by_r, "x, by way of r,");
     CELL(x_learns_without(row, WR), row->by_experts, "x, by way of the experts,");
 
-    /* Detached: q moves with the experts and is held all the same; nothing else that moves is held, so that the differences
-     * of the library's own forward are the gradient (I and f do not move: they are constants where a derivative exists). */
+    /* Detached: q moves with the experts and is held all the same; nothing else that moves is held, so that the
+     * differences of the library's own forward are the gradient (I and f do not move: they are constants where a
+     * derivative exists). */
     if (row->held) {
         const double off = slopes_adjoint(l->n, l->theta, l->g, library_step, l, l->at[W2], l->at[B2] - l->at[W2], 3);
         ck_assert_msg(off > 1e-4, "%s: the target does not move, so this says nothing", row->row);
@@ -1026,8 +1044,8 @@ END_TEST
 
 /* --- properties --- */
 
-/* StaleLoss: a step by the router into the arrays of a competition before it has only its own terms, and only their gradient;
- * the total of either step starts from zero. */
+/* StaleLoss: a step by the router into the arrays of a competition before it has only its own terms, and only their
+ * gradient; the total of either step starts from zero. */
 /* evidence properties: C.8 C.14 */
 START_TEST(no_loss_of_the_step_before)
 {
@@ -1052,8 +1070,8 @@ START_TEST(no_loss_of_the_step_before)
 }
 END_TEST
 
-/* RequiresGradSwitch: a step competes because it is told to.  The same outputs and parameter gradients whether the caller has a
- * use for dx or not, and an inference under gradients is still the router's. */
+/* RequiresGradSwitch: a step competes because it is told to.  The same outputs and parameter gradients whether the
+ * caller has a use for dx or not, and an inference under gradients is still the router's. */
 /* evidence properties: C.14 C.15 */
 START_TEST(competition_is_not_a_matter_of_gradients)
 {
@@ -1078,8 +1096,8 @@ START_TEST(competition_is_not_a_matter_of_gradients)
 }
 END_TEST
 
-/* Upcycled experts: copies tie exactly, experts 0 .. K-1 win every token, the diversity is 1 and pulls nowhere, the balance is 1
- * for K winners of f = 1/K and uniform P; the router learns towards the uniform target alone. */
+/* Upcycled experts: copies tie exactly, experts 0 .. K-1 win every token, the diversity is 1 and pulls nowhere, the
+ * balance is 1 for K winners of f = 1/K and uniform P; the router learns towards the uniform target alone. */
 /* evidence properties: C.14 */
 START_TEST(upcycled_experts_tie)
 {
@@ -1088,7 +1106,8 @@ START_TEST(upcycled_experts_tie)
     for (int first = 0; first < 2; first++) {
         step *l = step_new(T, d, h, N, K);
         if (first)
-            l->opt.version = SMOE_VERSION_1, l->opt.response = SMOE_RESPONSE_NORM, l->opt.weights = SMOE_WEIGHTS_SOFTMAX;
+            l->opt.version = SMOE_VERSION_1, l->opt.response = SMOE_RESPONSE_NORM,
+            l->opt.weights = SMOE_WEIGHTS_SOFTMAX;
         draw_step(l, 41);
         for (int b = W1; b <= B2; b++)
             for (size_t i = 1; i < N; i++)
@@ -1115,8 +1134,9 @@ START_TEST(total_and_terms)
 {
     step *l = variant_step(_i, 3);
     const smoe_compete_options *o = &l->opt;
-    const double *v = l->scalar, compete = o->c_task * v[TASK] + o->c_distill * v[DISTILL] +
-                                           o->c_diversity * v[DIVERSITY] + o->c_balance * v[BALANCE],
+    const double *v = l->scalar,
+                 compete = o->c_task * v[TASK] + o->c_distill * v[DISTILL] + o->c_diversity * v[DIVERSITY] +
+                           o->c_balance * v[BALANCE],
                  router = o->c_task * v[TASK] + o->c_balance * v[BALANCE] + o->c_zloss * v[ZLOSS];
     ck_assert_msg(v[LOSS] == (l->router ? router : compete), "%s: total %a", variants[_i].name, v[LOSS]);
     only(l, LOSS);
@@ -1147,7 +1167,7 @@ START_TEST(without_task_it_is_the_layer)
         double *g = m->g, *work = room(smoe_router_step_vjp_work(&m->shape) + smoe_compete_step_vjp_work(&m->shape));
         const size_t *at = m->at;
         const smoe_layer_grad grad = {g, g + at[WR], g + at[BR], g + at[W1], g + at[B1], g + at[W2], g + at[B2]};
-        const smoe_compete_cot cot = {l->dy, l->dweight, l->cot[LOSS], l->cot[DISTILL], l->cot[DIVERSITY],
+        const smoe_compete_cot cot = {l->dy,           l->dweight,   l->cot[LOSS], l->cot[DISTILL], l->cot[DIVERSITY],
                                       l->cot[BALANCE], l->cot[ZLOSS]};
         if (router) {
             OK(smoe_router_step(&m->shape, &l->opt, &in, &m->out, &m->rkept));
@@ -1175,9 +1195,11 @@ START_TEST(the_step_is_its_parts)
     for (int first = 0; first < 2; first++) {
         step *l = step_new(T, d, 5, N, K);
         if (first)
-            l->opt.version = SMOE_VERSION_1, l->opt.response = SMOE_RESPONSE_NORM, l->opt.weights = SMOE_WEIGHTS_SOFTMAX;
+            l->opt.version = SMOE_VERSION_1, l->opt.response = SMOE_RESPONSE_NORM,
+            l->opt.weights = SMOE_WEIGHTS_SOFTMAX;
         draw_step(l, 19);
-        double s[T * N], weight[T * K], margin[T], y[T * d], value[K], p[T * N], q[T * N], f[N], P[N], loss, work[4 * N];
+        double s[T * N], weight[T * K], margin[T], y[T * d], value[K], p[T * N], q[T * N], f[N], P[N], loss,
+            work[4 * N];
         size_t index[T * K], count[N];
         OK((first ? smoe_route_v1 : smoe_route)(T, N, K, d, l->kept.o, s, index, weight, margin, y, value));
         SAME(l->out.s, s, T * N, "C.14 s");
@@ -1193,7 +1215,8 @@ START_TEST(the_step_is_its_parts)
 }
 END_TEST
 
-/* Inference is the SMoE layer: a step by the router gives its y, index, weights and margin bit for bit, in every order. */
+/* Inference is the SMoE layer: a step by the router gives its y, index, weights and margin bit for bit, in every
+ * order. */
 /* evidence properties: C.15 */
 START_TEST(inference_is_the_layer)
 {
@@ -1244,8 +1267,9 @@ START_TEST(step_symmetry)
 }
 END_TEST
 
-/* Version 1's target is a distribution over the winners; a router that knows it has loss 0, one whose logits are handed over in
- * descending order (PermutedScores) does not; shifts of r or s change nothing; both divergences are at least 0. */
+/* Version 1's target is a distribution over the winners; a router that knows it has loss 0, one whose logits are
+ * handed over in descending order (PermutedScores) does not; shifts of r or s change nothing; both divergences are
+ * at least 0. */
 /* evidence properties: C.9 */
 START_TEST(version_1_properties)
 {
@@ -1296,8 +1320,8 @@ START_TEST(version_1_properties)
 }
 END_TEST
 
-/* Corners of C.9: K = 1 has a constant target; K = N is version 2's first term on the same target; below the clamp a winner has no
- * gradient of its own, and far-away logits leave the divergence finite. */
+/* Corners of C.9: K = 1 has a constant target; K = N is version 2's first term on the same target; below the clamp a
+ * winner has no gradient of its own, and far-away logits leave the divergence finite. */
 /* evidence properties: C.9 */
 START_TEST(version_1_corners)
 {
@@ -1319,7 +1343,8 @@ START_TEST(version_1_corners)
 }
 END_TEST
 
-/* The batch is one sequence; the loss over sequences is the mean of theirs; f over the tokens is K times f; K = N: 1. */
+/* The batch is one sequence; the loss over sequences is the mean of theirs; f over the tokens is K times f; K = N:
+ * 1. */
 /* evidence properties: C.10 */
 START_TEST(balance_properties)
 {
@@ -1404,8 +1429,9 @@ static size_t total(size_t n, const size_t *x)
     return sum;
 }
 
-/* On random tables: never more than cap; every head is a competition or lost; mended, the load is the number of layers that compete;
- * published, it may count one twice, and the two agree where nothing collides (at most cap layers: nothing even moves). */
+/* On random tables: never more than cap; every head is a competition or lost; mended, the load is the number of
+ * layers that compete; published, it may count one twice, and the two agree where nothing collides (at most cap
+ * layers: nothing even moves). */
 /* evidence properties: C.13 */
 START_TEST(schedule_properties)
 {
@@ -1422,7 +1448,8 @@ START_TEST(schedule_properties)
         for (size_t i = 0; i < S; i++) {
             size_t mended = 0, published = 0;
             for (size_t l = 0; l < L; l++) mended += x[l * S + i], published += y[l * S + i];
-            ck_assert_msg(load[i] == mended && mended <= cap, "C.13: %zu layers in step %zu, counted %zu", mended, i, load[i]);
+            ck_assert_msg(load[i] == mended && mended <= cap, "C.13: %zu layers in step %zu, counted %zu", mended, i,
+                          load[i]);
             ck_assert_msg(again[i] >= published && again[i] <= cap, "C.13, published: load %zu", again[i]);
             ck_assert_msg(i >= W || load[i] + again[i] == 0, "C.13: competition in the warm-up");
         }
@@ -1443,7 +1470,8 @@ START_TEST(schedule_properties)
 }
 END_TEST
 
-/* cap 0 loses every head; 40 layers at rate 0.05 under a cap of 1 starve the last one; 26 under 3 lose next to nothing. */
+/* cap 0 loses every head; 40 layers at rate 0.05 under a cap of 1 starve the last one; 26 under 3 lose next to
+ * nothing. */
 /* evidence properties: C.13 */
 START_TEST(schedule_starves_late_layers)
 {
@@ -1763,7 +1791,8 @@ START_TEST(step_cotangent_errors)
             l->cot[k] = bad[k % 3];
             poison_all(l->n, l->g);
             IS(SMOE_EDOM, back(l));
-            ck_assert_msg(untouched(l->n, l->g), "C.14: a bad cotangent of %s, and something was written", scalar_name[k]);
+            ck_assert_msg(untouched(l->n, l->g), "C.14: a bad cotangent of %s, and something was written",
+                          scalar_name[k]);
             l->cot[k] = keep;
         }
         l->dy[5] = NAN;
@@ -1772,7 +1801,8 @@ START_TEST(step_cotangent_errors)
         IS(SMOE_EDOM, back(l));
         l->dweight[3] = 0, l->cot[TASK] = M, l->cot[LOSS] = M;
         IS(SMOE_EOVRFLW, back(l));
-        l->cot[TASK] = 0, l->cot[LOSS] = 0, l->cot[BALANCE] = M, l->opt.c_balance = 1, l->cot[LOSS] = M, l->opt.c_task = 0;
+        l->cot[TASK] = 0, l->cot[LOSS] = 0, l->cot[BALANCE] = M, l->opt.c_balance = 1, l->cot[LOSS] = M,
+        l->opt.c_task = 0;
         IS(SMOE_EOVRFLW, back(l));
         step_free(l);
     }

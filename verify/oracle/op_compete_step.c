@@ -79,8 +79,8 @@ static smoe_status balance_vjp(op_case *c)
     balancing b = balance_new(c);
     smoe_status status = balance_run(c, &b, &loss);
     if (status == SMOE_OK)
-        status = smoe_compete_balance_vjp(b.B, b.S, op_dim(c, 'N'), b.f, b.q, *op_cot(c, "loss"), op_grad(c, "s"),
-                                          b.work);
+        status =
+            smoe_compete_balance_vjp(b.B, b.S, op_dim(c, 'N'), b.f, b.q, *op_cot(c, "loss"), op_grad(c, "s"), b.work);
     free(b.index);
     free(b.f);
     return status;
@@ -216,15 +216,13 @@ static const char *mix_check(const op_case *c)
 static smoe_status mix_responses(const op_case *c, double *response)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), d = op_dim(c, 'd');
-    smoe_status (*f)(size_t, size_t, const double *, double *) = op_is(c, "kind", "norm") ? smoe_response_norm
-                                                                 : op_is(c, "kind", "softplus")
-                                                                     ? smoe_response_softplus
-                                                                 : op_is(c, "kind", "relu")    ? smoe_response_relu
-                                                                 : op_is(c, "kind", "sigmoid") ? smoe_response_sigmoid
-                                                                                               : smoe_response_silu;
+    smoe_status (*f)(size_t, size_t, const double *, double *) = op_is(c, "kind", "norm")       ? smoe_response_norm
+                                                                 : op_is(c, "kind", "softplus") ? smoe_response_softplus
+                                                                 : op_is(c, "kind", "relu")     ? smoe_response_relu
+                                                                 : op_is(c, "kind", "sigmoid")  ? smoe_response_sigmoid
+                                                                                                : smoe_response_silu;
     smoe_status status = SMOE_OK;
-    for (size_t t = 0; t < T && status == SMOE_OK; t++)
-        status = f(N, d, op_in(c, "o") + t * N * d, response + t * N);
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) status = f(N, d, op_in(c, "o") + t * N * d, response + t * N);
     return status;
 }
 
@@ -233,8 +231,7 @@ static smoe_status mix_forward(op_case *c)
     const size_t n = c->in[1].count;
     double *response = compete_room(n, sizeof *response);
     smoe_status status = mix_responses(c, response);
-    if (status == SMOE_OK)
-        status = smoe_mix_scores(n, op_real(c, "share"), response, op_in(c, "r"), op_out(c, "s"));
+    if (status == SMOE_OK) status = smoe_mix_scores(n, op_real(c, "share"), response, op_in(c, "r"), op_out(c, "s"));
     free(response);
     return status;
 }
@@ -254,9 +251,8 @@ static smoe_status mix_vjp(op_case *c)
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
         const double *o = op_in(c, "o") + t * N * d;
         double *do_ = op_grad(c, "o") + t * N * d;
-        status = op_is(c, "kind", "norm")
-                     ? smoe_response_norm_vjp(N, d, o, response + t * N, dresponse + t * N, do_)
-                     : f(N, d, o, dresponse + t * N, do_);
+        status = op_is(c, "kind", "norm") ? smoe_response_norm_vjp(N, d, o, response + t * N, dresponse + t * N, do_)
+                                          : f(N, d, o, dresponse + t * N, do_);
     }
     free(response);
     return status;
@@ -421,10 +417,9 @@ static smoe_status schedule_forward(op_case *c)
 {
     const size_t L = op_dim(c, 'L'), S = op_dim(c, 'S');
     size_t *compete = compete_room(L * S + S + L, sizeof *compete), *load = compete + L * S, *lost = load + S;
-    smoe_status status =
-        smoe_schedule(op_is(c, "collision", "mended") ? SMOE_COLLISION_MENDED : SMOE_COLLISION_PUBLISHED, L, S,
-                      (size_t)op_int(c, "cap"), op_real(c, "rate"), op_real(c, "warm_up"), op_in(c, "u"), compete,
-                      load, lost);
+    smoe_status status = smoe_schedule(
+        op_is(c, "collision", "mended") ? SMOE_COLLISION_MENDED : SMOE_COLLISION_PUBLISHED, L, S,
+        (size_t)op_int(c, "cap"), op_real(c, "rate"), op_real(c, "warm_up"), op_in(c, "u"), compete, load, lost);
     write_counts(c, "compete", L * S, compete);
     write_counts(c, "load", S, load);
     write_counts(c, "lost", L, lost);
@@ -793,8 +788,8 @@ static const op_spec step_cases[] = {
     {"all-win", "core", "T=5,d=6,N=3,h=8", "k=3," WHOLE, "", "K = N", NULL},
     {"one-expert", "core", "T=4,d=5,N=1,h=6", "k=1," WHOLE, "", "N = 1: a feed-forward layer", NULL},
     {"no-task", "core", "T=6,d=6,N=4,h=8", "k=2,c_task=0," WHOLE, "", "the regularisers alone in the total", NULL},
-    {"softmax-topk-router", "core", "T=6,d=6,N=4,h=8", "k=2,compete=no,order=softmax-topk," WHOLE, "",
-     "Switch's order", NULL},
+    {"softmax-topk-router", "core", "T=6,d=6,N=4,h=8", "k=2,compete=no,order=softmax-topk," WHOLE, "", "Switch's order",
+     NULL},
     {"renorm-router", "core", "T=6,d=6,N=4,h=8", "k=2,compete=no,order=softmax-topk-renorm,activation=gelu," WHOLE, "",
      "the router of version 2's code", NULL},
     {"total", "core", "T=8,d=8,N=4,h=8", "k=2," WHOLE, "DiversitySquare,PermutedScores,RequiresGradSwitch",
@@ -825,8 +820,7 @@ static const op_spec step_cases[] = {
     {"above-20", "adversarial", "T=4,d=4,N=4,h=6", "k=2", "SoftplusThreshold",
      "outputs where PyTorch's softplus gives up", compete_fill_above_20},
     {"task", "adversarial", "T=8,d=8,N=4,h=8", "k=2", "WeightsSoftmaxScores,CombineGradNone,RouterTaskGradient",
-     "the task alone: the router's gradient is exactly 0, the experts' has a part through the weights",
-     fill_step_task},
+     "the task alone: the router's gradient is exactly 0, the experts' has a part through the weights", fill_step_task},
     {"task-v1", "adversarial", "T=8,d=8,N=4,h=8", "k=2,version=1",
      "CompeteNormalisedWeights,CombineGradNone,RouterTaskGradient", "the same for version 1", fill_step_task},
     {"task-mix", "adversarial", "T=8,d=8,N=4,h=8", "k=2,version=1,mix=0.5", "MixGradNone",
@@ -853,15 +847,13 @@ static const op_spec step_cases[] = {
      "1/2 of it is meant", fill_step_diversity},
     {"balance", "adversarial", "T=8,d=8,N=4,h=8", "k=2",
      "LblDoubleSoftmax,LblProbOverTK,LblTopKNorm,LblFirstChoiceOnly,LblGrad",
-     "all tokens want the same experts; balance alone: its gradient reaches all experts through P",
-     fill_step_balance},
+     "all tokens want the same experts; balance alone: its gradient reaches all experts through P", fill_step_balance},
     {"balance-v1", "adversarial", "T=8,d=8,N=4,h=8", "k=2,version=1",
      "LblDoubleSoftmax,LblProbOverTK,LblTopKNorm,LblFirstChoiceOnly,LblGrad", "the same on norms", fill_step_balance},
     {"balance-router", "adversarial", "T=8,d=8,N=4,h=8", "k=2,compete=no",
      "LblDoubleSoftmax,LblProbOverTK,LblTopKNorm,LblFirstChoiceOnly,LblGrad", "the same on the logits",
      fill_step_balance},
-    {"zloss-router", "adversarial", "T=8,d=8,N=4,h=8", "k=2,compete=no", "ZLossInput", "z-loss alone",
-     fill_step_zloss},
+    {"zloss-router", "adversarial", "T=8,d=8,N=4,h=8", "k=2,compete=no", "ZLossInput", "z-loss alone", fill_step_zloss},
     {"large", "large", "T=64,d=64,N=8,h=128", "k=2", "", "a layer of some size", NULL},
     {"large-v1", "large", "T=64,d=64,N=8,h=128", "k=2,version=1", "", "the same for version 1", NULL},
     {"large-router", "large", "T=64,d=64,N=8,h=128", "k=2,compete=no", "", "the same without competition", NULL},
@@ -888,8 +880,7 @@ const op_record op_compete_step[] = {
      "CompeteSMoE v2: rate and cap by a review, the algorithm by its code; collision=mended is ours",
      "ref/compete.c: smoe_schedule, smoe_schedule_layer_mended, smoe_schedule_layer_published", schedule_in,
      schedule_out, schedule_param, schedule_cases, schedule_check, schedule_forward, NULL},
-    {"compete.step", "One training step of CompeteSMoE",
-     "C.1 C.2 C.3 C.4 C.5 C.6 C.7 C.8 C.9 C.10 C.11 C.14 C.15",
+    {"compete.step", "One training step of CompeteSMoE", "C.1 C.2 C.3 C.4 C.5 C.6 C.7 C.8 C.9 C.10 C.11 C.14 C.15",
      "compete=yes: loss = c_task task + c_distill distill + c_diversity diversity + c_balance balance(s); "
      "no: c_task task + c_balance balance(r) + c_zloss zloss;  task = mean (y - target)^2",
      "CompeteSMoE v1 and v2: the order of a step and which terms it has by their codes; terms as said at each; "
