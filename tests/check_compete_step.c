@@ -214,7 +214,9 @@ START_TEST(collision_by_hand)
     COUNTS(compete, ((size_t[]){0, 1, 1}), 3, "C.13, mended: compete");
     COUNTS(load, ((size_t[]){2, 1, 1}), 3, "C.13, mended: load");
     ck_assert_msg(lost == 0, "C.13, mended: %zu lost", lost);
-    size_t again[] = {2, 0, 0};
+    size_t again[] = {2, 0, 0}, edge[] = {0, 0, 0};
+    OK(smoe_schedule_layer_mended(3, 2, 0.25, u, edge, compete, &lost));
+    COUNTS(compete, ((size_t[]){0, 0, 0}), 3, "C.13: coins equal to the rate are tails");
     OK(smoe_schedule_layer_published(3, 2, 0.5, u, again, compete, &lost));
     COUNTS(compete, ((size_t[]){0, 1, 0}), 3, "C.13, published: compete");
     COUNTS(again, ((size_t[]){2, 2, 0}), 3, "C.13, published: load");
@@ -955,6 +957,10 @@ static step *cell_step(const cell_row *row)
     step *l = step_new(CELL_T, CELL_D, CELL_H, CELL_N, CELL_K);
     if (row->first)
         l->opt.version = SMOE_VERSION_1, l->opt.response = SMOE_RESPONSE_NORM, l->opt.weights = SMOE_WEIGHTS_SOFTMAX;
+    const smoe_compete_options opt = l->opt;
+    l->opt = variants[0].opt;
+    draw_step(l, 5); /* a competition of version 2 before, so that everything that is kept has been used */
+    l->opt = opt;
     l->router = row->router;
     l->opt.mix = row->mix ? 0.5 : 0;
     l->opt.target = row->attached ? SMOE_TARGET_ATTACHED : SMOE_TARGET_DETACHED;
@@ -1210,6 +1216,10 @@ START_TEST(the_step_is_its_parts)
         ck_assert_msg(l->scalar[DISTILL] == loss, "C.14 distill: %a, %a", l->scalar[DISTILL], loss);
         OK(smoe_compete_balance(SMOE_COUNT_ALL, 1, T, N, K, T * K, s, index, count, f, q, P, &loss));
         ck_assert_msg(l->scalar[BALANCE] == loss, "C.14 balance: %a, %a", l->scalar[BALANCE], loss);
+        l->opt.count = SMOE_COUNT_FIRST;
+        OK(run(l, l->theta));
+        OK(smoe_compete_balance(SMOE_COUNT_FIRST, 1, T, N, K, T, s, index, count, f, q, P, &loss));
+        ck_assert_msg(l->scalar[BALANCE] == loss, "C.14 balance, first choices: %a, %a", l->scalar[BALANCE], loss);
         step_free(l);
     }
 }
@@ -1326,7 +1336,7 @@ END_TEST
 START_TEST(version_1_corners)
 {
     enum { N = 4 };
-    const double r[] = {0.5, -0.25, 1, 0}, s[] = {2, 1, 0.5, -1}, far[] = {-800, 800, 0, 0};
+    const double r[] = {0.5, -0.25, 1, 0}, s[] = {2, 1, 0.5, -1}, far[] = {-800, 800, 0, 0}, apart[] = {-9, 20, 0, -9};
     const size_t all[] = {0, 1, 2, 3};
     double p[N], q[N], loss, other, ds[N], work[4 * N];
     OK(smoe_distill_v1(1, N, 1, r, s, all, p, q, &loss, work));
@@ -1337,9 +1347,18 @@ START_TEST(version_1_corners)
     ck_assert_msg(near(loss, other, 8), "C.9 with K = N: %g, version 2's first term %g", loss, other);
     OK(smoe_distill_kl(1, N, 2, far, s, all, p, q, &loss, work)); /* p_0 underflows: ln q - ln p does not */
     ck_assert_msg(p[0] == 0 && loss > 1000 && isfinite(loss), "C.9 kl: %g", loss);
-    OK(smoe_distill_kl_clamped(1, N, 2, r, far, (size_t[]){1, 2}, p, q, &loss, work)); /* q_2 = e^-800 = 0 */
-    OK(smoe_distill_kl_clamped_target_vjp(1, N, 2, p, q, (size_t[]){1, 2}, 1, ds, work));
-    ck_assert_msg(isfinite(loss) && is_zero(N, ds), "C.9 kl-clamped: a target below the clamp learns");
+    const size_t two[] = {1, 2};
+    OK(smoe_distill_kl_clamped(1, N, 2, r, far, two, p, q, &loss, work)); /* q_2 = e^-800 = 0 */
+    OK(smoe_distill_kl_clamped_target_vjp(1, N, 2, p, q, two, 1, ds, work));
+    ck_assert_msg(isfinite(loss) && is_zero(N, ds), "C.9 kl-clamped: a saturated target learns");
+    OK(smoe_distill_kl_clamped(1, N, 2, r, apart, two, p, q, &loss, work)); /* q_2 = e^-20 = 2e-9 */
+    const double want = -p[0] * log(1e6) - p[2] * log(1e6) - p[3] * log(1e6);
+    double entropy = 0;
+    for (size_t i = 0; i < N; i++) entropy -= p[i] * log(p[i]);
+    ck_assert_msg(fabs(loss + want + entropy) < 1e-8, "C.9 kl-clamped: the clamp counts ln 1e6: %.17g", loss);
+    OK(smoe_distill_kl_clamped_target_vjp(1, N, 2, p, q, two, 1, ds, work));
+    ck_assert_msg(fabs(ds[1]) < 1e-8 && fabs(ds[2]) < 1e-8, "C.9 kl-clamped: a target below the clamp learns, %g",
+                  ds[2]);
 }
 END_TEST
 
