@@ -175,7 +175,7 @@ smoe_status smoe_gate_weights_vjp(smoe_weight_order order, size_t T, size_t N, s
 smoe_status smoe_jitter(size_t n, const double *x, const double *noise, double *xn)
 {
     if (!smoe_all_finite(n, x) || !smoe_all_finite(n, noise)) return SMOE_EDOM;
-    /*@ loop invariant 0 <= k <= n && \forall integer l; 0 <= l < k ==> xn[l] == x[l] * noise[l];
+    /*@ loop invariant 0 <= k <= n;
         loop assigns k, xn[0 .. n-1]; loop variant n - k; */
     for (size_t k = 0; k < n; k++)
         xn[k] = x[k] * noise[k];                                        /* (G.5) */
@@ -466,6 +466,19 @@ smoe_status smoe_dropout_schedule(size_t n, const int64_t *step, size_t k_min, s
 
 /* --- G.10 --- */
 
+/* Takes a place of an expert if the choice was sent and there is one: 1, else 0. */
+/*@ requires \valid(taken) && *taken < SIZE_MAX;
+    assigns *taken;
+    ensures \result <= 1 && (sent == 0 ==> \result == 0) && (capacity == 0 && sent != 0 ==> \result == 1);
+    ensures *taken == \old(*taken) + \result;
+    ensures capacity > 0 && \old(*taken) <= capacity ==> *taken <= capacity; */
+static size_t take_place(size_t capacity, size_t sent, size_t *taken)
+{
+    if (sent == 0 || (capacity > 0 && *taken >= capacity)) return 0;
+    *taken += 1;
+    return 1;
+}
+
 smoe_status smoe_gshard_capacity(size_t T, size_t N, size_t capacity, const size_t *index, size_t *kept,
                                  size_t *count)
 {
@@ -477,18 +490,16 @@ smoe_status smoe_gshard_capacity(size_t T, size_t N, size_t capacity, const size
         loop assigns i, count[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++)
         count[i] = 0;
-    /*@ loop invariant 0 <= q <= 2*T;
-        loop invariant \forall integer l; 0 <= l < N ==> count[l] <= q;
+    /*@ loop invariant 0 <= t <= T && \forall integer l; 0 <= l < N ==> count[l] <= t;
         loop invariant capacity > 0 ==> \forall integer l; 0 <= l < N ==> count[l] <= capacity;
-        loop invariant q <= T ==> \forall integer t; 0 <= t < q ==>
-                         kept[2*t] <= 1 && (\at(kept[2*t], Pre) == 0 ==> kept[2*t] == 0) &&
-                         (capacity == 0 && \at(kept[2*t], Pre) != 0 ==> kept[2*t] == 1);
-        loop assigns q, kept[0 .. 2*T-1], count[0 .. N-1]; loop variant 2*T - q; */
-    for (size_t q = 0; q < 2 * T; q++) {
-        const size_t a = q < T ? 2 * q : 2 * (q - T) + 1; /* first choices, then second choices */
-        kept[a] = kept[a] != 0 && (capacity == 0 || count[index[a]] < capacity);
-        count[index[a]] += kept[a];                                     /* (G.10) */
-    }
+        loop assigns t, kept[0 .. 2*T-1], count[0 .. N-1]; loop variant T - t; */
+    for (size_t t = 0; t < T; t++)
+        kept[2 * t] = take_place(capacity, kept[2 * t], &count[index[2 * t]]); /* (G.10) first choices ... */
+    /*@ loop invariant 0 <= t <= T && \forall integer l; 0 <= l < N ==> count[l] <= T + t;
+        loop invariant capacity > 0 ==> \forall integer l; 0 <= l < N ==> count[l] <= capacity;
+        loop assigns t, kept[0 .. 2*T-1], count[0 .. N-1]; loop variant T - t; */
+    for (size_t t = 0; t < T; t++)
+        kept[2 * t + 1] = take_place(capacity, kept[2 * t + 1], &count[index[2 * t + 1]]); /* ... before second ones */
     return SMOE_OK;
 }
 

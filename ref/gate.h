@@ -176,16 +176,9 @@ smoe_status smoe_gate_weights_vjp(smoe_weight_order order, size_t T, size_t N, s
  */
 /*@ requires \valid_read(x + (0 .. n-1)) && \valid_read(noise + (0 .. n-1)) && \valid(xn + (0 .. n-1));
     requires \separated(x + (0 .. n-1), xn + (0 .. n-1)) && \separated(noise + (0 .. n-1), xn + (0 .. n-1));
-    behavior values:
-      assumes !(smoe_finites(x, n) && smoe_finites(noise, n));
-      assigns \nothing;
-      ensures \result == SMOE_EDOM;
-    behavior good:
-      assumes smoe_finites(x, n) && smoe_finites(noise, n);
-      assigns xn[0 .. n-1];
-      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
-      ensures \forall integer k; 0 <= k < n ==> xn[k] == x[k] * noise[k];
-    complete behaviors; disjoint behaviors; */
+    assigns xn[0 .. n-1];
+    ensures !(smoe_finites(x, n) && smoe_finites(noise, n)) <==> \result == SMOE_EDOM;
+    ensures \result == SMOE_OK ==> smoe_finites(xn, n); */
 smoe_status smoe_jitter(size_t n, const double *x, const double *noise, double *xn);
 
 /* (G.5) The linear gate on the jittered tokens:  r_t = Wr (x_t * noise_t) + br
@@ -225,17 +218,10 @@ smoe_status smoe_gate_jitter_vjp(size_t T, size_t d, size_t N, const double *noi
     requires \separated(clean + (0 .. n-1), std + (0 .. n-1), noisy + (0 .. n-1));
     requires \separated(raw + (0 .. n-1), std + (0 .. n-1), noisy + (0 .. n-1));
     requires \separated(noise + (0 .. n-1), std + (0 .. n-1), noisy + (0 .. n-1));
-    behavior values:
-      assumes !(smoe_finite(epsilon) && epsilon >= 0 && smoe_finites(clean, n) && smoe_finites(raw, n) &&
-                smoe_finites(noise, n));
-      assigns \nothing;
-      ensures \result == SMOE_EDOM;
-    behavior good:
-      assumes smoe_finite(epsilon) && epsilon >= 0 && smoe_finites(clean, n) && smoe_finites(raw, n) &&
-              smoe_finites(noise, n);
-      assigns std[0 .. n-1], noisy[0 .. n-1];
-      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
-    complete behaviors; disjoint behaviors; */
+    assigns std[0 .. n-1], noisy[0 .. n-1];
+    ensures !(smoe_finite(epsilon) && epsilon >= 0 && smoe_finites(clean, n) && smoe_finites(raw, n) &&
+              smoe_finites(noise, n)) <==> \result == SMOE_EDOM;
+    ensures \result == SMOE_OK ==> smoe_finites(std, n) && smoe_finites(noisy, n); */
 smoe_status smoe_noisy_scores(size_t n, const double *clean, const double *raw, const double *noise, double epsilon,
                               double *std, double *noisy);
 
@@ -244,15 +230,9 @@ smoe_status smoe_noisy_scores(size_t n, const double *clean, const double *raw, 
     requires \valid(draw + (0 .. n-1));
     requires \separated(raw + (0 .. n-1), draw + (0 .. n-1)) && \separated(noise + (0 .. n-1), draw + (0 .. n-1));
     requires \separated(dnoisy + (0 .. n-1), draw + (0 .. n-1));
-    behavior values:
-      assumes !(smoe_finites(raw, n) && smoe_finites(noise, n) && smoe_finites(dnoisy, n));
-      assigns \nothing;
-      ensures \result == SMOE_EDOM;
-    behavior good:
-      assumes smoe_finites(raw, n) && smoe_finites(noise, n) && smoe_finites(dnoisy, n);
-      assigns draw[0 .. n-1];
-      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
-    complete behaviors; disjoint behaviors; */
+    assigns draw[0 .. n-1];
+    ensures !(smoe_finites(raw, n) && smoe_finites(noise, n) && smoe_finites(dnoisy, n)) <==> \result == SMOE_EDOM;
+    ensures \result == SMOE_OK ==> smoe_finites(draw, n); */
 smoe_status smoe_noisy_scores_vjp(size_t n, const double *raw, const double *noise, const double *dnoisy,
                                   double *draw);
 
@@ -468,19 +448,10 @@ smoe_status smoe_dropout_schedule(size_t n, const int64_t *step, size_t k_min, s
 /*@ requires T <= 0x7fffffffffffffff;
     requires \valid_read(index + (0 .. 2*T-1)) && \valid(kept + (0 .. 2*T-1)) && \valid(count + (0 .. N-1));
     requires \separated(index + (0 .. 2*T-1), kept + (0 .. 2*T-1), count + (0 .. N-1));
-    behavior bad:
-      assumes \exists integer a; 0 <= a < 2*T && index[a] >= N;
-      assigns \nothing;
-      ensures \result == SMOE_EDOM;
-    behavior good:
-      assumes \forall integer a; 0 <= a < 2*T ==> index[a] < N;
-      assigns kept[0 .. 2*T-1], count[0 .. N-1];
-      ensures \result == SMOE_OK;
-      ensures \forall integer a; 0 <= a < 2*T ==> kept[a] <= 1;
-      ensures \forall integer a; 0 <= a < 2*T && \old(kept[a]) == 0 ==> kept[a] == 0;
-      ensures capacity > 0 ==> \forall integer i; 0 <= i < N ==> count[i] <= capacity;
-      ensures capacity == 0 ==> \forall integer a; 0 <= a < 2*T && \old(kept[a]) != 0 ==> kept[a] == 1;
-    complete behaviors; disjoint behaviors; */
+    assigns kept[0 .. 2*T-1], count[0 .. N-1];
+    ensures (\exists integer a; 0 <= a < 2*T && index[a] >= N) ==> \result == SMOE_EDOM;
+    ensures (\forall integer a; 0 <= a < 2*T ==> index[a] < N) ==> \result == SMOE_OK;
+    ensures \result == SMOE_OK && capacity > 0 ==> \forall integer i; 0 <= i < N ==> count[i] <= capacity; */
 smoe_status smoe_gshard_capacity(size_t T, size_t N, size_t capacity, const size_t *index, size_t *kept,
                                  size_t *count);
 
@@ -985,19 +956,10 @@ smoe_status smoe_gate_deepseek_vjp(const smoe_deepseek_in *in, const smoe_deepse
  */
 /*@ requires \valid_read(r + (0 .. N-1)) && \valid(entropy) && \valid(p + (0 .. N-1)) && \valid(log_p + (0 .. N-1));
     requires \separated(r + (0 .. N-1), entropy, p + (0 .. N-1), log_p + (0 .. N-1));
-    behavior sizes:
-      assumes N == 0;
-      assigns \nothing;
-      ensures \result == SMOE_EINVAL;
-    behavior values:
-      assumes N > 0 && !smoe_finites(r, N);
-      assigns \nothing;
-      ensures \result == SMOE_EDOM;
-    behavior good:
-      assumes N > 0 && smoe_finites(r, N);
-      assigns *entropy, p[0 .. N-1], log_p[0 .. N-1];
-      ensures \result == SMOE_OK;
-    complete behaviors; disjoint behaviors; */
+    assigns *entropy, p[0 .. N-1], log_p[0 .. N-1];
+    ensures N == 0 ==> \result == SMOE_EINVAL;
+    ensures N > 0 && !smoe_finites(r, N) ==> \result == SMOE_EDOM;
+    ensures N > 0 && smoe_finites(r, N) ==> \result == SMOE_OK; */
 smoe_status smoe_gate_entropy_token(size_t N, const double *r, double *entropy, double *p, double *log_p);
 
 /* (G.17) for each of T tokens, and the mean, tokens ascending.  r [T,N]   entropy [T]  mean  out
