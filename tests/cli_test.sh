@@ -107,6 +107,9 @@ ok $? 'list: operations with tensors and parameters'
 run list balance
 [ "$status" -eq 0 ] && prints 'balance.switch' && prints 'balance.zloss' && ! prints 'gate.weights'
 ok $? 'list CHAPTER: only that chapter'
+run list gate.dropout
+[ "$status" -eq 0 ] && prints 'frozen gate' && ! prints 'gate.dropout.schedule'
+ok $? 'list OP: that operation, not those whose names go on'
 run list --json
 if [ -n "${PYTHON:-}" ]; then
     "$PYTHON" - "$work/out" <<'END' >>"$work/err" 2>&1

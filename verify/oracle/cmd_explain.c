@@ -4,7 +4,7 @@
 
 #include "cmd.h"
 #include "twin.h"
-#include "verify/oracle/evidence_tables.h"
+#include "verify/oracle/evidence_table.h"
 
 static const cli_option options[] = {{NULL, NULL, NULL}};
 static const cli_command command = {
@@ -131,35 +131,24 @@ static bool has_equation(const op_record *op, const char *equation)
     return false;
 }
 
-/* The tests of one kind for the operation's equations: file: test, test; file: ... */
-static void list_tests(const op_record *op, const char *kind, char list[LIST])
+/* What there is of one kind for the operation's equations: file: name, name; file: ... */
+static const char *evidence_of(const op_record *op, const char *kind, char list[LIST])
 {
-    const char *file = NULL, *test = NULL;
+    const char *file = NULL;
+    char seen[LIST] = " ";
     list[0] = '\0';
-    for (size_t i = 0; evidence_tests[i].kind; i++) {
-        if (strcmp(evidence_tests[i].kind, kind) != 0 || !has_equation(op, evidence_tests[i].equation)) continue;
-        const bool same = file && strcmp(file, evidence_tests[i].file) == 0;
-        if (same && strcmp(test, evidence_tests[i].test) == 0) continue; /* one test, several equations */
-        if (!same) append(list, "; ", evidence_tests[i].file);
-        append(list, same ? ", " : ": ", evidence_tests[i].test);
-        file = evidence_tests[i].file;
-        test = evidence_tests[i].test;
+    for (size_t i = 0; evidence_table[i].kind; i++) {
+        if (strcmp(evidence_table[i].kind, kind) != 0 || !has_equation(op, evidence_table[i].equation)) continue;
+        char word[120];
+        snprintf(word, sizeof word, " %s ", evidence_table[i].name);
+        if (strstr(seen, word)) continue; /* one test or function, several equations */
+        append(seen, "", word + 1);
+        const bool same = file && strcmp(file, evidence_table[i].file) == 0;
+        if (!same) append(list, "; ", evidence_table[i].file);
+        append(list, same ? ", " : ": ", evidence_table[i].name);
+        file = evidence_table[i].file;
     }
-}
-
-/* Which of the functions that the record names have a proved contract. */
-static void list_proved(const op_record *op, char list[LIST])
-{
-    list[0] = '\0';
-    for (const char *p = op->code; (p = strstr(p, "smoe_")) != NULL;) {
-        const size_t length = strspn(p, "abcdefghijklmnopqrstuvwxyz0123456789_");
-        for (size_t i = 0; evidence_proved[i]; i++)
-            if (strlen(evidence_proved[i]) == length && strncmp(p, evidence_proved[i], length) == 0) {
-                append(list, ", ", evidence_proved[i]);
-                break;
-            }
-        p += length;
-    }
+    return list;
 }
 
 static void print_evidence_line(bool first, const char *kind, const char *text)
@@ -171,16 +160,12 @@ static void print_evidence_line(bool first, const char *kind, const char *text)
 
 static void print_evidence(const op_record *op)
 {
-    char list[LIST], text[LIST + 200];
+    static const char *const kinds[][2] = {
+        {"hand", "by hand"}, {"gradient", "gradient"}, {"properties", "properties"}, {"proved", "proved contracts"}};
+    char list[LIST], text[200];
     const size_t chapter = chapter_of(op->equations[0]);
-    list_tests(op, "hand", list);
-    print_evidence_line(true, "by hand", list);
-    list_tests(op, "gradient", list);
-    print_evidence_line(false, "gradient", list);
-    list_tests(op, "properties", list);
-    print_evidence_line(false, "properties", list);
-    list_proved(op, list);
-    print_evidence_line(false, "proved contracts", list);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        print_evidence_line(i == 0, kinds[i][1], evidence_of(op, kinds[i][0], list));
     snprintf(text, sizeof text, "%s, a second implementation in ball arithmetic (make certify)", chapters[chapter].twin);
     print_evidence_line(false, "enclosure", text);
     snprintf(text, sizeof text, "%s, a third one in PyTorch", chapters[chapter].client);

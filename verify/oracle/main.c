@@ -227,11 +227,12 @@ int cli_add_ops(const cli_command *command, op_list *list, const char *word)
     const char *ids[sizeof list->op / sizeof *list->op + 1];
     char text[128];
     const size_t len = strlen(word);
+    const bool exact = op_find(word) != NULL; /* gate.dropout is itself, not gate.dropout.schedule too */
     bool found = false;
     size_t n = 0;
     for (; op_registry[n] && n < sizeof list->op / sizeof *list->op; n++) {
         const char *id = ids[n] = op_registry[n]->id;
-        if (strcmp(id, word) != 0 && !(strncmp(id, word, len) == 0 && id[len] == '.')) continue;
+        if (exact ? strcmp(id, word) != 0 : strncmp(id, word, len) != 0 || id[len] != '.') continue;
         add_op(list, op_registry[n]);
         found = true;
     }
