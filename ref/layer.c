@@ -449,6 +449,8 @@ smoe_status smoe_slots_first(size_t A, size_t N, size_t C, const size_t *choice,
         //@ assert \forall integer i; 0 <= i < N ==> load[i] >= \at(load[i], Asked);
         /*@ assert \forall integer p; 0 <= p < q ==>
               load[choice[queue[p]]] >= \at(load[choice[queue[p]]], Asked); */
+        //@ assert \forall integer i; 0 <= i < N ==> load[i] <= C;
+        //@ assert \forall integer p; 0 <= p < q && slot[queue[p]] == SIZE_MAX ==> load[choice[queue[p]]] == C;
         /*@ assert \forall integer p; 0 <= p < q && choice[queue[p]] == choice[queue[q]] &&
               slot[queue[q]] != SIZE_MAX ==> slot[queue[p]] < slot[queue[q]]; */
     }
@@ -877,7 +879,7 @@ smoe_status smoe_collapse(size_t T, size_t d, size_t N, const double *x, const s
         solve(n, B, z);
         sum += smoe_dot(n, z, z);
     }
-    *rc = sum / (double)T;                                              /* RC = (1/T) sum_t |B^-1 A'(x_t - m)|^2   (L.9) */
+    *rc = sum / (double)T;                          /* RC = (1/T) sum_t |B^-1 A'(x_t - m)|^2   (L.9) */
     return smoe_all_finite(1, rc) ? SMOE_OK : SMOE_EOVRFLW;
 }
 

@@ -244,7 +244,7 @@ smoe_status smoe_capacity(double factor, size_t minimum, smoe_rounding round, si
     ensures \result == SMOE_OK || \result == SMOE_EINVAL; */
 smoe_status smoe_queue(smoe_priority priority, size_t T, size_t K, size_t *queue);
 
-/* (L.4) Places by position:  the queue is served in order; an expert takes an assignment while it has taken fewer than C
+/* (L.4) Places by position:  the queue is served in order; an expert takes an assignment while it has fewer than C
  *
  *   choice [A]  the expert of each assignment, each below N
  *   queue  [A]  a permutation of 0 .. A-1
@@ -274,8 +274,8 @@ smoe_status smoe_queue(smoe_priority priority, size_t T, size_t K, size_t *queue
 smoe_status smoe_slots_first(size_t A, size_t N, size_t C, const size_t *choice, const size_t *queue, size_t *load,
                              size_t *slot);
 
-/* (L.4) Places by weight:  an expert keeps the C assignments of largest weight, earlier in the queue among equals; those
- * that it keeps get their places in the order of the queue.  Takes A^2 steps.
+/* (L.4) Places by weight:  an expert keeps the C assignments of largest weight, earlier in the queue among equals;
+ * those that it keeps get their places in the order of the queue.  Takes A^2 steps.
  *
  *   weight [A]  of each assignment;  all else as above
  *
@@ -405,8 +405,9 @@ smoe_status smoe_buffer_combine(smoe_overflow overflow, size_t T, size_t d, size
                                 const double *o, const double *weight, const size_t *index, const size_t *slot,
                                 const double *x, double *y);
 
-/* do_{index_a, slot_a} = weight_a dy_t  (0 at places that nobody has; a chain over the assignments, ascending, from 0, if
- * several have one),  dweight_a = < dy_t, o_{index_a, slot_a} >  (0 if dropped),  dx_t = dy_t  where y_t = x_t, else 0
+/* do_{index_a, slot_a} = weight_a dy_t  (0 at places that nobody has; a chain over the assignments, ascending, from 0,
+ * if several have one),  dweight_a = < dy_t, o_{index_a, slot_a} >  (0 if dropped),
+ * dx_t = dy_t  where y_t = x_t, else 0
  *
  *   do_ [N,C,d]   dweight [T,K]   dx [T,d]   out
  */
@@ -424,7 +425,7 @@ smoe_status smoe_buffer_combine_vjp(smoe_overflow overflow, size_t T, size_t d, 
 /* shared + routed;  1/2 shared + 1/2 routed, with one shared expert;  x + shared + routed */
 typedef enum { SMOE_SHARED_SUM, SMOE_SHARED_HALF, SMOE_SHARED_RESIDUAL } smoe_shared_form;
 
-/* (L.7) The two parts of n elements put together:  y_k = y_k + z_k,  or  y_k = 1/2 y_k + 1/2 z_k  for SMOE_SHARED_HALF */
+/* (L.7) Two parts of n elements put together:  y_k = y_k + z_k,  or  y_k = 1/2 y_k + 1/2 z_k  for SMOE_SHARED_HALF */
 /*@ requires \valid_read(z + (0 .. n-1)) && \valid(y + (0 .. n-1)) && \separated(z + (0 .. n-1), y + (0 .. n-1));
     assigns y[0 .. n-1];
     ensures form != SMOE_SHARED_HALF ==> \forall integer k; 0 <= k < n ==> y[k] == \old(y[k]) + z[k];
@@ -452,25 +453,77 @@ typedef struct {
  * Errors: SMOE_EINVAL also for an unknown form, and for SMOE_SHARED_HALF if M is not 1.
  * Source: DeepSeekMoE; half: public code of CompeteSMoE version 2; spec L.7.
  */
+/*@ requires \valid_read(shape) && \valid_read(in) && \valid_read(shared) && \valid_read(out) && \valid_read(kept) &&
+             \valid_read(shared_kept);
+    requires \let T = shape->T; \let d = shape->d; \let h = shape->h; \let N = shape->N; \let K = shape->K;
+             \valid_read(in->x + (0 .. T*d-1)) && \valid_read(in->wr + (0 .. N*d-1)) &&
+             \valid_read(in->br + (0 .. N-1)) &&
+             \valid_read(in->w1 + (0 .. N*h*d-1)) && \valid_read(in->b1 + (0 .. N*h-1)) &&
+             \valid_read(in->w2 + (0 .. N*d*h-1)) && \valid_read(in->b2 + (0 .. N*d-1)) &&
+             \valid_read(shared->w1 + (0 .. M*h*d-1)) && \valid_read(shared->b1 + (0 .. M*h-1)) &&
+             \valid_read(shared->w2 + (0 .. M*d*h-1)) && \valid_read(shared->b2 + (0 .. M*d-1)) &&
+             \valid(out->y + (0 .. T*d-1)) && \valid(out->r + (0 .. T*N-1)) && \valid(out->index + (0 .. T*K-1)) &&
+             \valid(out->weight + (0 .. T*K-1)) && \valid(out->margin + (0 .. T-1)) &&
+             \valid(kept->offset + (0 .. N)) && \valid(kept->slot + (0 .. T*K-1)) &&
+             \valid(kept->place + (0 .. T*K-1)) && \valid(kept->p + (0 .. T*N-1)) &&
+             \valid(kept->xs + (0 .. T*K*d-1)) && \valid(kept->o + (0 .. T*K*d-1)) &&
+             \valid(kept->a + (0 .. T*K*h-1)) && \valid(kept->u + (0 .. T*K*h-1)) &&
+             \valid(shared_kept->a + (0 .. M*T*h-1)) && \valid(shared_kept->u + (0 .. M*T*h-1)) &&
+             \valid(shared_kept->e + (0 .. T*d-1)) && \valid(shared_kept->z + (0 .. T*d-1));
+    assigns out->y[0 .. shape->T*shape->d-1], out->r[0 .. shape->T*shape->N-1], out->index[0 .. shape->T*shape->K-1],
+            out->weight[0 .. shape->T*shape->K-1], out->margin[0 .. shape->T-1], kept->offset[0 .. shape->N],
+            kept->slot[0 .. shape->T*shape->K-1], kept->place[0 .. shape->T*shape->K-1],
+            kept->p[0 .. shape->T*shape->N-1], kept->xs[0 .. shape->T*shape->K*shape->d-1],
+            kept->o[0 .. shape->T*shape->K*shape->d-1], kept->a[0 .. shape->T*shape->K*shape->h-1],
+            kept->u[0 .. shape->T*shape->K*shape->h-1], shared_kept->a[0 .. M*shape->T*shape->h-1],
+            shared_kept->u[0 .. M*shape->T*shape->h-1], shared_kept->e[0 .. shape->T*shape->d-1],
+            shared_kept->z[0 .. shape->T*shape->d-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_shared_layer(smoe_shared_form form, size_t M, const smoe_layer_shape *shape, const smoe_layer_in *in,
                               const smoe_shared_in *shared, const smoe_layer_out *out, const smoe_layer_kept *kept,
                               const smoe_shared_kept *shared_kept);
 
 /* Doubles that smoe_shared_layer_vjp needs as `work`: 3 T d + T h more than smoe_layer_vjp does. */
+/*@ requires \valid_read(shape);
+    assigns \nothing; */
 size_t smoe_shared_layer_vjp_work(const smoe_layer_shape *shape);
 
 /* Gradient of L.7 for the cotangents dy [T,d] of y and dweight [T,K] of weight (which may be NULL: none).
  *
- *   gradient of x = (dy +) (shared experts' shares, ascending) + (that of L.3);  with SMOE_SHARED_HALF both parts have the
- *   cotangent 1/2 dy
+ *   gradient of x = (dy +) (shared experts' shares, ascending) + (that of L.3);  with SMOE_SHARED_HALF both parts have
+ *   the cotangent 1/2 dy
  */
+/*@ requires \valid_read(shape) && \valid_read(in) && \valid_read(shared) && \valid_read(out) && \valid_read(kept) &&
+             \valid_read(shared_kept) && \valid_read(grad) && \valid_read(shared_grad);
+    requires \let T = shape->T; \let d = shape->d; \let h = shape->h; \let N = shape->N; \let K = shape->K;
+             \valid_read(in->x + (0 .. T*d-1)) && \valid_read(in->wr + (0 .. N*d-1)) &&
+             \valid_read(in->br + (0 .. N-1)) &&
+             \valid_read(in->w1 + (0 .. N*h*d-1)) && \valid_read(in->b1 + (0 .. N*h-1)) &&
+             \valid_read(in->w2 + (0 .. N*d*h-1)) && \valid_read(in->b2 + (0 .. N*d-1)) &&
+             \valid_read(shared->w1 + (0 .. M*h*d-1)) && \valid_read(shared->b1 + (0 .. M*h-1)) &&
+             \valid_read(shared->w2 + (0 .. M*d*h-1)) && \valid_read(shared->b2 + (0 .. M*d-1)) &&
+             \valid_read(dy + (0 .. T*d-1)) && (dweight == \null || \valid_read(dweight + (0 .. T*K-1))) &&
+             \valid(grad->x + (0 .. T*d-1)) && \valid(grad->wr + (0 .. N*d-1)) && \valid(grad->br + (0 .. N-1)) &&
+             \valid(grad->w1 + (0 .. N*h*d-1)) && \valid(grad->b1 + (0 .. N*h-1)) &&
+             \valid(grad->w2 + (0 .. N*d*h-1)) && \valid(grad->b2 + (0 .. N*d-1)) &&
+             \valid(shared_grad->w1 + (0 .. M*h*d-1)) && \valid(shared_grad->b1 + (0 .. M*h-1)) &&
+             \valid(shared_grad->w2 + (0 .. M*d*h-1)) && \valid(shared_grad->b2 + (0 .. M*d-1)) &&
+             \valid(work + (0 .. 3*T*d+T*h+T*K*(2*d+h+1)+T*N+N-1));
+    assigns grad->x[0 .. shape->T*shape->d-1], grad->wr[0 .. shape->N*shape->d-1], grad->br[0 .. shape->N-1],
+            grad->w1[0 .. shape->N*shape->h*shape->d-1], grad->b1[0 .. shape->N*shape->h-1],
+            grad->w2[0 .. shape->N*shape->d*shape->h-1], grad->b2[0 .. shape->N*shape->d-1],
+            shared_grad->w1[0 .. M*shape->h*shape->d-1], shared_grad->b1[0 .. M*shape->h-1],
+            shared_grad->w2[0 .. M*shape->d*shape->h-1], shared_grad->b2[0 .. M*shape->d-1],
+            work[0 .. 3*shape->T*shape->d+shape->T*shape->h+shape->T*shape->K*(2*shape->d+shape->h+1)
+                      +shape->T*shape->N+shape->N-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_shared_layer_vjp(smoe_shared_form form, size_t M, const smoe_layer_shape *shape,
                                   const smoe_layer_in *in, const smoe_shared_in *shared, const smoe_layer_out *out,
                                   const smoe_layer_kept *kept, const smoe_shared_kept *shared_kept, const double *dy,
                                   const double *dweight, const smoe_layer_grad *grad,
                                   const smoe_shared_grad *shared_grad, double *work);
 
-/* --- measures: none of them is differentiable, or meant to be trained on -------------------------------------------- */
+/* --- measures: none of them is differentiable, or meant to be trained on ------------------------------------------ */
 
 /* changes: tokens before T with another expert in b than in a.  member: is i one of the first K of b?  met: how many of
  * the first j of a are in b. */
@@ -511,6 +564,7 @@ smoe_status smoe_max_violation(size_t A, size_t N, const size_t *count, double *
 size_t smoe_nonempty(size_t N, const size_t *count, size_t *row);
 
 /* Doubles that smoe_collapse needs as `work`: N (2d + N + 2) + 2d. */
+/*@ assigns \nothing; */
 size_t smoe_collapse_work(size_t d, size_t N);
 
 /* (L.9) Representation collapse:  RC = Tr(Sw Sb^+)
@@ -519,11 +573,15 @@ size_t smoe_collapse_work(size_t d, size_t N);
  *   rc        out: within-expert scatter as the between-expert scatter measures it; 0 if no expert's tokens differ
  *   work      smoe_collapse_work doubles;   count [2 N]
  *
- * Errors: SMOE_EINVAL if T, d or N is 0; SMOE_EDOM if x is not finite, an index not below N, fewer than two experts have
- * tokens, or the means of those n' that do span fewer than n' - 1 directions (a pivot of at most n' 2^-40 times the mean
- * eigenvalue); SMOE_EOVRFLW.
+ * Errors: SMOE_EINVAL if T, d or N is 0; SMOE_EDOM if x is not finite, an index not below N, fewer than two experts
+ * have tokens, or the means of those n' that do span fewer than n' - 1 directions (a pivot of at most n' 2^-40 times
+ * the mean eigenvalue); SMOE_EOVRFLW.
  * Source: Chi et al. 2022 (XMoE); spec L.9 for the form that is evaluated.
  */
+/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(index + (0 .. T-1)) && \valid(rc);
+    requires \valid(work + (0 .. N*(2*d+N+2)+2*d-1)) && \valid(count + (0 .. 2*N-1));
+    assigns *rc, work[0 .. N*(2*d+N+2)+2*d-1], count[0 .. 2*N-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_collapse(size_t T, size_t d, size_t N, const double *x, const size_t *index, double *rc, double *work,
                           size_t *count);
 

@@ -1,4 +1,5 @@
-/* Chapters E and L: key/value experts, capacity, dispatch, combination, shared experts (spec/01-expert.md, spec/03-layer.md). */
+/* Chapters E and L: key/value experts, capacity, dispatch, combination, shared experts (spec/01-expert.md and
+ * spec/03-layer.md): hand-computed values, gradients by two methods, properties, every error path. */
 #include <check.h>
 #include <math.h>
 #include <stdbool.h>
@@ -37,7 +38,8 @@ static size_t draw_below(uint64_t *seed, size_t n) { return (size_t)((slopes_dra
 /* evidence hand: E.5 */
 START_TEST(keyvalue_by_hand)
 {
-    const double x[] = {1, -1, 2, -1}, keys[] = {1, 3, 0, 2, -1, 0}, values[] = {1, 2, -1, 1, 5, 5}, dy[] = {1, 2, 1, 0};
+    const double x[] = {1, -1, 2, -1}, keys[] = {1, 3, 0, 2, -1, 0}, values[] = {1, 2, -1, 1, 5, 5},
+                 dy[] = {1, 2, 1, 0};
     double a[6], u[6], y[4], dx[4], dkeys[6], dvalues[6], da[6];
     ck_assert_int_eq(smoe_expert_keyvalue(2, 2, 3, x, keys, values, a, u, y), SMOE_OK);
     SAME(a, ((double[]){-1, 4, 0, 0, 7, 0}), 6, "E.5 a");
@@ -90,9 +92,9 @@ static void keyvalue_settled(uint64_t seed, double *q, double *g, double *dy)
         good = true;
         for (size_t k = 0; k < KT * KH; k++) good = good && fabs(a[k]) > 0.01;
     } while (!good);
-    ck_assert_int_eq(smoe_expert_keyvalue_vjp(KT, KD, KH, q, keys, values, a, u, dy, g, g + KT * KD,
-                                              g + KT * KD + KD * KH, da),
-                     SMOE_OK);
+    ck_assert_int_eq(
+        smoe_expert_keyvalue_vjp(KT, KD, KH, q, keys, values, a, u, dy, g, g + KT * KD, g + KT * KD + KD * KH, da),
+        SMOE_OK);
 }
 
 /* evidence gradient: E.5 */
@@ -197,19 +199,19 @@ END_TEST
 /* evidence hand: L.4 */
 START_TEST(slots_by_hand)
 {
-    static const int want[3][8] = {{0, 1, 1, OUT, 0, OUT, OUT, 0}, {0, 0, 1, 1, OUT, OUT, OUT, 0},
-                                   {OUT, 1, 0, OUT, 0, OUT, 1, 0}};
+    static const int want[3][8] = {
+        {0, 1, 1, OUT, 0, OUT, OUT, 0}, {0, 0, 1, 1, OUT, OUT, OUT, 0}, {OUT, 1, 0, OUT, 0, OUT, 1, 0}};
     for (int row = 0; row < 3; row++) {
         size_t queue[8], load[3], slot[8];
         ck_assert_int_eq(smoe_queue(row == 1 ? SMOE_BY_TOKEN : SMOE_BY_CHOICE, 4, 2, queue), SMOE_OK);
         if (row == 0) INDEX(queue, ((size_t[]){0, 2, 4, 6, 1, 3, 5, 7}), 8, "queue by choice");
-        const smoe_status status =
-            row < 2 ? smoe_slots_first(8, 3, 2, example_choice, queue, load, slot)
-                    : smoe_slots_largest(8, 3, 2, example_choice, example_weight, queue, load, slot);
+        const smoe_status status = row < 2
+                                       ? smoe_slots_first(8, 3, 2, example_choice, queue, load, slot)
+                                       : smoe_slots_largest(8, 3, 2, example_choice, example_weight, queue, load, slot);
         ck_assert_int_eq(status, SMOE_OK);
         for (size_t a = 0; a < 8; a++)
-            ck_assert_msg(slot[a] == slot_of(want[row][a]), "row %d of the table: slot of assignment %zu is %zu", row, a,
-                          slot[a]);
+            ck_assert_msg(slot[a] == slot_of(want[row][a]), "row %d of the table: slot of assignment %zu is %zu", row,
+                          a, slot[a]);
         INDEX(load, ((size_t[]){2, 2, 1}), 3, "load");
     }
 }
@@ -234,12 +236,16 @@ static gate *gate_new(smoe_capacity_shape s)
 }
 
 static smoe_status gate_run(gate *g) { return smoe_capacity_gate(&g->s, g->r, &g->out, &g->kept); }
-static smoe_status gate_vjp(gate *g) { return smoe_capacity_gate_vjp(&g->s, &g->out, &g->kept, g->dweight, g->dr, g->work); }
+static smoe_status gate_vjp(gate *g)
+{
+    return smoe_capacity_gate_vjp(&g->s, &g->out, &g->kept, g->dweight, g->dr, g->work);
+}
 
 /* evidence hand: L.4 */
 START_TEST(capacity_gate_by_hand)
 {
-    static const double r[] = {0, 0, -2000, 0, 0, -2000, 0, 2000, -2000, 0, -2000, 0}, dweight[] = {1, 0, 0, 7, 3, 3, 5, 1};
+    static const double r[] = {0, 0, -2000, 0, 0, -2000, 0, 2000, -2000, 0, -2000, 0},
+                        dweight[] = {1, 0, 0, 7, 3, 3, 5, 1};
     gate *g = gate_new((smoe_capacity_shape){SMOE_TOPK_SOFTMAX, SMOE_BY_CHOICE, SMOE_KEEP_FIRST, 4, 3, 2, 2});
     memcpy(g->r, r, sizeof r);
     memcpy(g->dweight, dweight, sizeof dweight);
@@ -257,7 +263,8 @@ END_TEST
 enum { GATES = 12 }; /* 3 orders, 2 priorities, 2 ways to keep */
 static smoe_capacity_shape shape_of(int i, size_t T, size_t N, size_t K, size_t C)
 {
-    return (smoe_capacity_shape){(smoe_weight_order)(i % 3), (smoe_priority)(i / 3 % 2), (smoe_keep)(i / 6), T, N, K, C};
+    return (smoe_capacity_shape){
+        (smoe_weight_order)(i % 3), (smoe_priority)(i / 3 % 2), (smoe_keep)(i / 6), T, N, K, C};
 }
 
 static long double gate_exact(const void *test, const long double *r)
@@ -300,15 +307,17 @@ START_TEST(capacity_gradient_is_the_slope)
     size_t kept = 0;
     for (size_t i = 0; i < 5; i++) kept += g->load[i];
     ck_assert_msg(kept < 21, "nobody was dropped: the draw shows nothing");
-    ck_assert_msg(slopes_order(35, g->r, g->dr, gate_exact, g, 1) > 1.8, "variant %d: the remainder is not of order 2", _i);
-    ck_assert_msg(slopes_adjoint(35, g->r, g->dr, gate_library, g, 0, 35, 2) <= 1e-8, "variant %d: adjoint identity", _i);
+    ck_assert_msg(slopes_order(35, g->r, g->dr, gate_exact, g, 1) > 1.8, "variant %d: the remainder is not of order 2",
+                  _i);
+    ck_assert_msg(slopes_adjoint(35, g->r, g->dr, gate_library, g, 0, 35, 2) <= 1e-8, "variant %d: adjoint identity",
+                  _i);
     g->dr[(size_t)_i] += 0.01; /* negative control */
     ck_assert_msg(slopes_order(35, g->r, g->dr, gate_exact, g, 1) < 1.7, "variant %d: a wrong gradient passes", _i);
     free(g);
 }
 END_TEST
 
-/* Against the definition: kept are those with fewer than C before them, places are ranks among the kept in the queue. */
+/* Against the definition: kept are those with fewer than C before them, places are ranks of the kept in the queue. */
 /* evidence properties: L.4 */
 START_TEST(capacity_is_its_definition)
 {
@@ -323,14 +332,16 @@ START_TEST(capacity_is_its_definition)
             size_t before = 0, place = 0;
             for (size_t b = 0; b < A; b++) {
                 if (b == a || g->index[b] != g->index[a]) continue;
-                const bool earlier = g->s.priority == SMOE_BY_TOKEN ? b < a : b % K < a % K || (b % K == a % K && b < a);
+                const bool earlier =
+                    g->s.priority == SMOE_BY_TOKEN ? b < a : b % K < a % K || (b % K == a % K && b < a);
                 const bool heavier = g->gate[b] > g->gate[a] || (g->gate[b] == g->gate[a] && earlier);
                 before += g->s.keep == SMOE_KEEP_FIRST ? earlier : heavier;
                 place += earlier && g->slot[b] != SMOE_DROPPED;
             }
-            ck_assert_msg((before < C) == (g->slot[a] != SMOE_DROPPED), "C = %zu: assignment %zu has %zu before it", C, a,
-                          before);
-            ck_assert_msg(before >= C || g->slot[a] == place, "C = %zu: assignment %zu is at place %zu", C, a, g->slot[a]);
+            ck_assert_msg((before < C) == (g->slot[a] != SMOE_DROPPED), "C = %zu: assignment %zu has %zu before it", C,
+                          a, before);
+            ck_assert_msg(before >= C || g->slot[a] == place, "C = %zu: assignment %zu is at place %zu", C, a,
+                          g->slot[a]);
             ck_assert_msg(g->weight[a] == (before < C ? g->gate[a] : 0), "C = %zu: weight of assignment %zu", C, a);
         }
         for (size_t i = 0; i < N; i++) ck_assert_uint_le(g->load[i], C);
@@ -441,7 +452,8 @@ END_TEST
 /* evidence hand: L.6 */
 START_TEST(combination_of_buffers_by_hand)
 {
-    const double o[] = {1, 2, 4, 8, 16, 32}, weight[] = {1, 2, 3, 4, 5, 6, 7, 8}, x[] = {1, 2, 4, 8}, dy[] = {1, 1, 1, 1};
+    const double o[] = {1, 2, 4, 8, 16, 32}, weight[] = {1, 2, 3, 4, 5, 6, 7, 8}, x[] = {1, 2, 4, 8},
+                 dy[] = {1, 1, 1, 1};
     for (int pass = 0; pass < 2; pass++) {
         const smoe_overflow overflow = pass ? SMOE_OVERFLOW_PASS : SMOE_OVERFLOW_ZERO;
         double y[4], do_[6], dweight[8], dx[4];
@@ -449,9 +461,9 @@ START_TEST(combination_of_buffers_by_hand)
         const size_t *s = slots(by_token, slot);
         ck_assert_int_eq(smoe_buffer_combine(overflow, 4, 1, 3, 2, 2, o, weight, example_choice, s, x, y), SMOE_OK);
         SAME(y, ((double[]){9, 38, pass ? 4 : 0, 128}), 4, "y");
-        ck_assert_int_eq(smoe_buffer_combine_vjp(overflow, 4, 1, 3, 2, 2, o, weight, example_choice, s, dy, do_, dweight,
-                                                 dx),
-                         SMOE_OK);
+        ck_assert_int_eq(
+            smoe_buffer_combine_vjp(overflow, 4, 1, 3, 2, 2, o, weight, example_choice, s, dy, do_, dweight, dx),
+            SMOE_OK);
         SAME(do_, ((double[]){1, 3, 2, 4, 8, 0}), 6, "do");
         SAME(dweight, ((double[]){1, 4, 2, 8, 0, 0, 0, 16}), 8, "dweight");
         SAME(dx, ((double[]){0, 0, pass, 0}), 4, "dx");
@@ -541,8 +553,8 @@ START_TEST(buffer_gradients_are_the_slopes)
 {
     batch b;
     draw_batch(&b, (smoe_overflow)(_i % 2), (smoe_priority)(_i / 2), BC, (uint64_t)(600 + _i));
-    ck_assert_int_eq(smoe_buffer_combine_vjp(b.overflow, BT, BD, BN, BK, BC, b.q, b.q + BO, b.index, b.slot,
-                                             b.cot + BO, b.g, b.g + BO, b.g + BO + BA),
+    ck_assert_int_eq(smoe_buffer_combine_vjp(b.overflow, BT, BD, BN, BK, BC, b.q, b.q + BO, b.index, b.slot, b.cot + BO,
+                                             b.g, b.g + BO, b.g + BO + BA),
                      SMOE_OK);
     ck_assert_msg(slopes_order(BALL, b.q, b.g, combine_exact, &b, 1) > 1.8, "L.6: the remainder is not of order 2");
     ck_assert_msg(slopes_adjoint(BALL, b.q, b.g, combine_library, &b, 0, BALL, 2) <= 1e-8, "L.6: adjoint identity");
@@ -676,7 +688,8 @@ static shared *shared_new(smoe_shared_form form, smoe_layer_shape s, size_t M)
     shared *l = malloc(sizeof *l);
     memset(l, 0x5a, sizeof *l);
     const size_t d = s.d, h = s.h, N = s.N;
-    const size_t size[SIN] = {s.T * d, N * d, N, N * h * d, N * h, N * d * h, N * d, M * h * d, M * h, M * d * h, M * d};
+    const size_t size[SIN] = {s.T * d, N * d,     N,     N * h * d, N * h, N * d * h,
+                              N * d,   M * h * d, M * h, M * d * h, M * d};
     l->form = form, l->s = s, l->M = M, l->at[0] = 0;
     for (int b = 0; b < SIN; b++) l->at[b + 1] = l->at[b] + size[b];
     ck_assert(l->at[SIN] <= 400 && smoe_shared_layer_vjp_work(&s) <= 1000);
@@ -712,9 +725,11 @@ static smoe_status shared_vjp(shared *l, const double *dweight)
 /* The layer of spec L.3 (three experts, the third idle) and the shared expert of spec L.7. */
 static shared *shared_by_hand(smoe_shared_form form)
 {
-    static const double q[] = {2, 3, -1, 1, /* x */ 1, 0, 3, -3, 0, 0, /* wr */ 0, 5, -2000, /* br */
-                               1, 0, 0, 1, 9, 9, /* w1 */ 0, 1, 9, /* b1 */ 1, 2, -1, 1, 9, 9, /* w2 */
-                               0, 0, 1, 1, 9, 9, /* b2 */ 1, 0, /* ws1 */ 0, /* bs1 */ 2, 0, /* ws2 */ 0, 1 /* bs2 */};
+    static const double q[] = {
+        2, 3, -1, 1, /* x */ 1, 0, 3,          -3, 0,           0,           /* wr */ 0, 5,           -2000, /* br */
+        1, 0, 0,  1, 9,         9, /* w1 */ 0, 1,  9,           /* b1 */ 1,  2,          -1,          1,
+        9, 9, /* w2 */
+        0, 0, 1,  1, 9,         9, /* b2 */ 1, 0,  /* ws1 */ 0, /* bs1 */ 2, 0,          /* ws2 */ 0, 1 /* bs2 */};
     static const double dy[] = {2, 4, 2, 0};
     shared *l = shared_new(form, (smoe_layer_shape){SMOE_TOPK_SOFTMAX, SMOE_RELU, 2, 2, 1, 3, 2}, 1);
     memcpy(l->q, q, sizeof q);
@@ -759,7 +774,8 @@ static long double expert_exact(const shared *l, const long double *q, int b, si
     for (size_t m = 0; m < h; m++) {
         long double a = q[l->at[b + 1] + i * h + m];
         for (size_t k = 0; k < d; k++) a += q[l->at[b] + (i * h + m) * d + k] * q[t * d + k];
-        for (size_t k = 0; k < d; k++) s += l->dy[t * d + k] * q[l->at[b + 2] + (i * d + k) * h + m] * phi_of(l->s.phi, a);
+        for (size_t k = 0; k < d; k++)
+            s += l->dy[t * d + k] * q[l->at[b + 2] + (i * d + k) * h + m] * phi_of(l->s.phi, a);
     }
     return s;
 }
@@ -827,7 +843,8 @@ START_TEST(shared_gradient_is_the_slope)
 {
     shared *l = shared_settled(_i, (uint64_t)(900 + _i));
     const size_t n = l->at[SIN];
-    ck_assert_msg(slopes_order(n, l->q, l->g, shared_exact, l, 1) > 1.8, "variant %d: the remainder is not of order 2", _i);
+    ck_assert_msg(slopes_order(n, l->q, l->g, shared_exact, l, 1) > 1.8, "variant %d: the remainder is not of order 2",
+                  _i);
     for (int b = 0; b < SIN; b++) {
         double off = slopes_adjoint(n, l->q, l->g, shared_library, l, l->at[b], l->at[b + 1] - l->at[b], 2);
         ck_assert_msg(off <= 1e-8, "variant %d: adjoint identity for %s: %.1e", _i, block_name[b], off);
@@ -840,7 +857,7 @@ START_TEST(shared_gradient_is_the_slope)
 }
 END_TEST
 
-/* The sum as it is written: x, the shared experts ascending, then L.3, each with the bits that chapter 1 and L.3 give. */
+/* The sum as it is written: x, the shared experts ascending, then L.3, each with its own bits. */
 /* evidence properties: L.7 */
 START_TEST(shared_layer_is_its_sum)
 {
@@ -859,8 +876,7 @@ START_TEST(shared_layer_is_its_sum)
     const smoe_layer_out out = {z, l->r, l->index, l->weight, l->margin};
     const smoe_layer_kept kept = {l->offset, l->slot, l->place, l->p, l->xs, l->o, l->a, l->u};
     ck_assert_int_eq(smoe_layer(&l->s, &in, &out, &kept), SMOE_OK);
-    for (size_t k = 0; k < T * d; k++)
-        y[k] = l->form == SMOE_SHARED_HALF ? 0.5 * y[k] + 0.5 * z[k] : y[k] + z[k];
+    for (size_t k = 0; k < T * d; k++) y[k] = l->form == SMOE_SHARED_HALF ? 0.5 * y[k] + 0.5 * z[k] : y[k] + z[k];
     SAME(l->y, y, T * d, "y");
     free(l);
 }

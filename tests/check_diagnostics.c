@@ -218,8 +218,8 @@ START_TEST(collapse_is_its_definition)
                 double rc;
                 ck_assert_int_eq(collapse(s.T, d, N, s.x, s.index, &rc), SMOE_OK);
                 const double want = (double)by_eigenvectors(&s, idle < N ? N - 2 : N - 1);
-                ck_assert_msg(fabs(rc - want) <= 1e-9 * want, "N %zu, d %zu, seed %d: %.17g, by eigenvectors %.17g", N, d,
-                              (int)seed, rc, want);
+                ck_assert_msg(fabs(rc - want) <= 1e-9 * want, "N %zu, d %zu, seed %d: %.17g, by eigenvectors %.17g", N,
+                              d, (int)seed, rc, want);
             }
 }
 END_TEST
@@ -349,7 +349,7 @@ START_TEST(change_by_hand)
 }
 END_TEST
 
-/* The order inside a row means nothing; K = 1 is L.10; a distance; the Jaccard distance is at most the share of sets. */
+/* The order inside a row means nothing; K = 1 is L.10; both are distances, Jaccard's at most the share of sets. */
 /* evidence properties: L.11 */
 START_TEST(change_is_a_distance_of_sets)
 {

@@ -327,9 +327,9 @@ static smoe_status keyvalue_vjp(op_case *c)
     double *a = room(T * h), *u = room(T * h), *da = room(T * h);
     smoe_status status = run_keyvalue(c, a, u);
     if (status == SMOE_OK)
-        status = smoe_expert_keyvalue_vjp(T, op_dim(c, 'd'), h, op_in(c, "x"), op_in(c, "keys"), op_in(c, "values"), a,
-                                          u, op_cot(c, "y"), op_grad(c, "x"), op_grad(c, "keys"), op_grad(c, "values"),
-                                          da);
+        status =
+            smoe_expert_keyvalue_vjp(T, op_dim(c, 'd'), h, op_in(c, "x"), op_in(c, "keys"), op_in(c, "values"), a, u,
+                                     op_cot(c, "y"), op_grad(c, "x"), op_grad(c, "keys"), op_grad(c, "values"), da);
     free(a);
     free(u);
     free(da);

@@ -91,8 +91,8 @@ typedef struct {
 static smoe_status gate_run(const op_case *c, gate *g)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), A = T * K;
-    g->shape = (smoe_capacity_shape){order_of(c), priority_of(c),
-                                     op_is(c, "policy", "position") ? SMOE_KEEP_FIRST : SMOE_KEEP_LARGEST, T, N, K, 0};
+    g->shape = (smoe_capacity_shape){
+        order_of(c), priority_of(c), op_is(c, "policy", "position") ? SMOE_KEEP_FIRST : SMOE_KEEP_LARGEST, T, N, K, 0};
     g->out = (smoe_capacity_out){room(A, sizeof(size_t)), op_out(c, "weight"), op_out(c, "margin"),
                                  room(A, sizeof(size_t)), room(N, sizeof(size_t))};
     g->kept = (smoe_capacity_kept){room(A, sizeof(double)), room(T * N, sizeof(double)), room(A, sizeof(size_t))};
@@ -137,13 +137,10 @@ static smoe_status capacity_vjp(op_case *c)
     return status;
 }
 
-static void fill_apart(op_case *c, op_rng *r)
-{
-    op_fill_apart(r, 0.5, op_dim(c, 'T'), op_dim(c, 'N'), op_in(c, "r"));
-}
+static void fill_apart(op_case *c, op_rng *r) { op_fill_apart(r, 0.5, op_dim(c, 'T'), op_dim(c, 'N'), op_in(c, "r")); }
 
-/* Even tokens want experts 0, 1, 2, ..., odd ones 1, 0, 2, ...: who is dropped depends on the order of the queue, and the
- * experts after the K-th get nobody. */
+/* Even tokens want experts 0, 1, 2, ..., odd ones 1, 0, 2, ...: who is dropped depends on the order of the queue, and
+ * the experts after the K-th get nobody. */
 static void fill_contested(op_case *c, op_rng *r)
 {
     (void)r;
@@ -153,7 +150,7 @@ static void fill_contested(op_case *c, op_rng *r)
             op_in(c, "r")[t * N + (i < 2 && N > 1 && t % 2 ? 1 - i : i)] = 2 - 1.5 * (double)i;
 }
 
-/* The same, each token with a lead of its own, so that the weights are far apart, and largest not where the queue begins. */
+/* The same, each token with a lead of its own: weights far apart, and largest not where the queue begins. */
 static void fill_leads(op_case *c, op_rng *r)
 {
     static const double lead[] = {1, 3.5, 0.5, 2, 1.5, 2.5};
@@ -207,13 +204,14 @@ static const op_spec capacity_cases[] = {
     {"probability-before", "core", "T=6,N=3", "k=2,policy=probability,order=softmax-topk,priority=token,factor=0.5",
      "CapacityDrop", "the same on probabilities, places token by token", fill_leads},
     {"ceil", "core", "T=7,N=4", "k=2,factor=0.75", "CapacityRound", "2.625 places become 3", fill_contested},
-    {"floor", "core", "T=7,N=4", "k=2,factor=0.75,round=floor", "CapacityRound", "2.625 places become 2", fill_contested},
+    {"floor", "core", "T=7,N=4", "k=2,factor=0.75,round=floor", "CapacityRound", "2.625 places become 2",
+     fill_contested},
     {"minimum", "core", "T=7,N=4", "k=2,factor=0.25,minimum=4", "CapacityRound", "0.875 places, but at least 4",
      fill_contested},
     {"beyond", "core", "T=5,N=4", "k=2,factor=8", "CapacityDrop",
      "20 places for 5 tokens: nobody is dropped; deepspeedai/DeepSpeed#5353", fill_contested},
-    {"all-dropped", "core", "T=5,N=4", "k=2,factor=0", "CapacityDrop", "no place at all: weights and gradient exactly 0",
-     fill_contested},
+    {"all-dropped", "core", "T=5,N=4", "k=2,factor=0", "CapacityDrop",
+     "no place at all: weights and gradient exactly 0", fill_contested},
     {"no-tokens", "core", "T=0,N=4", "k=2", "ZeroTokenExpert", "0 places for 0 tokens", NULL},
     {"one-expert", "core", "T=5,N=1", "k=1,factor=0.5", "", "N = 1: the first three of five stay", NULL},
     {"all-chosen", "core", "T=5,N=3", "k=3,factor=0.5", "", "K = N: every expert drops the same tokens", fill_apart},
@@ -347,9 +345,10 @@ static const op_spec dispatch_cases[] = {
      "the same, token by token: others are dropped; huggingface/transformers#48421", fill_signature},
     {"beyond", "core", "T=4,d=3,K=2", "experts=3,capacity=16", "CapacityDrop,ZeroTokenExpert",
      "more places than tokens: the rest is 0; deepspeedai/DeepSpeed#5353", fill_dispatch},
-    {"no-room", "core", "T=4,d=3,K=2", "experts=3,capacity=0", "CapacityDrop", "no place: everybody is dropped, d_x is 0",
+    {"no-room", "core", "T=4,d=3,K=2", "experts=3,capacity=0", "CapacityDrop",
+     "no place: everybody is dropped, d_x is 0", fill_dispatch},
+    {"no-tokens", "core", "T=0,d=3,K=2", "experts=3,capacity=2", "ZeroTokenExpert", "empty buffers are 0",
      fill_dispatch},
-    {"no-tokens", "core", "T=0,d=3,K=2", "experts=3,capacity=2", "ZeroTokenExpert", "empty buffers are 0", fill_dispatch},
     {"idle", "adversarial", "T=8,d=4,K=2", "experts=6,capacity=8", "ZeroTokenExpert,MisalignedExperts,exact",
      "everybody wants 0 and 1: four experts are idle; NVIDIA-NeMo/Automodel#532", fill_signature},
     {"misaligned", "adversarial", "T=10,d=3,K=3", "experts=5,capacity=6", "MisalignedExperts,exact",
@@ -431,15 +430,14 @@ static void fill_combine(op_case *c, op_rng *r)
     place_tokens(c);
 }
 
-/* Expert i answers 2^i at even places and 2^i + 1/2 at odd ones, weights are 1, 2, ...: everything is exact, and what is
- * credited to another choice, expert or place shows.  Every token wants experts 0, 1, ..., so that late tokens lose all. */
+/* Expert i answers 2^i at even places and 2^i + 1/2 at odd ones, weights are 1, 2, ...: everything is exact, and what
+ * is credited to another choice, expert or place shows.  Every token wants experts 0, 1, ...: late tokens lose all. */
 static void fill_places(op_case *c, op_rng *r)
 {
     (void)r;
     const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), C = op_dim(c, 'C');
     for (size_t row = 0; row < N * C; row++)
-        for (size_t k = 0; k < d; k++)
-            op_in(c, "o")[row * d + k] = (double)(1u << row / C) + (row % C % 2 ? 0.5 : 0);
+        for (size_t k = 0; k < d; k++) op_in(c, "o")[row * d + k] = (double)(1u << row / C) + (row % C % 2 ? 0.5 : 0);
     for (size_t a = 0; a < T * K; a++) {
         op_in(c, "weight")[a] = (double)(1 + a % K);
         op_in_i64(c, "index")[a] = (int64_t)(a % K);
@@ -460,8 +458,7 @@ static const op_spec combine_cases[] = {
      "late tokens lose everything: y is 0; another expert's output shows; InternLM/xtuner#2053", fill_places},
     {"places-pass", "core", "T=5,d=2,N=3,C=3,K=2", "overflow=pass", "CapacityDrop,OverflowZero,exact",
      "the same, but y is the token; huggingface/transformers#48421", fill_places},
-    {"no-room", "core", "T=4,d=3,N=3,C=0,K=2", "overflow=pass", "CapacityDrop", "no place at all: y = x",
-     fill_combine},
+    {"no-room", "core", "T=4,d=3,N=3,C=0,K=2", "overflow=pass", "CapacityDrop", "no place at all: y = x", fill_combine},
     {"beyond", "core", "T=4,d=3,N=3,C=12,K=2", "", "CapacityDrop,ZeroTokenExpert",
      "more places than tokens: d_o of the empty ones is 0; deepspeedai/DeepSpeed#5353", fill_combine},
     {"no-tokens", "core", "T=0,d=3,N=3,C=2,K=2", "", "ZeroTokenExpert", "d_o is 0", fill_combine},

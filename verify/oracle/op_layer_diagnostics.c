@@ -77,10 +77,7 @@ static smoe_status load_forward(op_case *c)
     return status;
 }
 
-static void fill_apart(op_case *c, op_rng *r)
-{
-    op_fill_apart(r, 0.5, op_dim(c, 'T'), op_dim(c, 'N'), op_in(c, "r"));
-}
+static void fill_apart(op_case *c, op_rng *r) { op_fill_apart(r, 0.5, op_dim(c, 'T'), op_dim(c, 'N'), op_in(c, "r")); }
 
 /* Logits fall by 1/2 from expert to expert; the favourite moves on by `step` experts from token to token. */
 static void staircase(op_case *c, size_t step)
@@ -163,7 +160,7 @@ static smoe_status collapse_forward(op_case *c)
     return status;
 }
 
-/* Tokens around the means of their experts: mean and distance are normal with the scales given; expert t mod n has token t. */
+/* Tokens around the means of their experts: both normal with the scales given; expert t mod n has token t. */
 static void clusters(op_case *c, op_rng *r, size_t n, double between, double within, double offset)
 {
     const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd');
@@ -172,8 +169,7 @@ static void clusters(op_case *c, op_rng *r, size_t n, double between, double wit
     op_fill_normal(r, within, T * d, x);
     for (size_t t = 0; t < T; t++) {
         op_in_i64(c, "index")[t] = (int64_t)(t % n);
-        for (size_t k = 0; k < d; k++)
-            x[t * d + k] = op_representable(offset + mean[t % n * d + k] + x[t * d + k]);
+        for (size_t k = 0; k < d; k++) x[t * d + k] = op_representable(offset + mean[t % n * d + k] + x[t * d + k]);
     }
     free(mean);
 }
@@ -198,8 +194,8 @@ static void fill_uneven(op_case *c, op_rng *r)
     for (size_t k = 0; k < T * op_dim(c, 'd'); k++) op_in(c, "x")[k] = op_representable(op_in(c, "x")[k]);
 }
 
-/* Four experts at the corners (1,1,1), (1,-1,-1), (-1,1,-1), (-1,-1,1) of a cube, two tokens each at a distance along the
- * first axis: 2 for expert 0, 1 for the others.  Sb = I, Sw = diag(7/4, 0, 0). */
+/* Four experts at the corners (1,1,1), (1,-1,-1), (-1,1,-1), (-1,-1,1) of a cube, two tokens each at a distance along
+ * the first axis: 2 for expert 0, 1 for the others.  Sb = I, Sw = diag(7/4, 0, 0). */
 static void fill_simplex(op_case *c, op_rng *r)
 {
     static const double corner[4][3] = {{1, 1, 1}, {1, -1, -1}, {-1, 1, -1}, {-1, -1, 1}};
@@ -328,7 +324,8 @@ static const op_spec fluctuation_cases[] = {
     {"settled", "core", "T=64", "", "exact", "one token in eight moves", fill_settled},
     {"same", "core", "T=10", "", "exact", "nothing changes: 0", fill_same},
     {"one-token", "core", "T=1", "", "exact", "0 or 1", fill_draws},
-    {"turned", "adversarial", "T=8", "", "exact,ChangeOfLoads", "all move, though every load stays the same", fill_turned},
+    {"turned", "adversarial", "T=8", "", "exact,ChangeOfLoads", "all move, though every load stays the same",
+     fill_turned},
     {"thirds", "adversarial", "T=3", "", "", "a share that is no binary fraction", fill_turned},
     {"large", "large", "T=65536", "", "", "a batch of real size", fill_draws},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
@@ -427,7 +424,8 @@ static const op_spec change_cases[] = {
     {"disjoint", "core", "T=4,K=3", "measure=jaccard", "exact", "no expert in common: 1", fill_disjoint},
     {"reordered", "adversarial", "T=8,K=3", "", "exact,ChangeOfOrder", "the same sets in another order: 0",
      fill_reordered},
-    {"reordered-jaccard", "adversarial", "T=8,K=3", "measure=jaccard", "exact,ChangeOfOrder", "the same", fill_reordered},
+    {"reordered-jaccard", "adversarial", "T=8,K=3", "measure=jaccard", "exact,ChangeOfOrder", "the same",
+     fill_reordered},
     {"large", "large", "T=8192,K=8", "measure=jaccard", "", "a batch of real size", fill_rows},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
