@@ -433,7 +433,7 @@ smoe_status smoe_slots_first(size_t A, size_t N, size_t C, const size_t *choice,
         loop invariant \forall integer i; 0 <= i < N ==> load[i] <= C && load[i] <= q;
         loop invariant \forall integer p; 0 <= p < q ==>
           slot[queue[p]] < load[choice[queue[p]]] || slot[queue[p]] == SIZE_MAX;
-        loop invariant \forall integer p; 0 <= p < q && slot[queue[p]] == SIZE_MAX ==> load[choice[queue[p]]] == C;
+        loop invariant \forall integer p; 0 <= p < q && slot[queue[p]] == SIZE_MAX ==> load[choice[queue[p]]] >= C;
         loop invariant \forall integer o, p; 0 <= o < p < q && choice[queue[o]] == choice[queue[p]] &&
           slot[queue[p]] != SIZE_MAX ==> slot[queue[o]] < slot[queue[p]];
         loop assigns q, load[0 .. N-1], slot[0 .. A-1]; loop variant A - q; */
@@ -449,8 +449,6 @@ smoe_status smoe_slots_first(size_t A, size_t N, size_t C, const size_t *choice,
         //@ assert \forall integer i; 0 <= i < N ==> load[i] >= \at(load[i], Asked);
         /*@ assert \forall integer p; 0 <= p < q ==>
               load[choice[queue[p]]] >= \at(load[choice[queue[p]]], Asked); */
-        //@ assert \forall integer i; 0 <= i < N ==> load[i] <= C;
-        //@ assert \forall integer p; 0 <= p < q && slot[queue[p]] == SIZE_MAX ==> load[choice[queue[p]]] == C;
         /*@ assert \forall integer p; 0 <= p < q && choice[queue[p]] == choice[queue[q]] &&
               slot[queue[q]] != SIZE_MAX ==> slot[queue[p]] < slot[queue[q]]; */
     }

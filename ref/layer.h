@@ -267,7 +267,7 @@ smoe_status smoe_queue(smoe_priority priority, size_t T, size_t K, size_t *queue
       ensures \result == SMOE_OK;
       ensures \forall integer i; 0 <= i < N ==> load[i] <= C;
       ensures \forall integer q; 0 <= q < A ==> slot[queue[q]] < load[choice[queue[q]]] || slot[queue[q]] == SIZE_MAX;
-      ensures \forall integer q; 0 <= q < A && slot[queue[q]] == SIZE_MAX ==> load[choice[queue[q]]] == C;
+      ensures \forall integer q; 0 <= q < A && slot[queue[q]] == SIZE_MAX ==> load[choice[queue[q]]] >= C;
       ensures \forall integer p, q; 0 <= p < q < A && choice[queue[p]] == choice[queue[q]] &&
                 slot[queue[q]] != SIZE_MAX ==> slot[queue[p]] < slot[queue[q]];
     complete behaviors; disjoint behaviors; */
