@@ -38,12 +38,14 @@ FILENAME ~ /goals\.txt$/ {
 FILENAME ~ /\.h$/ {
     if ($0 ~ /^\/\*/ && $0 !~ /^\/\*@/) numbers = 0
     if ($0 ~ /^(\/\*| \*) /) collect($0)
-    if ($0 ~ /^[a-z].*smoe_[a-z0-9_]+\(/ && $0 !~ /^typedef/) {
-        match($0, /smoe_[a-z0-9_]+\(/)
-        name = substr($0, RSTART, RLENGTH - 1)
-        if ($0 ~ /\/\* \([A-Z]\.[0-9]+\)/) {
+    line = $0
+    if (line ~ /^\/\*@.*\*\//) line = substr(line, index(line, "*/") + 3)
+    if (line ~ /^[a-z].*smoe_[a-z0-9_]+\(/ && line !~ /^typedef/) {
+        match(line, /smoe_[a-z0-9_]+\(/)
+        name = substr(line, RSTART, RLENGTH - 1)
+        if (line ~ /\/\* \([A-Z]\.[0-9]+\)/) {
             numbers = 0
-            collect($0)
+            collect(line)
         }
         if (name in proved) emit_proved(name)
     }
