@@ -974,7 +974,7 @@ START_TEST(cosines_that_are_refused)
     REFUSED(smoe_cosine_scores_vjp(&in, &kept, (double[]){1, bad[_i]}, dz, de, work), SMOE_EDOM);
     ck_assert_msg(untouched(2, out) && untouched(2, dz) && untouched(4, de),
                   "cosine scores wrote in spite of an error");
-    const double big[2] = {0x1.8p1023, 0x1.8p1023};
+    const double big[4] = {0x1.8p1023, 0x1.8p1023, 1, 1};
     in.norm = 16;
     REFUSED(smoe_cosine_scores_vjp(&in, &kept, big, dz, de, work), SMOE_EOVRFLW);
     in.norm = 1, in.z = big;
