@@ -288,7 +288,7 @@ static double gate_library(const void *test, const double *r)
     gate g = *(const gate *)test;
     g.out = (smoe_capacity_out){g.index, g.weight, g.margin, g.slot, g.load};
     g.kept = (smoe_capacity_kept){g.gate, g.p, g.queue};
-    memcpy(g.r, r, sizeof g.r);
+    memcpy(g.r, r, g.s.T * g.s.N * sizeof *r);
     ck_assert_int_eq(gate_run(&g), SMOE_OK);
     long double phi = 0;
     for (size_t a = 0; a < g.s.T * g.s.K; a++) phi += (long double)g.dweight[a] * g.weight[a];

@@ -639,6 +639,23 @@ static void fill_biased(op_case *c, op_rng *r)
     }
 }
 
+/* All experts are GELU itself (W1 = W2 = I, no biases) on coordinates from -4 1/2 to -3 1/2, which are the logits too. */
+static void fill_left_tail(op_case *c, op_rng *r)
+{
+    const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), N = op_dim(c, 'N'), M = op_dim(c, 'M');
+    fill_routed(c, r);
+    for (size_t i = 4; c->op->in[i].name; i++)
+        for (size_t k = 0; k < c->in[i].count; k++) c->in[i].f64[k] = 0;
+    for (size_t i = 0; i < N; i++)
+        for (size_t k = 0; k < d * d; k++)
+            op_in(c, "w1")[i * d * d + k] = op_in(c, "w2")[i * d * d + k] = k % (d + 1) == 0;
+    for (size_t m = 0; m < M; m++)
+        for (size_t k = 0; k < d * d; k++)
+            op_in(c, "ws1")[m * d * d + k] = op_in(c, "ws2")[m * d * d + k] = k % (d + 1) == 0;
+    for (size_t t = 0; t < T; t++)
+        for (size_t k = 0; k < d; k++) op_in(c, "x")[t * d + k] = -4.5 + 0.25 * (double)((k + t) % d % 5);
+}
+
 static const op_spec shared_cases[] = {
     {"small", "smoke", "T=4,d=6,h=5,N=4,M=1", "k=2", "", "a first look", fill_routed},
     {"random", "core", "T=10,d=8,h=8,N=5,M=2", "k=2", "", "normal tokens, two shared experts", NULL},
@@ -661,6 +678,8 @@ static const op_spec shared_cases[] = {
      "the last expert gets no token: its gradients are exactly 0; NVIDIA-NeMo/Automodel#532", fill_idle},
     {"ties", "adversarial", "T=6,d=6,h=6,N=4,M=1", "k=2", "ties,TieOrder",
      "every logit ties and the experts differ: 0 and 1 are chosen; vllm-project/vllm#55514", fill_shared_ties},
+    {"left-tail", "adversarial", "T=6,d=5,h=5,N=4,M=1", "k=2,activation=gelu", "GeluTanh",
+     "GELU near -4, where the tanh form is about half as large", fill_left_tail},
     {"biased", "adversarial", "T=6,d=6,h=6,N=4,M=2", "k=2", "MissingBias", "biases as large as what they are added to",
      fill_biased},
     {"large", "large", "T=48,d=64,h=96,N=8,M=2", "k=2,form=residual", "", "sums of 64 and 96 terms", NULL},
