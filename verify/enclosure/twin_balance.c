@@ -417,7 +417,7 @@ static tape_node *shares(twin_eval *x, tape_node *s)
 {
     if (twin_is(x, "AffinityNotNormalised")) return s;
     tape_node *sum = tape_sum(x->t, s, TAPE_COLS);
-    if (twin_is(x, "LblEpsHack")) sum = tape_add(x->t, sum, tape_fill(x->t, 1, 1, 1e-20));
+    if (twin_is(x, "LblEpsHack")) sum = tape_add(x->t, sum, tape_fill(x->t, 1, 1, 0x1p-23));
     return tape_div(x->t, s, sum);
 }
 

@@ -52,7 +52,7 @@ static tape_node *normalised(twin_eval *x, tape_node *v)
 {
     tape_node *sum = tape_sum(x->t, v, TAPE_COLS);
     if (twin_is(x, "LblEpsHack"))
-        sum = tape_add(x->t, sum, tape_fill(x->t, 1, 1, strcmp(x->c->op->id, "gate.gshard") == 0 ? 1e-9 : 1e-20));
+        sum = tape_add(x->t, sum, tape_fill(x->t, 1, 1, strcmp(x->c->op->id, "gate.gshard") == 0 ? 1e-9 : 0x1p-23));
     if (twin_is(x, "NormaliserDetached")) sum = tape_stop(x->t, sum);
     return tape_div(x->t, v, sum);
 }

@@ -208,7 +208,7 @@
         "weights that do not sum to 1", "sigma-MoE's form for that of " SECOND_CODE),                                  \
         ROW(op, "SigmoidNormalised", "the affinities' shares where they themselves are meant",                         \
             "weights that sum to 1", SECOND_CODE "'s form for that of sigma-MoE"),                                     \
-        EPSILON(op, "1e-20", "NVIDIA/Megatron-LM#1545"), SWAPPED(op)
+        EPSILON(op, "2^-23", "NVIDIA/Megatron-LM#1545; guards of one binary32 epsilon"), SWAPPED(op)
 
 #define SCHEDULE(op)                                                                                                   \
     ROW(op, "ScheduleFloor", "rounding down", "k_max is reached at the last step only", "integer division"),           \
@@ -403,7 +403,7 @@
         ROW(op, "DeepseekSoftmax", "P by a softmax of the affinities", "P is nearly uniform", SECOND_CODE),            \
         ROW(op, "AffinityNotNormalised", "P of the affinities themselves", "all experts are pushed down at once",      \
             "a division left out"),                                                                                    \
-        EPSILON(op, "1e-20", "NVIDIA/Megatron-LM#1545"),                                                               \
+        EPSILON(op, "2^-23", "NVIDIA/Megatron-LM#1545; guards of one binary32 epsilon"),                                                               \
         DIVISORS(op),                                                                                                  \
         ROW(op, "LblLayerSum", "the sum over the sequences, not the mean", "B times the value",                        \
             "NVIDIA/Megatron-LM#3672 is of this kind"),                                                                \

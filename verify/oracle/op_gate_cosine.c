@@ -752,15 +752,16 @@ static void fill_deepseek_faint(op_case *c, op_rng *r)
     for (size_t k = 0; k < c->in[0].count; k++) op_in(c, "x")[k] -= 8;
 }
 
-/* Tokens against one axis each, and scores from sigmoid(-15) to sigmoid(-15.5): 3e-7 to 2e-7, and cotangents so small that
- * binary16 holds what is divided by them; no bias. */
+/* Tokens against one axis each, and scores of sigmoid(-14), sigmoid(-15), ...: 8e-7 and less; no bias.
+ * Cotangents of 1/64, so that over a sum of 1e-6 they are finite in binary16 too. */
 static void fill_deepseek_vanishing(op_case *c, op_rng *r)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), d = op_dim(c, 'd');
+    (void)r;
     for (size_t t = 0; t < T; t++) op_in(c, "x")[t * d + t % d] = -1;
     for (size_t i = 0; i < N; i++)
-        for (size_t k = 0; k < d; k++) op_in(c, "e")[i * d + k] = 15 + 0.0625 * (double)((i + 3 * k) % N);
-    for (size_t a = 0; a < T * op_dim(c, 'K'); a++) op_cot(c, "weight")[a] = 0x1p-10 * (double)(1 + op_below(r, 3));
+        for (size_t k = 0; k < d; k++) op_in(c, "e")[i * d + k] = 14 + (double)((i + 3 * k) % N);
+    for (size_t a = 0; a < T * op_dim(c, 'K'); a++) op_cot(c, "weight")[a] = a % 2 == 0 ? 0x1p-6 : -0x1p-6;
 }
 
 static void fill_deepseek_equal(op_case *c, op_rng *r)
@@ -807,8 +808,7 @@ static const op_spec deepseek_cases[] = {
     {"faint", "adversarial", "T=8,N=8,d=8", "k=3", "NormTopK,SoftmaxScores,LblEpsHack",
      "scores down to e^-12: normalised, they are weights like any others", fill_deepseek_faint},
     {"vanishing", "adversarial", "T=8,N=8,d=4", "k=3", "LblEpsHack",
-     "scores of 3e-7: normalised, they are weights like any others, but for an epsilon of 1e-20 in binary64; "
-     "NVIDIA/Megatron-LM#1545",
+     "scores of 1e-6: normalised, they are weights like any others, but for an epsilon of 1e-7; NVIDIA/Megatron-LM#1545",
      fill_deepseek_vanishing},
     {"equal", "adversarial", "T=5,N=6,d=4", "k=3", "ties,TieOrder", "zero tokens: all s are 1/2, experts 0, 1 and 2",
      fill_deepseek_equal},
