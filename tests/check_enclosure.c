@@ -1092,6 +1092,135 @@ START_TEST(switch_loss_by_hand)
 }
 END_TEST
 
+static void same(const char *name, size_t n, const double *x)
+{
+    const twin_tensor *y = &r.out[tensor(c->op->out, name)];
+    ck_assert_uint_eq(y->count, n);
+    for (size_t e = 0; e < n; e++)
+        ck_assert_msg(y->hi[e] == x[e] && y->rad[e] == 0, "%s[%zu] is %g, not %g", name, e, y->hi[e], x[e]);
+}
+
+/* Four tokens, choices (0,1) (0,1) (1,0) (0,2), two places each.  By choice: tokens 0 and 1 fill expert 0, token 3's first
+ * choice comes too late; tokens 2 and 0 fill expert 1. */
+START_TEST(capacity_by_hand)
+{
+    const double logits[] = {0, 0, -2000, 0, 0, -2000, 0, 2000, -2000, 0, -2000, 0};
+    const double kept[] = {1, 1, 1, 0, 1, 0, 0, 1}, slot[] = {0, 1, 1, -1, 0, -1, -1, 0}, load[] = {2, 2, 1};
+    const double kept_t[] = {1, 1, 1, 1, 0, 0, 0, 1}, slot_t[] = {0, 0, 1, 1, -1, -1, -1, 0};
+    const double cot[] = {1, 0, 0, 7, 3, 3, 5, 1}, dr[] = {0.25, -0.25, 0, 0, 0, 0, 0, 0, 0, -0.25, 0, 0.25};
+    for (size_t by_token = 0; by_token < 2; by_token++) {
+        make("layer.capacity", "T=4,N=3", by_token ? "k=2,factor=0.75,priority=token" : "k=2,factor=0.75");
+        set(&c->in[0], 12, logits);
+        set(&c->cot[tensor(c->op->out, "weight")], 8, cot);
+        decide();
+        run(NULL, NULL);
+        same("kept", 8, by_token ? kept_t : kept);
+        same("slot", 8, by_token ? slot_t : slot);
+        same("load", 3, load);
+        for (size_t e = 0; e < 12 && !by_token; e++) ck_assert_double_eq_tol(grad("r", e), dr[e], 1e-30);
+        done();
+    }
+}
+END_TEST
+
+/* By weight expert 0, with one place, keeps the token that is sure of it; of equals, the earlier one. */
+START_TEST(largest_weights_by_hand)
+{
+    const double logits[] = {1, 0, 2, 0, 0, 1, 0, 1}, kept[] = {0, 1, 1, 0};
+    make("layer.capacity", "T=4,N=2", "k=1,factor=0.5,policy=probability,order=softmax-topk");
+    set(&c->in[0], 8, logits);
+    decide();
+    run("bf16", NULL); /* tokens 2 and 3 are equal to the bit: no precision doubts which is kept */
+    same("kept", 4, kept);
+    done();
+    make("layer.capacity", "T=4,N=2", "k=1,factor=0.5,policy=probability,order=softmax-topk");
+    set(&c->in[0], 8, (const double[]){1, 0, 1.0078125, 0, 0, 1, 0, 1});
+    decide();
+    run("bf16", NULL); /* weights nearer to each other than a store of 8 bits */
+    const twin_tensor *k = &r.out[tensor(c->op->out, "kept")];
+    ck_assert_msg(k->rad[0] >= 1 && k->rad[1] >= 1 && k->rad[2] == 0, "either of tokens 0 and 1 may be kept");
+    twin_result_clear(&r);
+    run("f32", NULL);
+    same("kept", 4, kept);
+    done();
+}
+END_TEST
+
+/* Tokens 0, 2 of expert 0 and 4, 6 of expert 1: within 1, between 4. */
+START_TEST(collapse_by_hand)
+{
+    make("layer.collapse", "T=4,d=1", "experts=2");
+    set(&c->in[0], 4, (const double[]){0, 2, 4, 6});
+    memcpy(c->in[1].i64, (const int64_t[]){0, 0, 1, 1}, 4 * sizeof(int64_t));
+    run(NULL, NULL);
+    ck_assert_double_eq_tol(out("rc", 0), 0.25, 1e-30);
+    twin_result_clear(&r);
+    run(NULL, "CollapseSwapped");
+    ck_assert_double_eq_tol(out("rc", 0), 4, 1e-30);
+    twin_result_clear(&r);
+    run(NULL, "CollapseProduct");
+    ck_assert_double_eq_tol(out("rc", 0), 4, 1e-30);
+    twin_result_clear(&r);
+    run(NULL, "CollapseUncentred"); /* Sb = (1 + 25) / 2 */
+    ck_assert_double_eq_tol(out("rc", 0), 1 / 13.0, 1e-16);
+    twin_result_clear(&r);
+    run(NULL, "CollapseInverse");
+    ck_assert_double_eq_tol(out("rc", 0), 1 / (4 + 0x1p-20), 1e-16);
+    twin_result_clear(&r);
+    run(NULL, "CollapseDivisors"); /* Sw = 4/2, Sb = 16/1 */
+    ck_assert_double_eq_tol(out("rc", 0), 0.125, 1e-30);
+    done();
+}
+END_TEST
+
+/* Two layers have filled step 0; the third one's head there moves to step 1, where its own head falls. */
+START_TEST(schedule_by_hand)
+{
+    const double coins[] = {0.25, 0.75, 0.75, 0.25, 0.75, 0.75, 0.25, 0.25, 0.75};
+    const double mended[] = {1, 0, 0, 1, 0, 0, 0, 1, 1}, published[] = {1, 0, 0, 1, 0, 0, 0, 1, 0};
+    make("compete.schedule", "L=3,S=3", "rate=0.5,cap=2,warm_up=0");
+    set(&c->in[0], 9, coins);
+    run("bf16", NULL);
+    same("compete", 9, mended);
+    same("load", 3, (const double[]){2, 1, 1});
+    same("lost", 3, (const double[]){0, 0, 0});
+    twin_result_clear(&r);
+    run("bf16", "ScheduleCollision");
+    same("compete", 9, published);
+    same("load", 3, (const double[]){2, 2, 0});
+    same("lost", 3, (const double[]){0, 0, 1});
+    done();
+}
+END_TEST
+
+/* Exact integers are compared bit by bit: no case may have one that a precision's rounding could turn. */
+START_TEST(exact_integers_are_beyond_doubt)
+{
+    size_t cases = 0;
+    for (size_t o = 0; op_registry[o]; o++)
+        for (const op_spec *s = op_registry[o]->cases; s->name; s++) {
+            bool any = false;
+            for (const op_tensor *t = op_registry[o]->out; t->name; t++) any |= t->kind == OP_EXACT && t->flags & OP_I64;
+            if (!any || strcmp(s->suite, "large") == 0) continue;
+            c = op_case_from_spec(op_registry[o], s, 1, err, sizeof err);
+            ck_assert_msg(c && op_run(c) == SMOE_OK, "%s.%s", op_registry[o]->id, s->name);
+            for (const twin_profile *p = twin_profiles; p->name; p++) {
+                run(p->name, NULL);
+                for (size_t i = 0; c->op->out[i].name; i++)
+                    for (size_t e = 0; c->op->out[i].kind == OP_EXACT && e < r.out[i].count; e++)
+                        ck_assert_msg(r.out[i].rad[e] == 0 && r.out[i].hi[e] == (double)c->out[i].i64[e],
+                                      "%s.%s at %s: %s[%zu] is %lld, by the twin %g with radius %g", c->op->id, s->name,
+                                      p->name, c->op->out[i].name, e, (long long)c->out[i].i64[e], r.out[i].hi[e],
+                                      r.out[i].rad[e]);
+                twin_result_clear(&r);
+            }
+            op_case_free(c);
+            cases++;
+        }
+    ck_assert_uint_ge(cases, 30);
+}
+END_TEST
+
 START_TEST(detached_targets_get_exactly_nothing)
 {
     make("compete.distill", "T=3,N=4", "k=2,detach=yes");
@@ -1364,6 +1493,15 @@ START_TEST(variants_do_what_is_said_of_them)
     factor("compete.diversity", "T=3,K=4,d=4", "", "DiversitySum", "loss", false, 36);
     factor("compete.response", "T=3,N=2,d=4", "", "ResponseSum", "s", false, 4);
     factor("compete.distill", "T=3,N=4", "k=2", "TargetNotDetached", "r", true, 1);
+    factor("compete.distill", "T=3,N=4", "k=2,version=1", "DistillExpertsSum", "loss", false, 4);
+    factor("compete.distill", "T=4,N=4", "k=2,version=1,loss=kl", "DistillBatchSum", "r", true, 4);
+    factor("compete.balance", "T=6,N=4", "k=2", "LblProbOverTK", "s", true, 0.5);
+    factor("compete.balance", "T=6,N=4", "k=2", "LblTopKNorm", "loss", false, 2);
+    factor("compete.step", "T=4,d=4,N=4,h=4", "k=2", "TaskSum", "task", false, 16);
+    factor("compete.step", "T=4,d=4,N=4,h=4", "k=2", "TaskOverTokens", "task", false, 4);
+    factor("compete.step", "T=4,d=4,N=4,h=4", "k=2,compete=no", "StaleLoss", "y", false, 1);
+    factor("layer.shared", "T=5,d=3,N=4,h=4,M=1", "k=2", "SharedHalf", "y", false, 0.5);
+    factor("layer.fluctuation", "T=8", "", "FluctuationCount", "rate", false, 8);
 }
 END_TEST
 
@@ -1437,6 +1575,11 @@ static Suite *suite(void)
     tcase_add_test(twins, every_operation_has_a_twin);
     tcase_add_test(twins, gradients_of_operations_agree_with_differences);
     tcase_add_test(twins, switch_loss_by_hand);
+    tcase_add_test(twins, capacity_by_hand);
+    tcase_add_test(twins, largest_weights_by_hand);
+    tcase_add_test(twins, collapse_by_hand);
+    tcase_add_test(twins, schedule_by_hand);
+    tcase_add_test(twins, exact_integers_are_beyond_doubt);
     tcase_add_test(twins, detached_targets_get_exactly_nothing);
     tcase_add_test(twins, no_tokens_no_trouble);
     tcase_add_test(twins, results_are_rounded_outwards);

@@ -575,6 +575,7 @@ static tape_node *other_collapse(twin_eval *x, const clusters *k, tape_node *sta
     if (twin_is(x, "CollapseInverse")) return ridge(x, k, w);
     if (twin_is(x, "CollapseUncentred")) { /* Sb = M^T M with the rows sqrt(n_i / T) m_i: Sb^+ = M^T (M M^T)^-2 M */
         tape_node *M = tape_mul(x->t, k->mean, tape_apply(x->t, TAPE_SQRT, shares(x, k, 0, k->groups)));
+        if (M->rows >= M->cols) return inverse_trace(x, tape_matmul_tn(x->t, M, M), across(x, w));
         tape_node *u = solve(x, tape_matmul_nt(x->t, M, M), tape_matmul_nt(x->t, M, w));
         return tape_sum(x->t, tape_apply(x->t, TAPE_SQUARE, u), TAPE_ALL);
     }
