@@ -148,7 +148,7 @@ static const op_tensor noisy_out[] = {
 };
 static const op_param noisy_param[] = {
     {"k", OP_INT, "2", "experts a token"},
-    {"epsilon", OP_REAL, "0", "added to std; the paper has none, fastmoe 0.01"},
+    {"epsilon", OP_REAL, "0.0", "added to std; the paper has none, fastmoe 0.01"},
     {NULL, OP_INT, NULL, NULL},
 };
 
