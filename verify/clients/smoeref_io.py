@@ -3,12 +3,11 @@
     python3 client.py PROMPT ANSWER            [--precision f64|f32|tf32|bf16|f16]
     python3 client.py PROMPTS_DIR ANSWERS_DIR  [--precision ...]
 
-A prompt is a safetensors file: the inputs of one operation (numbers, or indices as int64), a cotangent `d_<output>` for each
-differentiable output, and in
-`__metadata__` the keys `op`, `parameters` (a JSON object as text) and `case`.  An answer is a safetensors file with the
-outputs and a gradient `d_<input>` for each differentiable input.  In the folder form NAME.prompt.safetensors is answered
-by NAME.safetensors.  Without --precision the environment variable SMOEREF_PRECISION decides (`smoeref check` sets it),
-and without that it is f32.
+A prompt is a safetensors file: the inputs of one operation (numbers, or indices as int64), a cotangent `d_<output>` for
+each differentiable output, and in `__metadata__` the keys `op`, `parameters` (a JSON object as text) and `case`.  An answer
+is a safetensors file with the outputs and a gradient `d_<input>` for each differentiable input.  In the folder form
+NAME.prompt.safetensors is answered by NAME.safetensors.  Without --precision the environment variable SMOEREF_PRECISION
+decides (`smoeref check` sets it), and without that it is f32.
 
 This file needs Python and NumPy only.  Copy it, or use the `safetensors` package instead: the format is the same.
 """
