@@ -447,8 +447,8 @@ static void group_scores(const twin_eval *x, const tape_node *s, size_t t, size_
         for (size_t i = 0; i < n; i++) {
             const size_t e = t * s->cols + g * n + i;
             const double middle = tape_middle(s, e), r = tape_rounds(x->t) ? mag_get_d(arb_radref(s->v + e)) : 0;
-            v[i] = middle - r;
-            v[n + i] = middle + r;
+            v[i] = isfinite(r) ? middle - r : -INFINITY; /* an unknown score has no middle either */
+            v[n + i] = isfinite(r) ? middle + r : INFINITY;
         }
         low[g] = sum_of_largest(n, v, most);
         high[g] = sum_of_largest(n, v + n, most);
