@@ -201,6 +201,14 @@ static void balance_zloss(twin_eval *x) { twin_out(x, "loss", twin_loss(x, twin_
 /* A number that a candidate reads in its own format. */
 static tape_node *number(twin_eval *x, double v) { return tape_leaf(x->t, 1, 1, &v, false); }
 
+/* Also right: the square of what its name says, sqrt(Var) / mean. */
+static tape_node *cv_slack(twin_eval *x, tape_node *cv)
+{
+    if (!tape_rounds(x->t)) return cv;
+    const double w = tape_u(x->t), forward = arb_is_zero(cv->v) ? 0 : 6 * w * tape_upper(cv, 0), reverse = 6 * w;
+    return tape_slack(x->t, cv, &forward, &reverse);
+}
+
 /* Var(v) / (mean(v)^2 + epsilon) of a row. */
 static tape_node *cv_squared(twin_eval *x, tape_node *v)
 {
@@ -214,7 +222,8 @@ static tape_node *cv_squared(twin_eval *x, tape_node *v)
     tape_node *variance = tape_mean(x->t, off, TAPE_ALL, unbiased ? N - 1 : N);
     if (twin_is(x, "CvNotSquared")) return tape_div(x->t, variance, mean);
     tape_node *scale = tape_apply(x->t, TAPE_SQUARE, mean);
-    return tape_div(x->t, variance, epsilon == 0 ? scale : tape_add(x->t, scale, number(x, epsilon)));
+    if (epsilon > 0) scale = tape_add(x->t, scale, number(x, epsilon));
+    return cv_slack(x, tape_div(x->t, variance, scale));
 }
 
 static void balance_importance(twin_eval *x)
