@@ -1134,6 +1134,19 @@ START_TEST(overflow_is_reported)
         smoe_gate_noisy_vjp(1, 1, 2, 2, huge, ones, ones, ones, ones, I, half, eights, o.a, o.b, o.c, o.e, o.f, o.g));
     OVERFLOWS(
         smoe_gate_noisy_vjp(1, 1, 2, 2, ones, swing, ones, ones, ones, I, half, eights, o.a, o.b, o.c, o.e, o.f, o.g));
+    /* raw alone; the gradient of Wn alone, whose noise is 2^1000; the first of two tokens, so that no second is run */
+    const double far[] = {0x1p1000, 0x1p1000}, long_x[] = {0x1p40};
+    const double late[] = {0x1.8p1023, -0x1.8p1023, 1, 1}, two[] = {0.75, 0.25, 0.5, 0.5};
+    const size_t II[] = {0, 1, 0, 1}, all[] = {1, 1, 1, 1};
+    OVERFLOWS(smoe_gate_noisy(1, 1, 2, 1, 0, huge, ones, huge, ones, o.a, o.b, o.c, o.e, o.index, o.f, o.g, o.g));
+    OVERFLOWS(
+        smoe_gate_noisy_vjp(1, 1, 2, 2, long_x, ones, ones, far, ones, I, half, eights, o.a, o.b, o.c, o.e, o.f, o.g));
+    OVERFLOWS(
+        smoe_gate_noisy_vjp(2, 1, 2, 2, ones, ones, ones, ones, ones, II, two, late, o.a, o.b, o.c, o.e, o.f, o.g));
+    OVERFLOWS(smoe_gate_frozen(2, 2, 2, 1, huge, huge, o.a, o.index, o.b, o.c, o.e));
+    OVERFLOWS(smoe_gate_frozen_vjp(2, 1, 2, 2, ones, II, two, late, o.a, o.b, o.c));
+    OVERFLOWS(smoe_gate_sigmoid_vjp(SMOE_SIGMOID_NORM, 2, 2, 2, II, minus, two, late, o.a, o.b));
+    OVERFLOWS(smoe_gate_gshard_vjp(2, 2, SMOE_NORM_AFTER, II, all, two, two, late, o.a));
     OVERFLOWS(smoe_weights_sigmoid_norm_vjp(2, 2, I, minus, most, swing, o.a, o.b));
     OVERFLOWS(smoe_gate_frozen(1, 2, 2, 1, huge, huge, o.a, o.index, o.b, o.c, o.e));
     OVERFLOWS(smoe_gate_frozen_vjp(1, 2, 2, 2, ones, I, most, swing, o.a, o.b, o.c));
