@@ -1,5 +1,5 @@
-/* Chapter G: cosine gates, StableMoE, DeepSeek-V3 (spec/02-gate.md, G.12 to G.16): hand-computed values, gradients by two
- * methods, properties, every error path. */
+/* Chapter G: cosine gates, StableMoE, DeepSeek-V3 (spec/02-gate.md, G.12 to G.16): hand-computed values, gradients by
+ * two methods, properties, every error path. */
 #include <check.h>
 #include <float.h>
 #include <math.h>
@@ -59,10 +59,9 @@ static void xmoe_open(xmoe *m)
 
 /* --- hand-computed values --- */
 
-/* W = 1, x = (3,4), e_0 = (2,0), e_1 = (0,1/2), tau = 1/(5 ln 2): s = (3/5, 4/5), s/tau = (3 ln 2, 4 ln 2), so the softmax
- * is (8, 16)/24.  With dweight = 1 and L = 10/9 ln 2:  dq = (-2/9, 2/9), ds = dq 5 ln 2 = (-L, L), dtau = -L ln 2,
- * du = L (-1, 1), <u, du> = L/5, dz = L (-1 - 3/25, 1 - 4/25)/5 = L/125 (-28, 21).  de_0 = -L (0, 4/5)/2,
- * de_1 = L (3/5, 0)/(1/2). */
+/* W = 1, x = (3,4), e_0 = (2,0), e_1 = (0,1/2), tau = 1/(5 ln 2): s = (3/5, 4/5), s/tau = (3 ln 2, 4 ln 2), so the
+ * softmax is (8, 16)/24.  With dweight = 1 and L = 10/9 ln 2:  dq = (-2/9, 2/9), ds = dq 5 ln 2 = (-L, L), * dtau = -L ln 2, du = L (-1, 1), <u, du> = L/5, dz = L (-1 - 3/25, 1 - 4/25)/5 = L/125 (-28, 21).
+ * de_0 = -L (0, 4/5)/2,  de_1 = L (3/5, 0)/(1/2). */
 static const double xmoe_x[] = {3, 4}, xmoe_w[] = {1, 0, 0, 1}, xmoe_e[] = {2, 0, 0, 0.5};
 
 /* evidence hand: G.12 */
@@ -185,8 +184,8 @@ typedef struct {
 
 static void deepseek_open(deepseek *m) { m->out = (smoe_deepseek_out){m->index, m->weight, m->margin, m->z, m->s}; }
 
-/* s = (3/4, 1/4, 1/2, 1/2), bias 1/8 on expert 2: experts 0 and 2, s = 3/4 and 1/2, weights 5/2 (3/5, 2/5); the bias in the
- * weights would make them 5/2 (6/11, 5/11).  dweight = (1, 0): dv = (5/2, 0), <v, dv> = 3/2, ds = (1, -3/2)/(5/4),
+/* s = (3/4, 1/4, 1/2, 1/2), bias 1/8 on expert 2: experts 0 and 2, s = 3/4 and 1/2, weights 5/2 (3/5, 2/5); the bias in
+ * the weights would make them 5/2 (6/11, 5/11).  dweight = (1, 0): dv = (5/2, 0), <v, dv> = 3/2, ds = (1, -3/2)/(5/4),
  * dz = (3/16 4/5, -1/4 6/5). */
 /* evidence hand: G.16 */
 START_TEST(deepseek_by_hand)
@@ -636,8 +635,8 @@ START_TEST(xmoe_symmetries)
 }
 END_TEST
 
-/* Weights of a sharp softmax go near 1 (DoubleSoftmaxWeights cannot); ties go to the lowest index; a zero token and a zero
- * embedding have scores 0 and no gradient; no tokens, no gradient. */
+/* Weights of a sharp softmax go near 1 (DoubleSoftmaxWeights cannot); ties go to the lowest index; a zero token and a
+ * zero embedding have scores 0 and no gradient; no tokens, no gradient. */
 /* evidence properties: G.12 */
 START_TEST(xmoe_corners)
 {
@@ -687,8 +686,8 @@ START_TEST(two_evaluations_agree)
 }
 END_TEST
 
-/* Scaling a vector and its tau by a power of two changes nothing; longer vectors are damped less; a batch is its tokens;
- * along x the gradient of one logit is what damping leaves: <dx, x> = r tau2/(|x| + tau2). */
+/* Scaling a vector and its tau by a power of two changes nothing; longer vectors are damped less; a batch is its
+ * tokens; along x the gradient of one logit is what damping leaves: <dx, x> = r tau2/(|x| + tau2). */
 /* evidence properties: G.13 */
 START_TEST(damping)
 {
@@ -715,8 +714,8 @@ START_TEST(damping)
 }
 END_TEST
 
-/* In stage 1 the distilled scores do not matter; in stage 2 they decide alone; the weight is of s in both; ties go to the
- * lowest index; whoever is not chosen has no gradient; saturated scores have a slope of e^-|s|, not 0. */
+/* In stage 1 the distilled scores do not matter; in stage 2 they decide alone; the weight is of s in both; ties go to
+ * the lowest index; whoever is not chosen has no gradient; saturated scores have a slope of e^-|s|, not 0. */
 /* evidence properties: G.14 */
 START_TEST(stages)
 {
@@ -811,8 +810,8 @@ static void deepseek_run(deepseek *m, smoe_deepseek_weights weights, size_t grou
     OK(smoe_gate_deepseek(&m->in, &m->out, m->work, m->group));
 }
 
-/* A constant on all biases changes nothing; a bias that leaves the choice as it is leaves no trace (BiasLeak); normalised
- * weights sum to the scale; without normalising they are the scores; keeping all groups is no limit. */
+/* A constant on all biases changes nothing; a bias that leaves the choice as it is leaves no trace (BiasLeak);
+ * normalised weights sum to the scale; without normalising they are the scores; keeping all groups is no limit. */
 /* evidence properties: G.16 */
 START_TEST(a_bias_only_chooses)
 {
@@ -843,8 +842,8 @@ START_TEST(a_bias_only_chooses)
 }
 END_TEST
 
-/* Every expert chosen is in one of the kept groups, also when all s + bias are negative (GroupMaskZero); a group counts by
- * its two best; ties of groups go to the lowest; all of the kept may be chosen. */
+/* Every expert chosen is in one of the kept groups, also when all s + bias are negative (GroupMaskZero); a group counts
+ * by its two best; ties of groups go to the lowest; all of the kept may be chosen. */
 /* evidence properties: G.16 */
 START_TEST(groups)
 {
@@ -881,7 +880,7 @@ START_TEST(groups)
 }
 END_TEST
 
-/* Zero tokens: all scores 1/2, the first experts, weights scale/K; K = 1: the weight is the scale and the gradient 0. */
+/* Zero tokens: all scores 1/2, the first experts, weights scale/K; K = 1: weight the scale, gradient 0. */
 /* evidence properties: G.16 */
 START_TEST(deepseek_corners)
 {

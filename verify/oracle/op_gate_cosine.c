@@ -808,7 +808,8 @@ static const op_spec deepseek_cases[] = {
     {"faint", "adversarial", "T=8,N=8,d=8", "k=3", "NormTopK,SoftmaxScores,LblEpsHack",
      "scores down to e^-12: normalised, they are weights like any others", fill_deepseek_faint},
     {"vanishing", "adversarial", "T=8,N=8,d=4", "k=3", "LblEpsHack",
-     "scores of 1e-6: normalised, they are weights like any others, but for an epsilon of 1e-7; NVIDIA/Megatron-LM#1545",
+     "scores of 1e-6: normalised, they are weights like any others, but for an epsilon of 1e-7; "
+     "NVIDIA/Megatron-LM#1545",
      fill_deepseek_vanishing},
     {"equal", "adversarial", "T=5,N=6,d=4", "k=3", "ties,TieOrder", "zero tokens: all s are 1/2, experts 0, 1 and 2",
      fill_deepseek_equal},
