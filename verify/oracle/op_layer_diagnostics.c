@@ -114,10 +114,10 @@ static const op_spec load_cases[] = {
     {"all-chosen", "core", "T=5,N=4", "k=4", "exact", "K = N: always balanced", fill_apart},
     {"one-expert", "core", "T=3,N=1", "k=1", "exact", "N = 1: always balanced", NULL},
     {"one-token", "core", "T=1,N=5", "k=2", "ZeroTokenExpert", "three of five experts idle", fill_apart},
-    {"second-choice", "adversarial", "T=8,N=8", "k=4", "exact,LblFirstChoiceOnly",
+    {"second-choice", "adversarial", "T=8,N=8", "k=4", "exact,LblFirstChoiceOnly,LblTopKNorm,ViolationServed",
      "all choices fall on 0 to 3; first choices alone would say 7 instead of 1; deepspeedai/DeepSpeed#2551",
      fill_collapse},
-    {"ties", "adversarial", "T=8,N=4", "k=2", "exact,ties,TieOrder",
+    {"ties", "adversarial", "T=8,N=4", "k=2", "exact,ties,TieOrder,ViolationRatio",
      "all logits equal: 0 and 1 have everything; vllm-project/vllm#55514", fill_ties},
     {"large", "large", "T=4096,N=64", "k=4", "", "a batch of real size", NULL},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
@@ -217,8 +217,8 @@ static void fill_points(op_case *c, op_rng *r)
         for (size_t k = 0; k < d; k++) op_in(c, "x")[t * d + k] = op_in(c, "x")[t % n * d + k];
 }
 
-/* 30 tokens of expert 0 at (1,-1) or (-1,1), two of expert 1 at (5,-1) and (3,1): Sw = ((1,-1), (-1,1)), Sb = diag(15/16, 0),
- * RC = 16/15; with equal weights Sb is diag(4, 0) and RC 1/4. */
+/* 30 tokens of expert 0 at (1,-1) or (-1,1), two of expert 1 at (5,-1) and (3,1): Sw = ((1,-1), (-1,1)),
+ * Sb = diag(15/16, 0), RC = 16/15; with equal weights Sb is diag(4, 0) and RC 1/4. */
 static void fill_lopsided(op_case *c, op_rng *r)
 {
     (void)r;
@@ -234,7 +234,7 @@ static void fill_lopsided(op_case *c, op_rng *r)
 
 static const op_spec collapse_cases[] = {
     {"small", "smoke", "T=8,d=3", "experts=2", "", "a first look", fill_clusters},
-    {"random", "core", "T=32,d=8", "experts=4", "", "four clouds", fill_clusters},
+    {"random", "core", "T=32,d=8", "experts=4", "CollapseProduct", "four clouds", fill_clusters},
     {"simplex", "core", "T=8,d=3", "experts=4", "", "Sb = I: RC = Tr(Sw) = 7/4", fill_simplex},
     {"uneven", "core", "T=32,d=6", "experts=6", "ZeroTokenExpert",
      "two experts without tokens, the others of very different sizes", fill_uneven},
@@ -247,7 +247,7 @@ static const op_spec collapse_cases[] = {
     {"tight", "adversarial", "T=24,d=6", "experts=4", "", "experts far apart: RC is small", fill_tight},
     {"loose", "adversarial", "T=24,d=6", "experts=4", "CollapseSwapped", "experts hardly apart: RC is large",
      fill_loose},
-    {"lopsided", "adversarial", "T=32,d=2", "experts=2", "CollapseUnweighted",
+    {"lopsided", "adversarial", "T=32,d=2", "experts=2", "CollapseUnweighted,CollapseDivisors,CollapseTraces",
      "15/16 of the tokens on one expert: 16/15, and 1/4 if both experts weigh the same (1/N for n_i/T, see L.9)",
      fill_lopsided},
     {"offset", "adversarial", "T=24,d=6", "experts=4", "CollapseUncentred",
@@ -324,9 +324,10 @@ static const op_spec fluctuation_cases[] = {
     {"settled", "core", "T=64", "", "exact", "one token in eight moves", fill_settled},
     {"same", "core", "T=10", "", "exact", "nothing changes: 0", fill_same},
     {"one-token", "core", "T=1", "", "exact", "0 or 1", fill_draws},
-    {"turned", "adversarial", "T=8", "", "exact,ChangeOfLoads", "all move, though every load stays the same",
+    {"turned", "adversarial", "T=8", "", "exact,ChangeOfLoads,FluctuationStayed",
+     "all move, though every load stays the same",
      fill_turned},
-    {"thirds", "adversarial", "T=3", "", "", "a share that is no binary fraction", fill_turned},
+    {"thirds", "adversarial", "T=3", "", "FluctuationCount", "a share that is no binary fraction", fill_turned},
     {"large", "large", "T=65536", "", "", "a batch of real size", fill_draws},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
@@ -414,15 +415,16 @@ static void fill_disjoint(op_case *c, op_rng *r)
 static const op_spec change_cases[] = {
     {"small", "smoke", "T=5,K=2", "", "", "a first look", fill_rows},
     {"small-jaccard", "smoke", "T=5,K=2", "measure=jaccard", "", "a first look", fill_rows},
-    {"random", "core", "T=24,K=3", "", "", "unrelated sets of 3 out of 6", fill_rows},
-    {"random-jaccard", "core", "T=24,K=3", "measure=jaccard", "", "the same, by the Jaccard distance", fill_rows},
+    {"random", "core", "T=24,K=3", "", "ChangeJaccard", "unrelated sets of 3 out of 6", fill_rows},
+    {"random-jaccard", "core", "T=24,K=3", "measure=jaccard", "ChangeSet",
+     "the same, by the Jaccard distance", fill_rows},
     {"graded", "core", "T=10,K=4", "", "ChangePerExpert", "0 to 4 experts of 4 exchanged: 8 of 10 tokens differ",
      fill_graded},
     {"graded-jaccard", "core", "T=10,K=4", "measure=jaccard", "ChangePerExpert",
      "distances 0, 2/5, 2/3, 6/7, 1, which shares of exchanged experts are not", fill_graded},
     {"top-1", "core", "T=16,K=1", "measure=jaccard", "", "K = 1: both measures are the routing fluctuation", fill_rows},
     {"disjoint", "core", "T=4,K=3", "measure=jaccard", "exact", "no expert in common: 1", fill_disjoint},
-    {"reordered", "adversarial", "T=8,K=3", "", "exact,ChangeOfOrder", "the same sets in another order: 0",
+    {"reordered", "adversarial", "T=8,K=3", "", "exact,ChangeOfOrder,ChangeFirst", "the same sets in another order: 0",
      fill_reordered},
     {"reordered-jaccard", "adversarial", "T=8,K=3", "measure=jaccard", "exact,ChangeOfOrder", "the same",
      fill_reordered},
