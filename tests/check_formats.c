@@ -1057,7 +1057,7 @@ START_TEST(report_schema)
         "'fault':null,'shape':[1,2],'outside':1,'vacuous':0,'ratio':'nan','worst':{'index':[0,1],'got':'nan','golden':"
         "1.5,"
         "'bound':'inf'},'factors':[]}],'details':['a sentence'],'equals':[]}],'power':[{'op':'a.b','class':'C',"
-        "'exposed':true}]}";
+        "'exposed':true,'invisible':null}]}";
     static const struct {
         const char *old, *new;
     } spoil[] = {

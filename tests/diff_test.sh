@@ -12,7 +12,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 n=0
-plan=83
+plan=84
 echo 1..$plan
 
 point() { # point STATUS DESCRIPTION
@@ -94,6 +94,9 @@ expect 0 ' passed, 0 failed' diff_all --jobs 3 $op
 point $? 'operations may be named, and worked on in parallel'
 expect 0 'these cases expose' diff_all --power --precision f32
 point $? '--power says what would have been seen'
+expect 0 'bf16 cannot show GeluTanh of numerics.gelu: the two forms differ by' "$smoeref" check numerics.gelu --power --quiet \
+    --precision bf16 --exec "'$smoeref' eval --in {prompt} --out {answer}"
+point $? '--power says what no case can show, and why'
 edit "$one" 'del t["index"]'
 expect 0 ' passed, 0 failed' diff_all
 point $? 'an optional decision may be missing'

@@ -9,6 +9,7 @@
 
 #include "report.h"
 #include "report_parts.h"
+#include "verify/oracle/invisible_table.h"
 
 /* --- what the cases say together ----------------------------------------------------------------------------- */
 
@@ -559,7 +560,24 @@ void report_print_explanations(FILE *f, const report *r)
     }
 }
 
-/* Known wrong variants of the operations at hand: how many would these cases have exposed? */
+/* Why no case can show a variant in this precision; NULL if one can. */
+static const char *why_invisible(const twin_variant *v, const twin_profile *p)
+{
+    for (size_t i = 0; invisible_table[i].name; i++)
+        if (strcmp(invisible_table[i].name, v->name) == 0 && strcmp(invisible_table[i].op, v->op) == 0 &&
+            strcmp(invisible_table[i].precision, p->name) == 0)
+            return invisible_table[i].reason;
+    return NULL;
+}
+
+/* Is it a variant of one of these operations, and not exposed? */
+static bool unexposed(const report *r, const op_record *op, size_t i)
+{
+    return strcmp(twin_variants[i].op, op->id) == 0 && !r->exposed[i];
+}
+
+/* Known wrong variants of the operations at hand: how many would these cases have exposed?  Those that they would not have
+ * are named, and those that none could, with the reason. */
 void report_print_power(FILE *f, const report *r)
 {
     size_t known = 0, exposed = 0;
@@ -572,14 +590,22 @@ void report_print_power(FILE *f, const report *r)
         }
     fprintf(f, "power: of %zu known wrong variants of these operations, these cases expose %zu at %s", known, exposed,
             r->precision->name);
-    const char *separator = exposed < known ? "; not " : "";
+    const char *separator = "; other cases than these would show ";
     for (size_t which = 0; report_operation(r, which); which++)
         for (size_t i = 0; twin_variants[i].op; i++) {
-            if (strcmp(twin_variants[i].op, report_operation(r, which)->id) != 0 || r->exposed[i]) continue;
+            if (!unexposed(r, report_operation(r, which), i) || why_invisible(&twin_variants[i], r->precision))
+                continue;
             fprintf(f, "%s%s of %s", separator, twin_variants[i].name, twin_variants[i].op);
             separator = ", ";
         }
     fputc('\n', f);
+    for (size_t which = 0; report_operation(r, which); which++)
+        for (size_t i = 0; twin_variants[i].op; i++) {
+            const char *why = why_invisible(&twin_variants[i], r->precision);
+            if (why && unexposed(r, report_operation(r, which), i))
+                fprintf(f, "    %s cannot show %s of %s: %s\n", r->precision->name, twin_variants[i].name,
+                        twin_variants[i].op, why);
+        }
 }
 
 void report_print_failure(FILE *f, const verdict_case *v) { print_failure(f, v, colours(false)); }
@@ -837,6 +863,7 @@ static json_t *power_json(const report *r)
             json_object_set_new(o, "op", json_string(twin_variants[i].op));
             json_object_set_new(o, "class", json_string(twin_variants[i].name));
             json_object_set_new(o, "exposed", json_boolean(r->exposed[i]));
+            json_object_set_new(o, "invisible", text_or_null(why_invisible(&twin_variants[i], r->precision)));
             json_array_append_new(list, o);
         }
     return list;
