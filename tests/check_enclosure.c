@@ -818,7 +818,8 @@ static void fill_integers(void)
             if (strcmp(c->op->in[i].name, "slot") == 0)
                 v->i64[e] = (int64_t)e % (places + 1) - 1;
             else
-                v->i64[e] = strcmp(c->op->in[i].name, "token") == 0 ? t % tokens : (t + (i > 0 ? t / 2 : 0) + j) % experts;
+                v->i64[e] = strcmp(c->op->in[i].name, "token") == 0 ? t % tokens
+                                                                    : (t + (i > 0 ? t / 2 : 0) + j) % experts;
         }
     }
 }
@@ -1100,8 +1101,8 @@ static void same(const char *name, size_t n, const double *x)
         ck_assert_msg(y->hi[e] == x[e] && y->rad[e] == 0, "%s[%zu] is %g, not %g", name, e, y->hi[e], x[e]);
 }
 
-/* Four tokens, choices (0,1) (0,1) (1,0) (0,2), two places each.  By choice: tokens 0 and 1 fill expert 0, token 3's first
- * choice comes too late; tokens 2 and 0 fill expert 1. */
+/* Four tokens, choices (0,1) (0,1) (1,0) (0,2), two places each.  By choice: tokens 0 and 1 fill expert 0, token 3's
+ * first choice comes too late; tokens 2 and 0 fill expert 1. */
 START_TEST(capacity_by_hand)
 {
     const double logits[] = {0, 0, -2000, 0, 0, -2000, 0, 2000, -2000, 0, -2000, 0};
@@ -1200,7 +1201,8 @@ START_TEST(exact_integers_are_beyond_doubt)
     for (size_t o = 0; op_registry[o]; o++)
         for (const op_spec *s = op_registry[o]->cases; s->name; s++) {
             bool any = false;
-            for (const op_tensor *t = op_registry[o]->out; t->name; t++) any |= t->kind == OP_EXACT && t->flags & OP_I64;
+            for (const op_tensor *t = op_registry[o]->out; t->name; t++)
+                any |= t->kind == OP_EXACT && t->flags & OP_I64;
             if (!any || strcmp(s->suite, "large") == 0) continue;
             c = op_case_from_spec(op_registry[o], s, 1, err, sizeof err);
             ck_assert_msg(c && op_run(c) == SMOE_OK, "%s.%s", op_registry[o]->id, s->name);

@@ -38,7 +38,8 @@ static void compete_response(twin_eval *x)
     twin_out(x, "s", response(x, kind_of(x, "kind", "softplus"), twin_in(x, "o")));
 }
 
-/* (1 - share) s + share r of s [T, N].  Who takes s + share (r - s) rounds a difference, and 1 - share may be rounded. */
+/* (1 - share) s + share r of s [T, N].  Who takes s + share (r - s) rounds a difference, and 1 - share may be
+ * rounded. */
 static tape_node *mixed(twin_eval *x, tape_node *s, tape_node *r, double share)
 {
     if (twin_is(x, "MixNone")) return s;
@@ -354,7 +355,8 @@ static void competing(twin_eval *x, tape_node *tokens, tape_node *r)
     put_losses(x, term);
 }
 
-/* What the last competition left behind: here that of the same tokens, whose responses s [T, N] were to the outputs o. */
+/* What the last competition left behind: here that of the same tokens, whose responses to the outputs o were
+ * s [T, N]. */
 static void stale_terms(twin_eval *x, tape_node *o, tape_node *s, tape_node *r, tape_node **distill, tape_node **divers)
 {
     const twin_choice mine = x->choice;

@@ -442,7 +442,8 @@ static tape_node *shares(twin_eval *x, const clusters *k, size_t first, size_t n
     return q;
 }
 
-/* sum over the columns u of [n, m] of u^T M^-1 u, where M = diag(q_1 ..) - q q^T has the inverse diag(1/q) + 1 1^T / q_0 */
+/* sum over the columns u of [n, m] of u^T M^-1 u, where M = diag(q_1 ..) - q q^T has the inverse
+ * diag(1/q) + 1 1^T / q_0 */
 static tape_node *weighed(twin_eval *x, const clusters *k, tape_node *u)
 {
     tape_node *each = tape_div(x->t, tape_apply(x->t, TAPE_SQUARE, u), shares(x, k, 1, k->groups - 1));
@@ -493,8 +494,8 @@ static double spread(const tape_node *x)
     return sqrt(s / (double)x->rows);
 }
 
-/* Who forms the covariances and inverts one of them by its eigenvalues errs by the condition of the matrix.  Stored: means,
- * centred states, Sw, Sb, its inverse.  Not stored: sums, which may be of squares that were not centred, and the
+/* Who forms the covariances and inverts one of them by its eigenvalues errs by the condition of the matrix.  Stored:
+ * means, centred states, Sw, Sb, its inverse.  Not stored: sums, which may be of squares that were not centred, and the
  * decomposition. */
 static double condition_slack(twin_eval *x, const clusters *k, const tape_node *states, const tape_node *centred,
                               const tape_node *G, const tape_node *inverse, double rc)
@@ -514,8 +515,9 @@ static tape_node *differences(twin_eval *x, const clusters *k)
     return tape_sub(x->t, tape_view(x->t, m, 1, m->rows - 1, m->cols), tape_view(x->t, m, 0, 1, m->cols));
 }
 
-/* Tr(Sw Sb^+).  The differences D of the means from the first one's, [groups - 1, d], have full rank, Sb = D^T M D, and so
- * Sb^+ = D^+ M^-1 D^+^T: with u_t = (D D^T)^-1 D w_t for each centred token w_t, the trace is the mean of u^T M^-1 u. */
+/* Tr(Sw Sb^+).  The differences D of the means from the first one's, [groups - 1, d], have full rank, Sb = D^T M D, and
+ * so Sb^+ = D^+ M^-1 D^+^T: with u_t = (D D^T)^-1 D w_t for each centred token w_t, the trace is the mean of
+ * u^T M^-1 u. */
 static tape_node *collapse(twin_eval *x, const clusters *k, tape_node *states, tape_node *centred)
 {
     const size_t n = k->groups - 1;

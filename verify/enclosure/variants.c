@@ -140,7 +140,8 @@
         "a slip between the two terms of " FIRST_CODE "'s combine_gate"),                                              \
         ROW(op, "MixGradNone", "no gradient to the router through its share", "the task does not train the router",    \
             "a target computed outside the graph, as " SECOND_CODE " has it"),                                         \
-        ROW(op, "MixNone", "the router's share left out", "the plain response, at full size", FIRST_CODE " (10 of 16 scripts)"), \
+        ROW(op, "MixNone", "the router's share left out", "the plain response, at full size",                          \
+            FIRST_CODE " (10 of 16 scripts)"),                                                                         \
         ROW(op, "MixSum", "response and logits added, not averaged", "twice the scores at share 1/2",                  \
             "a slip that a selection hides")
 
@@ -148,7 +149,8 @@
     ROW(op, "StaleLoss", "the losses of the last competition in a step without one",                                   \
         "distillation and diversity are counted twice", FIRST_CODE " (gate.loss is not cleared)"),                     \
         ROW(op, "RequiresGradSwitch", "a competition skipped, and every loss of the layer with it",                    \
-            "a layer above a frozen part neither competes nor balances", SECOND_CODE " (x.requires_grad as the switch)"), \
+            "a layer above a frozen part neither competes nor balances",                                               \
+            SECOND_CODE " (x.requires_grad as the switch)"),                                                           \
         ROW(op, "MissingCoefficient", "every term of the total with coefficient 1",                                    \
             "regularisers a hundred times as strong", "coefficients applied in the logged value alone")
 
@@ -518,7 +520,8 @@ const twin_variant twin_variants[] = {
     MISALIGNED("layer.dispatch"),
     ROW("layer.dispatch", "EmptySlotFilled", "empty places filled with the first token",
         "experts compute, and pass gradients to, what nobody sent", "a gather whose padding is index 0"),
-    ROW("layer.dispatch", "DispatchGradNone", "no gradient through the buffers", "tokens learn nothing from the experts",
+    ROW("layer.dispatch", "DispatchGradNone", "no gradient through the buffers",
+        "tokens learn nothing from the experts",
         "a scatter outside the graph"),
 
     SWAPPED("layer.combine"),
@@ -557,7 +560,8 @@ const twin_variant twin_variants[] = {
     ROW("layer.shared", "SharedInWeights", "the routed weights scaled by K/(K+M)",
         "the routed part shrinks as experts are shared", "shared experts counted among the K that the weights are for"),
 
-    ROW("layer.load", "LblFirstChoiceOnly", "load counted from the first choice only", "the other K-1 choices are not seen",
+    ROW("layer.load", "LblFirstChoiceOnly", "load counted from the first choice only",
+        "the other K-1 choices are not seen",
         "deepspeedai/DeepSpeed#2551, deepspeedai/DeepSpeed#5156, " SECOND_CODE),
     ROW("layer.load", "LblTopKNorm", "shares of all K choices divided by T", "shares that sum to K",
         "huggingface/transformers#43775, allenai/OLMoE#40"),
@@ -573,9 +577,11 @@ const twin_variant twin_variants[] = {
         "a cheaper measure under the same name"),
     ROW("layer.collapse", "CollapseInverse", "the inverse of Sb + I/2^20 for the pseudo-inverse",
         "a million times the scatter outside the span of the means", "a ridge added to make a matrix invertible"),
-    ROW("layer.collapse", "CollapseUncentred", "Sb from means that are not centred", "changes when all tokens are moved",
+    ROW("layer.collapse", "CollapseUncentred", "Sb from means that are not centred",
+        "changes when all tokens are moved",
         "moments in the place of covariances"),
-    ROW("layer.collapse", "CollapseUnweighted", "every expert with the same weight in Sb", "small experts count like large ones",
+    ROW("layer.collapse", "CollapseUnweighted", "every expert with the same weight in Sb",
+        "small experts count like large ones",
         "1/N in the place of n_i/T"),
     ROW("layer.collapse", "CollapseDivisors", "the divisors T - n' and n' - 1 of an analysis of variance",
         "a factor (n' - 1)/(T - n')", "Cv2Variance's sibling"),
@@ -593,7 +599,8 @@ const twin_variant twin_variants[] = {
         "L.10 applied to K > 1"),
     ROW("layer.change", "ChangeSet", "the share of tokens whose sets differ where the Jaccard distance is meant",
         "an upper bound of it", "two measures of one name"),
-    ROW("layer.change", "ChangeJaccard", "the Jaccard distance where the share of tokens is meant", "a lower bound of it",
+    ROW("layer.change", "ChangeJaccard", "the Jaccard distance where the share of tokens is meant",
+        "a lower bound of it",
         "two measures of one name"),
 
     BALANCE("balance.switch"),
@@ -644,13 +651,15 @@ const twin_variant twin_variants[] = {
     DISTILL_1("compete.distill"),
     ROW("compete.distill", "DistillBoth", "both terms where one alone is meant", "another equation's value",
         SECOND_CODE " (hybrid=True)"),
-    ROW("compete.distill", "KlDirection", "the other direction of the divergence", "p ln(p/q) for q ln(q/p), or the converse",
+    ROW("compete.distill", "KlDirection", "the other direction of the divergence",
+        "p ln(p/q) for q ln(q/p), or the converse",
         FIRST_CODE " (torchmetrics' order of arguments against PyTorch's kl_div)"),
     ROW("compete.distill", "MseForKl", "the mean squared error where a divergence is meant", "another distance",
         FIRST_CODE " (its default against its option)"),
     ROW("compete.distill", "DistillBatchSum", "the divergence summed over tokens, not averaged", "T times the value",
         "reduction=sum for batchmean"),
-    ROW("compete.distill", "KlFloor", "1e-10 in the place of the clamp 1e-6", "ln 1e4 more for each loser's probability",
+    ROW("compete.distill", "KlFloor", "1e-10 in the place of the clamp 1e-6",
+        "ln 1e4 more for each loser's probability",
         "the epsilon of another library"),
     ROW("compete.distill", "KlClamp", "the gradient passed through the clamp", "targets below it are trained",
         "a clamp applied to the value alone"),
@@ -682,12 +691,14 @@ const twin_variant twin_variants[] = {
     MIX("compete.mix"),
     ROW("compete.lambda", "LambdaNoOne", "sqrt(t) for sqrt(t + 1)", "1 at t = 0, one step ahead everywhere",
         "steps counted from 1 and from 0"),
-    ROW("compete.lambda", "LambdaLinear", "no root: 2/(2 + t + 1)", "a decay like 1/t", "a slip of rewritten schedules"),
+    ROW("compete.lambda", "LambdaLinear", "no root: 2/(2 + t + 1)", "a decay like 1/t",
+        "a slip of rewritten schedules"),
     ROW("compete.lambda", "CoinReversed", "a competition where u > 1 - lambda", "as probable, in other steps",
         FIRST_CODE " (its fixed frequency)"),
     ROW("compete.schedule", "ScheduleCollision", "a head counted on a slot that this layer has moved into already",
         "counted twice, and one competition is lost", SECOND_CODE),
-    ROW("compete.schedule", "ScheduleMended", "a head whose slot this layer has taken moved on, where the published table is meant",
+    ROW("compete.schedule", "ScheduleMended",
+        "a head whose slot this layer has taken moved on, where the published table is meant",
         "one competition more", "the mended form against " SECOND_CODE),
     ROW("compete.schedule", "ScheduleLater", "the nearest later slot taken before the nearest earlier one",
         "competitions move away from the warm-up", "a slip between the two searches"),
@@ -697,7 +708,8 @@ const twin_variant twin_variants[] = {
         "a cap that is never applied"),
     ROW("compete.schedule", "ScheduleWarmUp", "competition during warm-up", "untrained experts compete",
         SECOND_CODE " (warm_up 0 in its language-model sweep)"),
-    ROW("compete.schedule", "ScheduleEdge", "a coin equal to the rate taken for a head", "differs where coins are coarse",
+    ROW("compete.schedule", "ScheduleEdge", "a coin equal to the rate taken for a head",
+        "differs where coins are coarse",
         "u <= rate"),
 
     BALANCE("compete.step"),

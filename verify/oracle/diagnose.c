@@ -403,7 +403,7 @@ static bool told_apart(const op_case *c, const verdict_golden *g, const verdict_
 {
     for (size_t i = 0; c->op->out[i].name; i++) {
         const golden_tensor *a = &g->out[i], *b = &variant->out[i];
-        if (c->op->out[i].kind == OP_STAGE || c->op->out[i].kind == OP_DECISION) continue; /* not owed; judged by scores */
+        if (c->op->out[i].kind == OP_STAGE || c->op->out[i].kind == OP_DECISION) continue; /* by scores */
         if (!(a->value || a->index) || b->count != a->count) continue;
         if (disjoint(a, b)) return true;
     }

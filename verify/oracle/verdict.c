@@ -375,7 +375,7 @@ static void take_balls(const twin_tensor *w, golden_tensor *g)
     }
 }
 
-/* Integers that are no decision: what the twin says, where its balls are numbers.  Otherwise nothing is known of them. */
+/* Integers that are no decision: what the twin says, where its balls are numbers.  Otherwise nothing is known. */
 static void take_integers(const twin_tensor *w, golden_tensor *g)
 {
     if (w->count == 0 || !w->rad) return;
