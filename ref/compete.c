@@ -7,10 +7,6 @@
 #ifdef __FRAMAC__
 /*@ assigns \nothing; */
 double fma(double x, double y, double z);
-/*@ assigns \nothing; */
-double sqrt(double x);
-/*@ assigns \nothing; */
-double floor(double x);
 #endif
 
 /*@ requires \valid_read(x + (0 .. n-1));
@@ -1510,6 +1506,7 @@ smoe_status smoe_compete_lambda(size_t n, const double *t, const double *u, doub
 {
     if (!smoe_all_finite(n, t) || !smoe_all_finite(n, u) || !coins(n, u)) return SMOE_EDOM;
     /*@ loop invariant 0 <= k <= n;
+        loop invariant \forall integer j; 0 <= j < k ==> t[j] >= 0;
         loop assigns k; loop variant n - k; */
     for (size_t k = 0; k < n; k++)
         if (t[k] < 0) return SMOE_EDOM;
@@ -1517,6 +1514,7 @@ smoe_status smoe_compete_lambda(size_t n, const double *t, const double *u, doub
         loop invariant \forall integer j; 0 <= j < k ==> compete[j] <= 1;
         loop assigns k, lambda[0 .. n-1], compete[0 .. n-1]; loop variant n - k; */
     for (size_t k = 0; k < n; k++) {
+        /*@ assert t[k] >= 0; */
         lambda[k] = 2 / (2 + sqrt(t[k] + 1));                           /* (C.12) */
         compete[k] = u[k] < lambda[k] ? 1 : 0;
     }
