@@ -60,7 +60,8 @@ static void xmoe_open(xmoe *m)
 /* --- hand-computed values --- */
 
 /* W = 1, x = (3,4), e_0 = (2,0), e_1 = (0,1/2), tau = 1/(5 ln 2): s = (3/5, 4/5), s/tau = (3 ln 2, 4 ln 2), so the
- * softmax is (8, 16)/24.  With dweight = 1 and L = 10/9 ln 2:  dq = (-2/9, 2/9), ds = dq 5 ln 2 = (-L, L), * dtau = -L ln 2, du = L (-1, 1), <u, du> = L/5, dz = L (-1 - 3/25, 1 - 4/25)/5 = L/125 (-28, 21).
+ * softmax is (8, 16)/24.  With dweight = 1 and L = 10/9 ln 2:  dq = (-2/9, 2/9), ds = dq 5 ln 2 = (-L, L),
+ * dtau = -L ln 2, du = L (-1, 1), <u, du> = L/5, dz = L (-1 - 3/25, 1 - 4/25)/5 = L/125 (-28, 21).
  * de_0 = -L (0, 4/5)/2,  de_1 = L (3/5, 0)/(1/2). */
 static const double xmoe_x[] = {3, 4}, xmoe_w[] = {1, 0, 0, 1}, xmoe_e[] = {2, 0, 0, 0.5};
 
