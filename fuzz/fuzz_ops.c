@@ -240,8 +240,7 @@ static void describe(const op_case *c)
         else
             fprintf(stderr, " %s=%g", p->name, c->number[i]);
     }
-    for (size_t i = 0; c->op->in[i].name != NULL; i++)
-        show("", c->op->in[i].name, &c->in[i]);
+    for (size_t i = 0; c->op->in[i].name != NULL; i++) show("", c->op->in[i].name, &c->in[i]);
     for (size_t i = 0; c->op->out[i].name != NULL; i++)
         if (c->op->out[i].flags & OP_DIFF) show("d_", c->op->out[i].name, &c->cot[i]);
     fputc('\n', stderr);
@@ -323,9 +322,43 @@ static bool in_domain_of_gate(const op_case *c)
     return true;
 }
 
+static bool between(const op_value *v, int64_t least, int64_t below)
+{
+    for (size_t i = 0; i < v->count; i++)
+        if (v->i64[i] < least || v->i64[i] >= below) return false;
+    return true;
+}
+
+static bool distinct_rows(const op_value *v)
+{
+    const size_t K = v->dim[1];
+    for (size_t i = 0; i < v->count; i++)
+        for (size_t j = i / K * K; j < i; j++)
+            if (v->i64[i] == v->i64[j]) return false;
+    return true;
+}
+
+/* Indices of experts and places: within what the operation has of them. */
+static bool indices_fit(const op_case *c)
+{
+    const char *id = c->op->id;
+    if (strcmp(id, "layer.dispatch") == 0 || strcmp(id, "layer.collapse") == 0)
+        return between(&c->in[1], 0, (int64_t)op_dim(c, 'N'));
+    if (strcmp(id, "layer.combine") == 0)
+        return between(&c->in[2], 0, (int64_t)op_dim(c, 'N')) && between(&c->in[3], -1, (int64_t)op_dim(c, 'C'));
+    if (strcmp(id, "layer.fluctuation") == 0 || strcmp(id, "layer.change") == 0)
+        for (size_t i = 0; i < 2; i++) {
+            for (size_t k = 0; k < c->in[i].count; k++)
+                if (c->in[i].i64[k] < 0) return false;
+            if (c->in[i].rank == 2 && !distinct_rows(&c->in[i])) return false;
+        }
+    return true;
+}
+
 static bool in_domain(const op_case *c)
 {
     if (!in_domain_of_gate(c)) return false;
+    if (!indices_fit(c)) return false;
     for (size_t i = 0; c->op->in[i].name != NULL; i++)
         if ((c->op->in[i].flags & OP_OPTIONAL) && !is_mask(&c->in[i])) return false;
     const double least = strcmp(c->op->id, "numerics.log") == 0     ? 0.0
@@ -387,6 +420,7 @@ static bool silent_gate(const op_case *c)
 static bool silent(const op_case *c)
 {
     if (strcmp(c->op->id, "gate.deepseek") == 0) return op_is(c, "normalise", "yes") && silent_gate(c);
+    if (strcmp(c->op->id, "layer.collapse") == 0) return true; /* means that coincide, or that depend on each other */
     if (strcmp(c->op->id, "compete.route") == 0)
         return op_is(c, "version", "2") && silent_token(op_dim(c, 'T'), op_dim(c, 'N'), op_dim(c, 'd'), op_in(c, "o"));
     return strcmp(c->op->id, "compete.layer") == 0 && op_is(c, "compete", "yes") && silent_layer(c);
@@ -426,7 +460,8 @@ static void check_values(const op_case *c, const char *prefix, const char *name,
 /* The scores that a decision of this operation is taken on, as the reference has them: an input or a stage. */
 static const double *own_scores(const op_case *c)
 {
-    static const char *const on_r[] = {"gate.weights", "layer.smoe", "balance.switch"};
+    static const char *const on_r[] = {"gate.weights", "layer.smoe", "layer.capacity",
+                                       "layer.shared", "layer.load", "balance.switch"};
     const char *name = "s";
     if (strcmp(c->op->id, "gate.stable") == 0 && op_is(c, "stage", "2")) name = "shat";
     for (size_t i = 0; i < sizeof on_r / sizeof *on_r; i++)
