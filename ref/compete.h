@@ -727,7 +727,7 @@ smoe_status smoe_log_ratio(size_t N, size_t K, const double *r, const double *s,
     ensures T == 0 || K == 0 || K > N ==> \result == SMOE_EINVAL; */
 smoe_status smoe_distill_kl(size_t T, size_t N, size_t K, const double *r, const double *s, const size_t *index,
                             double *p, double *q, double *loss, double *work);
-/* ..., gradient:  dr = (dloss/T) (p - q);   ds_I = softmax vjp of (dloss/T) l */
+/* (C.9), gradient of the divergence:  dr = (dloss/T) (p - q);   ds_I = softmax vjp of (dloss/T) l */
 /*@ requires smoe_size(T*N) && \valid_read(p + (0 .. T*N-1)) && \valid_read(q + (0 .. T*N-1));
     requires \valid(dr + (0 .. T*N-1)) && \separated(p + (0 .. T*N-1), dr + (0 .. T*N-1));
     requires \separated(q + (0 .. T*N-1), dr + (0 .. T*N-1));
