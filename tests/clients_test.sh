@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE=1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
-echo 1..30
+echo 1..31
 n=0
 point() { # point STATUS DESCRIPTION
     n=$((n + 1))
@@ -81,6 +81,34 @@ done
 # One process a case, the precision taken from the environment that check sets.
 expect 0 "$smoeref" check layer.smoe --suite smoke --precision bf16 --quiet --exec "'$python' '$clients/torch/client.py' {prompt} {answer}"
 point $? 'a process for each case'
+# The same from Python, in one call: right answers, wrong ones with the report, and a mistake in the call.
+"$python" - "$clients" "$smoeref" >"$work/log" 2>&1 <<'P'
+import importlib.util, os, sys
+clients, command = sys.argv[1:]
+sys.path.insert(0, clients)
+import smoeref_io
+spec = importlib.util.spec_from_file_location("client", os.path.join(clients, "numpy", "client.py"))
+client = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(client)
+smoeref_io.check(client.answer, ["balance.switch", "gate.weights"], suite="smoke", command=command)
+
+def halved(*prompt):
+    return {name: value / 2 if name == "d_r" else value for name, value in client.answer(*prompt).items()}
+
+try:
+    smoeref_io.check(halved, ["balance.switch"], suite="smoke", where=["k=2"], command=command)
+except AssertionError as report:
+    assert "GradScale" in str(report) and "0 passed, 1 failed" in str(report), report
+else:
+    sys.exit("half of the gradient passes")
+try:
+    smoeref_io.check(client.answer, ["balance.swich"], command=command)
+except RuntimeError as reason:
+    assert "did you mean 'balance.switch'" in str(reason), reason
+else:
+    sys.exit("an unknown operation passes")
+P
+point $? 'one call from Python'
 # The same with the imports done once: the same bytes, the program's own exit status, no server when nothing is asked of it.
 one=$(ls "$work"/cases1/compete.layer.*.prompt.safetensors | head -n 1)
 "$python" "$clients/torch/client.py" "$one" "$work/cold.safetensors" --precision f32

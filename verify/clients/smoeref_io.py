@@ -14,7 +14,9 @@ This file needs Python and NumPy only.  Copy it, or use the `safetensors` packag
 import argparse
 import json
 import os
+import subprocess
 import sys
+import tempfile
 
 import numpy as np
 
@@ -98,6 +100,38 @@ def write(path, tensors, dtype, metadata=None):
         f.write(text)
         f.write(b"".join(blobs))
     os.replace(part, path)
+
+
+# --- from a test of your own ----------------------------------------------------------------------------------------
+
+def check(answer, ops, precision="f32", suite="core", seed=1, where=(), command="smoeref", report=None):
+    """Asserts that answer(op, parameters, inputs, cotangents, precision) -> {name: array} is right on a suite of cases.
+
+    ops: operations or chapters ("balance.switch", "gate"); where: conditions such as "k=2" on the parameters;
+    command: the smoeref command; report: a file to write as well (.html, .xml, ...).  Raises AssertionError with the text
+    report if a verdict failed, RuntimeError if the command could not do its work.  For pytest:
+
+        def test_balance():
+            smoeref_io.check(answer, ["balance.switch"], precision="bf16")
+    """
+    def run(*words):
+        ended = subprocess.run([command, *words], capture_output=True, text=True)
+        if ended.returncode not in (0, 1):
+            raise RuntimeError(ended.stderr.strip() or f"{command} ended with status {ended.returncode}")
+        return ended
+
+    conditions = [word for condition in where for word in ("--where", condition)]
+    with tempfile.TemporaryDirectory() as folder:
+        cases, answers = os.path.join(folder, "cases"), os.path.join(folder, "answers")
+        os.mkdir(answers)
+        run("gen", *ops, "--out", cases, "--suite", suite, "--seed", str(seed), "--precision", precision, *conditions)
+        for name in sorted(os.listdir(cases)):
+            if name.endswith(SUFFIX):
+                path = os.path.join(answers, name[:-len(SUFFIX)] + ".safetensors")
+                _answer_one(answer, os.path.join(cases, name), path, precision)
+        verdict = run("diff", cases, answers, "--precision", precision, "--quiet",
+                      *(["--report", report] if report else []))
+    assert verdict.returncode == 0, "\n" + verdict.stdout
 
 
 # --- the command line -----------------------------------------------------------------------------------------------
