@@ -364,7 +364,8 @@ static smoe_status back(step *l)
     const smoe_compete_cot cot = {l->dy,           l->dweight,   l->cot[LOSS], l->cot[DISTILL], l->cot[DIVERSITY],
                                   l->cot[BALANCE], l->cot[ZLOSS]};
     /* just as much as is asked for, so that a sanitizer sees a step beyond it */
-    const size_t n = Td + (l->router ? smoe_router_step_vjp_work(&l->shape) : smoe_compete_step_vjp_work(&l->shape));
+    const size_t n =
+        Td + (l->router ? smoe_router_step_vjp_work(&l->shape) : smoe_compete_step_vjp_work(&l->shape, &l->opt));
     double *work = malloc((n ? n : 1) * sizeof *work);
     const smoe_status status = l->router ? smoe_train_router_vjp(&l->shape, &l->opt, &in, l->target, &l->out, &l->rkept,
                                                                  &cot, l->cot[TASK], &grad, work)
@@ -1170,7 +1171,8 @@ START_TEST(without_task_it_is_the_layer)
         OK(back(l));
         memcpy(m->theta, l->theta, l->n * sizeof(double));
         const smoe_layer_in in = inputs(m, m->theta);
-        double *g = m->g, *work = room(smoe_router_step_vjp_work(&m->shape) + smoe_compete_step_vjp_work(&m->shape));
+        double *g = m->g,
+               *work = room(smoe_router_step_vjp_work(&m->shape) + smoe_compete_step_vjp_work(&m->shape, &l->opt));
         const size_t *at = m->at;
         const smoe_layer_grad grad = {g, g + at[WR], g + at[BR], g + at[W1], g + at[B1], g + at[W2], g + at[B2]};
         const smoe_compete_cot cot = {l->dy,           l->dweight,   l->cot[LOSS], l->cot[DISTILL], l->cot[DIVERSITY],
