@@ -49,9 +49,16 @@ while [ "$seed" -le "$seeds" ]; do
     for precision in $(echo "$precisions" | tr , ' '); do
         for client in $right; do
             ops=
-            [ $client = numpy ] && ops=$layer_ops
+            [ $client = numpy ] && ops="${layer_ops% compete.distill*} ${layer_ops#*compete.distill}"
             # shellcheck disable=SC2086
-            if judge $client/client.py "$precision" $ops; then passed=$((passed + 1)); else
+            judge $client/client.py "$precision" $ops
+            status=$?
+            # The NumPy client has one form of the distillation, that of the layer.
+            if [ $client = numpy ] && [ $status -eq 0 ]; then
+                judge numpy/client.py "$precision" compete.distill --where version=2 --where terms=both
+                status=$?
+            fi
+            if [ $status -eq 0 ]; then passed=$((passed + 1)); else
                 failed=$((failed + 1))
                 echo "seed $seed, $client in $precision: FAILED"
                 cat "$work/report"

@@ -521,6 +521,8 @@ def op_compete_route(i, p, d):
 
 
 def op_compete_distill(i, p, d):
+    if p["version"] != "2" or p["terms"] != "both":
+        raise smoeref_io.Unsupported("of the distillation this client has version 2 with both terms")
     policy, target, index = softmax(i["r"]), softmax(i["s"]), topk(i["s"], p["k"])
     dpolicy = distill_back(policy, target, index, p["theta"], d["loss"])
     ds = np.zeros_like(target) if p["detach"] == "yes" else softmax_back(target, -dpolicy)
