@@ -272,6 +272,25 @@ static tape_node *open_relu(twin_eval *x, tape_node *a)
     return tape_mul(x->t, a, table(x, a->rows, a->cols, on));
 }
 
+/* v2 z, row by row.  Also right: x v2 first, and then z; its errors are those of the products' magnitudes, even where this
+ * order makes none. */
+static tape_node *generated(twin_eval *x, tape_node *v2, tape_node *z)
+{
+    tape_node *w = tape_matmul_nt(x->t, v2, z);
+    if (!tape_rounds(x->t)) return w;
+    const double u = tape_u(x->t);
+    double *forward = room(w->rows, sizeof *forward), *reverse = room(w->rows, sizeof *reverse);
+    for (size_t i = 0; i < v2->rows; i++) {
+        for (size_t a = 0; a < v2->cols; a++)
+            forward[i] += 2 * u * tape_upper(v2, i * v2->cols + a) * tape_upper(z, a);
+        reverse[i] = 2 * u;
+    }
+    tape_node *y = tape_slack(x->t, w, forward, reverse);
+    free(forward);
+    free(reverse);
+    return y;
+}
+
 static void gate_hyper(twin_eval *x)
 {
     tape_node *e = twin_in(x, "e"), *v1 = twin_in(x, "v1");
@@ -279,7 +298,7 @@ static void gate_hyper(twin_eval *x)
     tape_node *z = turned ? tape_matmul_nn(x->t, e, v1) : tape_matmul_nt(x->t, e, v1); /* [1, g] */
     if (!twin_is(x, "HyperLinear")) z = twin_is(x, "ReluKink") ? open_relu(x, z) : tape_apply(x->t, TAPE_RELU, z);
     if (twin_is(x, "HyperDetach")) z = tape_stop(x->t, z);
-    tape_node *w = tape_matmul_nt(x->t, twin_in(x, "v2"), z); /* [N d, 1] */
+    tape_node *w = generated(x, twin_in(x, "v2"), z); /* [N d, 1] */
     w = tape_view(x->t, w, 0, op_dim(x->c, 'N'), op_dim(x->c, 'd'));
     twin_out(x, "r", tape_matmul_nt(x->t, twin_in(x, "x"), w));
 }
