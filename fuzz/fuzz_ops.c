@@ -355,10 +355,26 @@ static bool indices_fit(const op_case *c)
     return true;
 }
 
+static bool all_above_0(size_t n, const double *x)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(x[i] > 0)) return false;
+    return true;
+}
+
+/* What B.10 and B.15 ask of their inputs beyond being finite. */
+static bool in_domain_of_balance(const op_case *c)
+{
+    if (strcmp(c->op->id, "balance.load") == 0) return all_above_0(c->in[2].count, op_in(c, "std"));
+    if (strcmp(c->op->id, "balance.deepseek") == 0) return all_above_0(c->in[0].count, op_in(c, "s"));
+    return true;
+}
+
 static bool in_domain(const op_case *c)
 {
     if (!in_domain_of_gate(c)) return false;
     if (!indices_fit(c)) return false;
+    if (!in_domain_of_balance(c)) return false;
     for (size_t i = 0; c->op->in[i].name != NULL; i++)
         if ((c->op->in[i].flags & OP_OPTIONAL) && !is_mask(&c->in[i])) return false;
     const double least = strcmp(c->op->id, "numerics.log") == 0     ? 0.0
@@ -417,10 +433,20 @@ static bool silent_gate(const op_case *c)
     return false;
 }
 
+/* Is the squared mean of v plus epsilon so small that B.9 may refuse to divide by it? */
+static bool no_mean(const op_case *c, const double *v)
+{
+    double sum = 0;
+    for (size_t i = 0; i < op_dim(c, 'N'); i++) sum += v[i];
+    return fabs(sum / (double)op_dim(c, 'N')) < 0x1p-500 && op_real(c, "epsilon") < 0x1p-1000;
+}
+
 static bool silent(const op_case *c)
 {
     if (strcmp(c->op->id, "gate.deepseek") == 0) return op_is(c, "normalise", "yes") && silent_gate(c);
     if (strcmp(c->op->id, "layer.collapse") == 0) return true; /* means that coincide, or that depend on each other */
+    if (strcmp(c->op->id, "balance.importance") == 0) return no_mean(c, op_out(c, "importance"));
+    if (strcmp(c->op->id, "balance.load") == 0) return no_mean(c, op_out(c, "load"));
     if (strcmp(c->op->id, "compete.route") == 0)
         return op_is(c, "version", "2") && silent_token(op_dim(c, 'T'), op_dim(c, 'N'), op_dim(c, 'd'), op_in(c, "o"));
     return strcmp(c->op->id, "compete.layer") == 0 && op_is(c, "compete", "yes") && silent_layer(c);
@@ -461,9 +487,11 @@ static void check_values(const op_case *c, const char *prefix, const char *name,
 static const double *own_scores(const op_case *c)
 {
     static const char *const on_r[] = {"gate.weights", "layer.smoe", "layer.capacity",
-                                       "layer.shared", "layer.load", "balance.switch"};
+                                       "layer.shared", "layer.load", "balance.switch",
+                                       "balance.gshard", "balance.global"};
     const char *name = "s";
     if (strcmp(c->op->id, "gate.stable") == 0 && op_is(c, "stage", "2")) name = "shat";
+    if (strcmp(c->op->id, "balance.load") == 0) name = "noisy";
     for (size_t i = 0; i < sizeof on_r / sizeof *on_r; i++)
         if (strcmp(c->op->id, on_r[i]) == 0) name = "r";
     if (strcmp(c->op->id, "compete.layer") == 0 && op_is(c, "compete", "no")) name = "r";
@@ -499,7 +527,8 @@ static void check_decision(const op_case *c, size_t i, const twin_tensor *score)
         const int64_t *index = c->out[i].i64 + t * K;
         const double *hi = score->hi + t * N, *rad = score->rad + t * N;
         bool taken[64] = {false};
-        if (strcmp(c->op->id, "gate.deepseek") != 0) check_rule(c, t, N, K, index); /* s + bias in groups: no tensor */
+        const bool sums = strcmp(c->op->id, "gate.deepseek") == 0 || strcmp(c->op->id, "balance.deepseek") == 0;
+        if (!sums) check_rule(c, t, N, K, index); /* the scores s + bias are no tensor */
         for (size_t j = 0; j < K; j++) {
             taken[index[j]] = true;
             for (size_t n = 0; n < N; n++)
