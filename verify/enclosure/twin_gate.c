@@ -191,43 +191,71 @@ static void gate_dropout_schedule(twin_eval *x)
 
 /* --- gate.gshard (G.10) --- */
 
-/* The share of the second choice among the two, and what it has to exceed. */
-static bool second_is_sent(const twin_eval *x, double share, double u)
+/* 1 if v > limit, 0 if not, 1/2 where the ball leaves it open.  Without rounding the centre decides. */
+static double exceeds(const twin_eval *x, const tape_node *v, size_t e, double factor, double limit)
 {
-    if (twin_is(x, "SecondAlways") || op_is(x->c, "policy", "all")) return true;
-    if (op_is(x->c, "policy", "none")) return false;
-    if (op_is(x->c, "policy", "threshold")) return share > op_real(x->c, "threshold");
-    return twin_is(x, "GshardSecond") ? share > u : 2 * share > u;
+    const double middle = factor * tape_middle(v, e);
+    if (tape_rounds(x->t)) {
+        const double r = factor * mag_get_d(arb_radref(v->v + e)) + tape_u(x->t) * fabs(limit);
+        if (fabs(middle - limit) <= r) return 0.5;
+    }
+    return middle > limit;
 }
 
-static void take_place(size_t *taken, size_t capacity, double *kept)
+/* Is the second choice of token t sent?  By its share among the two, and what that has to exceed. */
+static double second_is_sent(const twin_eval *x, const tape_node *share, size_t t)
 {
-    if (*kept == 0) return;
-    *kept = capacity == 0 || *taken < capacity;
-    *taken += *kept != 0;
+    const size_t e = 2 * t + 1;
+    if (twin_is(x, "SecondAlways") || op_is(x->c, "policy", "all")) return 1;
+    if (op_is(x->c, "policy", "none")) return 0;
+    if (op_is(x->c, "policy", "threshold")) return exceeds(x, share, e, 1, op_real(x->c, "threshold"));
+    return exceeds(x, share, e, twin_is(x, "GshardSecond") ? 1 : 2, op_in(x->c, "u")[t]);
 }
 
-/* 1 where a choice is sent and finds a place, [T, 2].  share: normalised weights. */
+/* How many places of an expert are taken, at least and at most. */
+typedef struct {
+    size_t least, most;
+} taken;
+
+static double take_place(taken *n, size_t capacity, double sent)
+{
+    if (sent == 0 || (capacity > 0 && n->least >= capacity)) return 0;
+    const bool sure = sent == 1 && (capacity == 0 || n->most < capacity);
+    n->least += sure;
+    n->most++;
+    return sure ? 1 : 0.5;
+}
+
+/* 1 where a choice is sent and finds a place, 0 where not, 1/2 where it is not known, [T, 2].  share: normalised weights. */
 static double *places(const twin_eval *x, const tape_node *share)
 {
     const twin_choice *c = &x->choice;
-    const double *u = op_in(x->c, "u");
     const size_t capacity = twin_is(x, "CapacityDrop") ? 0 : (size_t)op_int(x->c, "capacity");
     double *kept = room(2 * c->T, sizeof *kept);
-    size_t *taken = room(c->N, sizeof *taken);
+    taken *n = room(c->N, sizeof *n);
     for (size_t t = 0; t < c->T; t++) {
         kept[2 * t] = 1;
-        kept[2 * t + 1] = second_is_sent(x, tape_middle(share, 2 * t + 1), u[t]);
+        kept[2 * t + 1] = second_is_sent(x, share, t);
     }
     for (size_t a = 0; a < 2 * c->T; a++) { /* first choices of all tokens before second ones */
         const size_t t = a % c->T, j = a / c->T;
         size_t e = 2 * t + j;
         if (twin_is(x, "GshardOrder")) e = a; /* token by token */
         if (twin_is(x, "GshardLastFirst")) e = 2 * (c->T - 1 - t) + j; /* the last token first */
-        take_place(&taken[c->of[e]], capacity, &kept[e]);
+        kept[e] = take_place(&n[c->of[e]], capacity, kept[e]);
     }
-    free(taken);
+    free(n);
     return kept;
+}
+
+/* The flags as a node: 1/2 is anything from 0 to 1. */
+static tape_node *flags(twin_eval *x, size_t T, const double *flag)
+{
+    double *blur = room(2 * T, sizeof *blur);
+    for (size_t e = 0; e < 2 * T; e++) blur[e] = flag[e] > 0 && flag[e] < 1 ? 0.5 : 0;
+    tape_node *y = tape_slack(x->t, tape_leaf(x->t, T, 2, flag, false), blur, NULL);
+    free(blur);
+    return y;
 }
 
 /* g kept / sum(g kept) in each row; 0 where nothing is kept. */
@@ -250,7 +278,7 @@ static void gate_gshard(twin_eval *x)
     if (!select_on(x, r, 2)) return;
     tape_node *g = chosen(x, twin_softmax(x, r)), *share = normalised(x, g);
     double *flag = places(x, share);
-    tape_node *kept = tape_leaf(x->t, x->choice.T, 2, flag, false);
+    tape_node *kept = flags(x, x->choice.T, flag);
     const bool after = op_is(x->c, "normalise", "after") != twin_is(x, "GshardRenorm");
     tape_node *weight = after ? shares_of_kept(x, g, kept, flag) : tape_mul(x->t, share, kept);
     if (twin_is(x, "NormTopK/softmax-topk")) weight = tape_mul(x->t, g, kept);
