@@ -482,8 +482,8 @@ typedef struct {
     double loss, distill, diversity, balance, zloss;
 } smoe_compete_cot;
 
-/* What smoe_compete_step keeps for its vjp.  C = opt->chunk tokens, or T: where C < T the vjp computes the activations of
- * each chunk again. */
+/* What smoe_compete_step keeps for its vjp.  C = opt->chunk tokens, or T: where C < T the vjp computes the activations
+ * of each chunk again. */
 typedef struct {
     double *o;              /* [C,N,d] outputs of all experts on a chunk of tokens */
     double *a, *u;          /* [N,C,h] inside the experts, before and after the activation */

@@ -493,15 +493,13 @@ static const op_spec distill_cases[] = {
      "DistillWinnersSum,DistillNoTheta,TargetNotDetached,TargetMasked",
      "a router sure of the losers: sum for mean over the winners gives four times their term", fill_opposed},
     {"opposed-attached", "adversarial", "T=8,N=8", "k=4,theta=1,detach=no",
-     "TargetDetached,DistillWinnersSum,DistillNoWinners",
-     "the gradient of s is owed here", fill_opposed},
+     "TargetDetached,DistillWinnersSum,DistillNoWinners", "the gradient of s is owed here", fill_opposed},
     {"close", "adversarial", "T=8,N=8", "k=2,theta=0", "TargetMasked,TargetNotDetached",
      "near-uniform target: masked to the winners it has all its mass on two experts", fill_close},
     {"equal", "adversarial", "T=5,N=4", "k=2", "ties,TieOrder",
      "all responses equal: the target is uniform, 0 and 1 win", fill_scores_equal},
     {"all-term", "core", "T=8,N=6", "k=2,terms=all,theta=1", "DistillNoTheta,DistillBoth",
-     "the first term alone: no theta",
-     fill_scores},
+     "the first term alone: no theta", fill_scores},
     {"winners-term", "core", "T=8,N=6", "k=2,terms=winners,theta=0.5,detach=no", "DistillWinnersSum",
      "the second term alone, by theta", fill_scores},
     {"v1", "smoke", "T=3,N=4", "k=2,version=1", "", "a first look at version 1", fill_scores},
@@ -529,8 +527,7 @@ static const op_spec distill_cases[] = {
     {"v1-close", "adversarial", "T=8,N=8", "k=2,version=1", "TargetFull,DistillExpertsSum",
      "near-uniform responses: unmasked, the target has a quarter of its mass on the winners", fill_close},
     {"v1-kl-opposed", "adversarial", "T=8,N=8", "k=2,version=1,loss=kl,detach=no",
-     "KlDirection,PermutedScores,MseForKl",
-     "the two directions of the divergence are far apart", fill_opposed},
+     "KlDirection,PermutedScores,MseForKl", "the two directions of the divergence are far apart", fill_opposed},
     {"v1-kl-clamped-opposed", "adversarial", "T=8,N=8", "k=2,version=1,loss=kl-clamped,detach=no",
      "KlDirection,PermutedScores,KlFloor", "losers of the target count ln 1e6 each", fill_opposed},
     {"v1-kl-below", "adversarial", "T=6,N=4", "k=2,version=1,loss=kl-clamped,detach=no", "KlClamp,DistillBatchSum",
@@ -763,7 +760,8 @@ static double *cut(double **block, size_t n)
 compete_inside compete_inside_new(const smoe_layer_shape *s)
 {
     const size_t T = s->T, d = s->d, h = s->h, N = s->N, K = s->K, A = T * K;
-    const size_t work = T * d + smoe_compete_step_vjp_work(s, &(smoe_compete_options){.chunk = 0}) + smoe_router_step_vjp_work(s);
+    const size_t work =
+        T * d + smoe_compete_step_vjp_work(s, &(smoe_compete_options){.chunk = 0}) + smoe_router_step_vjp_work(s);
     compete_inside m;
     const size_t competing = T * N * d + 2 * N * T * h + T * d + 4 * T * N + 6 * N + 2 * A * d + A;
     const size_t routed = 2 * T * N + 2 * A * d + 2 * A * h + 2 * N + T;
