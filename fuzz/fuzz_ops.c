@@ -370,8 +370,24 @@ static bool in_domain_of_balance(const op_case *c)
     return true;
 }
 
+static bool all_within(size_t n, const double *x, double least, double below)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(x[i] >= least && x[i] < below)) return false;
+    return true;
+}
+
+/* What C.12 and C.13 ask: steps from 0 on, coins in [0, 1). */
+static bool in_domain_of_compete(const op_case *c)
+{
+    if (strcmp(c->op->id, "compete.schedule") == 0) return all_within(c->in[0].count, op_in(c, "u"), 0, 1);
+    if (strcmp(c->op->id, "compete.lambda") != 0) return true;
+    return all_within(c->in[0].count, op_in(c, "t"), 0, INFINITY) && all_within(c->in[1].count, op_in(c, "u"), 0, 1);
+}
+
 static bool in_domain(const op_case *c)
 {
+    if (!in_domain_of_compete(c)) return false;
     if (!in_domain_of_gate(c)) return false;
     if (!indices_fit(c)) return false;
     if (!in_domain_of_balance(c)) return false;
@@ -433,6 +449,17 @@ static bool silent_gate(const op_case *c)
     return false;
 }
 
+/* Is there a token whose sigmoids all underflow, or nearly so?  Then G.7 may refuse to divide by their sum. */
+static bool low_logits(const op_case *c)
+{
+    for (size_t t = 0; t < op_dim(c, 'T'); t++) {
+        double most = -INFINITY;
+        for (size_t i = 0; i < op_dim(c, 'N'); i++) most = fmax(most, op_in(c, "r")[t * op_dim(c, 'N') + i]);
+        if (most < -700) return true;
+    }
+    return false;
+}
+
 /* Is the squared mean of v plus epsilon so small that B.9 may refuse to divide by it? */
 static bool no_mean(const op_case *c, const double *v)
 {
@@ -444,11 +471,13 @@ static bool no_mean(const op_case *c, const double *v)
 static bool silent(const op_case *c)
 {
     if (strcmp(c->op->id, "gate.deepseek") == 0) return op_is(c, "normalise", "yes") && silent_gate(c);
+    if (strcmp(c->op->id, "gate.sigmoid") == 0) return op_is(c, "normalise", "yes") && low_logits(c);
     if (strcmp(c->op->id, "layer.collapse") == 0) return true; /* means that coincide, or that depend on each other */
     if (strcmp(c->op->id, "balance.importance") == 0) return no_mean(c, op_out(c, "importance"));
     if (strcmp(c->op->id, "balance.load") == 0) return no_mean(c, op_out(c, "load"));
     if (strcmp(c->op->id, "compete.route") == 0)
         return op_is(c, "version", "2") && silent_token(op_dim(c, 'T'), op_dim(c, 'N'), op_dim(c, 'd'), op_in(c, "o"));
+    if (strcmp(c->op->id, "compete.step") == 0) return op_is(c, "compete", "yes"); /* several responses and weights */
     return strcmp(c->op->id, "compete.layer") == 0 && op_is(c, "compete", "yes") && silent_layer(c);
 }
 
@@ -486,15 +515,16 @@ static void check_values(const op_case *c, const char *prefix, const char *name,
 /* The scores that a decision of this operation is taken on, as the reference has them: an input or a stage. */
 static const double *own_scores(const op_case *c)
 {
-    static const char *const on_r[] = {"gate.weights", "layer.smoe", "layer.capacity",
-                                       "layer.shared", "layer.load", "balance.switch",
-                                       "balance.gshard", "balance.global"};
+    static const char *const on_r[] = {"gate.weights", "gate.sigmoid",   "gate.dropout",   "gate.gshard",
+                                       "layer.smoe",   "layer.capacity", "layer.shared",   "layer.load",
+                                       "balance.switch", "balance.gshard", "balance.global"};
     const char *name = "s";
     if (strcmp(c->op->id, "gate.stable") == 0 && op_is(c, "stage", "2")) name = "shat";
-    if (strcmp(c->op->id, "balance.load") == 0) name = "noisy";
+    if (strcmp(c->op->id, "balance.load") == 0 || strcmp(c->op->id, "gate.noisy") == 0) name = "noisy";
     for (size_t i = 0; i < sizeof on_r / sizeof *on_r; i++)
         if (strcmp(c->op->id, on_r[i]) == 0) name = "r";
-    if (strcmp(c->op->id, "compete.layer") == 0 && op_is(c, "compete", "no")) name = "r";
+    const bool whole = strcmp(c->op->id, "compete.layer") == 0 || strcmp(c->op->id, "compete.step") == 0;
+    if (whole && op_is(c, "compete", "no")) name = "r";
     for (size_t i = 0; c->op->in[i].name != NULL; i++)
         if (strcmp(c->op->in[i].name, name) == 0) return c->in[i].f64;
     for (size_t i = 0; c->op->out[i].name != NULL; i++)

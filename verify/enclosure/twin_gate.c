@@ -197,7 +197,7 @@ static double exceeds(const twin_eval *x, const tape_node *v, size_t e, double f
     const double middle = factor * tape_middle(v, e);
     if (tape_rounds(x->t)) {
         const double r = factor * mag_get_d(arb_radref(v->v + e)) + tape_u(x->t) * fabs(limit);
-        if (fabs(middle - limit) <= r) return 0.5;
+        if (!(fabs(middle - limit) > r)) return 0.5; /* a share of which nothing is known, too */
     }
     return middle > limit;
 }
