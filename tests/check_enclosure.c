@@ -627,6 +627,43 @@ START_TEST(exactness_holds_for_every_order)
 }
 END_TEST
 
+/* The radius of the gradient of w and of b where `parts` blocks of the rows x share them. */
+static void radius_of_shared(size_t parts, bool together, double r[2])
+{
+    enum { ROWS = 24 };
+    double x[ROWS], ones[ROWS];
+    for (size_t i = 0; i < ROWS; i++) {
+        x[i] = 1 + 0x1p-20 * (double)(i * i);
+        ones[i] = 1 + 0x1p-21;
+    }
+    const double start[] = {0.75};
+    tape *t = tape_new(twin_profile_find("f32"), 96);
+    tape_node *w = tape_leaf(t, 1, 1, start, true), *b = tape_leaf(t, 1, 1, start, true);
+    tape_together(t, together ? ROWS : 0);
+    for (size_t p = 0; p < parts; p++) {
+        tape_node *rows = tape_leaf(t, ROWS / parts, 1, x + p * (ROWS / parts), false);
+        tape_seed(t, tape_add(t, tape_matmul_nt(t, rows, w), b), ones);
+    }
+    tape_backward(t);
+    r[0] = mag_get_d(arb_radref(tape_gradient(w)));
+    r[1] = mag_get_d(arb_radref(tape_gradient(b)));
+    tape_free(t);
+}
+
+/* An expert that is run once for each choice, and one that is run once for all, add up the same terms. */
+START_TEST(a_shared_operand_admits_one_sum)
+{
+    double whole[2], halves[2], apart[2];
+    radius_of_shared(1, false, whole);
+    radius_of_shared(2, true, halves);
+    radius_of_shared(2, false, apart);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_msg(halves[i] >= whole[i], "a sum over all rows is not admitted: %g < %g", halves[i], whole[i]);
+        ck_assert_msg(apart[i] < whole[i], "the test cannot fail: %g, %g", apart[i], whole[i]);
+    }
+}
+END_TEST
+
 START_TEST(division_by_a_count_is_exact_for_powers_of_two)
 {
     const double x[] = {3, 6, 3, 6};
@@ -1567,6 +1604,7 @@ static Suite *suite(void)
     tcase_add_test(rounding, what_does_not_fit_has_a_bound);
     tcase_add_test(rounding, exactness_holds_for_every_order);
     tcase_add_test(rounding, division_by_a_count_is_exact_for_powers_of_two);
+    tcase_add_test(rounding, a_shared_operand_admits_one_sum);
     tcase_add_test(rounding, inputs_are_read_in_the_candidate_s_format);
     tcase_add_test(rounding, a_kink_within_the_bound_is_a_ball);
     tcase_add_test(rounding, the_largest_may_be_in_doubt);

@@ -204,6 +204,8 @@ static tape_node *link_node(tape *t, size_t rows, size_t cols)
     return y;
 }
 
+void tape_together(tape *t, size_t n) { t->together = n; }
+
 tape_node *tape_make(tape *t, size_t rows, size_t cols, tape_node *a, tape_node *b, tape_reverse *back)
 {
     tape_node *y = link_node(t, rows, cols);
@@ -496,8 +498,8 @@ static double dot_upper(size_t k, const double *x, const double *y)
     return (((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]))) * (1 + (double)k * 0x1p-51);
 }
 
-/* c = the inner product of row i of a and row j of b */
-static void inner(const tape *t, const panel *a, size_t i, const panel *b, size_t j, arb_t c)
+/* c = the inner product of row i of a and row j of b, or a part of one of at least that many terms */
+static void inner(const tape *t, const panel *a, size_t i, const panel *b, size_t j, size_t least, arb_t c)
 {
     const size_t k = a->k;
     arb_dot(c, NULL, 0, a->ball + i * k, 1, b->ball + j * k, 1, (slong)k, t->prec);
@@ -507,17 +509,17 @@ static void inner(const tape *t, const panel *a, size_t i, const panel *b, size_
     s.exact = a->exact[i] && b->exact[j];
     s.grid = a->grid[i] + b->grid[j];
     s.magnitude = dot_upper(k, a->upper + i * k, b->upper + j * k);
-    if (s.magnitude != 0) round_sum(t, &s, s.terms, true, c);
+    if (s.magnitude != 0) round_sum(t, &s, s.terms > least ? s.terms : least, true, c);
 }
 
 /* y = a b as rows of a against rows of b: into the values of y, or into its gradient */
-static void contract(tape *t, const panel *a, const panel *b, tape_node *y, bool gradient)
+static void contract(tape *t, const panel *a, const panel *b, size_t least, tape_node *y, bool gradient)
 {
     arb_t c;
     arb_init(c);
     for (size_t i = 0; i < a->n; i++)
         for (size_t j = 0; j < b->n; j++) {
-            inner(t, a, i, b, j, gradient ? c : y->v + i * b->n + j);
+            inner(t, a, i, b, j, least, gradient ? c : y->v + i * b->n + j);
             if (gradient) tape_give(t, y, i * b->n + j, c);
         }
     arb_clear(c);
@@ -530,9 +532,9 @@ static panel rows_of(const tape *t, arb_srcptr x, size_t r, size_t c) { return p
 
 static panel cols_of(const tape *t, arb_srcptr x, size_t r, size_t c) { return panel_new(t, x, c, r, 1, c); }
 
-static void multiply(tape *t, panel a, panel b, tape_node *y, bool gradient)
+static void multiply(tape *t, panel a, panel b, size_t least, tape_node *y, bool gradient)
 {
-    contract(t, &a, &b, y, gradient);
+    contract(t, &a, &b, least, y, gradient);
     panel_free(&a);
     panel_free(&b);
 }
@@ -542,25 +544,26 @@ static void back_matmul(tape *t, tape_node *y)
     tape_node *a = y->a, *b = y->b;
     const size_t m = y->rows, n = y->cols;
     if (a->wants && y->kind == NN) /* da = g b^T */
-        multiply(t, rows_of(t, y->g, m, n), rows_of(t, b->v, b->rows, b->cols), a, true);
+        multiply(t, rows_of(t, y->g, m, n), rows_of(t, b->v, b->rows, b->cols), 0, a, true);
     if (a->wants && y->kind == NT) /* da = g b */
-        multiply(t, rows_of(t, y->g, m, n), cols_of(t, b->v, b->rows, b->cols), a, true);
+        multiply(t, rows_of(t, y->g, m, n), cols_of(t, b->v, b->rows, b->cols), 0, a, true);
     if (a->wants && y->kind == TN) /* da = b g^T */
-        multiply(t, rows_of(t, b->v, b->rows, b->cols), rows_of(t, y->g, m, n), a, true);
+        multiply(t, rows_of(t, b->v, b->rows, b->cols), rows_of(t, y->g, m, n), 0, a, true);
     if (b->wants && y->kind == NN) /* db = a^T g */
-        multiply(t, cols_of(t, a->v, a->rows, a->cols), cols_of(t, y->g, m, n), b, true);
+        multiply(t, cols_of(t, a->v, a->rows, a->cols), cols_of(t, y->g, m, n), y->n, b, true);
     if (b->wants && y->kind == NT) /* db = g^T a */
-        multiply(t, cols_of(t, y->g, m, n), cols_of(t, a->v, a->rows, a->cols), b, true);
+        multiply(t, cols_of(t, y->g, m, n), cols_of(t, a->v, a->rows, a->cols), y->n, b, true);
     if (b->wants && y->kind == TN) /* db = a g */
-        multiply(t, rows_of(t, a->v, a->rows, a->cols), cols_of(t, y->g, m, n), b, true);
+        multiply(t, rows_of(t, a->v, a->rows, a->cols), cols_of(t, y->g, m, n), y->n, b, true);
 }
 
 static tape_node *matmul(tape *t, tape_node *a, tape_node *b, int kind)
 {
     tape_node *y = tape_make(t, kind == TN ? a->cols : a->rows, kind == NT ? b->rows : b->cols, a, b, back_matmul);
     y->kind = kind;
+    y->n = t->together;
     multiply(t, kind == TN ? cols_of(t, a->v, a->rows, a->cols) : rows_of(t, a->v, a->rows, a->cols),
-             kind == NT ? rows_of(t, b->v, b->rows, b->cols) : cols_of(t, b->v, b->rows, b->cols), y, false);
+             kind == NT ? rows_of(t, b->v, b->rows, b->cols) : cols_of(t, b->v, b->rows, b->cols), 0, y, false);
     return y;
 }
 
@@ -779,7 +782,8 @@ static void back_operand(tape *t, tape_node *y, tape_node *x, bool second)
                 add_term(t, sum, tally, source(x, i, j), c);
         }
     for (size_t i = 0; !whole && i < elements(x); i++) {
-        round_sum(t, &tally[i], tally[i].terms ? tally[i].terms - 1 : 0, true, sum + i);
+        const size_t terms = tally[i].terms > y->n ? tally[i].terms : y->n;
+        round_sum(t, &tally[i], terms ? terms - 1 : 0, true, sum + i);
         tape_give(t, x, i, sum + i);
     }
     arb_clear(c);
@@ -799,6 +803,7 @@ static tape_node *operation(tape *t, int kind, tape_node *a, tape_node *b)
     const size_t rows = a->rows == 1 ? b->rows : a->rows, cols = a->cols == 1 ? b->cols : a->cols;
     tape_node *y = tape_make(t, rows, cols, a, b, back_operation);
     y->kind = kind;
+    y->n = t->together;
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < cols; j++)
             operate(t, kind, y->v + i * cols + j, a->v + source(a, i, j), b->v + source(b, i, j));

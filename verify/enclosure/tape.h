@@ -67,6 +67,9 @@ struct tape_node {
 
 tape *tape_new(const twin_profile *profile, long prec);
 void tape_free(tape *t);
+/* The products and sums from here on take some of n rows, and others take the rest: the gradient of an operand that they
+ * share may also be one sum over all n.  0: they take all that there are. */
+void tape_together(tape *t, size_t n);
 
 /* --- what is given --- */
 /* A value that the storage cannot hold is rounded to it once: a candidate reads its inputs in its own format. */

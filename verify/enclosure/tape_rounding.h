@@ -8,6 +8,7 @@ struct tape {
     const twin_profile *profile; /* NULL: enclose the exact values */
     long prec;
     bool coarse; /* the storage is coarser than the arithmetic */
+    size_t together; /* of how many rows this is a part; 0: of those there are */
     double w; /* one operation and its store, relative */
     double e; /* one elementary function and its store, relative */
     double floor; /* an elementary function's result below this may be flushed */

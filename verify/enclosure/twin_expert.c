@@ -152,8 +152,16 @@ static void gate_weights(twin_eval *x)
 
 /* --- layer --- */
 
+/* How many choices fell on an expert. */
+static size_t tokens_of(const twin_choice *c, size_t expert)
+{
+    size_t n = 0;
+    for (size_t a = 0; a < c->T * c->K; a++) n += c->of[a] == expert;
+    return n;
+}
+
 /* Blocks of one choice and one expert: a candidate may run an expert once for each of the K choices, and then its
- * weights get a gradient from each. */
+ * weights get a gradient from each, or once for all of them, and then it is one sum. */
 tape_node *twin_dispatch(twin_eval *x, tape_node *tokens)
 {
     const twin_choice *c = &x->choice;
@@ -170,10 +178,12 @@ tape_node *twin_dispatch(twin_eval *x, tape_node *tokens)
                 rows[n++] = t;
                 where[t * K + j] = at++;
             }
-            if (n)
-                block[blocks++] = twin_ffn(x, twin_is(x, "MisalignedExperts") ? (i + 1) % c->N : i,
-                                           tape_gather_rows(x->t, tokens, n, rows));
+            if (!n) continue;
+            tape_together(x->t, tokens_of(c, i));
+            block[blocks++] = twin_ffn(x, twin_is(x, "MisalignedExperts") ? (i + 1) % c->N : i,
+                                       tape_gather_rows(x->t, tokens, n, rows));
         }
+    tape_together(x->t, 0);
     tape_node *y = tape_gather_rows(x->t, tape_concat_rows(x->t, blocks, block), T * K, where);
     free(rows);
     free(where);
@@ -202,12 +212,8 @@ static void layer_smoe(twin_eval *x)
 }
 
 const twin_entry twin_expert[] = {
-    {"expert.relu", expert_relu},
-    {"expert.gelu", expert_gelu},
-    {"expert.swiglu", expert_swiglu},
-    {"expert.keyvalue", expert_keyvalue},
-    {"gate.linear", gate_linear},
-    {"gate.weights", gate_weights},
-    {"layer.smoe", layer_smoe},
-    {NULL, NULL},
+    {"expert.relu", expert_relu},     {"expert.gelu", expert_gelu},
+    {"expert.swiglu", expert_swiglu}, {"expert.keyvalue", expert_keyvalue},
+    {"gate.linear", gate_linear},     {"gate.weights", gate_weights},
+    {"layer.smoe", layer_smoe},       {NULL, NULL},
 };
