@@ -1270,6 +1270,55 @@ START_TEST(detached_targets_get_exactly_nothing)
 }
 END_TEST
 
+/* Sets every element of an input to x; an operation without that input is left alone. */
+static void level(const char *name, double x)
+{
+    for (size_t i = 0; c->op->in[i].name; i++)
+        for (size_t e = 0; strcmp(c->op->in[i].name, name) == 0 && e < c->in[i].count; e++) c->in[i].f64[e] = x;
+}
+
+/* Equal logits: each share is 1/2, twice that is 1, and whether a rounded 1 exceeds a draw of 1 nobody can say. */
+START_TEST(a_share_at_the_threshold_is_left_open)
+{
+    make("gate.gshard", "T=1,N=2", "");
+    level("r", 0);
+    decide();
+    const size_t kept = tensor(c->op->out, "kept"), weight = tensor(c->op->out, "weight");
+    level("u", 1);
+    run("f64", NULL);
+    ck_assert(r.out[kept].rad[0] == 0 && r.out[kept].hi[0] == 1);
+    ck_assert_msg(r.out[kept].hi[1] == 0.5 && r.out[kept].rad[1] >= 0.5, "sent or not");
+    ck_assert_msg(r.out[weight].hi[1] + r.out[weight].rad[1] >= 0.5 && r.out[weight].hi[1] <= r.out[weight].rad[1],
+                  "its weight is 0, or 1/2, or anything between");
+    twin_result_clear(&r);
+    level("u", 0.75);
+    run("f64", NULL);
+    ck_assert_msg(r.out[kept].hi[1] == 1 && r.out[kept].rad[1] == 0, "2/2 exceeds 3/4 in every implementation");
+    done();
+}
+END_TEST
+
+/* Two groups of equal scores: the exact run takes the first, by the rule; a rounded one may take either. */
+START_TEST(groups_within_rounding_are_left_open)
+{
+    make("gate.deepseek", "T=1,d=2,N=4", "k=1,groups=2,topk_groups=1");
+    level("x", 0);
+    level("bias", 0);
+    decide();
+    const size_t index = tensor(c->op->out, "index");
+    run(NULL, NULL);
+    ck_assert(r.score[index].hi[0] == 0.5 && r.score[index].hi[2] == -0x1p100);
+    twin_result_clear(&r);
+    run("f32", NULL);
+    for (size_t e = 0; e < 4; e++) ck_assert_msg(isinf(r.score[index].rad[e]), "nothing is known of expert %zu", e);
+    twin_result_clear(&r);
+    for (size_t i = 0; i < 2; i++) op_in(c, "bias")[i] = 0.25; /* now the first group is ahead, for everybody */
+    run("bf16", NULL);
+    ck_assert(isfinite(r.score[index].rad[0]) && r.score[index].hi[2] == -0x1p100 && r.score[index].rad[2] == 0);
+    done();
+}
+END_TEST
+
 START_TEST(no_tokens_no_trouble)
 {
     make("layer.smoe", "T=0,d=3,N=4,h=2", "k=2");
@@ -1435,13 +1484,6 @@ static void reach_out(void)
         if (strcmp(c->op->in[i].name, "b2") == 0 || strcmp(c->op->in[i].name, "o") == 0 ||
             strcmp(c->op->id, "numerics.softplus") == 0)
             for (size_t e = 0; e < c->in[i].count; e++) c->in[i].f64[e] += 24;
-}
-
-/* Sets every element of an input to x; an operation without that input is left alone. */
-static void level(const char *name, double x)
-{
-    for (size_t i = 0; c->op->in[i].name; i++)
-        for (size_t e = 0; strcmp(c->op->in[i].name, name) == 0 && e < c->in[i].count; e++) c->in[i].f64[e] = x;
 }
 
 /* Inputs that a variant needs to show itself. */
@@ -1621,6 +1663,8 @@ static Suite *suite(void)
     tcase_add_test(twins, schedule_by_hand);
     tcase_add_test(twins, exact_integers_are_beyond_doubt);
     tcase_add_test(twins, detached_targets_get_exactly_nothing);
+    tcase_add_test(twins, a_share_at_the_threshold_is_left_open);
+    tcase_add_test(twins, groups_within_rounding_are_left_open);
     tcase_add_test(twins, no_tokens_no_trouble);
     tcase_add_test(twins, results_are_rounded_outwards);
     tcase_add_test(wrong, every_variant_departs_from_its_equation);

@@ -576,7 +576,7 @@ static tape_node *step_scores(twin_eval *x, tape_node *o, tape_node *r)
     const double share = op_real(x->c, "mix");
     tape_node *s = response(x, kind_of(x, "response", first ? "norm" : "softplus"), o);
     s = tape_view(x->t, s, 0, r->rows, r->cols);
-    return share > 0 ? mixed(x, s, r, share) : s;
+    return share != 0 ? mixed(x, s, r, share) : s;
 }
 
 static void step_competing(twin_eval *x, tape_node *tokens, tape_node *r)
