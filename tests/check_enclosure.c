@@ -708,7 +708,7 @@ START_TEST(a_kink_within_the_bound_is_a_ball)
 }
 END_TEST
 
-/* 2 and 2 + 1e-8, blurred by 1e-6: either may be the largest; 1 is not.  In the exact run the first of two equals is. */
+/* 2 and 2 + 1e-8, blurred by 1e-6: either may be the largest; 1 is not.  Exactly, the first of two equals is. */
 START_TEST(the_largest_may_be_in_doubt)
 {
     const double x[] = {2, 2 + 0x1p-27, 1}, equal[] = {1, 2, 2}, one = 1, blur[] = {1e-6, 1e-6, 1e-6};
@@ -717,8 +717,8 @@ START_TEST(the_largest_may_be_in_doubt)
     tape_seed(t, y, &one);
     tape_backward(t);
     arb_srcptr g = tape_gradient(a);
-    ck_assert_msg(arb_contains_si(g, 0) && arb_contains_si(g, 1) && arb_contains_si(g + 1, 0) && arb_contains_si(g + 1, 1),
-                  "each of the two may be it");
+    for (size_t i = 0; i < 2; i++)
+        ck_assert_msg(arb_contains_si(g + i, 0) && arb_contains_si(g + i, 1), "each of the two may be it");
     ck_assert(arb_is_zero(g + 2));
     ck_assert(radius(y->v) >= 1e-6 && radius(y->v) <= 1.1e-6);
     tape_free(t);
@@ -745,7 +745,7 @@ START_TEST(x_log_x_is_0_at_0_and_known_near_it)
     ck_assert_msg(isinf(radius(z->v + 2)), "an argument that may be negative by much");
     tape_seed(t, z, one);
     tape_backward(t);
-    ck_assert_msg(radius(tape_gradient(a)) >= 745 && isfinite(radius(tape_gradient(a))), "the slope is some finite number");
+    ck_assert_msg(radius(tape_gradient(a)) >= 745 && isfinite(radius(tape_gradient(a))), "the slope is finite");
     tape_free(t);
 }
 END_TEST

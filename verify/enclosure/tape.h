@@ -109,10 +109,10 @@ typedef enum {
     TAPE_EXP, TAPE_EXPM1, TAPE_LOG, TAPE_LOG1P, TAPE_TANH, TAPE_ERF, TAPE_ERFC, TAPE_SQUARE, TAPE_RELU, TAPE_SIGMOID,
     TAPE_SOFTPLUS, TAPE_SOFTPLUS20, TAPE_SILU, TAPE_GELU, TAPE_GELU_TANH, TAPE_NORMAL_CDF, TAPE_NORMAL_PDF,
     TAPE_SQRT, TAPE_XLOGX
-} tape_function; /* SOFTPLUS20: softplus up to 20 and the identity beyond, a known wrong variant; XLOGX: x log x, 0 at 0 */
+} tape_function; /* SOFTPLUS20: the identity beyond 20, a known wrong variant; XLOGX: x log x, 0 at 0 */
 tape_node *tape_apply(tape *t, tape_function f, tape_node *a);
-/* The largest element of each row, [rows, 1].  The gradient goes to it; where the balls leave open which one it is, each
- * of those in question gets a share in [0,1].  Among elements that are equal in the exact run, the first gets it. */
+/* The largest element of each row, [rows, 1].  The gradient goes to it; where the balls leave open which one it is,
+ * each of those in question gets a share in [0,1].  Among elements that are equal in the exact run, the first gets it. */
 tape_node *tape_max(tape *t, tape_node *a);
 tape_node *tape_norm(tape *t, tape_node *a); /* L2 norm of each row; the gradient at an exact zero row is 0 */
 

@@ -87,7 +87,8 @@ static census census_of(const twin_eval *x, const rules *a, size_t from, size_t 
 {
     const twin_choice *c = &x->choice;
     const size_t used = a->first ? 1 : c->K;
-    census m = {.count = calloc(c->N + 1, sizeof(size_t)), .token = calloc(n + 1, sizeof(size_t)),
+    census m = {.count = calloc(c->N + 1, sizeof(size_t)),
+                .token = calloc(n + 1, sizeof(size_t)),
                 .kept = calloc(n + 1, sizeof(size_t))};
     if (!m.count || !m.token || !m.kept) abort();
     for (size_t t = from; t < from + n; t++) {
@@ -163,8 +164,7 @@ tape_node *twin_switch(twin_eval *x, tape_node *p)
     size_t n = 0;
     for (size_t b = 0; b < groups; b++) {
         census m = census_of(x, &a, b * a.group, a.group);
-        if (m.tokens > 0)
-            loss[n++] = agreement(x, fraction(x, &a, &m, a.group), mean_probability(x, p, &m, a.group));
+        if (m.tokens > 0) loss[n++] = agreement(x, fraction(x, &a, &m, a.group), mean_probability(x, p, &m, a.group));
         census_free(&m);
     }
     if (n == 1) { /* a mean of one is that one */
@@ -213,7 +213,8 @@ static tape_node *cv_slack(twin_eval *x, tape_node *cv)
 static tape_node *cv_squared(twin_eval *x, tape_node *v)
 {
     const size_t N = v->cols;
-    const bool unbiased = op_is(x->c, "variance", "unbiased") ? !twin_is(x, "Cv2Population") : twin_is(x, "Cv2Variance");
+    const bool unbiased =
+        op_is(x->c, "variance", "unbiased") ? !twin_is(x, "Cv2Population") : twin_is(x, "Cv2Variance");
     double epsilon = op_real(x->c, "epsilon");
     if (twin_is(x, "CvEpsilon")) epsilon += 1e-10;
     if (twin_is(x, "CvEpsilonMissing")) epsilon = 0;
@@ -274,7 +275,8 @@ static tape_node *chances(twin_eval *x, tape_node *noisy)
     tape_node *clean = twin_in(x, "clean"), *std = twin_in(x, "std");
     if (x->choice.K == x->choice.N) return tape_fill(x->t, clean->rows, clean->cols, 1);
     tape_node *limit = thresholds(x, noisy);
-    const bool detach = op_is(x->c, "detach", "yes") ? !twin_is(x, "ThresholdTrained") : twin_is(x, "ThresholdDetached");
+    const bool detach =
+        op_is(x->c, "detach", "yes") ? !twin_is(x, "ThresholdTrained") : twin_is(x, "ThresholdDetached");
     if (detach) limit = tape_stop(x->t, limit);
     tape_node *from = twin_is(x, "LoadOfNoisy") ? noisy : clean;
     return tape_apply(x->t, TAPE_NORMAL_CDF, tape_div(x->t, tape_sub(x->t, from, limit), std));
@@ -326,8 +328,8 @@ static void balance_gshard(twin_eval *x)
     tape_node *m = tape_mean(x->t, p, TAPE_ROWS, T);
     if (twin_is(x, "LblGrad")) m = tape_stop(x->t, m);
     tape_node *each = tape_mul(x->t, tape_ratio(x->t, 1, N, count, T), m);
-    tape_node *loss = paper ? tape_mean(x->t, each, TAPE_ALL, N)
-                            : tape_scale(x->t, tape_sum(x->t, each, TAPE_ALL), (double)N);
+    tape_node *loss =
+        paper ? tape_mean(x->t, each, TAPE_ALL, N) : tape_scale(x->t, tape_sum(x->t, each, TAPE_ALL), (double)N);
     free(count);
     twin_out(x, "loss", twin_loss(x, loss));
 }
@@ -349,7 +351,7 @@ static void balance_xmoe(twin_eval *x)
     twin_out(x, "loss", twin_loss(x, tape_scale(x->t, tape_sum(x->t, each, TAPE_ALL), (double)N)));
 }
 
-/* (n_i - T/N) / (T/N) for each expert: how far its load is above the mean.  A difference, so its rounding is absolute. */
+/* (n_i - T/N) / (T/N) for each expert: how far its load is above the mean.  A difference: its rounding is absolute. */
 static tape_node *excess(twin_eval *x, size_t T, size_t N)
 {
     size_t *count = counts(x);
@@ -399,8 +401,7 @@ static void balance_stable(twin_eval *x)
 static tape_node *negative_entropy(twin_eval *x, tape_node *p, size_t from, size_t n)
 {
     tape_node *rows = tape_view(x->t, p, from, n, p->cols);
-    if (twin_is(x, "EntropyOfTokens"))
-        return tape_mean(x->t, tape_apply(x->t, TAPE_XLOGX, rows), TAPE_ALL, n);
+    if (twin_is(x, "EntropyOfTokens")) return tape_mean(x->t, tape_apply(x->t, TAPE_XLOGX, rows), TAPE_ALL, n);
     return tape_sum(x->t, tape_apply(x->t, TAPE_XLOGX, tape_mean(x->t, rows, TAPE_ROWS, n)), TAPE_ALL);
 }
 
@@ -530,16 +531,10 @@ static void balance_global(twin_eval *x)
 }
 
 const twin_entry twin_balance[] = {
-    {"balance.switch", balance_switch},
-    {"balance.zloss", balance_zloss},
-    {"balance.importance", balance_importance},
-    {"balance.load", balance_load},
-    {"balance.gshard", balance_gshard},
-    {"balance.xmoe", balance_xmoe},
-    {"balance.stable", balance_stable},
-    {"balance.entropy", balance_entropy},
-    {"balance.deepseek", balance_deepseek},
-    {"balance.deepseek.bias", balance_deepseek_bias},
-    {"balance.global", balance_global},
-    {NULL, NULL},
+    {"balance.switch", balance_switch},         {"balance.zloss", balance_zloss},
+    {"balance.importance", balance_importance}, {"balance.load", balance_load},
+    {"balance.gshard", balance_gshard},         {"balance.xmoe", balance_xmoe},
+    {"balance.stable", balance_stable},         {"balance.entropy", balance_entropy},
+    {"balance.deepseek", balance_deepseek},     {"balance.deepseek.bias", balance_deepseek_bias},
+    {"balance.global", balance_global},         {NULL, NULL},
 };

@@ -32,10 +32,7 @@ static bool select_on(twin_eval *x, tape_node *scores, size_t K)
     return twin_decide(x, "index", scores->rows, K, scores->cols);
 }
 
-static tape_node *chosen(twin_eval *x, tape_node *s)
-{
-    return tape_gather_cols(x->t, s, x->choice.K, x->choice.of);
-}
+static tape_node *chosen(twin_eval *x, tape_node *s) { return tape_gather_cols(x->t, s, x->choice.K, x->choice.of); }
 
 /* Each row from its last element to its first. */
 static tape_node *backwards(twin_eval *x, tape_node *a)
@@ -226,7 +223,7 @@ static double take_place(taken *n, size_t capacity, double sent)
     return sure ? 1 : 0.5;
 }
 
-/* 1 where a choice is sent and finds a place, 0 where not, 1/2 where it is not known, [T, 2].  share: normalised weights. */
+/* 1 where a choice is sent and finds a place, 0 where not, 1/2 where it is not known, [T, 2]; by normalised weights. */
 static double *places(const twin_eval *x, const tape_node *share)
 {
     const twin_choice *c = &x->choice;
@@ -300,8 +297,8 @@ static tape_node *open_relu(twin_eval *x, tape_node *a)
     return tape_mul(x->t, a, table(x, a->rows, a->cols, on));
 }
 
-/* v2 z, row by row.  Also right: x v2 first, and then z; its errors are those of the products' magnitudes, even where this
- * order makes none. */
+/* v2 z, row by row.  Also right: x v2 first, and then z; its errors are those of the products' magnitudes, even where
+ * this order makes none. */
 static tape_node *generated(twin_eval *x, tape_node *v2, tape_node *z)
 {
     tape_node *w = tape_matmul_nt(x->t, v2, z);
@@ -309,8 +306,7 @@ static tape_node *generated(twin_eval *x, tape_node *v2, tape_node *z)
     const double u = tape_u(x->t);
     double *forward = room(w->rows, sizeof *forward), *reverse = room(w->rows, sizeof *reverse);
     for (size_t i = 0; i < v2->rows; i++) {
-        for (size_t a = 0; a < v2->cols; a++)
-            forward[i] += 2 * u * tape_upper(v2, i * v2->cols + a) * tape_upper(z, a);
+        for (size_t a = 0; a < v2->cols; a++) forward[i] += 2 * u * tape_upper(v2, i * v2->cols + a) * tape_upper(z, a);
         reverse[i] = 2 * u;
     }
     tape_node *y = tape_slack(x->t, w, forward, reverse);
@@ -352,7 +348,8 @@ static void gate_xmoe(twin_eval *x)
     tape_node *tau = twin_in(x, "tau");
     if (twin_is(x, "TemperatureDetached")) tau = tape_stop(x->t, tau);
     tape_node *hot = twin_is(x, "MissingTemperature") ? s : tape_div(x->t, s, tau);
-    const bool sigmoid = op_is(x->c, "gate", "sigmoid") ? !twin_is(x, "XmoeSoftmaxGate") : twin_is(x, "XmoeSigmoidGate");
+    const bool sigmoid =
+        op_is(x->c, "gate", "sigmoid") ? !twin_is(x, "XmoeSoftmaxGate") : twin_is(x, "XmoeSigmoidGate");
     tape_node *g = chosen(x, sigmoid ? tape_apply(x->t, TAPE_SIGMOID, hot) : twin_softmax(x, hot));
     if (twin_is(x, "DoubleSoftmaxWeights")) g = twin_softmax(x, g);
     if (twin_is(x, "TopOneZeroGrad")) g = twin_softmax(x, chosen(x, hot));

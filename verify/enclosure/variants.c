@@ -405,7 +405,7 @@
         ROW(op, "DeepseekSoftmax", "P by a softmax of the affinities", "P is nearly uniform", SECOND_CODE),            \
         ROW(op, "AffinityNotNormalised", "P of the affinities themselves", "all experts are pushed down at once",      \
             "a division left out"),                                                                                    \
-        EPSILON(op, "2^-23", "NVIDIA/Megatron-LM#1545; guards of one binary32 epsilon"),                                                               \
+        EPSILON(op, "2^-23", "NVIDIA/Megatron-LM#1545; guards of one binary32 epsilon"),                               \
         DIVISORS(op),                                                                                                  \
         ROW(op, "LblLayerSum", "the sum over the sequences, not the mean", "B times the value",                        \
             "NVIDIA/Megatron-LM#3672 is of this kind"),                                                                \
