@@ -1419,6 +1419,7 @@ static const struct {
     {"balance.entropy", "T=6,N=4", ""},
     {"balance.entropy", "T=6,N=4", "scope=sequence,sequence=2"},
     {"balance.deepseek", "T=12,N=4", "k=2,sequence=3,alpha=0.25"},
+    {"balance.deepseek", "T=12,N=4", "k=2"},
     {"balance.deepseek.bias", "N=5", ""},
     {"balance.global", "T=6,N=4", "k=2,micro=2"},
     {"balance.global", "T=6,N=4", "k=2,micro=2,form=micro"},

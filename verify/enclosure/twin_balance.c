@@ -323,8 +323,7 @@ static void balance_gshard(twin_eval *x)
     for (size_t t = 0; t < T && N > 1 && twin_is(x, "GShardCountAll"); t++) count[runner_up(r, t, x->choice.of[t])]++;
     for (size_t i = 0; i < N; i++)
         if (after && capacity > 0 && count[i] > capacity) count[i] = capacity;
-    tape_node *p = twin_softmax(x, r);
-    if (twin_is(x, "LblDoubleSoftmax")) p = twin_softmax(x, p);
+    tape_node *p = twin_probabilities(x, r);
     tape_node *m = tape_mean(x->t, p, TAPE_ROWS, T);
     if (twin_is(x, "LblGrad")) m = tape_stop(x->t, m);
     tape_node *each = tape_mul(x->t, tape_ratio(x->t, 1, N, count, T), m);
@@ -341,8 +340,7 @@ static void balance_xmoe(twin_eval *x)
     const size_t T = s->rows, N = s->cols;
     const bool shares = op_is(x->c, "count", "fraction") != twin_is(x, "XmoeCount");
     tape_node *hot = twin_is(x, "XmoeTemperature") ? s : tape_div(x->t, s, number(x, op_real(x->c, "tau0")));
-    tape_node *p = twin_softmax(x, hot);
-    if (twin_is(x, "LblDoubleSoftmax")) p = twin_softmax(x, p);
+    tape_node *p = twin_probabilities(x, hot);
     if (twin_is(x, "LblGrad")) p = tape_stop(x->t, p);
     size_t *count = counts(x);
     tape_node *P = tape_mean(x->t, p, TAPE_ROWS, twin_is(x, "LblSumOverTokens") ? 1 : T);
@@ -460,7 +458,8 @@ static void balance_deepseek(twin_eval *x)
     if (!select_on(x, twin_is(x, "IgnoredBias") ? s : biased)) return;
     tape_node *p = shares(x, twin_is(x, "BiasLeak") ? biased : twin_is(x, "DeepseekSoftmax") ? twin_softmax(x, s) : s);
     const size_t T = s->rows, given = (size_t)op_int(x->c, "sequence");
-    const size_t n = given == 0 || twin_is(x, "LblCrossLayer") ? T : given;
+    const size_t whole = twin_is(x, "LblPerSequence") && T % 2 == 0 ? T / 2 : T;
+    const size_t n = given == 0 || twin_is(x, "LblCrossLayer") ? whole : given;
     tape_node **part = nodes(T);
     for (size_t b = 0; b < T / n; b++) part[b] = agreement_of(x, p, b * n, n, b * n, n);
     const double alpha = twin_is(x, "CoefficientLeftOut") ? 1 : op_real(x->c, "alpha");

@@ -32,12 +32,14 @@
         "nearly the same loss for any routing",                                                                        \
         "huggingface/transformers#28093, huggingface/transformers#28021, huggingface/transformers#28255, "             \
         "mindspore-ai/hyper-parallel#752")
+#define HALVES(op)                                                                                                     \
+    ROW(op, "LblPerSequence", "the mean of the losses of two half batches",                                            \
+        "sequences on one topic each look collapsed", SECOND_CODE)
 #define BALANCE(op)                                                                                                    \
     ANOTHER_SOFTMAX(op), DIVISORS(op), SELECTED_ONLY(op), NO_GRADIENT(op),                                             \
         ROW(op, "LblCountAll", "f counted from all K choices where the first alone is meant",                          \
             "another equation's value", "the converse of deepspeedai/DeepSpeed#2551"),                                 \
-        ROW(op, "LblPerSequence", "the mean of the losses of two half batches",                                        \
-            "sequences on one topic each look collapsed", SECOND_CODE)
+        HALVES(op)
 
 #define HALF_GRADIENT(op)                                                                                              \
     ROW(op, "GradScale", "half the gradient under the right value", "the logged loss is right and training is not",    \
@@ -395,8 +397,7 @@
         ROW(op, "EntropyOfTokens", "the mean of the tokens' entropies, not the entropy of the mean",                   \
             "undecided tokens are rewarded, not balance", "a mean taken too late"),                                    \
         ROW(op, "EntropySign", "the entropy itself as loss", "balance is punished", "the diagnostic's sign"),          \
-        ROW(op, "LblPerSequence", "the mean of the losses of two half batches",                                        \
-            "sequences on one topic each look collapsed", SECOND_CODE), POOLED(op)
+        HALVES(op), POOLED(op)
 
 #define DEEPSEEK_BALANCE(op)                                                                                           \
     ROW(op, "BiasLeak", "P of the biased affinities", "the bias is balanced against itself",                           \
@@ -617,10 +618,12 @@ const twin_variant twin_variants[] = {
         FIRST_CODE " (its GShard gate)"),
     CAPACITY_SIDE("balance.gshard"),
     ANOTHER_SOFTMAX("balance.gshard"),
+    SELECTED_ONLY("balance.gshard"),
     NO_GRADIENT("balance.gshard"),
     HALF_GRADIENT("balance.gshard"),
     XMOE_BALANCE("balance.xmoe"),
     ANOTHER_SOFTMAX("balance.xmoe"),
+    SELECTED_ONLY("balance.xmoe"),
     NO_GRADIENT("balance.xmoe"),
     HALF_GRADIENT("balance.xmoe"),
     STABLE_BALANCE("balance.stable"),
@@ -629,6 +632,7 @@ const twin_variant twin_variants[] = {
     ENTROPY_BALANCE("balance.entropy"),
     HALF_GRADIENT("balance.entropy"),
     DEEPSEEK_BALANCE("balance.deepseek"),
+    HALVES("balance.deepseek"),
     NO_GRADIENT("balance.deepseek"),
     HALF_GRADIENT("balance.deepseek"),
     BIAS_UPDATE("balance.deepseek.bias"),
