@@ -12,7 +12,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 n=0
-plan=84
+plan=85
 echo 1..$plan
 
 point() { # point STATUS DESCRIPTION
