@@ -144,6 +144,9 @@ run variants balance --class LblProbOverTK
 [ "$status" -eq 0 ] && prints 'LblProbOverTK' && prints 'balance.switch with P divided by T*K' && prints 'met in: ' &&
     ! prints 'GradScale' && ! prints 'compete.layer'
 ok $? 'variants: one class, in the operations of one chapter'
+run variants LblProbOverTK
+[ "$status" -eq 0 ] && prints 'balance.switch with P divided by T*K' && ! prints 'GradScale'
+ok $? 'variants CLASS'
 refuses 'unknown class' 2 "no class 'LblProbOverKT'; did you mean 'LblProbOverTK'?" variants --class LblProbOverKT
 if [ -n "${PYTHON:-}" ]; then
     "$smoeref" variants --json >"$work/variants"

@@ -108,6 +108,15 @@ except RuntimeError as reason:
     assert "did you mean 'balance.switch'" in str(reason), reason
 else:
     sys.exit("an unknown operation passes")
+def lost(*prompt):
+    return {**client.answer(*prompt), "d_r": None}
+for wrong, slip in ((lost, "d_r: the array is None"), (lambda *prompt: None, "expected a dict of arrays")):
+    try:
+        smoeref_io.check(wrong, "balance.switch", suite=["smoke"], command=command)
+    except TypeError as reason:
+        assert slip in str(reason), reason
+    else:
+        sys.exit("passes: " + slip)
 P
 point $? 'one call from Python'
 # The same with the imports done once: the same bytes, the program's own exit status, no server when nothing is asked of it.

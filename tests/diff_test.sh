@@ -12,7 +12,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 n=0
-plan=85
+plan=86
 echo 1..$plan
 
 point() { # point STATUS DESCRIPTION
@@ -97,6 +97,10 @@ point $? '--power says what would have been seen'
 expect 0 'bf16 cannot show GeluTanh of numerics.gelu: the two forms differ by' "$smoeref" check numerics.gelu --power --quiet \
     --precision bf16 --exec "'$smoeref' eval --in {prompt} --out {answer}"
 point $? '--power says what no case can show, and why'
+expect 0 'passed, 0 failed' "$smoeref" check gate.deepseek --power --quiet --precision f32 --suite core,adversarial \
+    --exec "'$smoeref' eval --in {prompt} --out {answer}"
+grep -q '^power: of \([0-9]*\) known .* these cases expose \1 at f32$' "$work/log"
+point $? '--power: a mistake that shows in nothing but the choice of experts'
 edit "$one" 'del t["index"]'
 expect 0 ' passed, 0 failed' diff_all
 point $? 'an optional decision may be missing'

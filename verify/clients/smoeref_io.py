@@ -70,12 +70,17 @@ def read(path):
 
 def _array(value):
     """A NumPy array of what is one already, of numbers, or of a PyTorch tensor (on any device, with or without a graph)."""
+    if value is None:
+        raise TypeError("the array is None: a gradient that nothing reached is an array of zeros")
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         if str(value.dtype) in ("torch.bfloat16", "torch.float16"):
             value = value.float()                        # exact; NumPy has no bfloat16
         value = value.numpy()
-    return np.asarray(value)
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"an array of {array.dtype}, expected real numbers or indices")
+    return array
 
 
 def write(path, tensors, dtype, metadata=None):
@@ -85,7 +90,10 @@ def write(path, tensors, dtype, metadata=None):
     if metadata:
         header["__metadata__"] = metadata
     for name, value in tensors.items():
-        value = _array(value)
+        try:
+            value = _array(value)
+        except TypeError as reason:
+            raise TypeError(f"{name}: {reason}") from None
         kind = "I64" if value.dtype.kind in "iu" else dtype
         with np.errstate(over="ignore", under="ignore"):
             blob = (bf16_bits(value) if kind == "BF16" else value.astype(DTYPES[kind])).tobytes()
@@ -104,18 +112,31 @@ def write(path, tensors, dtype, metadata=None):
 
 # --- from a test of your own ----------------------------------------------------------------------------------------
 
-def check(answer, ops, precision="f32", suite="core", seed=1, where=(), command="smoeref", report=None):
+def check(answer, ops, precision="f32", suite="core", seed=1, where=(), command=None, report=None):
     """Asserts that answer(op, parameters, inputs, cotangents, precision) -> {name: array} is right on a suite of cases.
 
     ops: operations or chapters ("balance.switch", "gate"); where: conditions such as "k=2" on the parameters;
-    command: the smoeref command; report: a file to write as well (.html, .xml, ...).  Raises AssertionError with the text
-    report if a verdict failed, RuntimeError if the command could not do its work.  For pytest:
+    suite: one suite or several, "core,adversarial"; command: the smoeref command (default: $SMOEREF, or the one that was
+    built in this tree, or the one on PATH); report: a file to write as well (.html, .xml, ...).  Raises AssertionError with
+    the text report if a verdict failed, RuntimeError if the command could not do its work.  For pytest:
 
         def test_balance():
             smoeref_io.check(answer, ["balance.switch"], precision="bf16")
     """
+    ops, where = ([x] if isinstance(x, str) else list(x) for x in (ops, where))
+    suite = suite if isinstance(suite, str) else ",".join(suite)
+    if not ops:
+        raise ValueError("ops is empty: name an operation or a chapter, such as 'balance.switch' or 'gate'")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
+    built = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "smoeref")
+    command = command or os.environ.get("SMOEREF") or (built if os.access(built, os.X_OK) else "smoeref")
+
     def run(*words):
-        ended = subprocess.run([command, *words], capture_output=True, text=True)
+        try:
+            ended = subprocess.run([command, *words], capture_output=True, text=True)
+        except FileNotFoundError:
+            raise RuntimeError(f"no command '{command}': say where it is by command=... or $SMOEREF") from None
         if ended.returncode not in (0, 1):
             raise RuntimeError(ended.stderr.strip() or f"{command} ended with status {ended.returncode}")
         return ended
@@ -143,6 +164,8 @@ def _answer_one(answer, prompt, path, precision):
     parameters = json.loads(metadata.get("parameters", "{}"))
     try:
         result = answer(metadata["op"], parameters, inputs, cotangents, precision)
+        if not isinstance(result, dict):
+            raise TypeError(f"{metadata['op']}: the answer is a {type(result).__name__}, expected a dict of arrays by name")
     except Unsupported as reason:
         # Nothing is written: the verdict on a missing answer is a failure, which is what it should be.
         print(f"{os.path.basename(sys.argv[0])}: {prompt}: {reason}", file=sys.stderr)

@@ -15,10 +15,10 @@ static const cli_option options[] = {
 };
 static const cli_command command = {
     "variants",
-    "[OP ...] [--class NAME] [--json]",
+    "[OP ...] [CLASS] [--json]",
     "Lists the wrong variants that a failing answer is compared with: what the mistake is, what it does, where it was "
     "met. "
-    "OP is an operation (balance.switch) or a chapter (balance).",
+    "OP is an operation (balance.switch) or a chapter (balance), CLASS a class of mistakes (LblProbOverTK).",
     options,
 };
 
@@ -88,7 +88,7 @@ int cmd_variants(int argc, char **argv)
         if (o == CLI_STOP) return p.status;
         if (o == OPTION_JSON)
             json = true;
-        else if (o == OPTION_CLASS)
+        else if (o == OPTION_CLASS || (o == CLI_WORD && known_class(value, classes)))
             name = value;
         else if (cli_add_ops(&command, &ops, value) != 0)
             return STATUS_USAGE;

@@ -23,26 +23,11 @@ static const struct {
     double constant;
     const char *times, *over;
 } factors[] = {
-    {"0", 0, "", ""},
-    {"-1", -1, "", ""},
-    {"2", 2, "", ""},
-    {"1/2", 0.5, "", ""},
-    {"K", 1, "K", ""},
-    {"1/K", 1, "", "K"},
-    {"N", 1, "N", ""},
-    {"1/N", 1, "", "N"},
-    {"T", 1, "T", ""},
-    {"1/T", 1, "", "T"},
-    {"T*K", 1, "TK", ""},
-    {"1/(T*K)", 1, "", "TK"},
-    {"T*N", 1, "TN", ""},
-    {"1/(T*N)", 1, "", "TN"},
-    {"N/K", 1, "N", "K"},
-    {"K/N", 1, "K", "N"},
-    {"d", 1, "d", ""},
-    {"1/d", 1, "", "d"},
-    {"n", 1, "n", ""},
-    {"1/n", 1, "", "n"},
+    {"0", 0, "", ""},     {"-1", -1, "", ""},       {"2", 2, "", ""},     {"1/2", 0.5, "", ""},
+    {"K", 1, "K", ""},    {"1/K", 1, "", "K"},      {"N", 1, "N", ""},    {"1/N", 1, "", "N"},
+    {"T", 1, "T", ""},    {"1/T", 1, "", "T"},      {"T*K", 1, "TK", ""}, {"1/(T*K)", 1, "", "TK"},
+    {"T*N", 1, "TN", ""}, {"1/(T*N)", 1, "", "TN"}, {"N/K", 1, "N", "K"}, {"K/N", 1, "K", "N"},
+    {"d", 1, "d", ""},    {"1/d", 1, "", "d"},      {"n", 1, "n", ""},    {"1/n", 1, "", "n"},
 };
 _Static_assert(sizeof factors / sizeof *factors == VERDICT_FACTORS, "one bit of verdict_tensor.factors for each");
 
@@ -392,18 +377,54 @@ int verdict_diagnose(op_case *c, const verdict_golden *g, const tensor_file *ans
     }
     try_factors(c, x.equation, answer, v);
     if (v->matches == 0) try_ties(v);
-    const int status = try_variants(&x, alive, err, errlen); /* even so: who selects on other scores does not see the tie */
+    const int status =
+        try_variants(&x, alive, err, errlen); /* even so: who selects on other scores does not see the tie */
     verdict_golden_clear(&replay);
     return status;
 }
 
 /* --- power --------------------------------------------------------------------------------------------------- */
 
+/* The K largest of a row of scores, the lower index first among equals. */
+static void choose(const double *score, size_t N, size_t K, int64_t *index)
+{
+    for (size_t j = 0; j < K; j++) {
+        index[j] = -1;
+        for (size_t i = 0; i < N; i++) {
+            bool taken = false;
+            for (size_t b = 0; b < j; b++) taken |= index[b] == (int64_t)i;
+            if (!taken && (index[j] < 0 || score[i] > score[index[j]])) index[j] = (int64_t)i;
+        }
+    }
+}
+
+/* Is there a row in which the variant cannot choose as golden does, and golden's scores do not admit what it chooses? */
+static bool chooses_apart(const op_value *decision, const golden_tensor *golden, const golden_tensor *score,
+                          const golden_tensor *variant)
+{
+    enum { MOST = 64 };
+    const size_t K = decision->rank ? decision->dim[decision->rank - 1] : 0, rows = K ? decision->count / K : 0;
+    if (rows == 0 || K > MOST || variant->count == 0 || variant->count != score->count) return false;
+    const size_t N = score->count / rows;
+    for (size_t row = 0; row < rows; row++) {
+        int64_t mine[MOST], a, b;
+        if (verdict_admissible(variant, row, N, K, golden->index + row * K, &a, &b)) continue;
+        choose(variant->value + row * N, N, K, mine);
+        if (!verdict_admissible(score, row, N, K, mine, &a, &b)) return true;
+    }
+    return false;
+}
+
 static bool told_apart(const op_case *c, const verdict_golden *g, const verdict_golden *variant)
 {
     for (size_t i = 0; c->op->out[i].name; i++) {
         const golden_tensor *a = &g->out[i], *b = &variant->out[i];
-        if (c->op->out[i].kind == OP_STAGE || c->op->out[i].kind == OP_DECISION) continue; /* by scores */
+        if (c->op->out[i].kind == OP_STAGE) continue;
+        if (c->op->out[i].kind == OP_DECISION) {
+            if (!(c->op->out[i].flags & OP_OPTIONAL) && chooses_apart(&c->out[i], a, &g->score[i], &variant->score[i]))
+                return true;
+            continue;
+        }
         if (!(a->value || a->index) || b->count != a->count) continue;
         if (disjoint(a, b)) return true;
     }

@@ -38,7 +38,7 @@ typedef struct {
     {"--precision", "P", "what the implementation promises: f64 (the default), f32, tf32, bf16 or f16"},               \
         {"--report", "FILE", "write a report too: .txt, .html, .tap, .json or .xml (JUnit); may be repeated"},                \
         {"--where", "NAME=VALUE",                                                                                      \
-         "only cases whose parameter NAME is VALUE (or one of VALUE|VALUE...); may be repeated"},                      \
+         "no cases whose parameter NAME is other than VALUE (or VALUE|VALUE...); may be repeated"},                      \
         {"--jobs", "N", "cases at a time (default: one for each processor)"},                                          \
         {"--power", NULL, "also say which known wrong variants these cases would have exposed"},                       \
     {                                                                                                                  \

@@ -590,7 +590,7 @@ void report_print_power(FILE *f, const report *r)
         }
     fprintf(f, "power: of %zu known wrong variants of these operations, these cases expose %zu at %s", known, exposed,
             r->precision->name);
-    const char *separator = "; other cases than these would show ";
+    const char *separator = "; not ";
     for (size_t which = 0; report_operation(r, which); which++)
         for (size_t i = 0; twin_variants[i].op; i++) {
             if (!unexposed(r, report_operation(r, which), i) || why_invisible(&twin_variants[i], r->precision))

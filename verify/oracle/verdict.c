@@ -784,6 +784,17 @@ static void say_inputs(const op_case *c, verdict_case *v, const verdict_tensor *
     }
 }
 
+/* What follows a choice that was not answered was judged under the golden one. */
+static void say_assumed(verdict_case *v)
+{
+    for (size_t i = 0; i < v->tensors; i++)
+        if (v->t[i].kind == OP_DECISION && !v->t[i].owed && !v->t[i].present && v->t[i].count > 0)
+            verdict_detail(
+                v, verdict_say("    '%s' was not answered, so the golden choice was assumed, in which exact ties go to "
+                               "the lower index; answer it to be judged under yours",
+                               v->t[i].name));
+}
+
 static void say_failures(const op_case *c, verdict_case *v)
 {
     for (size_t i = 0; i < v->tensors; i++) {
@@ -802,6 +813,7 @@ static void say_failures(const op_case *c, verdict_case *v)
                                           t->bound, fabs(t->got - t->golden), t->ratio, t->outside, t->count));
         if (i == v->worst) say_inputs(c, v, t);
     }
+    say_assumed(v);
 }
 
 /* A tensor's place from best to worst; NaN and faults are the worst. */
