@@ -746,12 +746,27 @@ START_TEST(parameters_as_json)
 }
 END_TEST
 
+/* A parameter sizes an output: a small prompt must not ask for the whole memory, and a large one may have what it needs. */
+START_TEST(outputs_stay_in_proportion)
+{
+    char err[400] = "";
+    const op_record *op = op_find("layer.dispatch");
+    ck_assert_ptr_nonnull(op);
+    op_case *c = op_case_new(op, "T=4,d=64,K=1", "experts=1024,capacity=1024", err, sizeof err);
+    ck_assert_msg(!c && strstr(err, "outputs of 134217732 elements from inputs of"), "\"%s\"", err);
+    c = op_case_new(op, "T=4,d=64,K=1", "experts=64,capacity=64", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    op_case_free(c);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("registry");
     TCase *records = tcase_create("records"), *cases = tcase_create("cases"), *drawing = tcase_create("drawing");
     TCase *prompts = tcase_create("prompts");
     tcase_add_test(records, records_are_whole);
+    tcase_add_test(records, outputs_stay_in_proportion);
     tcase_add_test(records, broken_records_are_seen);
     tcase_add_test(records, variants_name_operations);
     tcase_add_test(records, every_case_runs);

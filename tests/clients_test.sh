@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE=1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
-echo 1..31
+echo 1..32
 n=0
 point() { # point STATUS DESCRIPTION
     n=$((n + 1))
@@ -122,10 +122,14 @@ point $? 'one call from Python'
 # The same with the imports done once: the same bytes, the program's own exit status, no server when nothing is asked of it.
 one=$(ls "$work"/cases1/compete.layer.*.prompt.safetensors | head -n 1)
 "$python" "$clients/torch/client.py" "$one" "$work/cold.safetensors" --precision f32
-SMOEREF_WARM=1 "$python" "$clients/torch/client.py" "$one" "$work/warm.safetensors" --precision f32
-SMOEREF_WARM=1 "$python" "$clients/torch/client.py" "$one" "$work/again.safetensors" --precision f32
+mkdir "$work/warm"
+for run in warm again; do
+    SMOEREF_WARM=1 TMPDIR="$work/warm" "$python" "$clients/torch/client.py" "$one" "$work/$run.safetensors" --precision f32
+done
 expect 0 cmp "$work/cold.safetensors" "$work/warm.safetensors" && expect 0 cmp "$work/cold.safetensors" "$work/again.safetensors"
 point $? 'a warm interpreter answers the same bytes'
+[ "$(ls "$work"/warm/smoeref-warm-*/*.sock | wc -l)" -eq 1 ]
+point $? 'and it was one interpreter'
 SMOEREF_WARM=1 expect 2 "$python" "$clients/torch/client.py"
 point $? 'a warm interpreter passes the exit status on'
 

@@ -385,19 +385,6 @@ int verdict_diagnose(op_case *c, const verdict_golden *g, const tensor_file *ans
 
 /* --- power --------------------------------------------------------------------------------------------------- */
 
-/* The K largest of a row of scores, the lower index first among equals. */
-static void choose(const double *score, size_t N, size_t K, int64_t *index)
-{
-    for (size_t j = 0; j < K; j++) {
-        index[j] = -1;
-        for (size_t i = 0; i < N; i++) {
-            bool taken = false;
-            for (size_t b = 0; b < j; b++) taken |= index[b] == (int64_t)i;
-            if (!taken && (index[j] < 0 || score[i] > score[index[j]])) index[j] = (int64_t)i;
-        }
-    }
-}
-
 /* Is there a row in which the variant cannot choose as golden does, and golden's scores do not admit what it chooses? */
 static bool chooses_apart(const op_value *decision, const golden_tensor *golden, const golden_tensor *score,
                           const golden_tensor *variant)
@@ -409,7 +396,7 @@ static bool chooses_apart(const op_value *decision, const golden_tensor *golden,
     for (size_t row = 0; row < rows; row++) {
         int64_t mine[MOST], a, b;
         if (verdict_admissible(variant, row, N, K, golden->index + row * K, &a, &b)) continue;
-        choose(variant->value + row * N, N, K, mine);
+        verdict_choose(variant->value + row * N, N, K, mine);
         if (!verdict_admissible(score, row, N, K, mine, &a, &b)) return true;
     }
     return false;

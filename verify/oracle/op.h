@@ -127,6 +127,11 @@ int64_t *op_out_i64(const op_case *c, const char *name);
 double *op_cot(const op_case *c, const char *output);  /* cotangent d_<output> */
 double *op_grad(const op_case *c, const char *input);  /* gradient d_<input> */
 
+/* --- between a case and ref/: what forwards and vjps share --- */
+void *op_room(size_t n, size_t size); /* n zeroed elements, for free(); never NULL: without memory it aborts */
+size_t *op_read_index(const op_case *c, const char *output, size_t n); /* a copy of an int64 output, for free() */
+void op_write_index(const op_case *c, const char *output, size_t n, const size_t *index);
+
 /* --- drawing (mt19937 integers of GSL, our own transforms: a seed means the same case everywhere) --- */
 op_rng *op_rng_new(uint64_t seed, const char *stream); /* an independent stream for each (seed, "op/case") */
 void op_rng_free(op_rng *r);

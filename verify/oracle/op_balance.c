@@ -1,21 +1,9 @@
 /* Operations of chapter B: spec/04-balance.md. */
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "balance.h"
 #include "op.h"
-
-/* n zeroed elements; never NULL. */
-static void *room(size_t n, size_t size)
-{
-    void *p = calloc(n ? n : 1, size);
-    if (!p) {
-        fprintf(stderr, "smoeref: out of memory\n");
-        abort();
-    }
-    return p;
-}
 
 /* --- balance.switch ----------------------------------------------------------------------------------------------- */
 
@@ -61,7 +49,7 @@ static smoe_status fractions(const op_case *c, size_t groups, const size_t *inde
 {
     const size_t T = op_dim(c, 'T') / groups, N = op_dim(c, 'N'), K = op_dim(c, 'K');
     const size_t J = op_is(c, "count", "all") ? K : 1, capacity = (size_t)op_int(c, "capacity");
-    size_t *count = room(N, sizeof *count), real;
+    size_t *count = op_room(N, sizeof *count), real;
     smoe_status status = SMOE_OK;
     for (size_t b = 0; b < groups && status == SMOE_OK; b++) {
         const double *mask = op_in(c, "mask") + b * T;
@@ -84,7 +72,7 @@ static size_t groups_of(const op_case *c)
 static smoe_status choose(const op_case *c, size_t *index)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
-    double *value = room(K, sizeof *value), margin;
+    double *value = op_room(K, sizeof *value), margin;
     smoe_status status = SMOE_OK;
     for (size_t t = 0; t < T && status == SMOE_OK; t++)
         status = smoe_topk(N, K, op_in(c, "r") + t * N, index + t * K, value, &margin);
@@ -95,8 +83,8 @@ static smoe_status choose(const op_case *c, size_t *index)
 static smoe_status switch_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), B = groups_of(c);
-    size_t *index = room(T * K, sizeof *index), groups = 1;
-    double *f = room(B * N, sizeof *f), *p = room(T * N, sizeof *p), *P = room(B * N, sizeof *P);
+    size_t *index = op_room(T * K, sizeof *index), groups = 1;
+    double *f = op_room(B * N, sizeof *f), *p = op_room(T * N, sizeof *p), *P = op_room(B * N, sizeof *P);
     double *loss = op_out(c, "loss"), *mask = op_in(c, "mask");
     smoe_status status = choose(c, index);
     if (status == SMOE_OK) status = fractions(c, B, index, f);
@@ -104,7 +92,7 @@ static smoe_status switch_forward(op_case *c)
     if (status == SMOE_OK) status = smoe_mean_probability_masked(T, N, p, mask, op_out(c, "probability"));
     if (status == SMOE_OK) status = fractions(c, 1, index, op_out(c, "fraction"));
     if (op_is(c, "reduce", "mean")) *loss = *loss / (double)groups;
-    for (size_t a = 0; a < T * K; a++) op_out_i64(c, "index")[a] = (int64_t)index[a];
+    op_write_index(c, "index", T * K, index);
     free(index);
     free(f);
     free(p);
@@ -115,11 +103,10 @@ static smoe_status switch_forward(op_case *c)
 static smoe_status switch_vjp(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), B = groups_of(c);
-    size_t *index = room(T * K, sizeof *index), groups = 1;
-    double *f = room(B * N, sizeof *f), *p = room(T * N, sizeof *p), *P = room(B * N, sizeof *P);
-    double *dp = room(N, sizeof *dp), sum, dsum = *op_cot(c, "loss");
+    size_t *index = op_read_index(c, "index", T * K), groups = 1;
+    double *f = op_room(B * N, sizeof *f), *p = op_room(T * N, sizeof *p), *P = op_room(B * N, sizeof *P);
+    double *dp = op_room(N, sizeof *dp), sum, dsum = *op_cot(c, "loss");
     const double *mask = op_in(c, "mask");
-    for (size_t a = 0; a < T * K; a++) index[a] = (size_t)op_out_i64(c, "index")[a];
     smoe_status status = fractions(c, B, index, f);
     if (status == SMOE_OK) status = smoe_balance_groups(B, T / B, N, op_in(c, "r"), mask, f, p, P, &groups, &sum);
     if (op_is(c, "reduce", "mean")) dsum = dsum / (double)groups;
@@ -308,8 +295,7 @@ static const op_spec switch_cases[] = {
      "perfect balance: 1, where a wrong divisor gives 2 or 1/2; allenai/OLMoE#40, #45", fill_balanced},
     {"balanced-tokens", "core", "T=12,N=4", "k=2,divide=tokens", "LblProbOverTK",
      "the same where f is divided by T: K; huggingface/transformers#43775", fill_balanced},
-    {"collapse", "core", "T=8,N=4", "k=2",
-     "LblDoubleSoftmax,LblConstant,LblTopKNorm,LblProbOverTK,LblFirstChoiceOnly",
+    {"collapse", "core", "T=8,N=4", "k=2", "LblDoubleSoftmax,LblConstant,LblTopKNorm,LblProbOverTK,LblFirstChoiceOnly",
      "all tokens on two experts with confidence; huggingface/transformers#28093, #39055, #43775", fill_collapse},
     {"two-layers", "core", "T=8,N=4", "k=2,scope=layer,sequence=4,reduce=sum",
      "LblCrossLayer,LblDoubleSoftmax,LblFirstChoiceOnly,LblConstant",
@@ -382,7 +368,7 @@ static const char *zloss_check(const op_case *c)
 
 static smoe_status zloss_forward(op_case *c)
 {
-    double *lse = room(op_dim(c, 'T'), sizeof *lse);
+    double *lse = op_room(op_dim(c, 'T'), sizeof *lse);
     smoe_status status = smoe_z_loss(op_dim(c, 'T'), op_dim(c, 'N'), op_in(c, "r"), lse, op_out(c, "loss"));
     free(lse);
     return status;
@@ -391,7 +377,7 @@ static smoe_status zloss_forward(op_case *c)
 static smoe_status zloss_vjp(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
-    double *lse = room(T, sizeof *lse), loss;
+    double *lse = op_room(T, sizeof *lse), loss;
     smoe_status status = smoe_z_loss(T, N, op_in(c, "r"), lse, &loss);
     if (status == SMOE_OK) status = smoe_z_loss_vjp(T, N, op_in(c, "r"), lse, *op_cot(c, "loss"), op_grad(c, "r"));
     free(lse);

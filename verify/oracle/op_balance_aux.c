@@ -1,21 +1,9 @@
 /* Operations of chapter B beyond the Switch loss: spec/04-balance.md, B.9 to B.17. */
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "balance.h"
 #include "op.h"
-
-/* n zeroed elements; never NULL. */
-static void *room(size_t n, size_t size)
-{
-    void *p = calloc(n ? n : 1, size);
-    if (!p) {
-        fprintf(stderr, "smoeref: out of memory\n");
-        abort();
-    }
-    return p;
-}
 
 static const char *check_sizes(const op_case *c)
 {
@@ -34,7 +22,7 @@ static const char *check_k(const op_case *c)
 static smoe_status choose(const op_case *c, size_t K, const double *scores, size_t *index)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
-    double *value = room(K, sizeof *value), margin;
+    double *value = op_room(K, sizeof *value), margin;
     smoe_status status = SMOE_OK;
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
         status = smoe_topk(N, K, scores + t * N, index + t * K, value, &margin);
@@ -44,21 +32,13 @@ static smoe_status choose(const op_case *c, size_t K, const double *scores, size
     return status;
 }
 
-static void read_index(const op_case *c, size_t n, size_t *index)
-{
-    for (size_t a = 0; a < n; a++) index[a] = (size_t)op_out_i64(c, "index")[a];
-}
-
 /* --- what fillers share: the first input is the scores [T,N] ------------------------------------------------------ */
 
 /* A cotangent of 1, so that the gradient is the loss's own. */
 static void plain(op_case *c) { *op_cot(c, "loss") = 1; }
 
 /* At least a quarter apart in each row: no decision is in doubt at any precision. */
-static void fill_apart(op_case *c, op_rng *r)
-{
-    op_fill_apart(r, 0.25, op_dim(c, 'T'), op_dim(c, 'N'), c->in[0].f64);
-}
+static void fill_apart(op_case *c, op_rng *r) { op_fill_apart(r, 0.25, op_dim(c, 'T'), op_dim(c, 'N'), c->in[0].f64); }
 
 static void fill_equal(op_case *c, op_rng *r)
 {
@@ -178,7 +158,7 @@ static smoe_status importance_forward(op_case *c)
 
 static smoe_status importance_vjp(op_case *c)
 {
-    double *dv = room(op_dim(c, 'N'), sizeof *dv);
+    double *dv = op_room(op_dim(c, 'N'), sizeof *dv);
     smoe_status status = variation_vjp(c, op_out(c, "importance"), dv);
     if (status == SMOE_OK) status = smoe_importance_vjp(op_dim(c, 'T'), op_dim(c, 'N'), dv, op_grad(c, "g"));
     free(dv);
@@ -298,8 +278,8 @@ static const char *load_check(const op_case *c)
 static smoe_status load_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
-    size_t *index = room(T * K, sizeof *index), *order = room(K + 1, sizeof *order);
-    double *value = room(K + 1, sizeof *value), *P = room(N, sizeof *P), *load = op_out(c, "load");
+    size_t *index = op_room(T * K, sizeof *index), *order = op_room(K + 1, sizeof *order);
+    double *value = op_room(K + 1, sizeof *value), *P = op_room(N, sizeof *P), *load = op_out(c, "load");
     smoe_status status = choose(c, K, op_in(c, "noisy"), index);
     if (status == SMOE_OK)
         status = smoe_noisy_load(T, N, K, op_in(c, "clean"), op_in(c, "noisy"), op_in(c, "std"), order, value, P, load);
@@ -314,8 +294,8 @@ static smoe_status load_forward(op_case *c)
 static smoe_status load_vjp(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
-    size_t *order = room(K + 1, sizeof *order);
-    double *value = room(K + 1, sizeof *value), *dload = room(N, sizeof *dload);
+    size_t *order = op_room(K + 1, sizeof *order);
+    double *value = op_room(K + 1, sizeof *value), *dload = op_room(N, sizeof *dload);
     smoe_status status = variation_vjp(c, op_out(c, "load"), dload);
     if (status == SMOE_OK)
         status = (op_is(c, "detach", "no") ? smoe_noisy_load_vjp : smoe_noisy_load_detached_vjp)(
@@ -446,7 +426,7 @@ static const char *gshard_check(const op_case *c)
 static smoe_status gshard_fraction(const op_case *c, const size_t *first, double *f)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
-    size_t *count = room(N, sizeof *count);
+    size_t *count = op_room(N, sizeof *count);
     smoe_status status = smoe_expert_load(T, N, first, count);
     if (status == SMOE_OK && op_is(c, "count", "after")) smoe_load_kept(N, (size_t)op_int(c, "capacity"), count);
     if (status == SMOE_OK) status = smoe_load_fraction(T, N, count, f);
@@ -457,8 +437,8 @@ static smoe_status gshard_fraction(const op_case *c, const size_t *first, double
 static smoe_status gshard_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
-    size_t *first = room(T, sizeof *first);
-    double *f = room(N, sizeof *f), *p = room(T * N, sizeof *p), *m = room(N, sizeof *m);
+    size_t *first = op_room(T, sizeof *first);
+    double *f = op_room(N, sizeof *f), *p = op_room(T * N, sizeof *p), *m = op_room(N, sizeof *m);
     smoe_status status = choose(c, 1, op_in(c, "r"), first);
     if (status == SMOE_OK) status = gshard_fraction(c, first, f);
     if (status == SMOE_OK) status = smoe_mean_softmax(T, N, op_in(c, "r"), p, m);
@@ -475,9 +455,9 @@ static smoe_status gshard_vjp(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
     const double dloss = *op_cot(c, "loss");
-    size_t *first = room(T, sizeof *first);
-    double *f = room(N, sizeof *f), *p = room(T * N, sizeof *p), *m = room(N, sizeof *m), *dp = room(N, sizeof *dp);
-    read_index(c, T, first);
+    size_t *first = op_read_index(c, "index", T);
+    double *f = op_room(N, sizeof *f), *p = op_room(T * N, sizeof *p), *m = op_room(N, sizeof *m),
+           *dp = op_room(N, sizeof *dp);
     smoe_status status = gshard_fraction(c, first, f);
     if (status == SMOE_OK) status = smoe_mean_softmax(T, N, op_in(c, "r"), p, m);
     if (status == SMOE_OK)
@@ -509,8 +489,8 @@ static const op_spec gshard_cases[] = {
      "all tokens on one expert; huggingface/transformers#39055", fill_collapse},
     {"collapse-after", "adversarial", "T=8,N=4", "count=after,capacity=2,form=scaled", "LblAfterCapacity",
      "and a capacity that keeps a quarter of them", fill_collapse},
-    {"opposite", "adversarial", "T=8,N=4", "form=scaled", "LblPerSequence",
-     "two halves collapsed on opposite experts", fill_opposite},
+    {"opposite", "adversarial", "T=8,N=4", "form=scaled", "LblPerSequence", "two halves collapsed on opposite experts",
+     fill_opposite},
     {"large", "large", "T=64,N=8", "", "", "the size of the layers' large cases", NULL},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
@@ -532,7 +512,7 @@ static const char *xmoe_check(const op_case *c)
 static smoe_status xmoe_tokens(const op_case *c, const size_t *first, double *t)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
-    size_t *count = room(N, sizeof *count);
+    size_t *count = op_room(N, sizeof *count);
     smoe_status status = smoe_expert_load(T, N, first, count);
     if (status == SMOE_OK) status = smoe_load_fraction(T, N, count, t);
     for (size_t i = 0; i < N && status == SMOE_OK && op_is(c, "count", "number"); i++) t[i] = (double)count[i];
@@ -543,8 +523,9 @@ static smoe_status xmoe_tokens(const op_case *c, const size_t *first, double *t)
 static smoe_status xmoe_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
-    size_t *first = room(T, sizeof *first);
-    double *t = room(N, sizeof *t), *z = room(T * N, sizeof *z), *p = room(T * N, sizeof *p), *P = room(N, sizeof *P);
+    size_t *first = op_room(T, sizeof *first);
+    double *t = op_room(N, sizeof *t), *z = op_room(T * N, sizeof *z), *p = op_room(T * N, sizeof *p),
+           *P = op_room(N, sizeof *P);
     smoe_status status = choose(c, 1, op_in(c, "s"), first);
     if (status == SMOE_OK) status = xmoe_tokens(c, first, t);
     if (status == SMOE_OK) status = smoe_temperature(T * N, op_in(c, "s"), op_real(c, "tau0"), z);
@@ -562,10 +543,10 @@ static smoe_status xmoe_vjp(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
     const double tau0 = op_real(c, "tau0");
-    size_t *first = room(T, sizeof *first);
-    double *t = room(N, sizeof *t), *z = room(T * N, sizeof *z), *p = room(T * N, sizeof *p), *P = room(N, sizeof *P);
-    double *dp = room(N, sizeof *dp);
-    read_index(c, T, first);
+    size_t *first = op_read_index(c, "index", T);
+    double *t = op_room(N, sizeof *t), *z = op_room(T * N, sizeof *z), *p = op_room(T * N, sizeof *p),
+           *P = op_room(N, sizeof *P);
+    double *dp = op_room(N, sizeof *dp);
     smoe_status status = xmoe_tokens(c, first, t);
     if (status == SMOE_OK) status = smoe_temperature(T * N, op_in(c, "s"), tau0, z);
     if (status == SMOE_OK) status = smoe_mean_softmax(T, N, z, p, P);
@@ -617,7 +598,7 @@ static const op_param stable_param[] = {
 static smoe_status stable_excess(const op_case *c, const size_t *first, double *e)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
-    size_t *count = room(N, sizeof *count);
+    size_t *count = op_room(N, sizeof *count);
     smoe_status status = smoe_expert_load(T, N, first, count);
     if (status == SMOE_OK) status = smoe_excess(T, N, count, e);
     free(count);
@@ -628,8 +609,8 @@ static smoe_status stable_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
     const double alpha = op_real(c, "alpha");
-    size_t *first = room(T, sizeof *first);
-    double *e = room(N, sizeof *e), *g = room(N, sizeof *g);
+    size_t *first = op_room(T, sizeof *first);
+    double *e = op_room(N, sizeof *e), *g = op_room(N, sizeof *g);
     smoe_status status = choose(c, 1, op_in(c, "s"), first);
     if (status == SMOE_OK) status = stable_excess(c, first, e);
     if (status == SMOE_OK) status = smoe_stable_loss(T, N, op_in(c, "s"), first, e, alpha, g, op_out(c, "loss"));
@@ -643,12 +624,10 @@ static smoe_status stable_vjp(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
     const double alpha = op_real(c, "alpha"), dloss = *op_cot(c, "loss");
-    size_t *first = room(T, sizeof *first);
-    double *e = room(N, sizeof *e);
-    read_index(c, T, first);
+    size_t *first = op_read_index(c, "index", T);
+    double *e = op_room(N, sizeof *e);
     smoe_status status = stable_excess(c, first, e);
-    if (status == SMOE_OK)
-        status = smoe_stable_loss_vjp(T, N, op_in(c, "s"), first, e, alpha, dloss, op_grad(c, "s"));
+    if (status == SMOE_OK) status = smoe_stable_loss_vjp(T, N, op_in(c, "s"), first, e, alpha, dloss, op_grad(c, "s"));
     free(first);
     free(e);
     return status;
@@ -706,7 +685,7 @@ static smoe_status entropy_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
     const size_t S = op_is(c, "scope", "batch") ? T : (size_t)op_int(c, "sequence"), B = T / S;
-    double *p = room(S * N, sizeof *p), *P = room(N, sizeof *P), loss, sum = 0;
+    double *p = op_room(S * N, sizeof *p), *P = op_room(N, sizeof *P), loss, sum = 0;
     smoe_status status = SMOE_OK;
     for (size_t b = 0; b < B && status == SMOE_OK; b++) {
         status = smoe_mean_softmax(S, N, op_in(c, "r") + b * S * N, p, P);
@@ -723,7 +702,8 @@ static smoe_status entropy_vjp(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
     const size_t S = op_is(c, "scope", "batch") ? T : (size_t)op_int(c, "sequence"), B = T / S;
-    double *p = room(S * N, sizeof *p), *P = room(N, sizeof *P), *dP = room(N, sizeof *dP), *dp = room(N, sizeof *dp);
+    double *p = op_room(S * N, sizeof *p), *P = op_room(N, sizeof *P), *dP = op_room(N, sizeof *dP),
+           *dp = op_room(N, sizeof *dp);
     const double dloss = *op_cot(c, "loss") / (double)B;
     smoe_status status = SMOE_OK;
     for (size_t b = 0; b < B && status == SMOE_OK; b++) {
@@ -793,7 +773,7 @@ static const char *deepseek_check(const op_case *c)
 static smoe_status deepseek_parts(const op_case *c, size_t B, const size_t *index, double *p, double *P, double *f)
 {
     const size_t S = op_dim(c, 'T') / B, N = op_dim(c, 'N'), K = op_dim(c, 'K');
-    size_t *count = room(N, sizeof *count);
+    size_t *count = op_room(N, sizeof *count);
     smoe_status status = SMOE_OK;
     for (size_t t = 0; t < B * S && status == SMOE_OK; t++)
         status = smoe_affinity_share(N, op_in(c, "s") + t * N, p + t * N);
@@ -815,9 +795,9 @@ static size_t deepseek_sequences(const op_case *c)
 static smoe_status deepseek_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), B = deepseek_sequences(c);
-    size_t *index = room(T * K, sizeof *index);
-    double *sum = room(T * N, sizeof *sum), *p = room(T * N, sizeof *p), *P = room(B * N, sizeof *P);
-    double *f = room(B * N, sizeof *f), *loss = op_out(c, "loss");
+    size_t *index = op_room(T * K, sizeof *index);
+    double *sum = op_room(T * N, sizeof *sum), *p = op_room(T * N, sizeof *p), *P = op_room(B * N, sizeof *P);
+    double *f = op_room(B * N, sizeof *f), *loss = op_out(c, "loss");
     for (size_t a = 0; a < T * N; a++) sum[a] = op_in(c, "s")[a] + op_in(c, "bias")[a % N];
     smoe_status status = SMOE_OK;
     if (!smoe_all_finite(T * N, op_in(c, "s")) || !smoe_all_finite(N, op_in(c, "bias"))) status = SMOE_EDOM;
@@ -838,10 +818,9 @@ static smoe_status deepseek_forward(op_case *c)
 static smoe_status deepseek_vjp(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), B = deepseek_sequences(c), S = T / B;
-    size_t *index = room(T * K, sizeof *index);
-    double *p = room(T * N, sizeof *p), *P = room(B * N, sizeof *P), *f = room(B * N, sizeof *f);
-    double *dp = room(N, sizeof *dp), dloss = *op_cot(c, "loss") * op_real(c, "alpha");
-    read_index(c, T * K, index);
+    size_t *index = op_read_index(c, "index", T * K);
+    double *p = op_room(T * N, sizeof *p), *P = op_room(B * N, sizeof *P), *f = op_room(B * N, sizeof *f);
+    double *dp = op_room(N, sizeof *dp), dloss = *op_cot(c, "loss") * op_real(c, "alpha");
     smoe_status status = smoe_all_finite(1, op_cot(c, "loss")) ? SMOE_OK : SMOE_EDOM;
     if (status == SMOE_OK && !smoe_all_finite(1, &dloss)) status = SMOE_EOVRFLW;
     if (status == SMOE_OK) status = deepseek_parts(c, B, index, p, P, f);
@@ -922,8 +901,7 @@ static const op_spec deepseek_cases[] = {
     {"top-1", "core", "T=8,N=5", "k=1", "", "one expert a token", fill_affinities},
     {"bias", "core", "T=10,N=5", "k=2", "BiasLeak",
      "the bias selects and nothing else: P is of s; huggingface/transformers#41647", fill_bias},
-    {"balanced", "core", "T=8,N=4", "k=2", "LblTopKNorm,LblProbOverTK", "perfect balance: 1",
-     fill_balanced_affinities},
+    {"balanced", "core", "T=8,N=4", "k=2", "LblTopKNorm,LblProbOverTK", "perfect balance: 1", fill_balanced_affinities},
     {"equal", "core", "T=8,N=4", "k=2", "ties,exact,TieOrder", "all affinities equal: 1", fill_equal_affinities},
     {"all-chosen", "core", "T=5,N=4", "k=4", "", "K = N: 1, whatever s", fill_affinities},
     {"collapse", "adversarial", "T=8,N=4", "k=2", "DeepseekSoftmax,LblTopKNorm",
@@ -1041,7 +1019,7 @@ static smoe_status global_fractions(const op_case *c, size_t M, const size_t *in
 {
     const size_t S = op_dim(c, 'T') / M, N = op_dim(c, 'N'), K = op_dim(c, 'K');
     const bool micro = op_is(c, "form", "micro");
-    size_t *count = room(N, sizeof *count), *total = room(N, sizeof *total);
+    size_t *count = op_room(N, sizeof *count), *total = op_room(N, sizeof *total);
     smoe_status status = SMOE_OK;
     for (size_t m = 0; m < M && status == SMOE_OK; m++) {
         status = smoe_expert_load(S * K, N, index + m * S * K, count);
@@ -1059,8 +1037,8 @@ static smoe_status global_fractions(const op_case *c, size_t M, const size_t *in
 static smoe_status global_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), M = micro_batches(c);
-    size_t *index = room(T * K, sizeof *index);
-    double *f = room(M * N, sizeof *f), *p = room(T * N, sizeof *p), *P = room(M * N, sizeof *P);
+    size_t *index = op_room(T * K, sizeof *index);
+    double *f = op_room(M * N, sizeof *f), *p = op_room(T * N, sizeof *p), *P = op_room(M * N, sizeof *P);
     smoe_status status = choose(c, K, op_in(c, "r"), index);
     if (status == SMOE_OK) status = global_fractions(c, M, index, f);
     if (status == SMOE_OK) status = smoe_balance_loss(M, T / M, N, op_in(c, "r"), f, p, P, op_out(c, "loss"));
@@ -1074,10 +1052,9 @@ static smoe_status global_forward(op_case *c)
 static smoe_status global_vjp(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), M = micro_batches(c);
-    size_t *index = room(T * K, sizeof *index);
-    double *f = room(M * N, sizeof *f), *p = room(T * N, sizeof *p), *P = room(M * N, sizeof *P);
-    double *none = room(M * N, sizeof *none), *dp = room(N, sizeof *dp), loss;
-    read_index(c, T * K, index);
+    size_t *index = op_read_index(c, "index", T * K);
+    double *f = op_room(M * N, sizeof *f), *p = op_room(T * N, sizeof *p), *P = op_room(M * N, sizeof *P);
+    double *none = op_room(M * N, sizeof *none), *dp = op_room(N, sizeof *dp), loss;
     smoe_status status = global_fractions(c, M, index, f);
     if (status == SMOE_OK) status = smoe_balance_loss(M, T / M, N, op_in(c, "r"), f, p, P, &loss);
     if (status == SMOE_OK)
@@ -1117,8 +1094,7 @@ static const op_spec global_cases[] = {
 /* --- the records -------------------------------------------------------------------------------------------------- */
 
 const op_record op_balance_aux[] = {
-    {"balance.importance", "Importance loss", "B.9",
-     "loss = Var(v) / (mean(v)^2 + epsilon),  v_i = sum_t g_{t,i}",
+    {"balance.importance", "Importance loss", "B.9", "loss = Var(v) / (mean(v)^2 + epsilon),  v_i = sum_t g_{t,i}",
      "Shazeer et al. 2017 (noisy top-k), eqs. (6), (7): from memory, sure; fastmoe's variance is unbiased (run)",
      "ref/balance.c: smoe_importance, smoe_cv_squared, smoe_cv_squared_unbiased, smoe_cv_squared_vjp, "
      "smoe_cv_squared_unbiased_vjp, smoe_importance_vjp",

@@ -8,28 +8,6 @@
 #include "op_compete.h"
 
 /* n zeroed elements; never NULL. */
-void *compete_room(size_t n, size_t size)
-{
-    void *p = calloc(n ? n : 1, size);
-    if (!p) {
-        fprintf(stderr, "smoeref: out of memory\n");
-        abort();
-    }
-    return p;
-}
-
-size_t *compete_read_index(const op_case *c, size_t n)
-{
-    size_t *index = compete_room(n, sizeof *index);
-    for (size_t a = 0; a < n; a++) index[a] = (size_t)op_out_i64(c, "index")[a];
-    return index;
-}
-
-void compete_write_index(const op_case *c, size_t n, const size_t *index)
-{
-    for (size_t a = 0; a < n; a++) op_out_i64(c, "index")[a] = (int64_t)index[a];
-}
-
 const char *compete_check_winners(const op_case *c)
 {
     const long N = (long)op_dim(c, 'N'), k = op_int(c, "k");
@@ -46,7 +24,7 @@ static void zero_cot(op_case *c, const char *output, size_t n)
  * token's other experts, plus noise that cancels in pairs of elements, so that experts differ in direction too. */
 static void fill_outputs_apart(op_rng *r, double gap, double shift, size_t T, size_t N, size_t d, double *o)
 {
-    double *level = compete_room(T * N, sizeof *level);
+    double *level = op_room(T * N, sizeof *level);
     op_fill_apart(r, gap, T, N, level);
     for (size_t a = 0; a < T * N; a++)
         for (size_t e = 0; e < d; e += 2) {
@@ -195,12 +173,12 @@ static const char *route_check(const op_case *c)
 static smoe_status route_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), d = op_dim(c, 'd');
-    size_t *index = compete_room(T * K, sizeof *index);
-    double *value = compete_room(K, sizeof *value);
+    size_t *index = op_room(T * K, sizeof *index);
+    double *value = op_room(K, sizeof *value);
     smoe_status status = (op_is(c, "version", "2") ? smoe_route : smoe_route_v1)(
         T, N, K, d, op_in(c, "o"), op_out(c, "s"), index, op_out(c, "weight"), op_out(c, "margin"), op_out(c, "y"),
         value);
-    compete_write_index(c, T * K, index);
+    op_write_index(c, "index", T * K, index);
     free(index);
     free(value);
     return status;
@@ -209,8 +187,8 @@ static smoe_status route_forward(op_case *c)
 static smoe_status route_vjp(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), d = op_dim(c, 'd');
-    size_t *index = compete_read_index(c, T * K);
-    double *work = compete_room(N * d + N + 3 * K, sizeof *work);
+    size_t *index = op_read_index(c, "index", T * K);
+    double *work = op_room(N * d + N + 3 * K, sizeof *work);
     smoe_status status = (op_is(c, "version", "2") ? smoe_route_vjp : smoe_route_v1_vjp)(
         T, N, K, d, op_in(c, "o"), op_out(c, "s"), index, op_out(c, "weight"), op_cot(c, "y"), op_cot(c, "weight"),
         op_cot(c, "s"), op_grad(c, "o"), work);
@@ -332,7 +310,7 @@ static const char *distill_check(const op_case *c)
 smoe_status compete_winners(const op_case *c, const double *s, size_t *index)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
-    double *value = compete_room(K, sizeof *value), margin;
+    double *value = op_room(K, sizeof *value), margin;
     smoe_status status = SMOE_OK;
     for (size_t t = 0; t < T && status == SMOE_OK; t++)
         status = smoe_topk(N, K, s + t * N, index + t * K, value, &margin);
@@ -361,11 +339,11 @@ static smoe_status distill_run(const op_case *c, const size_t *index, double *p,
 static smoe_status distill_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
-    size_t *index = compete_room(T * K, sizeof *index);
-    double *p = compete_room(2 * T * N + 4 * N, sizeof *p);
+    size_t *index = op_room(T * K, sizeof *index);
+    double *p = op_room(2 * T * N + 4 * N, sizeof *p);
     smoe_status status = compete_winners(c, op_in(c, "s"), index);
     if (status == SMOE_OK) status = distill_run(c, index, p, p + T * N, op_out(c, "loss"), p + 2 * T * N);
-    compete_write_index(c, T * K, index);
+    op_write_index(c, "index", T * K, index);
     free(index);
     free(p);
     return status;
@@ -402,8 +380,8 @@ static smoe_status distill_target_vjp(const op_case *c, const size_t *index, con
 static smoe_status distill_vjp(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
-    size_t *index = compete_read_index(c, T * K);
-    double *p = compete_room(2 * T * N + 4 * N, sizeof *p), *q = p + T * N, *work = q + T * N, loss;
+    size_t *index = op_read_index(c, "index", T * K);
+    double *p = op_room(2 * T * N + 4 * N, sizeof *p), *q = p + T * N, *work = q + T * N, loss;
     smoe_status status = distill_run(c, index, p, q, &loss, work);
     if (status == SMOE_OK) status = distill_router_vjp(c, index, p, q, work);
     for (size_t k = 0; k < T * N; k++) op_grad(c, "s")[k] = 0;
@@ -569,7 +547,7 @@ static smoe_status diversity_run(op_case *c, double *unit, double *norm, double 
 
 static smoe_status diversity_forward(op_case *c)
 {
-    double *unit = compete_room(c->in[0].count, sizeof *unit), *norm = compete_room(c->in[0].count, sizeof *norm);
+    double *unit = op_room(c->in[0].count, sizeof *unit), *norm = op_room(c->in[0].count, sizeof *norm);
     smoe_status status = diversity_run(c, unit, norm, op_out(c, "loss"));
     free(unit);
     free(norm);
@@ -578,7 +556,7 @@ static smoe_status diversity_forward(op_case *c)
 
 static smoe_status diversity_vjp(op_case *c)
 {
-    double *unit = compete_room(c->in[0].count, sizeof *unit), *norm = compete_room(c->in[0].count, sizeof *norm), loss;
+    double *unit = op_room(c->in[0].count, sizeof *unit), *norm = op_room(c->in[0].count, sizeof *norm), loss;
     smoe_status status = diversity_run(c, unit, norm, &loss);
     if (status == SMOE_OK)
         status = (op_is(c, "mean", "pairs") ? smoe_diversity_pairs_vjp : smoe_diversity_square_vjp)(
@@ -765,8 +743,8 @@ compete_inside compete_inside_new(const smoe_layer_shape *s)
     compete_inside m;
     const size_t competing = T * N * d + 2 * N * T * h + T * d + 4 * T * N + 6 * N + 2 * A * d + A;
     const size_t routed = 2 * T * N + 2 * A * d + 2 * A * h + 2 * N + T;
-    double *p = m.doubles = compete_room(competing + routed + work, sizeof *p);
-    size_t *q = m.indices = compete_room(3 * N + 1 + 2 * A, sizeof *q);
+    double *p = m.doubles = op_room(competing + routed + work, sizeof *p);
+    size_t *q = m.indices = op_room(3 * N + 1 + 2 * A, sizeof *q);
     m.kept = (smoe_compete_kept){
         .o = cut(&p, T * N * d),
         .a = cut(&p, N * T * h),
@@ -818,7 +796,7 @@ static smoe_status layer_run(op_case *c, compete_inside *m, const smoe_compete_o
                                       : smoe_router_step(&shape, &opt, &in, out, &m->router);
 }
 
-static smoe_compete_out outputs_of(const op_case *c, size_t *index)
+smoe_compete_out compete_outputs(const op_case *c, size_t *index)
 {
     return (smoe_compete_out){
         op_out(c, "y"),         op_out(c, "r"),       op_out(c, "s"),     index,
@@ -827,14 +805,27 @@ static smoe_compete_out outputs_of(const op_case *c, size_t *index)
     };
 }
 
+smoe_compete_cot compete_cotangents(const op_case *c)
+{
+    return (smoe_compete_cot){op_cot(c, "y"),        op_cot(c, "weight"),     *op_cot(c, "loss"),
+                              *op_cot(c, "distill"), *op_cot(c, "diversity"), *op_cot(c, "balance"),
+                              *op_cot(c, "zloss")};
+}
+
+smoe_layer_grad compete_gradients(const op_case *c)
+{
+    return (smoe_layer_grad){op_grad(c, "x"),  op_grad(c, "wr"), op_grad(c, "br"), op_grad(c, "w1"),
+                             op_grad(c, "b1"), op_grad(c, "w2"), op_grad(c, "b2")};
+}
+
 static smoe_status layer_forward(op_case *c)
 {
     const smoe_layer_shape shape = compete_shape(c);
     compete_inside m = compete_inside_new(&shape);
-    size_t *index = compete_room(shape.T * shape.K, sizeof *index);
-    const smoe_compete_out out = outputs_of(c, index);
+    size_t *index = op_room(shape.T * shape.K, sizeof *index);
+    const smoe_compete_out out = compete_outputs(c, index);
     smoe_status status = layer_run(c, &m, &out);
-    compete_write_index(c, shape.T * shape.K, index);
+    op_write_index(c, "index", shape.T * shape.K, index);
     free(index);
     compete_inside_free(&m);
     return status;
@@ -847,13 +838,10 @@ static smoe_status layer_vjp(op_case *c)
     const smoe_compete_options opt = options_of(c);
     const smoe_layer_in in = compete_inputs(c);
     compete_inside m = compete_inside_new(&shape);
-    size_t *index = compete_room(shape.T * shape.K, sizeof *index);
-    const smoe_compete_out out = outputs_of(c, index);
-    const smoe_compete_cot cot = {op_cot(c, "y"),        op_cot(c, "weight"),     *op_cot(c, "loss"),
-                                  *op_cot(c, "distill"), *op_cot(c, "diversity"), *op_cot(c, "balance"),
-                                  *op_cot(c, "zloss")};
-    const smoe_layer_grad grad = {op_grad(c, "x"),  op_grad(c, "wr"), op_grad(c, "br"), op_grad(c, "w1"),
-                                  op_grad(c, "b1"), op_grad(c, "w2"), op_grad(c, "b2")};
+    size_t *index = op_room(shape.T * shape.K, sizeof *index);
+    const smoe_compete_out out = compete_outputs(c, index);
+    const smoe_compete_cot cot = compete_cotangents(c);
+    const smoe_layer_grad grad = compete_gradients(c);
     smoe_status status = layer_run(c, &m, &out);
     if (status == SMOE_OK)
         status = op_is(c, "compete", "yes")
@@ -908,7 +896,7 @@ static void fill_followers(op_case *c, op_rng *r)
 void compete_fill_apart(op_case *c, op_rng *r)
 {
     const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), N = op_dim(c, 'N');
-    double *level = compete_room(T * N, sizeof *level);
+    double *level = op_room(T * N, sizeof *level);
     fill_followers(c, r);
     op_fill_apart(r, 0.5, T, N, level);
     for (size_t t = 0; t < T; t++)

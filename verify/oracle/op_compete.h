@@ -8,9 +8,6 @@
 #include "compete.h"
 #include "op.h"
 
-void *compete_room(size_t n, size_t size);                  /* n zeroed elements; never NULL */
-size_t *compete_read_index(const op_case *c, size_t n);     /* a copy of the output `index`, for free() */
-void compete_write_index(const op_case *c, size_t n, const size_t *index);
 const char *compete_check_winners(const op_case *c);        /* of k and N: NULL, or what is wrong */
 smoe_status compete_winners(const op_case *c, const double *s, size_t *index); /* TopK of each row of s [T,N] */
 
@@ -25,6 +22,9 @@ typedef struct {
 /* For records with the inputs, sizes and parameters order and activation of compete.layer. */
 smoe_layer_shape compete_shape(const op_case *c);
 smoe_layer_in compete_inputs(const op_case *c);
+smoe_compete_out compete_outputs(const op_case *c, size_t *index);
+smoe_compete_cot compete_cotangents(const op_case *c);
+smoe_layer_grad compete_gradients(const op_case *c);
 compete_inside compete_inside_new(const smoe_layer_shape *s);
 void compete_inside_free(compete_inside *m);
 

@@ -47,9 +47,9 @@ static balancing balance_new(const op_case *c)
     balancing b = {.B = 1, .S = T};
     if (op_is(c, "scope", "sequence")) b.S = (size_t)op_int(c, "sequence"), b.B = T / b.S;
     b.A = op_is(c, "divide", "choices") && op_is(c, "count", "all") ? b.S * K : b.S;
-    b.index = compete_room(T * K + N, sizeof *b.index);
+    b.index = op_room(T * K + N, sizeof *b.index);
     b.count = b.index + T * K;
-    b.f = compete_room(3 * b.B * N + N + T * N, sizeof *b.f);
+    b.f = op_room(3 * b.B * N + N + T * N, sizeof *b.f);
     b.P = b.f + b.B * N, b.work = b.P + b.B * N, b.q = b.work + b.B * N + N;
     return b;
 }
@@ -67,7 +67,7 @@ static smoe_status balance_forward(op_case *c)
 {
     balancing b = balance_new(c);
     smoe_status status = balance_run(c, &b, op_out(c, "loss"));
-    compete_write_index(c, op_dim(c, 'T') * op_dim(c, 'K'), b.index);
+    op_write_index(c, "index", op_dim(c, 'T') * op_dim(c, 'K'), b.index);
     free(b.index);
     free(b.f);
     return status;
@@ -229,7 +229,7 @@ static smoe_status mix_responses(const op_case *c, double *response)
 static smoe_status mix_forward(op_case *c)
 {
     const size_t n = c->in[1].count;
-    double *response = compete_room(n, sizeof *response);
+    double *response = op_room(n, sizeof *response);
     smoe_status status = mix_responses(c, response);
     if (status == SMOE_OK) status = smoe_mix_scores(n, op_real(c, "share"), response, op_in(c, "r"), op_out(c, "s"));
     free(response);
@@ -239,7 +239,7 @@ static smoe_status mix_forward(op_case *c)
 static smoe_status mix_vjp(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), d = op_dim(c, 'd');
-    double *response = compete_room(2 * T * N, sizeof *response), *dresponse = response + T * N;
+    double *response = op_room(2 * T * N, sizeof *response), *dresponse = response + T * N;
     smoe_status (*f)(size_t, size_t, const double *, const double *, double *) =
         op_is(c, "kind", "softplus")  ? smoe_response_softplus_vjp
         : op_is(c, "kind", "relu")    ? smoe_response_relu_vjp
@@ -321,7 +321,7 @@ static void write_counts(const op_case *c, const char *output, size_t n, const s
 static smoe_status lambda_forward(op_case *c)
 {
     const size_t n = op_dim(c, 'n');
-    size_t *compete = compete_room(n, sizeof *compete);
+    size_t *compete = op_room(n, sizeof *compete);
     smoe_status status = smoe_compete_lambda(n, op_in(c, "t"), op_in(c, "u"), op_out(c, "lambda"), compete);
     write_counts(c, "compete", n, compete);
     free(compete);
@@ -417,7 +417,7 @@ static const char *schedule_check(const op_case *c)
 static smoe_status schedule_forward(op_case *c)
 {
     const size_t L = op_dim(c, 'L'), S = op_dim(c, 'S');
-    size_t *compete = compete_room(L * S + S + L, sizeof *compete), *load = compete + L * S, *lost = load + S;
+    size_t *compete = op_room(L * S + S + L, sizeof *compete), *load = compete + L * S, *lost = load + S;
     smoe_status status = smoe_schedule(
         op_is(c, "collision", "mended") ? SMOE_COLLISION_MENDED : SMOE_COLLISION_PUBLISHED, L, S,
         (size_t)op_int(c, "cap"), op_real(c, "rate"), op_real(c, "warm_up"), op_in(c, "u"), compete, load, lost);
@@ -605,15 +605,6 @@ static smoe_compete_options options_of(const op_case *c)
     };
 }
 
-static smoe_compete_out outputs_of(const op_case *c, size_t *index)
-{
-    return (smoe_compete_out){
-        op_out(c, "y"),         op_out(c, "r"),       op_out(c, "s"),     index,
-        op_out(c, "weight"),    op_out(c, "margin"),  op_out(c, "loss"),  op_out(c, "distill"),
-        op_out(c, "diversity"), op_out(c, "balance"), op_out(c, "zloss"),
-    };
-}
-
 static smoe_status step_run(op_case *c, compete_inside *m, const smoe_compete_out *out)
 {
     const smoe_layer_shape shape = compete_shape(c);
@@ -629,10 +620,10 @@ static smoe_status step_forward(op_case *c)
 {
     const smoe_layer_shape shape = compete_shape(c);
     compete_inside m = compete_inside_new(&shape);
-    size_t *index = compete_room(shape.T * shape.K, sizeof *index);
-    const smoe_compete_out out = outputs_of(c, index);
+    size_t *index = op_room(shape.T * shape.K, sizeof *index);
+    const smoe_compete_out out = compete_outputs(c, index);
     smoe_status status = step_run(c, &m, &out);
-    compete_write_index(c, shape.T * shape.K, index);
+    op_write_index(c, "index", shape.T * shape.K, index);
     free(index);
     compete_inside_free(&m);
     return status;
@@ -645,13 +636,10 @@ static smoe_status step_vjp(op_case *c)
     const smoe_compete_options opt = options_of(c);
     const smoe_layer_in in = compete_inputs(c);
     compete_inside m = compete_inside_new(&shape);
-    size_t *index = compete_room(shape.T * shape.K, sizeof *index);
-    const smoe_compete_out out = outputs_of(c, index);
-    const smoe_compete_cot cot = {op_cot(c, "y"),        op_cot(c, "weight"),     *op_cot(c, "loss"),
-                                  *op_cot(c, "distill"), *op_cot(c, "diversity"), *op_cot(c, "balance"),
-                                  *op_cot(c, "zloss")};
-    const smoe_layer_grad grad = {op_grad(c, "x"),  op_grad(c, "wr"), op_grad(c, "br"), op_grad(c, "w1"),
-                                  op_grad(c, "b1"), op_grad(c, "w2"), op_grad(c, "b2")};
+    size_t *index = op_room(shape.T * shape.K, sizeof *index);
+    const smoe_compete_out out = compete_outputs(c, index);
+    const smoe_compete_cot cot = compete_cotangents(c);
+    const smoe_layer_grad grad = compete_gradients(c);
     const double *target = op_in(c, "target"), dtask = *op_cot(c, "task");
     smoe_status status = step_run(c, &m, &out);
     if (status == SMOE_OK)
@@ -695,7 +683,7 @@ static void fill_step_task(op_case *c, op_rng *r)
 static void fill_step_pull(op_case *c, op_rng *r)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), d = op_dim(c, 'd'), h = op_dim(c, 'h');
-    double *level = compete_room(T * N, sizeof *level);
+    double *level = op_room(T * N, sizeof *level);
     op_fill_default(c, r);
     op_fill_apart(r, 1, T, N, level);
     for (size_t k = 0; k < T * d; k++) op_in(c, "x")[k] = k % d < N ? level[k / d * N + k % d] : 0.5;

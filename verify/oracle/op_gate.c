@@ -1,21 +1,9 @@
 /* Operations of chapter G: spec/02-gate.md. */
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "gate.h"
 #include "op.h"
-
-/* n zeroed elements; never NULL. */
-static void *room(size_t n, size_t size)
-{
-    void *p = calloc(n ? n : 1, size);
-    if (!p) {
-        fprintf(stderr, "smoeref: out of memory\n");
-        abort();
-    }
-    return p;
-}
 
 /* --- gate.linear -------------------------------------------------------------------------------------------------- */
 
@@ -123,11 +111,11 @@ static smoe_weight_order order_of(const op_case *c)
 static smoe_status weights_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
-    size_t *index = room(T * K, sizeof *index);
-    double *p = room(T * N, sizeof *p);
+    size_t *index = op_room(T * K, sizeof *index);
+    double *p = op_room(T * N, sizeof *p);
     const smoe_status status =
         smoe_gate_weights(order_of(c), T, N, K, op_in(c, "r"), index, op_out(c, "weight"), op_out(c, "margin"), p);
-    for (size_t a = 0; a < T * K; a++) op_out_i64(c, "index")[a] = (int64_t)index[a];
+    op_write_index(c, "index", T * K, index);
     free(index);
     free(p);
     return status;
@@ -136,8 +124,8 @@ static smoe_status weights_forward(op_case *c)
 static smoe_status weights_vjp(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
-    size_t *index = room(T * K, sizeof *index);
-    double *p = room(T * N, sizeof *p), *work = room(N, sizeof *work);
+    size_t *index = op_room(T * K, sizeof *index);
+    double *p = op_room(T * N, sizeof *p), *work = op_room(N, sizeof *work);
     smoe_status status =
         smoe_gate_weights(order_of(c), T, N, K, op_in(c, "r"), index, op_out(c, "weight"), op_out(c, "margin"), p);
     if (status == SMOE_OK)

@@ -1,41 +1,16 @@
 /* Operations of chapter G that compare directions, and StableMoE and DeepSeek-V3: spec/02-gate.md. */
 #include <math.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gate.h"
 #include "op.h"
 
-/* n zeroed elements; never NULL. */
-static void *room(size_t n, size_t size)
-{
-    void *p = calloc(n ? n : 1, size);
-    if (!p) {
-        fprintf(stderr, "smoeref: out of memory\n");
-        abort();
-    }
-    return p;
-}
-
-/* An output of indices as the library wants it, and back. */
-static size_t *read_index(const op_case *c, const char *name, size_t n)
-{
-    size_t *index = room(n, sizeof *index);
-    for (size_t a = 0; a < n; a++) index[a] = (size_t)op_out_i64(c, name)[a];
-    return index;
-}
-
-static void write_index(const op_case *c, const char *name, size_t n, const size_t *index)
-{
-    for (size_t a = 0; a < n; a++) op_out_i64(c, name)[a] = (int64_t)index[a];
-}
-
 /* An input of indices; a negative one becomes too large to be one. */
 static size_t *given_index(const op_case *c, const char *name, size_t n)
 {
-    size_t *index = room(n, sizeof *index);
+    size_t *index = op_room(n, sizeof *index);
     for (size_t a = 0; a < n; a++) {
         const int64_t v = op_in_i64(c, name)[a];
         index[a] = v < 0 ? SIZE_MAX : (size_t)v;
@@ -94,7 +69,7 @@ static const char *xmoe_check(const op_case *c)
 static double *xmoe_open(const op_case *c, smoe_xmoe_in *in, smoe_xmoe_out *out, size_t *index)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), w = op_dim(c, 'c');
-    double *block = room(2 * T * w + T + N * w + N + 2 * T * N, sizeof *block);
+    double *block = op_room(2 * T * w + T + N * w + N + 2 * T * N, sizeof *block);
     double *z = block, *u = z + T * w, *zn = u + T * w, *v = zn + T, *en = v + N * w, *q = en + N, *p = q + T * N;
     *in = (smoe_xmoe_in){op_is(c, "gate", "softmax") ? SMOE_XMOE_SOFTMAX : SMOE_XMOE_SIGMOID,
                          op_is(c, "input", "raw") ? SMOE_COSINE_RAW : SMOE_COSINE_NORMALISED,
@@ -115,12 +90,12 @@ static double *xmoe_open(const op_case *c, smoe_xmoe_in *in, smoe_xmoe_out *out,
 static smoe_status xmoe_forward(op_case *c)
 {
     const size_t n = op_dim(c, 'T') * op_dim(c, 'K');
-    size_t *index = room(n, sizeof *index);
+    size_t *index = op_room(n, sizeof *index);
     smoe_xmoe_in in;
     smoe_xmoe_out out;
     double *block = xmoe_open(c, &in, &out, index);
     const smoe_status status = smoe_gate_xmoe(&in, &out);
-    write_index(c, "index", n, index);
+    op_write_index(c, "index", n, index);
     free(index);
     free(block);
     return status;
@@ -130,9 +105,9 @@ static smoe_status xmoe_vjp(op_case *c)
 {
     smoe_xmoe_in in;
     smoe_xmoe_out out;
-    size_t *index = room(op_dim(c, 'T') * op_dim(c, 'K'), sizeof *index);
+    size_t *index = op_room(op_dim(c, 'T') * op_dim(c, 'K'), sizeof *index);
     double *block = xmoe_open(c, &in, &out, index);
-    double *work = room(2 * in.T * in.N + 2 * in.T * in.c + in.N * in.c, sizeof *work);
+    double *work = op_room(2 * in.T * in.N + 2 * in.T * in.c + in.N * in.c, sizeof *work);
     const smoe_xmoe_grad grad = {op_grad(c, "x"), op_grad(c, "w"), op_grad(c, "e"), op_grad(c, "tau")};
     smoe_status status = smoe_gate_xmoe(&in, &out); /* what it keeps is not among the outputs */
     if (status == SMOE_OK) status = smoe_gate_xmoe_vjp(&in, &out, op_cot(c, "weight"), &grad, work);
@@ -265,7 +240,7 @@ static const char *perturbed_check(const op_case *c)
 static double *perturbed_open(const op_case *c, smoe_perturbed_kept *kept)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), d = op_dim(c, 'd');
-    double *block = room((T + N) * (d + 1), sizeof *block);
+    double *block = op_room((T + N) * (d + 1), sizeof *block);
     *kept = (smoe_perturbed_kept){block, block + T, block + T * (d + 1), block + T * (d + 1) + N};
     return block;
 }
@@ -286,7 +261,7 @@ static smoe_status perturbed_vjp(op_case *c)
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), d = op_dim(c, 'd');
     const double tau1 = op_real(c, "tau1"), tau2 = op_real(c, "tau2"), *x = op_in(c, "x"), *beta = op_in(c, "beta");
     smoe_perturbed_kept kept;
-    double *block = perturbed_open(c, &kept), *work = room((T + N) * d, sizeof *work);
+    double *block = perturbed_open(c, &kept), *work = op_room((T + N) * d, sizeof *work);
     smoe_status status = smoe_gate_perturbed(T, d, N, tau1, tau2, x, beta, &kept, op_out(c, "r"));
     if (status == SMOE_OK)
         status = smoe_gate_perturbed_vjp(T, d, N, tau1, tau2, x, beta, &kept, op_cot(c, "r"), op_grad(c, "x"),
@@ -396,12 +371,12 @@ static const char *stable_check(const op_case *c)
 static smoe_status stable_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T');
-    size_t *index = room(T, sizeof *index);
+    size_t *index = op_room(T, sizeof *index);
     const smoe_status status =
         smoe_gate_stable(op_is(c, "stage", "1") ? SMOE_STABLE_LEARNING : SMOE_STABLE_FROZEN, T, op_dim(c, 'd'),
                          op_dim(c, 'N'), op_in(c, "x"), op_in(c, "e"), op_in(c, "shat"), op_out(c, "s"), index,
                          op_out(c, "weight"), op_out(c, "margin"));
-    write_index(c, "index", T, index);
+    op_write_index(c, "index", T, index);
     free(index);
     return status;
 }
@@ -409,8 +384,8 @@ static smoe_status stable_forward(op_case *c)
 static smoe_status stable_vjp(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
-    size_t *index = read_index(c, "index", T);
-    double *work = room(T * N, sizeof *work);
+    size_t *index = op_read_index(c, "index", T);
+    double *work = op_room(T * N, sizeof *work);
     const smoe_status status = smoe_gate_stable_vjp(T, op_dim(c, 'd'), N, op_in(c, "x"), op_in(c, "e"), op_out(c, "s"),
                                                     index, op_cot(c, "weight"), op_grad(c, "x"), op_grad(c, "e"), work);
     free(index);
@@ -517,7 +492,7 @@ static double *distill_open(const op_case *c, smoe_stable_distill_in *in, size_t
     *target = given_index(c, "target", op_dim(c, 'T'));
     *in = (smoe_stable_distill_in){op_dim(c, 'T'), op_dim(c, 'V'), op_dim(c, 'm'),    op_dim(c, 'N'),
                                    *token,         *target,        op_in(c, "table"), op_in(c, "ehat")};
-    return room(in->T * (in->m + 1), sizeof(double));
+    return op_room(in->T * (in->m + 1), sizeof(double));
 }
 
 static smoe_status distill_forward(op_case *c)
@@ -539,7 +514,7 @@ static smoe_status distill_vjp(op_case *c)
     smoe_stable_distill_in in;
     size_t *token, *target;
     double *h = distill_open(c, &in, &token, &target), *lse = h + in.T * in.m;
-    double *work = room(in.T * (in.N + in.m), sizeof *work);
+    double *work = op_room(in.T * (in.N + in.m), sizeof *work);
     smoe_status status =
         (mean ? smoe_stable_distill_mean : smoe_stable_distill)(&in, h, op_out(c, "shat"), lse, op_out(c, "loss"));
     if (status == SMOE_OK)
@@ -652,7 +627,7 @@ static double *deepseek_open(const op_case *c, smoe_deepseek_in *in, smoe_deepse
                              op_in(c, "x"),
                              op_in(c, "e"),
                              op_in(c, "bias")};
-    double *z = room(in->T * in->N, sizeof *z);
+    double *z = op_room(in->T * in->N, sizeof *z);
     *out = (smoe_deepseek_out){index, op_out(c, "weight"), op_out(c, "margin"), z, op_out(c, "s")};
     return z;
 }
@@ -661,14 +636,14 @@ static smoe_status deepseek_run(op_case *c, bool gradient)
 {
     smoe_deepseek_in in;
     smoe_deepseek_out out;
-    size_t *index = room(op_dim(c, 'T') * op_dim(c, 'K'), sizeof *index);
+    size_t *index = op_room(op_dim(c, 'T') * op_dim(c, 'K'), sizeof *index);
     double *z = deepseek_open(c, &in, &out, index);
-    size_t *group = room(in.groups, sizeof *group);
-    double *work = room((in.T + 2) * in.N + 2 * in.groups + 2 * in.K, sizeof *work);
+    size_t *group = op_room(in.groups, sizeof *group);
+    double *work = op_room((in.T + 2) * in.N + 2 * in.groups + 2 * in.K, sizeof *work);
     smoe_status status = smoe_gate_deepseek(&in, &out, work, group);
     if (status == SMOE_OK && gradient)
         status = smoe_gate_deepseek_vjp(&in, &out, op_cot(c, "weight"), op_grad(c, "x"), op_grad(c, "e"), work);
-    write_index(c, "index", in.T * in.K, index);
+    op_write_index(c, "index", in.T * in.K, index);
     free(index);
     free(z);
     free(group);
@@ -684,8 +659,9 @@ static double group_lead(const op_case *c, size_t t)
 {
     const size_t N = op_dim(c, 'N'), d = op_dim(c, 'd'), G = (size_t)op_int(c, "groups"), n = N / G;
     const size_t kept = (size_t)op_int(c, "topk_groups");
-    double *b = room(N, sizeof *b), *score = room(G, sizeof *score), *value = room(kept, sizeof *value), lead = 0;
-    size_t *group = room(kept, sizeof *group);
+    double *b = op_room(N, sizeof *b), *score = op_room(G, sizeof *score), *value = op_room(kept, sizeof *value),
+           lead = 0;
+    size_t *group = op_room(kept, sizeof *group);
     for (size_t i = 0; i < N; i++)
         b[i] = smoe_sigmoid(smoe_dot(d, op_in(c, "x") + t * d, op_in(c, "e") + i * d)) + op_in(c, "bias")[i];
     for (size_t g = 0; g < G; g++) score[g] = smoe_group_score(n, b + g * n);

@@ -1,22 +1,10 @@
 /* Operations of chapter G that add noise, drop, or squash: spec/02-gate.md. */
 #include <math.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "gate.h"
 #include "op.h"
-
-/* n zeroed elements; never NULL. */
-static void *room(size_t n, size_t size)
-{
-    void *p = calloc(n ? n : 1, size);
-    if (!p) {
-        fprintf(stderr, "smoeref: out of memory\n");
-        abort();
-    }
-    return p;
-}
 
 static void to_i64(size_t n, const size_t *from, int64_t *to)
 {
@@ -67,7 +55,7 @@ static const op_tensor jitter_out[] = {
 static smoe_status jitter_run(op_case *c, bool gradients)
 {
     const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), N = op_dim(c, 'N');
-    double *xn = room(T * d, sizeof *xn);
+    double *xn = op_room(T * d, sizeof *xn);
     smoe_status status =
         smoe_gate_jitter(T, d, N, op_in(c, "x"), op_in(c, "noise"), op_in(c, "wr"), op_in(c, "br"), op_out(c, "r"), xn);
     if (status == SMOE_OK && gradients)
@@ -162,9 +150,9 @@ static smoe_status noisy_run(op_case *c, bool gradients)
 {
     const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
     const double *x = op_in(c, "x"), *wg = op_in(c, "wg"), *wn = op_in(c, "wn"), *noise = op_in(c, "noise");
-    size_t *index = room(T * K, sizeof *index);
-    double *raw = room(T * N, sizeof *raw), *value = room(K, sizeof *value);
-    double *dnoisy = room(T * N, sizeof *dnoisy), *draw = room(T * N, sizeof *draw);
+    size_t *index = op_room(T * K, sizeof *index);
+    double *raw = op_room(T * N, sizeof *raw), *value = op_room(K, sizeof *value);
+    double *dnoisy = op_room(T * N, sizeof *dnoisy), *draw = op_room(T * N, sizeof *draw);
     smoe_status status =
         smoe_gate_noisy(T, d, N, K, op_real(c, "epsilon"), x, wg, wn, noise, op_out(c, "clean"), raw, op_out(c, "std"),
                         op_out(c, "noisy"), index, op_out(c, "weight"), op_out(c, "margin"), value);
@@ -321,8 +309,8 @@ static smoe_status sigmoid_run(op_case *c, bool gradients)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
     const smoe_sigmoid_form form = op_is(c, "normalise", "yes") ? SMOE_SIGMOID_NORM : SMOE_SIGMOID_PLAIN;
-    size_t *index = room(T * K, sizeof *index);
-    double *value = room(T * K, sizeof *value), *dvalue = room(K, sizeof *dvalue);
+    size_t *index = op_room(T * K, sizeof *index);
+    double *value = op_room(T * K, sizeof *value), *dvalue = op_room(K, sizeof *dvalue);
     smoe_status status =
         smoe_gate_sigmoid(form, T, N, K, op_in(c, "r"), index, op_out(c, "weight"), op_out(c, "margin"), value);
     if (status == SMOE_OK && gradients)
@@ -439,8 +427,8 @@ static const op_param dropout_param[] = {
 static smoe_status dropout_run(op_case *c, bool gradients)
 {
     const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
-    size_t *index = room(T * K, sizeof *index);
-    double *value = room(K, sizeof *value), *dr = room(N, sizeof *dr);
+    size_t *index = op_room(T * K, sizeof *index);
+    double *value = op_room(K, sizeof *value), *dr = op_room(N, sizeof *dr);
     smoe_status status = smoe_gate_frozen(T, d, N, K, op_in(c, "x"), op_in(c, "wr"), op_out(c, "r"), index,
                                           op_out(c, "weight"), op_out(c, "margin"), value);
     if (status == SMOE_OK && gradients)
@@ -526,7 +514,7 @@ static const char *schedule_check(const op_case *c)
 static smoe_status schedule_forward(op_case *c)
 {
     const size_t n = op_dim(c, 'n');
-    size_t *k = room(n, sizeof *k);
+    size_t *k = op_room(n, sizeof *k);
     const smoe_status status = smoe_dropout_schedule(n, op_in_i64(c, "step"), (size_t)op_int(c, "k_min"),
                                                      (size_t)op_int(c, "k_max"), (size_t)op_int(c, "steps"),
                                                      op_is(c, "round", "even") ? SMOE_HALF_EVEN : SMOE_HALF_AWAY, k);
@@ -635,8 +623,9 @@ static smoe_status gshard_run(op_case *c, bool gradients)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
     const smoe_norm_when norm = op_is(c, "normalise", "before") ? SMOE_NORM_BEFORE : SMOE_NORM_AFTER;
-    size_t *index = room(2 * T, sizeof *index), *kept = room(2 * T, sizeof *kept), *count = room(N, sizeof *count);
-    double *share = room(2 * T, sizeof *share), *p = room(N, sizeof *p);
+    size_t *index = op_room(2 * T, sizeof *index), *kept = op_room(2 * T, sizeof *kept),
+           *count = op_room(N, sizeof *count);
+    double *share = op_room(2 * T, sizeof *share), *p = op_room(N, sizeof *p);
     smoe_status status = smoe_gate_gshard(T, N, (size_t)op_int(c, "capacity"), policy_of(c), op_real(c, "threshold"),
                                           norm, op_in(c, "r"), op_in(c, "u"), index, op_out(c, "weight"), kept,
                                           op_out(c, "margin"), share, p, count);
@@ -782,8 +771,8 @@ static const char *hyper_check(const op_case *c)
 static smoe_status hyper_run(op_case *c, bool gradients)
 {
     const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), N = op_dim(c, 'N'), m = op_dim(c, 'm'), g = op_dim(c, 'g');
-    double *z = room(g, sizeof *z), *wr = room(N * d, sizeof *wr);
-    double *dz = room(g, sizeof *dz), *dwr = room(N * d, sizeof *dwr);
+    double *z = op_room(g, sizeof *z), *wr = op_room(N * d, sizeof *wr);
+    double *dz = op_room(g, sizeof *dz), *dwr = op_room(N * d, sizeof *dwr);
     smoe_status status = smoe_gate_hyper(T, d, N, m, g, op_in(c, "x"), op_in(c, "e"), op_in(c, "v1"), op_in(c, "v2"),
                                          op_out(c, "r"), z, wr);
     if (status == SMOE_OK && gradients)
@@ -867,7 +856,7 @@ static const char *entropy_check(const op_case *c)
 static smoe_status entropy_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
-    double *p = room(N, sizeof *p), *log_p = room(N, sizeof *log_p);
+    double *p = op_room(N, sizeof *p), *log_p = op_room(N, sizeof *log_p);
     const smoe_status status =
         smoe_gate_entropy(T, N, op_in(c, "r"), op_out(c, "entropy"), op_out(c, "mean"), p, log_p);
     free(p);

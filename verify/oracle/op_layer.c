@@ -1,21 +1,9 @@
 /* Operations of chapter L: spec/03-layer.md. */
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "layer.h"
 #include "op.h"
-
-/* n zeroed elements; never NULL. */
-static void *room(size_t n, size_t size)
-{
-    void *p = calloc(n ? n : 1, size);
-    if (!p) {
-        fprintf(stderr, "smoeref: out of memory\n");
-        abort();
-    }
-    return p;
-}
 
 static const op_tensor layer_in[] = {
     {"x", "T,d", OP_INPUT, OP_DIFF, "tokens"},
@@ -76,16 +64,16 @@ static smoe_status run(const op_case *c, layer *l)
     l->shape = (smoe_layer_shape){order_of(c), op_is(c, "activation", "relu") ? SMOE_RELU : SMOE_GELU, T, d, h, N, K};
     l->in = (smoe_layer_in){op_in(c, "x"),  op_in(c, "wr"), op_in(c, "br"), op_in(c, "w1"),
                             op_in(c, "b1"), op_in(c, "w2"), op_in(c, "b2")};
-    l->out = (smoe_layer_out){op_out(c, "y"), op_out(c, "r"), room(A, sizeof(size_t)), op_out(c, "weight"),
+    l->out = (smoe_layer_out){op_out(c, "y"), op_out(c, "r"), op_room(A, sizeof(size_t)), op_out(c, "weight"),
                               op_out(c, "margin")};
-    l->kept = (smoe_layer_kept){.offset = room(N + 1, sizeof(size_t)),
-                                .slot = room(A, sizeof(size_t)),
-                                .place = room(A, sizeof(size_t)),
-                                .p = room(T * N, sizeof(double)),
-                                .xs = room(A * d, sizeof(double)),
-                                .o = room(A * d, sizeof(double)),
-                                .a = room(A * h, sizeof(double)),
-                                .u = room(A * h, sizeof(double))};
+    l->kept = (smoe_layer_kept){.offset = op_room(N + 1, sizeof(size_t)),
+                                .slot = op_room(A, sizeof(size_t)),
+                                .place = op_room(A, sizeof(size_t)),
+                                .p = op_room(T * N, sizeof(double)),
+                                .xs = op_room(A * d, sizeof(double)),
+                                .o = op_room(A * d, sizeof(double)),
+                                .a = op_room(A * h, sizeof(double)),
+                                .u = op_room(A * h, sizeof(double))};
     const smoe_status status = smoe_layer(&l->shape, &l->in, &l->out, &l->kept);
     for (size_t a = 0; a < A; a++) op_out_i64(c, "index")[a] = (int64_t)l->out.index[a];
     return status;
@@ -118,7 +106,7 @@ static smoe_status vjp(op_case *c)
     smoe_status status = run(c, &l);
     const smoe_layer_grad grad = {op_grad(c, "x"),  op_grad(c, "wr"), op_grad(c, "br"), op_grad(c, "w1"),
                                   op_grad(c, "b1"), op_grad(c, "w2"), op_grad(c, "b2")};
-    double *work = room(smoe_layer_vjp_work(&l.shape), sizeof *work);
+    double *work = op_room(smoe_layer_vjp_work(&l.shape), sizeof *work);
     if (status == SMOE_OK)
         status =
             smoe_layer_vjp(&l.shape, &l.in, &l.out, &l.kept, op_cot(c, "y"), op_cot(c, "weight"), NULL, &grad, work);

@@ -1,21 +1,9 @@
 /* Operations of chapter L on capacity, dispatch and shared experts: spec/03-layer.md. */
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "layer.h"
 #include "op.h"
-
-/* n zeroed elements; never NULL. */
-static void *room(size_t n, size_t size)
-{
-    void *p = calloc(n ? n : 1, size);
-    if (!p) {
-        fprintf(stderr, "smoeref: out of memory\n");
-        abort();
-    }
-    return p;
-}
 
 static smoe_weight_order order_of(const op_case *c)
 {
@@ -31,7 +19,7 @@ static smoe_priority priority_of(const op_case *c)
 /* n indices below `below` (or -1, if `dropped`, as SMOE_DROPPED); NULL if one is out of range. */
 static size_t *indices(const int64_t *from, size_t n, size_t below, bool dropped)
 {
-    size_t *to = room(n, sizeof *to);
+    size_t *to = op_room(n, sizeof *to);
     for (size_t a = 0; a < n; a++) {
         to[a] = from[a] == -1 ? SMOE_DROPPED : (size_t)from[a];
         const bool fits = from[a] == -1 ? dropped : from[a] >= 0 && (uint64_t)from[a] < below;
@@ -93,9 +81,10 @@ static smoe_status gate_run(const op_case *c, gate *g)
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), A = T * K;
     g->shape = (smoe_capacity_shape){
         order_of(c), priority_of(c), op_is(c, "policy", "position") ? SMOE_KEEP_FIRST : SMOE_KEEP_LARGEST, T, N, K, 0};
-    g->out = (smoe_capacity_out){room(A, sizeof(size_t)), op_out(c, "weight"), op_out(c, "margin"),
-                                 room(A, sizeof(size_t)), room(N, sizeof(size_t))};
-    g->kept = (smoe_capacity_kept){room(A, sizeof(double)), room(T * N, sizeof(double)), room(A, sizeof(size_t))};
+    g->out = (smoe_capacity_out){op_room(A, sizeof(size_t)), op_out(c, "weight"), op_out(c, "margin"),
+                                 op_room(A, sizeof(size_t)), op_room(N, sizeof(size_t))};
+    g->kept =
+        (smoe_capacity_kept){op_room(A, sizeof(double)), op_room(T * N, sizeof(double)), op_room(A, sizeof(size_t))};
     const smoe_status status = smoe_capacity(op_real(c, "factor"), (size_t)op_int(c, "minimum"),
                                              op_is(c, "round", "ceil") ? SMOE_CEIL : SMOE_FLOOR, T, K, N, &g->shape.C);
     return status == SMOE_OK ? smoe_capacity_gate(&g->shape, op_in(c, "r"), &g->out, &g->kept) : status;
@@ -129,7 +118,7 @@ static smoe_status capacity_vjp(op_case *c)
 {
     gate g;
     smoe_status status = gate_run(c, &g);
-    double *work = room(g.shape.T * g.shape.K + g.shape.N, sizeof *work);
+    double *work = op_room(g.shape.T * g.shape.K + g.shape.N, sizeof *work);
     if (status == SMOE_OK)
         status = smoe_capacity_gate_vjp(&g.shape, &g.out, &g.kept, op_cot(c, "weight"), op_grad(c, "r"), work);
     free(work);
@@ -218,13 +207,11 @@ static const op_spec capacity_cases[] = {
     {"collapse", "adversarial", "T=8,N=4", "k=2", "CapacityDrop,ZeroTokenExpert,DoubleSoftmaxWeights",
      "everybody wants 0 and 1: half are dropped, 2 and 3 are idle; NVIDIA-NeMo/Automodel#532", fill_collapse},
     {"collapse-renorm", "adversarial", "T=8,N=4", "k=2,order=softmax-topk,factor=0.5",
-     "CapacityDrop,CapacityRenorm,NormTopK",
-     "what is kept is not renormalised", fill_collapse},
+     "CapacityDrop,CapacityRenorm,NormTopK", "what is kept is not renormalised", fill_collapse},
     {"ties", "adversarial", "T=6,N=4", "k=2", "ties,TieOrder,CapacityNoK,SwappedWeights",
      "all logits equal: 0 and 1 are chosen, the first three tokens stay; vllm-project/vllm#55514", fill_zero},
     {"ties-probability", "adversarial", "T=6,N=4", "k=1,policy=probability,factor=2",
-     "ties,TieOrder,CapacityDrop,NormTopK",
-     "all weights are 1: among equals the earlier stays", fill_zero},
+     "ties,TieOrder,CapacityDrop,NormTopK", "all weights are 1: among equals the earlier stays", fill_zero},
     {"exact", "adversarial", "T=9,N=5", "k=2,factor=0.5", "exact,ties", "weights 1/2: all exact", fill_halves},
     {"exact-token", "adversarial", "T=9,N=5", "k=2,factor=0.5,priority=token", "exact,ties,CapacityDrop",
      "the same, token by token", fill_halves},
@@ -265,8 +252,8 @@ static smoe_status places(const op_case *c, size_t **index, size_t **slot)
     *slot = NULL;
     *index = indices(op_in_i64(c, "index"), A, N, false);
     if (!*index) return SMOE_EDOM;
-    size_t *queue = room(A, sizeof *queue), *load = room(N, sizeof *load);
-    *slot = room(A, sizeof **slot);
+    size_t *queue = op_room(A, sizeof *queue), *load = op_room(N, sizeof *load);
+    *slot = op_room(A, sizeof **slot);
     smoe_status status = smoe_queue(priority_of(c), T, K, queue);
     if (status == SMOE_OK) status = smoe_slots_first(A, N, op_dim(c, 'C'), *index, queue, load, *slot);
     free(queue);
@@ -305,7 +292,7 @@ static void draw_index(op_case *c, op_rng *r)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
     int64_t *index = op_in_i64(c, "index");
-    size_t *deck = room(N, sizeof *deck);
+    size_t *deck = op_room(N, sizeof *deck);
     for (size_t i = 0; i < N; i++) deck[i] = i;
     for (size_t t = 0; t < T; t++)
         for (size_t j = 0; j < K && j < N; j++) {
@@ -356,8 +343,7 @@ static const op_spec dispatch_cases[] = {
     {"misaligned", "adversarial", "T=10,d=3,K=3", "experts=5,capacity=6", "MisalignedExperts,exact,EmptySlotFilled",
      "a token in another expert's buffer, or at another place, shows; InternLM/xtuner#2053", fill_signature},
     {"one-place", "adversarial", "T=6,d=3,K=2", "experts=4,capacity=1", "CapacityDrop,DispatchGradNone",
-     "one place an expert",
-     fill_dispatch},
+     "one place an expert", fill_dispatch},
     {"large", "large", "T=128,d=64,K=2", "experts=8,capacity=40", "", "a batch of real size", fill_dispatch},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
@@ -416,7 +402,7 @@ static smoe_status combine_vjp(op_case *c) { return combine_run(c, true); }
 static void place_tokens(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), C = op_dim(c, 'C');
-    size_t *load = room(N, sizeof *load);
+    size_t *load = op_room(N, sizeof *load);
     for (size_t a = 0; a < T * K; a++) {
         const size_t i = (size_t)op_in_i64(c, "index")[a];
         op_in_i64(c, "slot")[a] = load[i] < C ? (int64_t)load[i]++ : -1;
@@ -454,8 +440,8 @@ static void fill_places(op_case *c, op_rng *r)
 
 static const op_spec combine_cases[] = {
     {"small", "smoke", "T=5,d=3,N=3,C=3,K=2", "", "", "a first look", fill_combine},
-    {"random", "core", "T=12,d=6,N=4,C=5,K=2", "", "CombineGradNone",
-     "normal outputs, random choices, some dropped", fill_combine},
+    {"random", "core", "T=12,d=6,N=4,C=5,K=2", "", "CombineGradNone", "normal outputs, random choices, some dropped",
+     fill_combine},
     {"random-pass", "core", "T=12,d=6,N=4,C=2,K=2", "overflow=pass", "", "tokens without a place pass", fill_combine},
     {"top-1-pass", "core", "T=9,d=4,N=3,C=2,K=1", "overflow=pass", "", "one choice: kept or passed", fill_combine},
     {"places", "core", "T=5,d=2,N=3,C=3,K=2", "", "CapacityDrop,MisalignedExperts,exact,OverflowPass",
@@ -542,11 +528,12 @@ static smoe_status shared_run(const op_case *c, shared_layer *l)
     l->shape = (smoe_layer_shape){order_of(c), op_is(c, "activation", "relu") ? SMOE_RELU : SMOE_GELU, T, d, h, N, K};
     l->in = (smoe_layer_in){op_in(c, "x"),  op_in(c, "wr"), op_in(c, "br"), op_in(c, "w1"),
                             op_in(c, "b1"), op_in(c, "w2"), op_in(c, "b2")};
-    l->out = (smoe_layer_out){op_out(c, "y"), op_out(c, "r"), room(A, Z), op_out(c, "weight"), op_out(c, "margin")};
-    l->kept = (smoe_layer_kept){room(N + 1, Z), room(A, Z),     room(A, Z),     room(T * N, D),
-                                room(A * d, D), room(A * d, D), room(A * h, D), room(A * h, D)};
+    l->out = (smoe_layer_out){op_out(c, "y"), op_out(c, "r"), op_room(A, Z), op_out(c, "weight"), op_out(c, "margin")};
+    l->kept = (smoe_layer_kept){op_room(N + 1, Z), op_room(A, Z),     op_room(A, Z),     op_room(T * N, D),
+                                op_room(A * d, D), op_room(A * d, D), op_room(A * h, D), op_room(A * h, D)};
     l->shared = (smoe_shared_in){op_in(c, "ws1"), op_in(c, "bs1"), op_in(c, "ws2"), op_in(c, "bs2")};
-    l->shared_kept = (smoe_shared_kept){room(M * T * h, D), room(M * T * h, D), room(T * d, D), room(T * d, D)};
+    l->shared_kept =
+        (smoe_shared_kept){op_room(M * T * h, D), op_room(M * T * h, D), op_room(T * d, D), op_room(T * d, D)};
     return smoe_shared_layer(form_of(c), M, &l->shape, &l->in, &l->shared, &l->out, &l->kept, &l->shared_kept);
 }
 
@@ -583,7 +570,7 @@ static smoe_status shared_vjp(op_case *c)
     const smoe_layer_grad grad = {op_grad(c, "x"),  op_grad(c, "wr"), op_grad(c, "br"), op_grad(c, "w1"),
                                   op_grad(c, "b1"), op_grad(c, "w2"), op_grad(c, "b2")};
     const smoe_shared_grad shared = {op_grad(c, "ws1"), op_grad(c, "bs1"), op_grad(c, "ws2"), op_grad(c, "bs2")};
-    double *work = room(smoe_shared_layer_vjp_work(&l.shape), sizeof *work);
+    double *work = op_room(smoe_shared_layer_vjp_work(&l.shape), sizeof *work);
     if (status == SMOE_OK)
         status = smoe_shared_layer_vjp(form_of(c), op_dim(c, 'M'), &l.shape, &l.in, &l.shared, &l.out, &l.kept,
                                        &l.shared_kept, op_cot(c, "y"), op_cot(c, "weight"), &grad, &shared, work);
@@ -676,11 +663,9 @@ static const op_spec shared_cases[] = {
     {"answers", "adversarial", "T=8,d=6,h=4,N=4,M=2", "k=2", "MisalignedExperts,SwappedWeights,SharedMean",
      "routed experts answer 1, 2, 4, 8, shared ones 16 and 32: any mix-up shows; InternLM/xtuner#2053", fill_answers},
     {"answers-half", "adversarial", "T=8,d=6,h=4,N=4,M=1", "k=2,form=half",
-     "MisalignedExperts,SharedHalf,SharedInWeights",
-     "the same; without the two halves y doubles", fill_answers},
+     "MisalignedExperts,SharedHalf,SharedInWeights", "the same; without the two halves y doubles", fill_answers},
     {"answers-residual", "adversarial", "T=8,d=6,h=4,N=4,M=2", "k=2,form=residual",
-     "MisalignedExperts,SharedResidual,SharedSum",
-     "the same with the token itself", fill_answers},
+     "MisalignedExperts,SharedResidual,SharedSum", "the same with the token itself", fill_answers},
     {"idle", "adversarial", "T=8,d=6,h=6,N=5,M=1", "k=2", "ZeroTokenExpert,CombineGradNone",
      "the last expert gets no token: its gradients are exactly 0; NVIDIA-NeMo/Automodel#532", fill_idle},
     {"ties", "adversarial", "T=6,d=6,h=6,N=4,M=1", "k=2", "ties,TieOrder,SharedDetached",
@@ -688,8 +673,7 @@ static const op_spec shared_cases[] = {
     {"left-tail", "adversarial", "T=6,d=5,h=5,N=4,M=1", "k=2,activation=gelu", "GeluTanh,DoubleSoftmaxWeights",
      "GELU near -4, where the tanh form is about half as large", fill_left_tail},
     {"biased", "adversarial", "T=6,d=6,h=6,N=4,M=2", "k=2", "MissingBias,NormTopK",
-     "biases as large as what they are added to",
-     fill_biased},
+     "biases as large as what they are added to", fill_biased},
     {"large", "large", "T=48,d=64,h=96,N=8,M=2", "k=2,form=residual", "", "sums of 64 and 96 terms", NULL},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };

@@ -1,27 +1,15 @@
 /* Operations of chapter L that measure a routing: spec/03-layer.md. */
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "balance.h"
 #include "layer.h"
 #include "op.h"
 
-/* n zeroed elements; never NULL. */
-static void *room(size_t n, size_t size)
-{
-    void *p = calloc(n ? n : 1, size);
-    if (!p) {
-        fprintf(stderr, "smoeref: out of memory\n");
-        abort();
-    }
-    return p;
-}
-
 /* n expert numbers; NULL if one is negative. */
 static size_t *experts_of(const int64_t *from, size_t n)
 {
-    size_t *to = room(n, sizeof *to);
+    size_t *to = op_room(n, sizeof *to);
     for (size_t a = 0; a < n; a++) {
         if (from[a] < 0) {
             free(to);
@@ -61,8 +49,8 @@ static const char *load_check(const op_case *c)
 static smoe_status load_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
-    size_t *index = room(T * K, sizeof *index), *count = room(N, sizeof *count);
-    double *value = room(K, sizeof *value), margin;
+    size_t *index = op_room(T * K, sizeof *index), *count = op_room(N, sizeof *count);
+    double *value = op_room(K, sizeof *value), margin;
     smoe_status status = SMOE_OK;
     for (size_t t = 0; t < T && status == SMOE_OK; t++)
         status = smoe_topk(N, K, op_in(c, "r") + t * N, index + t * K, value, &margin);
@@ -150,8 +138,8 @@ static const char *collapse_check(const op_case *c)
 static smoe_status collapse_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), N = (size_t)op_int(c, "experts");
-    size_t *index = experts_of(op_in_i64(c, "index"), T), *count = room(2 * N, sizeof *count);
-    double *work = room(smoe_collapse_work(d, N), sizeof *work);
+    size_t *index = experts_of(op_in_i64(c, "index"), T), *count = op_room(2 * N, sizeof *count);
+    double *work = op_room(smoe_collapse_work(d, N), sizeof *work);
     const smoe_status status =
         index ? smoe_collapse(T, d, N, op_in(c, "x"), index, op_out(c, "rc"), work, count) : SMOE_EDOM;
     free(index);
@@ -164,7 +152,7 @@ static smoe_status collapse_forward(op_case *c)
 static void clusters(op_case *c, op_rng *r, size_t n, double between, double within, double offset)
 {
     const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd');
-    double *const x = op_in(c, "x"), *mean = room(n * d, sizeof *mean);
+    double *const x = op_in(c, "x"), *mean = op_room(n * d, sizeof *mean);
     op_fill_normal(r, between, n * d, mean);
     op_fill_normal(r, within, T * d, x);
     for (size_t t = 0; t < T; t++) {
@@ -325,8 +313,7 @@ static const op_spec fluctuation_cases[] = {
     {"same", "core", "T=10", "", "exact", "nothing changes: 0", fill_same},
     {"one-token", "core", "T=1", "", "exact", "0 or 1", fill_draws},
     {"turned", "adversarial", "T=8", "", "exact,ChangeOfLoads,FluctuationStayed",
-     "all move, though every load stays the same",
-     fill_turned},
+     "all move, though every load stays the same", fill_turned},
     {"thirds", "adversarial", "T=3", "", "FluctuationCount", "a share that is no binary fraction", fill_turned},
     {"large", "large", "T=65536", "", "", "a batch of real size", fill_draws},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
@@ -365,7 +352,7 @@ static smoe_status change_forward(op_case *c)
 /* K distinct experts of 2K for each of T tokens. */
 static void draw_rows(op_rng *r, size_t T, size_t K, int64_t *to)
 {
-    int64_t *deck = room(2 * K, sizeof *deck);
+    int64_t *deck = op_room(2 * K, sizeof *deck);
     for (size_t i = 0; i < 2 * K; i++) deck[i] = (int64_t)i;
     for (size_t t = 0; t < T; t++)
         for (size_t j = 0; j < K; j++) {
@@ -416,8 +403,8 @@ static const op_spec change_cases[] = {
     {"small", "smoke", "T=5,K=2", "", "", "a first look", fill_rows},
     {"small-jaccard", "smoke", "T=5,K=2", "measure=jaccard", "", "a first look", fill_rows},
     {"random", "core", "T=24,K=3", "", "ChangeJaccard", "unrelated sets of 3 out of 6", fill_rows},
-    {"random-jaccard", "core", "T=24,K=3", "measure=jaccard", "ChangeSet",
-     "the same, by the Jaccard distance", fill_rows},
+    {"random-jaccard", "core", "T=24,K=3", "measure=jaccard", "ChangeSet", "the same, by the Jaccard distance",
+     fill_rows},
     {"graded", "core", "T=10,K=4", "", "ChangePerExpert", "0 to 4 experts of 4 exchanged: 8 of 10 tokens differ",
      fill_graded},
     {"graded-jaccard", "core", "T=10,K=4", "measure=jaccard", "ChangePerExpert",

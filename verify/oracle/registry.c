@@ -456,6 +456,30 @@ double *op_grad(const op_case *c, const char *input)
     return must_f64(c, &c->grad[must_tensor(c, c->op->in, "input", input)], "differentiable input", input);
 }
 
+/* --- between a case and ref/ ---------------------------------------------------------------------------------- */
+
+void *op_room(size_t n, size_t size)
+{
+    void *p = calloc(n ? n : 1, size);
+    if (!p) {
+        fprintf(stderr, "smoeref: out of memory\n");
+        abort();
+    }
+    return p;
+}
+
+size_t *op_read_index(const op_case *c, const char *output, size_t n)
+{
+    size_t *index = op_room(n, sizeof *index);
+    for (size_t a = 0; a < n; a++) index[a] = (size_t)op_out_i64(c, output)[a];
+    return index;
+}
+
+void op_write_index(const op_case *c, const char *output, size_t n, const size_t *index)
+{
+    for (size_t a = 0; a < n; a++) op_out_i64(c, output)[a] = (int64_t)index[a];
+}
+
 /* --- drawing ----------------------------------------------------------------------------------------------------- */
 
 struct op_rng {

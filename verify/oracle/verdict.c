@@ -525,6 +525,18 @@ static bool admissible_but_for_ties(const golden_tensor *score, size_t row, size
     return true;
 }
 
+void verdict_choose(const double *score, size_t N, size_t K, int64_t *index)
+{
+    for (size_t j = 0; j < K; j++) {
+        index[j] = -1;
+        for (size_t i = 0; i < N; i++) {
+            bool taken = false;
+            for (size_t b = 0; b < j; b++) taken |= index[b] == (int64_t)i;
+            if (!taken && (index[j] < 0 || score[i] > score[index[j]])) index[j] = (int64_t)i;
+        }
+    }
+}
+
 bool verdict_ambiguous(const golden_tensor *score, size_t row, size_t N, size_t K, const int64_t *index)
 {
     for (size_t j = 0; j < K; j++)

@@ -126,6 +126,8 @@ double verdict_ratio(double got, double golden, double bound);
  * in the place of `taken` (or before it). */
 bool verdict_admissible(const golden_tensor *score, size_t row, size_t N, size_t K, const int64_t *index,
                         int64_t *taken, int64_t *left);
+/* The K largest of N scores, the lower index first among equals. */
+void verdict_choose(const double *score, size_t N, size_t K, int64_t *index);
 /* Is there another admissible selection than this one? */
 bool verdict_ambiguous(const golden_tensor *score, size_t row, size_t N, size_t K, const int64_t *index);
 /* Appends a malloc'd sentence to the case's details. */

@@ -5,11 +5,10 @@
  *
  * T = 1024, d = 256, h = 1024, N = 8, K = 2, ReLU, softmax after the selection.
  */
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "bench.h"
 #include "layer.h"
 
 enum { T = 1024, D = 256, H = 1024, N = 8, K = 2, A = T * K };
@@ -18,48 +17,14 @@ static const smoe_layer_shape shape = {SMOE_TOPK_SOFTMAX, SMOE_RELU, T, D, H, N,
 enum { BLOCKS = 7 };
 static const size_t size[BLOCKS] = {T * D, N * D, N, N * H * D, N * H, N * D * H, N * D}; /* x wr br w1 b1 w2 b2 */
 
-static void *room(size_t n, size_t each)
-{
-    void *p = calloc(n, each);
-    if (!p) exit(3);
-    return p;
-}
-
-/* Uniform in (-scale, scale), from SplitMix64. */
-static void draw(uint64_t *state, double scale, size_t n, double *x)
-{
-    for (size_t k = 0; k < n; k++) {
-        uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
-        z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-        z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-        z ^= z >> 31;
-        x[k] = scale * ((double)(z >> 11) * 0x1p-52 - 1);
-    }
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); /* one thread: time on the processor, whoever else is busy */
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static int write_all(const char *path, double *const q[BLOCKS], const double *dy, const double *y,
                      double *const g[BLOCKS])
 {
     FILE *f = fopen(path, "wb");
     size_t wrong = !f;
-    for (int b = 0; f && b < BLOCKS; b++)
-        wrong += fwrite(q[b], sizeof(double), size[b], f) != size[b];
+    for (int b = 0; f && b < BLOCKS; b++) wrong += fwrite(q[b], sizeof(double), size[b], f) != size[b];
     if (f) wrong += fwrite(dy, sizeof(double), T * D, f) != T * D || fwrite(y, sizeof(double), T * D, f) != T * D;
-    for (int b = 0; f && b < BLOCKS; b++)
-        wrong += fwrite(g[b], sizeof(double), size[b], f) != size[b];
+    for (int b = 0; f && b < BLOCKS; b++) wrong += fwrite(g[b], sizeof(double), size[b], f) != size[b];
     if (f) wrong += fclose(f) != 0;
     if (wrong) fprintf(stderr, "bench_layer: cannot write %s\n", path);
     return wrong == 0;
@@ -85,7 +50,7 @@ int main(int argc, char **argv)
     const smoe_layer_grad grad = {g[0], g[1], g[2], g[3], g[4], g[5], g[6]};
     const smoe_layer_out out = {room(T * D, sizeof(double)), room(T * N, sizeof(double)), room(A, sizeof(size_t)),
                                 room(A, sizeof(double)), room(T, sizeof(double))};
-    const smoe_layer_kept kept = {room(N + 1, sizeof(size_t)), room(A, sizeof(size_t)), room(A, sizeof(size_t)),
+    const smoe_layer_kept kept = {room(N + 1, sizeof(size_t)), room(A, sizeof(size_t)),     room(A, sizeof(size_t)),
                                   room(T * N, sizeof(double)), room(A * D, sizeof(double)), room(A * D, sizeof(double)),
                                   room(A * H, sizeof(double)), room(A * H, sizeof(double))};
     double *work = room(smoe_layer_vjp_work(&shape), sizeof *work), *seconds = room((size_t)repeats, sizeof *seconds);

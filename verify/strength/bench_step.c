@@ -11,49 +11,22 @@
  * T = 1024, d = 256, h = 1024, N = 8, K = 2, ReLU.
  * CHUNK  tokens whose activations a competition holds at a time; 0: all
  */
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench.h"
 #include "compete.h"
 
 enum { T = 1024, D = 256, H = 1024, N = 8, K = 2, A = T * K };
 static const smoe_layer_shape shape = {SMOE_TOPK_SOFTMAX, SMOE_RELU, T, D, H, N, K};
 
 enum { BLOCKS = 7 };
-static const size_t size[BLOCKS] = {T * D, N *D, N, N *H *D, N *H, N *D *H, N *D}; /* x wr br w1 b1 w2 b2 */
-
-static void *room(size_t n, size_t each)
-{
-    void *p = calloc(n, each);
-    if (!p) exit(3);
-    return p;
-}
+static const size_t size[BLOCKS] = {T * D, N * D, N, N * H * D, N * H, N * D * H, N * D}; /* x wr br w1 b1 w2 b2 */
 
 static double *doubles(size_t n) { return room(n, sizeof(double)); }
 
 static size_t *indices(size_t n) { return room(n, sizeof(size_t)); }
-
-/* Uniform in (-scale, scale), from SplitMix64. */
-static void draw(uint64_t *state, double scale, size_t n, double *x)
-{
-    for (size_t k = 0; k < n; k++) {
-        uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
-        z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-        z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-        z ^= z >> 31;
-        x[k] = scale * ((double)(z >> 11) * 0x1p-52 - 1);
-    }
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); /* one thread: time on the processor, whoever else is busy */
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* The most that this process has had in memory, in MiB (getrusage would count what its parent had when it forked). */
 static double largest_memory(void)
@@ -65,12 +38,6 @@ static double largest_memory(void)
         if (strncmp(line, "VmHWM:", 6) == 0) kib = strtod(line + 6, NULL);
     if (f) fclose(f);
     return kib / 1024;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static smoe_compete_kept competing_room(size_t chunk)

@@ -95,19 +95,6 @@ static void run_twin(const op_case *c, const char *variant, twin_result *r)
         die(c->op->id, variant ? variant : "the equation", err);
 }
 
-/* The K largest scores of a row, the lower index first among equals. */
-static void choose(const double *score, size_t N, size_t K, int64_t *index)
-{
-    for (size_t j = 0; j < K; j++) {
-        index[j] = -1;
-        for (size_t i = 0; i < N; i++) {
-            bool taken = false;
-            for (size_t b = 0; b < j; b++) taken |= index[b] == (int64_t)i;
-            if (!taken && (index[j] < 0 || score[i] > score[index[j]])) index[j] = (int64_t)i;
-        }
-    }
-}
-
 /* A wrong candidate takes its decisions on its own scores.  True if they are not those that the case holds. */
 static bool decide(op_case *c, const twin_result *r)
 {
@@ -119,7 +106,7 @@ static bool decide(op_case *c, const twin_result *r)
         for (size_t row = 0; row < rows; row++) {
             int64_t mine[64];
             if (K > 64) die("cannot forge", c->op->id, "more than 64 choices");
-            choose(r->score[i].hi + row * N, N, K, mine);
+            verdict_choose(r->score[i].hi + row * N, N, K, mine);
             other |= memcmp(mine, o->i64 + row * K, K * sizeof *mine) != 0;
             memcpy(o->i64 + row * K, mine, K * sizeof *mine);
         }
