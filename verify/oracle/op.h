@@ -131,6 +131,8 @@ double *op_grad(const op_case *c, const char *input);  /* gradient d_<input> */
 void *op_room(size_t n, size_t size); /* n zeroed elements, for free(); never NULL: without memory it aborts */
 size_t *op_read_index(const op_case *c, const char *output, size_t n); /* a copy of an int64 output, for free() */
 void op_write_index(const op_case *c, const char *output, size_t n, const size_t *index);
+/* The K experts of each of T tokens by the rule of (N.25) on scores [T,N], into index [T,K]. */
+smoe_status op_choose(size_t T, size_t N, size_t K, const double *scores, size_t *index);
 
 /* --- drawing (mt19937 integers of GSL, our own transforms: a seed means the same case everywhere) --- */
 op_rng *op_rng_new(uint64_t seed, const char *stream); /* an independent stream for each (seed, "op/case") */

@@ -68,25 +68,13 @@ static size_t groups_of(const op_case *c)
     return op_is(c, "scope", "batch") ? 1 : op_dim(c, 'T') / (size_t)op_int(c, "sequence");
 }
 
-/* The experts of each token, chosen on r.  value and margin are not shown. */
-static smoe_status choose(const op_case *c, size_t *index)
-{
-    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
-    double *value = op_room(K, sizeof *value), margin;
-    smoe_status status = SMOE_OK;
-    for (size_t t = 0; t < T && status == SMOE_OK; t++)
-        status = smoe_topk(N, K, op_in(c, "r") + t * N, index + t * K, value, &margin);
-    free(value);
-    return status;
-}
-
 static smoe_status switch_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K'), B = groups_of(c);
     size_t *index = op_room(T * K, sizeof *index), groups = 1;
     double *f = op_room(B * N, sizeof *f), *p = op_room(T * N, sizeof *p), *P = op_room(B * N, sizeof *P);
     double *loss = op_out(c, "loss"), *mask = op_in(c, "mask");
-    smoe_status status = choose(c, index);
+    smoe_status status = op_choose(T, N, K, op_in(c, "r"), index);
     if (status == SMOE_OK) status = fractions(c, B, index, f);
     if (status == SMOE_OK) status = smoe_balance_groups(B, T / B, N, op_in(c, "r"), mask, f, p, P, &groups, loss);
     if (status == SMOE_OK) status = smoe_mean_probability_masked(T, N, p, mask, op_out(c, "probability"));

@@ -21,14 +21,8 @@ static const char *check_k(const op_case *c)
 /* The K experts of largest score of each token, into index and into the output of that name. */
 static smoe_status choose(const op_case *c, size_t K, const double *scores, size_t *index)
 {
-    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
-    double *value = op_room(K, sizeof *value), margin;
-    smoe_status status = SMOE_OK;
-    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
-        status = smoe_topk(N, K, scores + t * N, index + t * K, value, &margin);
-        for (size_t j = 0; j < K; j++) op_out_i64(c, "index")[t * K + j] = (int64_t)index[t * K + j];
-    }
-    free(value);
+    const smoe_status status = op_choose(op_dim(c, 'T'), op_dim(c, 'N'), K, scores, index);
+    op_write_index(c, "index", op_dim(c, 'T') * K, index);
     return status;
 }
 

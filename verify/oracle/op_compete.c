@@ -309,13 +309,7 @@ static const char *distill_check(const op_case *c)
 
 smoe_status compete_winners(const op_case *c, const double *s, size_t *index)
 {
-    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
-    double *value = op_room(K, sizeof *value), margin;
-    smoe_status status = SMOE_OK;
-    for (size_t t = 0; t < T && status == SMOE_OK; t++)
-        status = smoe_topk(N, K, s + t * N, index + t * K, value, &margin);
-    free(value);
-    return status;
+    return op_choose(op_dim(c, 'T'), op_dim(c, 'N'), op_dim(c, 'K'), s, index);
 }
 
 /* theta as version 2's first functions take it: terms=all is the first term alone. */

@@ -50,18 +50,14 @@ static smoe_status load_forward(op_case *c)
 {
     const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), K = op_dim(c, 'K');
     size_t *index = op_room(T * K, sizeof *index), *count = op_room(N, sizeof *count);
-    double *value = op_room(K, sizeof *value), margin;
-    smoe_status status = SMOE_OK;
-    for (size_t t = 0; t < T && status == SMOE_OK; t++)
-        status = smoe_topk(N, K, op_in(c, "r") + t * N, index + t * K, value, &margin);
+    smoe_status status = op_choose(T, N, K, op_in(c, "r"), index);
     if (status == SMOE_OK) status = smoe_expert_load(T * K, N, index, count);
     if (status == SMOE_OK) status = smoe_load_fraction(T * K, N, count, op_out(c, "share"));
     if (status == SMOE_OK) status = smoe_max_violation(T * K, N, count, op_out(c, "max_violation"));
-    for (size_t a = 0; status == SMOE_OK && a < T * K; a++) op_out_i64(c, "index")[a] = (int64_t)index[a];
+    if (status == SMOE_OK) op_write_index(c, "index", T * K, index);
     for (size_t i = 0; status == SMOE_OK && i < N; i++) op_out(c, "load")[i] = (double)count[i];
     free(index);
     free(count);
-    free(value);
     return status;
 }
 

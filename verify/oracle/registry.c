@@ -480,6 +480,16 @@ void op_write_index(const op_case *c, const char *output, size_t n, const size_t
     for (size_t a = 0; a < n; a++) op_out_i64(c, output)[a] = (int64_t)index[a];
 }
 
+smoe_status op_choose(size_t T, size_t N, size_t K, const double *scores, size_t *index)
+{
+    double *value = op_room(K, sizeof *value), margin; /* not shown */
+    smoe_status status = SMOE_OK;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++)
+        status = smoe_topk(N, K, scores + t * N, index + t * K, value, &margin);
+    free(value);
+    return status;
+}
+
 /* --- drawing ----------------------------------------------------------------------------------------------------- */
 
 struct op_rng {
