@@ -237,7 +237,8 @@ void twin_result_clear(twin_result *r)
 static const twin_entry *entry(const char *id)
 {
     const twin_entry *const chapter[] = {twin_numerics, twin_expert, twin_gate,
-                                         twin_layer,    twin_balance, twin_compete};
+                                         twin_layer,    twin_balance, twin_compete,
+                                         twin_similarity, twin_simsmoe, twin_convergence};
     for (size_t i = 0; i < sizeof chapter / sizeof *chapter; i++)
         for (const twin_entry *e = chapter[i]; e->id; e++)
             if (strcmp(e->id, id) == 0) return e;

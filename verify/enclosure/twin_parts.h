@@ -27,7 +27,8 @@ typedef struct {
     const char *id;
     void (*run)(twin_eval *x);
 } twin_entry;
-extern const twin_entry twin_numerics[], twin_expert[], twin_gate[], twin_layer[], twin_balance[], twin_compete[];
+extern const twin_entry twin_numerics[], twin_expert[], twin_gate[], twin_layer[], twin_balance[], twin_compete[],
+    twin_similarity[], twin_simsmoe[], twin_convergence[];
 
 /* --- twin.c --- */
 tape_node *twin_in(twin_eval *x, const char *name); /* leading dimensions in the rows; rank 1 is one row */

@@ -742,5 +742,12 @@ const twin_variant twin_variants[] = {
     ROW("compete.step", "RouterTermsToo", "the z-loss of the router's step in a competition as well",
         "one term too many", "the same regularisers in every step, against " SECOND_CODE),
     HALF_GRADIENT("compete.step"),
+
+    /* --- similarity --- */
+
+    /* --- simsmoe --- */
+
+    /* --- convergence --- */
+
     {NULL, NULL, NULL, NULL, NULL},
 };

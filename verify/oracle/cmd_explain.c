@@ -26,6 +26,9 @@ static const struct {
     {'L', "spec/03-layer.md", "verify/enclosure/twin_layer.c", "verify/clients/torch/layer.py"},
     {'B', "spec/04-balance.md", "verify/enclosure/twin_balance.c", "verify/clients/torch/balance.py"},
     {'C', "spec/05-compete.md", "verify/enclosure/twin_compete.c", "verify/clients/torch/compete.py"},
+    {'K', "spec/06-similarity.md", "verify/enclosure/twin_similarity.c", "verify/clients/torch/similarity.py"},
+    {'S', "spec/07-simsmoe.md", "verify/enclosure/twin_simsmoe.c", "verify/clients/torch/simsmoe.py"},
+    {'T', "spec/08-convergence.md", "verify/enclosure/twin_convergence.c", "verify/clients/torch/convergence.py"},
 };
 
 static size_t chapter_of(char letter)

@@ -104,7 +104,8 @@ const op_record *op_find(const char *id);
 
 /* One array a file op_<chapter>.c or op_<chapter>_<part>.c, terminated by id == NULL. */
 extern const op_record op_numerics[], op_expert[], op_gate[], op_gate_noisy[], op_gate_cosine[], op_layer[],
-    op_layer_capacity[], op_layer_diagnostics[], op_balance[], op_balance_aux[], op_compete[], op_compete_step[];
+    op_layer_capacity[], op_layer_diagnostics[], op_balance[], op_balance_aux[], op_compete[], op_compete_step[],
+    op_similarity[], op_simsmoe[], op_convergence[];
 
 /* --- a case --- */
 /* Binds "T=5,d=3" and "k=2,order=..." to a new case with zeroed tensors.  NULL on failure with a sentence in err. */

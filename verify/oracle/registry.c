@@ -25,7 +25,8 @@ __attribute__((constructor)) static void list_the_chapters(void)
 {
     const op_record *const chapter[] = {op_numerics,    op_expert,      op_gate,           op_gate_noisy,
                                         op_gate_cosine, op_layer,       op_layer_capacity, op_layer_diagnostics,
-                                        op_balance,     op_balance_aux, op_compete,        op_compete_step};
+                                        op_balance,     op_balance_aux, op_compete,        op_compete_step,
+                                        op_similarity,  op_simsmoe,     op_convergence};
     size_t n = 0;
     for (size_t i = 0; i < sizeof chapter / sizeof *chapter; i++)
         for (const op_record *op = chapter[i]; op->id; op++) {

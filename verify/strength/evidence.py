@@ -113,7 +113,7 @@ def main():
     contracts = proved(root)
     listing = json.loads(subprocess.run([smoeref, "list", "--json"], check=True, capture_output=True, text=True).stdout)
     operations = listing["operations"] if isinstance(listing, dict) else listing
-    client = (root / "verify/clients/torch/client.py").read_text()
+    client = "".join(p.read_text() for p in sorted((root / "verify/clients/torch").glob("*.py")))
     fuzzed = (root / "fuzz/fuzz_ops.c").exists()
 
     for column, number in tagged:

@@ -22,10 +22,13 @@ import torch  # noqa: E402
 import smoeref_io  # noqa: E402
 import balance  # noqa: E402
 import compete  # noqa: E402
+import convergence  # noqa: E402
 import expert  # noqa: E402
 import gate  # noqa: E402
 import layer  # noqa: E402
 import numerics  # noqa: E402
+import similarity  # noqa: E402
+import simsmoe  # noqa: E402
 
 torch.set_num_threads(1)  # the cases are small; threads would only make them slower
 
@@ -141,7 +144,8 @@ COMPETE = {
     "compete.step": lambda i, p: compete.step(**i, p=p),
 }
 
-OPERATIONS = {**NUMERICS, **EXPERT, **GATE, **LAYER, **BALANCE, **COMPETE}
+OPERATIONS = {**NUMERICS, **EXPERT, **GATE, **LAYER, **BALANCE, **COMPETE, **similarity.OPERATIONS, **simsmoe.OPERATIONS,
+              **convergence.OPERATIONS}
 
 # Inputs that are given and never trained: they get no gradient.
 CONSTANTS = {
@@ -161,6 +165,7 @@ CONSTANTS = {
     "compete.lambda": {"t", "u"},
     "compete.schedule": {"u"},
     "compete.step": {"target"},
+    **similarity.CONSTANTS, **simsmoe.CONSTANTS, **convergence.CONSTANTS,
 }
 
 

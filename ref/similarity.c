@@ -1,0 +1,2 @@
+/* Similarity of representations: spec/06-similarity.md. */
+#include "similarity.h"

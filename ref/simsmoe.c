@@ -1,0 +1,2 @@
+/* SimSMoE: spec/07-simsmoe.md. */
+#include "simsmoe.h"

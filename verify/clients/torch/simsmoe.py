@@ -1,0 +1,4 @@
+"""Chapter S, spec/07-simsmoe.md: SimSMoE."""
+
+OPERATIONS = {}
+CONSTANTS = {}  # operation -> the inputs that get no gradient
