@@ -187,8 +187,8 @@ run gen gate.weights balance.switch --suite smoke --out "$work/other" --seed 4 -
 ! diff -r "$a" "$work/other" >/dev/null
 ok $? 'gen: another seed gives other cases'
 run gen balance.switch --suite smoke --out "$work/again" --seed 3 --precision none
-[ "$status" -eq 0 ] && ! ls "$work/again" | grep -q '^gate' && ls "$work/again" | grep -q '^balance.switch'
-ok $? 'gen: replaces the cases of a folder that has a manifest'
+[ "$status" -eq 0 ] && ! ls "$work/again" | grep -q '^gate' && ls "$work/again" | grep -q '^balance.switch' && prints 'in place of those that were there'
+ok $? 'gen: replaces the cases of a folder that has a manifest, and says so'
 ! ls -A "$work/again" "$work" | grep -q partial
 ok $? 'gen: leaves no unfinished folder'
 ! grep -aq 'radius\.\|bound\.' "$work"/again/*.expected.safetensors

@@ -514,12 +514,13 @@ gen_options gen_defaults(void)
     return o;
 }
 
-static int gen_counted(const gen_options *o, size_t *count)
+/* replaced: the folder held golden cases before. */
+static int gen_counted(const gen_options *o, size_t *count, bool *replaced)
 {
     generation g = {.o = o};
     op_list ops = o->ops;
     name_list suites = o->suites;
-    folder_state state;
+    folder_state state = FOLDER_NEW;
     cli_sort_ops(&ops);
     if (suites.count == 0 && !o->text) suites = (name_list){.name = {"core"}, .count = 1};
     int status = collect(&g, &ops, &suites);
@@ -527,6 +528,7 @@ static int gen_counted(const gen_options *o, size_t *count)
     if (status == 0) status = inspect_folder(o->out, &state);
     if (status == 0) status = write_all(&g, &suites, state);
     *count = g.count;
+    *replaced = state == FOLDER_GOLDEN;
     free(g.text);
     free(g.items);
     return status;
@@ -535,7 +537,8 @@ static int gen_counted(const gen_options *o, size_t *count)
 int gen_cases(const gen_options *o)
 {
     size_t count;
-    return gen_counted(o, &count);
+    bool replaced;
+    return gen_counted(o, &count, &replaced);
 }
 
 static int parse(cli *p, gen_options *o)
@@ -586,9 +589,12 @@ int cmd_gen(int argc, char **argv)
     cli p = cli_start(&command, argc, argv);
     gen_options o = gen_defaults();
     size_t count = 0;
+    bool replaced = false;
     int status = parse(&p, &o);
     if (status >= 0) return status;
-    status = gen_counted(&o, &count);
-    if (status == 0) printf("%s: %zu case%s\n", o.out, count, count == 1 ? "" : "s");
+    status = gen_counted(&o, &count, &replaced);
+    if (status == 0)
+        printf("%s: %zu case%s%s\n", o.out, count, count == 1 ? "" : "s",
+               replaced ? ", in place of those that were there" : "");
     return status;
 }
