@@ -151,7 +151,7 @@ static tape_node *median(twin_eval *x, tape_node *D)
     const size_t high = rule(x, "middle", "mean", "lower") ? m / 2 : low;
     tape_node *a = in_order(x, D, low, with);
     if (low == high || (with ? low >= n && (low - n) / 2 == (high - n) / 2 : low / 2 == high / 2))
-        return loose(x, a, 4); /* its root and the square of that, or a mean of two equal ones */
+        return loose(x, a, 2); /* its root and the square of that, or a mean of two equal ones */
     tape_node *both[] = {a, in_order(x, D, high, with)}, *two = tape_concat_cols(x->t, 2, both);
     if (!root) return tape_mean(x->t, two, TAPE_ALL, 2);
     return tape_apply(x->t, TAPE_SQUARE, tape_mean(x->t, tape_apply(x->t, TAPE_SQRT, two), TAPE_ALL, 2));
@@ -161,10 +161,10 @@ static tape_node *median(twin_eval *x, tape_node *D)
 static tape_node *bandwidth(twin_eval *x, tape_node *D)
 {
     tape_node *sigma = number(x, op_real(x->c, "sigma"));
-    if (!by_median(x)) return loose(x, tape_apply(x->t, TAPE_SQUARE, sigma), 2);
+    if (!by_median(x)) return loose(x, tape_apply(x->t, TAPE_SQUARE, sigma), 1);
     tape_node *factor = twin_is(x, "SigmaNotSquared") ? sigma : tape_apply(x->t, TAPE_SQUARE, sigma);
     if (twin_is(x, "MedianUnscaled")) factor = twin_numbers(x, 1, 1, (const double[]){1});
-    tape_node *s = loose(x, tape_mul(x->t, median(x, D), factor), 4);
+    tape_node *s = loose(x, tape_mul(x->t, median(x, D), factor), 2);
     return trained(x) ? s : tape_stop(x->t, s);
 }
 
@@ -175,7 +175,7 @@ static tape_node *gaussian(twin_eval *x, tape_node *D, tape_node *variance)
     if (twin_is(x, "SquaredSigmaSlip/distance")) D = tape_apply(x->t, TAPE_SQRT, D);
     if (twin_is(x, "SquaredSigmaSlip/sigma")) variance = tape_apply(x->t, TAPE_SQRT, variance);
     if (twin_is(x, "SquaredSigmaSlip/two")) two = -1;
-    return tape_apply(x->t, TAPE_EXP, loose(x, tape_div(x->t, D, tape_scale(x->t, variance, two)), 4));
+    return tape_apply(x->t, TAPE_EXP, loose(x, tape_div(x->t, D, tape_scale(x->t, variance, two)), 1));
 }
 
 /* --- the Gram expansion, a known mistake --------------------------------------------------------------------------- */
