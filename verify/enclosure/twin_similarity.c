@@ -271,7 +271,6 @@ static sample sample_of(twin_eval *x, tape_node *a)
 {
     sample s = {NULL, NULL, NULL, NULL};
     const bool others = tape_rounds(x->t) && !off_the_path(x);
-    if (twin_is(x, "TransposedFeatures")) a = transposed(x, a);
     if (!linear(x)) {
         tape_node *variance;
         s.K = rbf(x, a, &variance);
@@ -285,6 +284,21 @@ static sample sample_of(twin_eval *x, tape_node *a)
         }
     }
     if (others) s.again = tape_aside(x->t, s.K);
+    return s;
+}
+
+typedef struct {
+    sample x, y;
+} sample_pair;
+
+static sample_pair pair_of(twin_eval *x, tape_node *a, tape_node *b)
+{
+    if (twin_is(x, "OneSideDetached")) b = tape_stop(x->t, b);
+    if (twin_is(x, "TransposedFeatures") && a->cols == b->cols && a->cols > 3) {
+        a = transposed(x, a);
+        b = transposed(x, b);
+    }
+    const sample_pair s = {sample_of(x, a), sample_of(x, b)};
     return s;
 }
 
@@ -410,10 +424,9 @@ static tape_node *ratio(twin_eval *x, tape_node *xy, tape_node *xx, tape_node *y
 
 static tape_node *cka_of(twin_eval *x, tape_node *a, tape_node *b)
 {
-    if (twin_is(x, "OneSideDetached")) b = tape_stop(x->t, b);
-    const sample s = sample_of(x, a), r = sample_of(x, b);
+    const sample_pair s = pair_of(x, a, b);
     if (twin_is(x, "SmallNNaN") && a->rows <= 3) return twin_numbers(x, 1, 1, (const double[]){0});
-    return ratio(x, hsic(x, &s, &r), hsic(x, &s, &s), hsic(x, &r, &r));
+    return ratio(x, hsic(x, &s.x, &s.y), hsic(x, &s.x, &s.x), hsic(x, &s.y, &s.y));
 }
 
 tape_node *twin_cka(twin_eval *x, tape_node *a, tape_node *b) { return cka_of(x, a, b); }
@@ -461,10 +474,9 @@ static void similarity_kernel(twin_eval *x)
 
 static void similarity_hsic(twin_eval *x)
 {
-    tape_node *b = twin_in(x, "y");
-    if (twin_is(x, "OneSideDetached")) b = tape_stop(x->t, b);
-    const sample s = sample_of(x, twin_in(x, "x")), r = sample_of(x, b);
-    twin_out(x, "hsic", twin_loss(x, hsic(x, &s, &r)));
+    const sample_pair s = pair_of(x, twin_in(x, "x"), twin_in(x, "y"));
+    tape_node *y = hsic(x, &s.x, &s.y);
+    twin_out(x, "hsic", twin_loss(x, twin_is(x, "NegativeHsicRoot") ? tape_apply(x->t, TAPE_RELU, y) : y));
 }
 
 static void similarity_cka(twin_eval *x)
@@ -492,15 +504,14 @@ static tape_node *mean_of(twin_eval *x, size_t k, tape_node **list)
 static void similarity_minibatch(twin_eval *x)
 {
     tape_node *a = twin_in(x, "x"), *b = twin_in(x, "y"), *cka;
-    if (twin_is(x, "OneSideDetached")) b = tape_stop(x->t, b);
     const size_t each = twin_is(x, "MinibatchWhole") ? a->rows : (size_t)op_int(x->c, "batch"), k = a->rows / each;
     tape_node **h[4];
     for (size_t i = 0; i < 4; i++) h[i] = room(k, sizeof **h);
     for (size_t i = 0; i < k; i++) {
-        const sample s = sample_of(x, batch_of(x, a, i, k, each)), r = sample_of(x, batch_of(x, b, i, k, each));
-        h[0][i] = hsic(x, &s, &r);
-        h[1][i] = hsic(x, &s, &s);
-        h[2][i] = hsic(x, &r, &r);
+        const sample_pair s = pair_of(x, batch_of(x, a, i, k, each), batch_of(x, b, i, k, each));
+        h[0][i] = hsic(x, &s.x, &s.y);
+        h[1][i] = hsic(x, &s.x, &s.x);
+        h[2][i] = hsic(x, &s.y, &s.y);
         if (twin_is(x, "MinibatchMeanOfRatios")) h[3][i] = ratio(x, h[0][i], h[1][i], h[2][i]);
     }
     if (twin_is(x, "MinibatchMeanOfRatios"))
