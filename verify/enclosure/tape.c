@@ -1152,6 +1152,65 @@ tape_node *tape_aside(tape *t, tape_node *a)
     return y;
 }
 
+/* y->array: centre and radius of the factor */
+static void back_open(tape *t, tape_node *y)
+{
+    arb_t c, f;
+    arb_init(c);
+    arb_init(f);
+    arb_set_d(f, y->array[0]);
+    tape_grow(f, y->array[1]);
+    for (size_t i = 0; i < elements(y); i++) {
+        arb_mul(c, y->g + i, f, t->prec);
+        tape_give(t, y->a, i, c);
+    }
+    arb_clear(c);
+    arb_clear(f);
+}
+
+tape_node *tape_open(tape *t, tape_node *a)
+{
+    tape_node *y = tape_make(t, a->rows, a->cols, a, NULL, back_open);
+    const double one[2] = {1, 0};
+    y->array = copy_array(one, 2);
+    for (size_t i = 0; i < elements(y); i++) arb_set(y->v + i, a->v + i);
+    return y;
+}
+
+/* g = s f with an exact s: the centre of g and 1 +- its relative radius; or the radius, where that is larger, and what is left
+ * of the centre, +- 1. */
+static void back_close(tape *t, tape_node *y)
+{
+    const double r = mag_get_d(arb_radref(y->g)), m = fabs(arf_get_d(arb_midref(y->g), ARF_RND_NEAR));
+    double factor[2] = {1, 0};
+    arb_t s;
+    arb_init(s);
+    arb_get_mid_arb(s, y->g);
+    if (!arb_is_finite(y->g) || !isfinite(m)) {
+        arb_one(s);
+        factor[1] = INFINITY;
+    } else if (r <= m && m > 0) {
+        factor[1] = r / m * (1 + 0x1p-40);
+    } else if (r > 0) {
+        factor[0] = arf_get_d(arb_midref(y->g), ARF_RND_NEAR) / r;
+        factor[1] = 1 + 0x1p-40;
+        arb_set_d(s, r);
+    }
+    for (size_t i = 0; i < y->parts; i++) memcpy(y->part[i]->array, factor, sizeof factor);
+    tape_give(t, y->a, 0, s);
+    arb_clear(s);
+}
+
+tape_node *tape_close(tape *t, tape_node *a, size_t n, tape_node *const *opened)
+{
+    tape_node *y = tape_make(t, 1, 1, a, NULL, back_close);
+    y->parts = n;
+    y->part = get(n, sizeof *y->part);
+    memcpy(y->part, opened, n * sizeof *y->part);
+    arb_set(y->v, a->v);
+    return y;
+}
+
 static void back_slack(tape *t, tape_node *y)
 {
     for (size_t i = 0; i < elements(y); i++) {

@@ -287,21 +287,6 @@ static sample sample_of(twin_eval *x, tape_node *a)
     return s;
 }
 
-typedef struct {
-    sample x, y;
-} sample_pair;
-
-static sample_pair pair_of(twin_eval *x, tape_node *a, tape_node *b)
-{
-    if (twin_is(x, "OneSideDetached")) b = tape_stop(x->t, b);
-    if (twin_is(x, "TransposedFeatures") && a->cols == b->cols && a->cols > 3) {
-        a = transposed(x, a);
-        b = transposed(x, b);
-    }
-    const sample_pair s = {sample_of(x, a), sample_of(x, b)};
-    return s;
-}
-
 /* --- HSIC (K.6 to K.8, K.11) --------------------------------------------------------------------------------------- */
 
 static tape_node *inner(twin_eval *x, tape_node *K, tape_node *L)
@@ -398,7 +383,7 @@ static bool divided(const twin_eval *x, const char *by)
     return choice ? twin_chose(x, "divide", by) : strcmp(by, "n-1") == 0;
 }
 
-static tape_node *hsic(twin_eval *x, const sample *a, const sample *b)
+static tape_node *hsic_of(twin_eval *x, const sample *a, const sample *b)
 {
     const size_t n = a->K->rows;
     if (unbiased(x) && n > 3)
@@ -406,6 +391,28 @@ static tape_node *hsic(twin_eval *x, const sample *a, const sample *b)
     tape_node *y = biased(x, a, b);
     const size_t by = divided(x, "n-1") ? (n - 1) * (n - 1) : divided(x, "n") ? n * n : 1;
     return by == 1 ? y : tape_mean(x->t, y, TAPE_ALL, by);
+}
+
+/* Of the rows of a and b. */
+static tape_node *hsic(twin_eval *x, tape_node *a, tape_node *b)
+{
+    const bool same = a == b;
+    if (!tape_rounds(x->t)) {
+        const sample s = sample_of(x, a), r = same ? s : sample_of(x, b);
+        return hsic_of(x, &s, &r);
+    }
+    tape_node *both[] = {tape_open(x->t, a), same ? NULL : tape_open(x->t, b)};
+    const sample s = sample_of(x, both[0]), r = same ? s : sample_of(x, both[1]);
+    return tape_close(x->t, hsic_of(x, &s, &r), same ? 1 : 2, both);
+}
+
+/* What a mistake makes of the two before anything else. */
+static void prepare(twin_eval *x, tape_node **a, tape_node **b)
+{
+    if (twin_is(x, "OneSideDetached")) *b = tape_stop(x->t, *b);
+    if (!twin_is(x, "TransposedFeatures") || (*a)->cols != (*b)->cols || (*a)->cols < 4) return;
+    *a = transposed(x, *a);
+    *b = transposed(x, *b);
 }
 
 /* --- CKA (K.9) ----------------------------------------------------------------------------------------------------- */
@@ -424,9 +431,9 @@ static tape_node *ratio(twin_eval *x, tape_node *xy, tape_node *xx, tape_node *y
 
 static tape_node *cka_of(twin_eval *x, tape_node *a, tape_node *b)
 {
-    const sample_pair s = pair_of(x, a, b);
     if (twin_is(x, "SmallNNaN") && a->rows <= 3) return twin_numbers(x, 1, 1, (const double[]){0});
-    return ratio(x, hsic(x, &s.x, &s.y), hsic(x, &s.x, &s.x), hsic(x, &s.y, &s.y));
+    prepare(x, &a, &b);
+    return ratio(x, hsic(x, a, b), hsic(x, a, a), hsic(x, b, b));
 }
 
 tape_node *twin_cka(twin_eval *x, tape_node *a, tape_node *b) { return cka_of(x, a, b); }
@@ -474,8 +481,9 @@ static void similarity_kernel(twin_eval *x)
 
 static void similarity_hsic(twin_eval *x)
 {
-    const sample_pair s = pair_of(x, twin_in(x, "x"), twin_in(x, "y"));
-    tape_node *y = hsic(x, &s.x, &s.y);
+    tape_node *a = twin_in(x, "x"), *b = twin_in(x, "y");
+    prepare(x, &a, &b);
+    tape_node *y = hsic(x, a, b);
     twin_out(x, "hsic", twin_loss(x, twin_is(x, "NegativeHsicRoot") ? tape_apply(x->t, TAPE_RELU, y) : y));
 }
 
@@ -508,10 +516,11 @@ static void similarity_minibatch(twin_eval *x)
     tape_node **h[4];
     for (size_t i = 0; i < 4; i++) h[i] = room(k, sizeof **h);
     for (size_t i = 0; i < k; i++) {
-        const sample_pair s = pair_of(x, batch_of(x, a, i, k, each), batch_of(x, b, i, k, each));
-        h[0][i] = hsic(x, &s.x, &s.y);
-        h[1][i] = hsic(x, &s.x, &s.x);
-        h[2][i] = hsic(x, &s.y, &s.y);
+        tape_node *s = batch_of(x, a, i, k, each), *r = batch_of(x, b, i, k, each);
+        prepare(x, &s, &r);
+        h[0][i] = hsic(x, s, r);
+        h[1][i] = hsic(x, s, s);
+        h[2][i] = hsic(x, r, r);
         if (twin_is(x, "MinibatchMeanOfRatios")) h[3][i] = ratio(x, h[0][i], h[1][i], h[2][i]);
     }
     if (twin_is(x, "MinibatchMeanOfRatios"))
