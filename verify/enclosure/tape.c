@@ -173,6 +173,7 @@ static void node_free(tape_node *y)
     if (y->base == y) _arb_vec_clear(y->v, n);
     if (y->g) _arb_vec_clear(y->g, n);
     free(y->tally);
+    free(y->beside);
     free(y->part);
     free(y->index);
     free(y->array);
@@ -260,9 +261,24 @@ void tape_seed(tape *t, tape_node *a, const double *cotangent)
     arb_clear(c);
 }
 
+static void give_beside(tape *t, tape_node *y)
+{
+    arb_t c;
+    arb_init(c);
+    for (size_t i = 0; i < elements(y); i++) {
+        arb_zero(c);
+        tape_grow(c, y->beside[i]);
+        tape_give(t, y, i, c);
+    }
+    arb_clear(c);
+    free(y->beside);
+    y->beside = NULL;
+}
+
 void tape_backward(tape *t)
 {
     for (tape_node *y = t->last; y; y = y->previous) {
+        if (y->beside) give_beside(t, y);
         if (!y->g) continue;
         if (y->tally)
             for (size_t i = 0; i < elements(y); i++) round_stored_sum(t, &y->tally[i], y->g + i);
@@ -1134,15 +1150,15 @@ tape_node *tape_either(tape *t, tape_node *a, tape_node *b)
 /* The centre of a wide ball is off by as much as the square of its relative radius: that counts as well. */
 static void back_aside(tape *t, tape_node *y)
 {
-    arb_t c;
-    arb_init(c);
+    (void)t;
+    tape_node *a = y->a->base;
+    if (!y->a->wants) return;
+    if (!a->beside) a->beside = get(elements(a), sizeof *a->beside);
     for (size_t i = 0; i < elements(y); i++) {
         const double r = mag_get_d(arb_radref(y->g + i)), m = fabs(arf_get_d(arb_midref(y->g + i), ARF_RND_NEAR));
-        arb_zero(c);
-        tape_grow(c, m > r ? r * (1 + r / m) : 2 * r);
-        tape_give(t, y->a, i, c);
+        double *most = &a->beside[y->a->offset + i];
+        *most = fmax(*most, m > r ? r * (1 + r / m) : 2 * r);
     }
-    arb_clear(c);
 }
 
 tape_node *tape_aside(tape *t, tape_node *a)
