@@ -204,6 +204,11 @@ START_TEST(representation_by_hand)
     SAME(dX, ((double[]){0, 0, -6}), 3, "S.4 dX");
     IS(SMOE_EINVAL, smoe_represent(&hand_shape, &in, 2, 3, hand_x, &one));
     IS(SMOE_EINVAL, smoe_represent_vjp_acc(&hand_shape, &in, 2, 3, hand_x, &one, dz, &grad, dX, work));
+    IS(SMOE_EDOM, smoe_represent_vjp_acc(&hand_shape, &in, 1, 3, hand_x, &one, (double[]){1, NAN, 0}, &grad, dX, work));
+    smoe_simsmoe_shape none = hand_shape;
+    none.p = 0;
+    IS(SMOE_EINVAL, smoe_represent(&none, &in, 1, 3, hand_x, &one));
+    IS(SMOE_EINVAL, smoe_represent_vjp_acc(&none, &in, 1, 3, hand_x, &one, dz, &grad, dX, work));
 }
 END_TEST
 
@@ -1022,21 +1027,21 @@ END_TEST
 /* evidence properties: S.1 S.5 */
 START_TEST(head_alone)
 {
-    world w = varied_world(_i, 32);
+    world w = varied_world(_i, 20);
     w.opt.threshold = -2;
     w.opt.reduce = SMOE_PAIRS_SUM;
-    for (size_t t = 0; t < 32; t++) w.index[2 * t] = 0, w.index[2 * t + 1] = 1;
+    for (size_t t = 0; t < 20; t++) w.index[2 * t] = 0, w.index[2 * t + 1] = 1;
     copy_expert(&w, 0, 1);
     for (size_t k = w.at[W2] + 12; k < w.at[W2] + 24; k++) w.theta[k] += 0.5 * sin((double)k);
     w.out.selected[1] = 1;
     OK(run_loss(&w, w.theta));
     const double before = *w.out.similarity;
-    for (int step = 0; step < 3000 && fabs(*w.out.similarity) > 0.02; step++) {
+    for (int step = 0; step < 1000 && fabs(*w.out.similarity) > 0.05; step++) {
         OK(run_loss_vjp(&w, 1));
         for (size_t k = w.at[WH]; k < w.at[R]; k++) w.theta[k] -= 0.3 * w.g[k];
         OK(run_loss(&w, w.theta));
     }
-    ck_assert_msg(before > 0.3 && fabs(*w.out.similarity) < 0.05, "S.5: the head alone goes from %g to %g", before,
+    ck_assert_msg(before > 0.3 && fabs(*w.out.similarity) <= 0.05, "S.5: the head alone goes from %g to %g", before,
                   *w.out.similarity);
     release(&w);
 }
@@ -1093,6 +1098,40 @@ START_TEST(no_variance)
     for (size_t k = w.at[WP]; k < w.at[BP]; k++) w.theta[k] = 0;
     OK(run_loss(&w, w.theta));
     ck_assert_msg(*w.out.similarity == 0 && w.out.active[1] == 0, "S.5: a constant head is compared");
+    release(&w);
+}
+END_TEST
+
+/* Whatever chapter 6 offers is what a pair is compared by: kernel, bandwidth with its rules, estimator, route, and the
+ * activations of E.1 to E.3. */
+/* evidence properties: S.4 S.5 */
+START_TEST(options_reach_the_cka)
+{
+    world w = varied_world(_i, 40);
+    smoe_similarity *how = &w.opt.similarity;
+    how->bandwidth = _i & 1 ? SMOE_BANDWIDTH_MEDIAN : SMOE_BANDWIDTH_ABSOLUTE;
+    how->diagonal = _i & 2 ? SMOE_DIAGONAL_WITHOUT : SMOE_DIAGONAL_WITH;
+    how->middle = _i & 4 ? SMOE_MIDDLE_LOWER : SMOE_MIDDLE_MEAN;
+    how->median = _i & 8 ? SMOE_MEDIAN_SQUARE : SMOE_MEDIAN_DISTANCE;
+    how->route = how->kernel == SMOE_KERNEL_LINEAR && (_i & 1) ? SMOE_ROUTE_FEATURES : SMOE_ROUTE_GRAM;
+    w.shape.layer.phi = _i % 3 == 0 ? SMOE_GELU_TANH : w.shape.layer.phi;
+    select_all(&w);
+    OK(run_loss(&w, w.theta));
+    double *part[12], cka;
+    for (int k = 0; k < 12; k++) part[k] = room(40 * 5);
+    const smoe_representation z[] = {{part[0], part[1], part[2], part[3], part[4], part[5]},
+                                     {part[6], part[7], part[8], part[9], part[10], part[11]}};
+    double *tokens = room(120), *work = room(smoe_cka_work(how, 40, 2, 2));
+    const size_t n = smoe_pair_rows(40, 2, w.index, 1, 2, w.row);
+    for (size_t k = 0; k < 3 * n; k++) tokens[k] = w.theta[3 * w.row[k / 3] + k % 3];
+    const smoe_simsmoe_in in = inputs(&w, w.theta);
+    OK(smoe_represent(&w.shape, &in, 1, n, tokens, &z[0]));
+    OK(smoe_represent(&w.shape, &in, 2, n, tokens, &z[1]));
+    OK(smoe_cka(how, n, 2, z[0].z, 2, z[1].z, work, &cka));
+    ck_assert_msg(w.out.cka[5] == cka, "S.5: cka %a, K.9 on the same rows %a", w.out.cka[5], cka);
+    for (int k = 0; k < 12; k++) free(part[k]);
+    free(tokens);
+    free(work);
     release(&w);
 }
 END_TEST
@@ -1673,6 +1712,17 @@ START_TEST(refused_by_the_heads)
     IS(SMOE_EOVRFLW, smoe_head_linear(1, 2, 1, o, wp, bp, out));
     IS(SMOE_EOVRFLW, smoe_head_mlp_vjp(1, 2, 2, 1, o, wh, wp, a, u, dz, out, out + 2, out + 6, out + 8, out + 10, out + 11));
     IS(SMOE_EOVRFLW, smoe_head_linear_vjp(1, 2, 1, o, wp, dz, out, out + 2, out + 4));
+    wh[0] = 1e308;
+    wp[0] = 0;
+    IS(SMOE_EOVRFLW, smoe_head_mlp(1, 2, 2, 1, o, wh, bh, wp, bp, out, out + 2, out + 4)); /* inside alone */
+    wh[0] = 1;
+    const size_t start[] = {2, 6, 8, 10}; /* each gradient in turn has overflowed before */
+    for (int k = 0; k < 4; k++) {
+        memset(out, 0, sizeof out);
+        out[start[k]] = INFINITY;
+        IS(SMOE_EOVRFLW, smoe_head_mlp_vjp_acc(1, 2, 2, 1, o, wh, wp, a, u, dz, out, out + 2, out + 6, out + 8, out + 10, out + 11));
+        if (k >= 2) IS(SMOE_EOVRFLW, smoe_head_linear_vjp_acc(1, 2, 1, o, wp, dz, out, out + 8, out + 10));
+    }
     OK(smoe_head_mlp(0, 2, 2, 1, o, wh, bh, wp, bp, out, out, out));
     OK(smoe_head_linear_vjp(0, 2, 1, o, wp, dz, out, out + 2, out + 4));
     ck_assert_msg(out[2] == 0 && out[4] == 0, "S.1: the gradient of no rows");
@@ -1775,11 +1825,12 @@ int main(void)
     tcase_add_loop_test(properties, waiting_times, 0, 4);
     tcase_add_loop_test(properties, absent_pairs, 0, 2);
     tcase_add_loop_test(properties, detachment, 0, 12);
-    tcase_add_loop_test(properties, nothing_to_do, 0, 4);
+    tcase_add_loop_test(properties, nothing_to_do, 0, 10);
     tcase_add_loop_test(properties, collapse_is_stationary, 0, 12);
     tcase_add_loop_test(properties, head_alone, 0, 6);
     tcase_add_loop_test(properties, few_rows, 0, 3);
     tcase_add_loop_test(properties, no_variance, 0, 12);
+    tcase_add_loop_test(properties, options_reach_the_cka, 0, 24);
     tcase_add_loop_test(properties, what_does_not_matter, 0, 12);
     tcase_add_loop_test(properties, pairs_add_up, 0, 12);
     tcase_add_loop_test(properties, layer_is_the_smoe_layer, 0, 3);
