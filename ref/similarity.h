@@ -21,7 +21,7 @@ typedef enum { SMOE_DIAGONAL_WITH, SMOE_DIAGONAL_WITHOUT } smoe_diagonal; /* of 
 typedef enum { SMOE_MIDDLE_MEAN, SMOE_MIDDLE_LOWER } smoe_middle;         /* of an even number of values */
 typedef enum { SMOE_MEDIAN_DISTANCE, SMOE_MEDIAN_SQUARE } smoe_median_of; /* (sigma median sqrt D)^2, sigma^2 median D */
 typedef enum { SMOE_HSIC_BIASED, SMOE_HSIC_UNBIASED, SMOE_HSIC_DEBIASED } smoe_estimator;
-typedef enum { SMOE_ROUTE_GRAM, SMOE_ROUTE_FEATURES } smoe_route; /* features: the linear kernel only */
+typedef enum { SMOE_ROUTE_GRAM, SMOE_ROUTE_FEATURES } smoe_similarity_route; /* features: the linear kernel only */
 typedef enum { SMOE_DIVIDE_N_LESS_1, SMOE_DIVIDE_N, SMOE_DIVIDE_NONE } smoe_hsic_divisor; /* of the biased form */
 
 /* What similarity is meant.  sigma and what follows it up to detach are looked at for the RBF kernel only, the rules of
@@ -35,7 +35,7 @@ typedef struct {
     smoe_median_of median;
     bool detach; /* a bandwidth from the median is a constant of the gradient */
     smoe_estimator estimator;
-    smoe_route route;
+    smoe_similarity_route route;
     smoe_hsic_divisor divide;
 } smoe_similarity;
 
