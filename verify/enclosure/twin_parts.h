@@ -61,6 +61,7 @@ tape_node *twin_dispatch(twin_eval *x, tape_node *tokens); /* the chosen experts
 
 /* --- in twin_compete.c --- */
 tape_node *twin_directions(twin_eval *x, tape_node *o); /* rows o / |o|; a zero row stays 0 and gets no gradient */
+tape_node *twin_task(twin_eval *x, tape_node *y); /* mean squared error of y against the input `target` */
 
 /* --- in twin_balance.c --- */
 /* N sum_i f_i P_i with f from the choice and P the mean of p over the tokens */
