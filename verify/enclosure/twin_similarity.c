@@ -90,10 +90,7 @@ static tape_node *diagonal(twin_eval *x, size_t n, double on, double off)
     return y;
 }
 
-static tape_node *transposed(twin_eval *x, tape_node *a)
-{
-    return tape_matmul_tn(x->t, a, diagonal(x, a->rows, 1, 0));
-}
+static tape_node *transposed(twin_eval *x, tape_node *a) { return tape_matmul_tn(x->t, a, diagonal(x, a->rows, 1, 0)); }
 
 /* --- centring (K.5) ------------------------------------------------------------------------------------------------ */
 
@@ -225,7 +222,8 @@ static tape_node *expanded(twin_eval *x, tape_node *a, int digits)
             const double ij = rounded_dot(p, row + i * p, row + j * p, digits, &size[2], &sharp[2]);
             const double d = fmax(0, round_to(round_to(ii + jj, digits) - 2 * ij, digits));
             double exact = 0;
-            for (size_t k = 0; k < p; k++) exact = fma(row[i * p + k] - row[j * p + k], row[i * p + k] - row[j * p + k], exact);
+            for (size_t k = 0; k < p; k++)
+                exact = fma(row[i * p + k] - row[j * p + k], row[i * p + k] - row[j * p + k], exact);
             off[i * n + j] = d - exact;
             if (tape_rounds(x->t) && !(sharp[0] && sharp[1] && sharp[2]))
                 open[i * n + j] = ldexp((double)p + 4, -digits) * (size[0] + size[1] + 2 * size[2]);
@@ -259,8 +257,8 @@ static tape_node *rbf(twin_eval *x, tape_node *a, tape_node **variance)
 typedef struct {
     tape_node *K;
     tape_node *again; /* K, for another way to go on */
-    tape_node *raw;   /* the linear kernel of the rows as they are */
-    tape_node *rows;  /* centred, for feature space */
+    tape_node *raw; /* the linear kernel of the rows as they are */
+    tape_node *rows; /* centred, for feature space */
 } sample;
 
 /* The mistakes that are made on a kernel that is not centred: their route is the only one. */
@@ -317,8 +315,7 @@ static tape_node *biased(twin_eval *x, const sample *a, const sample *b)
     if (twin_is(x, "OneSideCentred"))
         return inner(x, tape_sub(x->t, a->K, column_means(x, a->K)), tape_sub(x->t, b->K, column_means(x, b->K)));
     const bool done = linear(x); /* the rows were centred */
-    tape_node *y =
-        inner(x, done ? a->K : doubly_centred(x, a->K), done ? b->K : doubly_centred(x, b->K));
+    tape_node *y = inner(x, done ? a->K : doubly_centred(x, a->K), done ? b->K : doubly_centred(x, b->K));
     if (!a->again) return y;
     tape_node *K = done ? a->raw : a->again, *L = done ? b->raw : b->again;
     y = either(x, y, inner(x, by_products(x, K), by_products(x, L)));
