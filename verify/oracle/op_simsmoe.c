@@ -673,29 +673,38 @@ static double hadamard(size_t t, size_t k)
     return odd ? -1 : 1;
 }
 
-/* Expert i passes two of the d = 4 coordinates on, {0,1}, {1,2}, {2,3}, {0,1}, ..., twice their value: W1 = [A; -A],
- * W2 = [2 A', -2 A'].  A linear head hands them out as they are.  Each of the six pairs has 8 tokens whose coordinates are
- * uncorrelated and of one size, so that a CKA is the number of common coordinates over 2. */
-static void fill_loss_halves(op_case *c, op_rng *r)
+/* Expert i passes two of four coordinates on, {0,1}, {1,2}, {2,3}, {0,1}, ..., twice their value, by W1 = [A; -A] and
+ * W2 = [2 A', -2 A'] with h = 8; a linear head hands the four out as they are.  They start at coordinate `from`.  The
+ * hidden units that an expert does not use are dead, off the kink. */
+static void passing_experts(op_case *c, size_t from)
 {
     static const size_t first[] = {0, 1, 2, 0};
-    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N'), d = op_dim(c, 'd'), h = op_dim(c, 'h'), p = op_dim(c, 'p');
+    const size_t N = op_dim(c, 'N'), d = op_dim(c, 'd'), h = op_dim(c, 'h'), p = op_dim(c, 'p');
+    for (size_t k = 0; k < N * h; k++) op_in(c, "b1")[k] = -1;
+    for (size_t i = 0; i < N; i++)
+        for (size_t m = 0; m < 2; m++) {
+            const size_t u = first[i % 4] + m, k = from + u;
+            op_in(c, "b1")[i * h + u] = op_in(c, "b1")[i * h + u + 4] = 0;
+            double *w1 = op_in(c, "w1") + i * h * d, *w2 = op_in(c, "w2") + i * d * h;
+            w1[u * d + k] = 1;
+            w1[(u + 4) * d + k] = -1;
+            w2[k * h + u] = 2;
+            w2[k * h + u + 4] = -2;
+        }
+    for (size_t k = 0; k < p; k++) op_in(c, "wp")[k * op_dim(c, 'g') + from + k] = 1;
+}
+
+/* Each of the six pairs has 8 tokens whose coordinates are uncorrelated and of one size, so that a CKA is the number of
+ * common coordinates over 2. */
+static void fill_loss_halves(op_case *c, op_rng *r)
+{
+    const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), pairs = pairs_of(op_dim(c, 'N'));
     fill_loss(c, r);
     for (size_t i = 0; c->op->in[i].name; i++)
         if (c->in[i].f64) zeros(c->in[i].count, c->in[i].f64);
-    const size_t pairs = pairs_of(N);
     for (size_t t = 0; t < T; t++)
         for (size_t k = 0; k < d; k++) op_in(c, "x")[t * d + k] = hadamard(t / pairs, k);
-    for (size_t i = 0; i < N; i++)
-        for (size_t m = 0; m < 2; m++) {
-            const size_t k = first[i % 4] + m;
-            double *w1 = op_in(c, "w1") + i * h * d, *w2 = op_in(c, "w2") + i * d * h;
-            w1[k * d + k] = 1;
-            w1[(k + d) * d + k] = -1;
-            w2[k * h + k] = 2;
-            w2[k * h + k + d] = -2;
-        }
-    for (size_t k = 0; k < p; k++) op_in(c, "wp")[k * op_dim(c, 'g') + k] = 1;
+    passing_experts(c, 0);
 }
 
 /* Expert 0 is dead, its output the same for all tokens; the others are as in fill_loss_halves(). */
@@ -792,6 +801,501 @@ static const op_spec loss_cases[] = {
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
+/* --- the layer (S.6) and one training step (S.7) ------------------------------------------------------------------ */
+
+#define LAYER_IN                                                                                                       \
+    {"x", "T,d", OP_INPUT, OP_DIFF, "tokens"}, {"wr", "N,d", OP_INPUT, OP_DIFF, "the router's weights"},               \
+        {"br", "N", OP_INPUT, OP_DIFF, "the router's bias"},                                                           \
+        {"w1", "N,h,d", OP_INPUT, OP_DIFF, "first layers of the experts"},                                             \
+        {"b1", "N,h", OP_INPUT, OP_DIFF, "their biases"},                                                              \
+        {"w2", "N,d,h", OP_INPUT, OP_DIFF, "second layers of the experts"},                                            \
+        {"b2", "N,d", OP_INPUT, OP_DIFF, "their biases"},                                                              \
+        {"wh", "g,d", OP_INPUT, OP_DIFF, "the head's hidden layer; a linear head does not read it"},                   \
+        {"bh", "g", OP_INPUT, OP_DIFF, "its bias; a linear head does not read it"},                                    \
+        {"wp", "p,g", OP_INPUT, OP_DIFF, "the head's projection"}, {"bp", "p", OP_INPUT, OP_DIFF, "its bias"},         \
+    {                                                                                                                  \
+        "counter", "N,N", OP_INPUT, 0, "the counters before this batch, not negative; read above the diagonal"         \
+    }
+#define LAYER_OUT                                                                                                      \
+    {"balance", "", OP_BOUNDED, OP_DIFF, "balancing loss of r"},                                                       \
+        {"similarity", "", OP_BOUNDED, OP_DIFF, "similarity loss of the selected pairs"},                              \
+        {"index", "T,K", OP_DECISION, OP_I64, "the K experts of each token"},                                          \
+        {"weight", "T,K", OP_BOUNDED, OP_DIFF, "their weights, in the order of index"},                                \
+        {"shared", "N,N", OP_EXACT, OP_I64, "tokens that have both experts i < j; 0 elsewhere"},                       \
+        {"next", "N,N", OP_BOUNDED, 0, "the counters after this batch"},                                               \
+        {"selected", "N,N", OP_BOUNDED, 0, "1 for the pairs i < j that are compared, else 0"},                         \
+        {"active", "N,N", OP_BOUNDED, 0, "1 for the pairs i < j whose CKA is in the loss, else 0"},                    \
+        {"margin", "T", OP_STAGE, OP_MARGIN, "K-th minus (K+1)-th largest logit, +inf if K = N"},                      \
+        {"r", "T,N", OP_STAGE, 0, "router logits"},                                                                    \
+    {                                                                                                                  \
+        "cka", "N,N", OP_STAGE, 0, "CKA of the selected pairs i < j; 0 where a pair is not compared"                   \
+    }
+#define LAYER_PARAMETERS                                                                                               \
+    {"k", OP_INT, "2", "experts a token"},                                                                             \
+        {"order", OP_CHOICE, "topk-softmax|softmax-topk|softmax-topk-renorm",                                          \
+         "how weights are made of logits: G.2, G.3 or G.4"},                                                           \
+        {"activation", OP_CHOICE, "relu|gelu", "of the experts"}, HEAD_PARAMETER, COUNTER_PARAMETERS("due"),           \
+        SIMILARITY_PARAMETERS, {"c_balance", OP_REAL, "0.01", "coefficient of balance"},                               \
+    {                                                                                                                  \
+        "c_similarity", OP_REAL, "0.01", "coefficient of similarity"                                                   \
+    }
+
+static const op_tensor layer_in[] = {LAYER_IN, END_TENSORS};
+static const op_tensor layer_out[] = {
+    {"y", "T,d", OP_BOUNDED, OP_DIFF, "output of the layer"},
+    {"loss", "", OP_BOUNDED, OP_DIFF, "the terms by their coefficients"},
+    LAYER_OUT,
+    END_TENSORS,
+};
+static const op_param layer_param[] = {LAYER_PARAMETERS, END};
+
+static const op_tensor step_in[] = {
+    LAYER_IN,
+    {"target", "T,d", OP_INPUT, 0, "what y is to be"},
+    END_TENSORS,
+};
+static const op_tensor step_out[] = {
+    {"y", "T,d", OP_BOUNDED, OP_DIFF, "output of the layer"},
+    {"loss", "", OP_BOUNDED, OP_DIFF, "task, balance and similarity by their coefficients"},
+    {"task", "", OP_BOUNDED, OP_DIFF, "mean squared error of y"},
+    LAYER_OUT,
+    END_TENSORS,
+};
+static const op_param step_param[] = {LAYER_PARAMETERS, {"c_task", OP_REAL, "1", "coefficient of the task"}, END};
+
+static const char *layer_check(const op_case *c)
+{
+    if (op_int(c, "k") < 1 || op_int(c, "k") > (long)op_dim(c, 'N')) return "k must be from 1 to N";
+    const char *wrong = loss_check(c);
+    return wrong ? wrong : counter_numbers(c);
+}
+
+static bool is_step(const op_case *c) { return strcmp(c->op->id, "simsmoe.step") == 0; }
+
+static smoe_weight_order order_of(const op_case *c)
+{
+    if (op_is(c, "order", "topk-softmax")) return SMOE_TOPK_SOFTMAX;
+    return op_is(c, "order", "softmax-topk") ? SMOE_SOFTMAX_TOPK : SMOE_SOFTMAX_TOPK_RENORM;
+}
+
+static smoe_simsmoe_options layer_options(const op_case *c)
+{
+    smoe_simsmoe_options o = loss_options(c);
+    o.unit = unit_of(c);
+    o.due = comparison(c, "due");
+    o.absent = absent_of(c);
+    o.frequency = op_real(c, "frequency");
+    o.c_task = is_step(c) ? op_real(c, "c_task") : 0;
+    o.c_balance = op_real(c, "c_balance");
+    o.c_similarity = op_real(c, "c_similarity");
+    return o;
+}
+
+/* Everything between inputs and outputs, in one block of doubles and one of indices. */
+typedef struct {
+    smoe_simsmoe_shape shape;
+    smoe_simsmoe_options options;
+    smoe_simsmoe_in in;
+    smoe_gated gate;
+    smoe_simsmoe_out out;
+    smoe_simsmoe_kept kept;
+    size_t *index;      /* the gate's */
+    double *p;          /* [T,N] the gate's probabilities */
+    double *dr, *dweight, *work;
+    double *doubles;
+    size_t *indices;
+} inside;
+
+static double *cut(double **block, size_t n)
+{
+    double *p = *block;
+    *block += n;
+    return p;
+}
+
+static size_t *cut_indices(size_t **block, size_t n)
+{
+    size_t *p = *block;
+    *block += n;
+    return p;
+}
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+static inside inside_new(const op_case *c)
+{
+    inside m = {.shape = shape_of(c, order_of(c)), .options = layer_options(c), .in = inputs_of(c)};
+    const smoe_layer_shape *s = &m.shape.layer;
+    const size_t T = s->T, N = s->N, A = T * s->K, d = s->d, h = s->h;
+    const size_t work = larger(larger(smoe_simsmoe_layer_vjp_work(&m.shape, &m.options) + T * d,
+                                      smoe_similarity_loss_work(&m.shape, &m.options)),
+                               T * N + T * d + N);
+    double *q = m.doubles = op_room(3 * T * N + A + 2 * A * (d + h) + 2 * N + work, sizeof *q);
+    size_t *i = m.indices = op_room(3 * A + 2 * N + 1 + T + 3 * N * N, sizeof *i);
+    m.index = cut_indices(&i, A);
+    m.p = cut(&q, T * N);
+    m.dr = cut(&q, T * N);
+    m.dweight = cut(&q, A);
+    m.gate = (smoe_gated){op_out(c, "r"), m.index, op_out(c, "weight")};
+    m.out = (smoe_simsmoe_out){.y = op_out(c, "y"),
+                               .loss = op_out(c, "loss"),
+                               .balance = op_out(c, "balance"),
+                               .similarity = op_out(c, "similarity"),
+                               .shared = cut_indices(&i, N * N),
+                               .selected = cut_indices(&i, N * N),
+                               .active = cut_indices(&i, N * N),
+                               .next = op_out(c, "next"),
+                               .cka = op_out(c, "cka")};
+    m.kept = (smoe_simsmoe_kept){.layer = {.offset = cut_indices(&i, N + 1),
+                                           .slot = cut_indices(&i, A),
+                                           .place = cut_indices(&i, A),
+                                           .p = cut(&q, T * N),
+                                           .xs = cut(&q, A * d),
+                                           .o = cut(&q, A * d),
+                                           .a = cut(&q, A * h),
+                                           .u = cut(&q, A * h)},
+                                 .f = cut(&q, N),
+                                 .P = cut(&q, N),
+                                 .count = cut_indices(&i, N),
+                                 .row = cut_indices(&i, T)};
+    m.work = cut(&q, work);
+    return m;
+}
+
+static void inside_free(inside *m)
+{
+    free(m->doubles);
+    free(m->indices);
+}
+
+static smoe_status layer_run(op_case *c, inside *m)
+{
+    const size_t N = m->shape.layer.N;
+    const smoe_status status =
+        smoe_router(&m->shape.layer, m->in.x, op_in(c, "wr"), op_in(c, "br"), op_out(c, "r"), m->index,
+                    op_out(c, "weight"), op_out(c, "margin"), m->p);
+    if (status != SMOE_OK) return status;
+    const double *counter = op_in(c, "counter");
+    const smoe_status layer =
+        is_step(c) ? smoe_simsmoe_step(&m->shape, &m->options, &m->in, &m->gate, counter, op_in(c, "target"), &m->out,
+                                       op_out(c, "task"), &m->kept, m->work)
+                   : smoe_simsmoe_layer(&m->shape, &m->options, &m->in, &m->gate, counter, &m->out, &m->kept, m->work);
+    op_write_index(c, "index", m->shape.layer.T * m->shape.layer.K, m->index);
+    op_write_index(c, "shared", N * N, m->out.shared);
+    write_flags(c, "selected", N * N, m->out.selected);
+    write_flags(c, "active", N * N, m->out.active);
+    return layer;
+}
+
+static smoe_status layer_forward(op_case *c)
+{
+    inside m = inside_new(c);
+    const smoe_status status = layer_run(c, &m);
+    inside_free(&m);
+    return status;
+}
+
+static smoe_status layer_back(op_case *c, inside *m)
+{
+    const smoe_simsmoe_cot cot = {op_cot(c, "y"), *op_cot(c, "loss"), *op_cot(c, "balance"), *op_cot(c, "similarity")};
+    smoe_simsmoe_grad grad = gradients_of(c);
+    grad.r = m->dr;
+    grad.weight = m->dweight;
+    if (is_step(c))
+        return smoe_simsmoe_step_vjp(&m->shape, &m->options, &m->in, &m->gate, op_in(c, "target"), &m->out, &m->kept,
+                                     &cot, *op_cot(c, "task"), &grad, m->work);
+    return smoe_simsmoe_layer_vjp(&m->shape, &m->options, &m->in, &m->gate, &m->out, &m->kept, &cot, &grad, m->work);
+}
+
+/* The forward once more, for what lies between; then the layer, then its router. */
+static smoe_status layer_vjp(op_case *c)
+{
+    inside m = inside_new(c);
+    smoe_status status = layer_run(c, &m);
+    if (status == SMOE_OK) status = layer_back(c, &m);
+    for (size_t a = 0; a < m.shape.layer.T * m.shape.layer.K; a++) m.dweight[a] += op_cot(c, "weight")[a];
+    if (status == SMOE_OK)
+        status = smoe_router_vjp(&m.shape.layer, m.in.x, op_in(c, "wr"), m.index, op_out(c, "weight"), m.p, m.dr,
+                                 m.dweight, op_grad(c, "x"), op_grad(c, "x"), op_grad(c, "wr"), op_grad(c, "br"),
+                                 m.work);
+    inside_free(&m);
+    return status;
+}
+
+/* --- their inputs --- */
+
+/* Routing by hand: the first N coordinates of a token are its logits, Wr = [I 0], br = 0; `rank` says which place expert
+ * i has in token t's preference.  Needs d >= N. */
+static void route(op_case *c, size_t (*rank)(size_t t, size_t i, size_t N))
+{
+    const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), N = op_dim(c, 'N');
+    for (size_t k = 0; k < N * d; k++) op_in(c, "wr")[k] = k / d == k % d;
+    zeros(N, op_in(c, "br"));
+    for (size_t t = 0; t < T; t++)
+        for (size_t i = 0; i < N; i++) op_in(c, "x")[t * d + i] = 1.5 - 0.75 * (double)rank(t, i, N);
+}
+
+/* The pairs in turn, as in in_turn(); behind them the others in their order. */
+static size_t by_pairs(size_t t, size_t i, size_t N)
+{
+    const size_t pairs = pairs_of(N);
+    size_t a, b;
+    if (N < 2) return 0;
+    pair_number(N, t % pairs, &a, &b);
+    const bool turned = t / pairs % 2;
+    if (i == a) return turned;
+    if (i == b) return !turned;
+    return i + 2 - (i > a) - (i > b);
+}
+
+static size_t all_alike(size_t t, size_t i, size_t N)
+{
+    (void)t;
+    (void)N;
+    return i;
+}
+
+static size_t by_halves(size_t t, size_t i, size_t N) { return (i + (t % 2 ? N / 2 : 0)) % N; }
+
+static void fill_layer_free(op_case *c, op_rng *r)
+{
+    op_fill_default(c, r);
+    draw_counters(c, r, 20);
+}
+
+static void fill_layer(op_case *c, op_rng *r)
+{
+    fill_layer_free(c, r);
+    route(c, by_pairs);
+}
+
+/* Counters so low that no pair is due. */
+static void fill_layer_early(op_case *c, op_rng *r)
+{
+    fill_layer(c, r);
+    draw_counters(c, r, 0);
+}
+
+/* Every pair is due, whatever the tokens. */
+static void every_pair_due(op_case *c)
+{
+    for (size_t e = 0; e < pairs_of(op_dim(c, 'N')); e++) *counter_of(c, e) = 24;
+}
+
+static void fill_layer_due(op_case *c, op_rng *r)
+{
+    fill_layer(c, r);
+    every_pair_due(c);
+}
+
+/* All tokens want the same experts in the same order: the pair (0, 1) shares every token. */
+static void fill_layer_alike(op_case *c, op_rng *r)
+{
+    fill_layer(c, r);
+    route(c, all_alike);
+}
+
+/* The same, and every pair is due. */
+static void fill_layer_absent(op_case *c, op_rng *r)
+{
+    fill_layer_alike(c, r);
+    every_pair_due(c);
+}
+
+/* Copies of an expert, all pairs due. */
+static void fill_layer_copies(op_case *c, op_rng *r)
+{
+    fill_layer_due(c, r);
+    copy_experts(c);
+}
+
+/* Cotangents of y and weight 0, and these numbers on the losses. */
+static void losses_only(op_case *c, double loss, double task, double balance, double similarity)
+{
+    zeros(op_dim(c, 'T') * op_dim(c, 'd'), op_cot(c, "y"));
+    zeros(op_dim(c, 'T') * op_dim(c, 'K'), op_cot(c, "weight"));
+    *op_cot(c, "loss") = loss;
+    if (is_step(c)) *op_cot(c, "task") = task;
+    *op_cot(c, "balance") = balance;
+    *op_cot(c, "similarity") = similarity;
+}
+
+/* The experts of fill_loss_halves() on the coordinates behind the logits; all pairs due. */
+static void fill_layer_halves(op_case *c, op_rng *r)
+{
+    const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), N = op_dim(c, 'N'), pairs = pairs_of(N);
+    for (size_t i = 0; c->op->in[i].name; i++)
+        if (c->in[i].f64) zeros(c->in[i].count, c->in[i].f64);
+    (void)r;
+    route(c, by_pairs);
+    every_pair_due(c);
+    passing_experts(c, N);
+    for (size_t t = 0; t < T; t++)
+        for (size_t k = N; k < d; k++) op_in(c, "x")[t * d + k] = hadamard(t / pairs, k - N);
+}
+
+static void fill_total(op_case *c, op_rng *r)
+{
+    fill_layer_due(c, r);
+    losses_only(c, 1, 0, 0, 0);
+}
+
+static void fill_total_halves(op_case *c, op_rng *r)
+{
+    fill_layer_halves(c, r);
+    losses_only(c, 1, 0, 0, 0);
+}
+
+static void fill_similarity(op_case *c, op_rng *r)
+{
+    fill_layer_due(c, r);
+    losses_only(c, 0, 0, 0, 1);
+}
+
+static void fill_similarity_halves(op_case *c, op_rng *r)
+{
+    fill_layer_halves(c, r);
+    losses_only(c, 0, 0, 0, 1);
+}
+
+static void fill_balance(op_case *c, op_rng *r)
+{
+    fill_layer(c, r);
+    route(c, all_alike);
+    losses_only(c, 0, 0, 1, 0);
+}
+
+static void fill_opposite(op_case *c, op_rng *r)
+{
+    fill_layer(c, r);
+    route(c, by_halves);
+    losses_only(c, 0, 0, 1, 0);
+}
+
+static void fill_task(op_case *c, op_rng *r)
+{
+    fill_layer(c, r);
+    losses_only(c, 0, 1, 0, 0);
+}
+
+/* Experts that answer 2^i or -2^i by turns, whatever the token; a cotangent on y alone. */
+static void fill_signature(op_case *c, op_rng *r)
+{
+    const size_t N = op_dim(c, 'N'), d = op_dim(c, 'd'), h = op_dim(c, 'h');
+    fill_layer_early(c, r);
+    zeros(N * d * h, op_in(c, "w2"));
+    for (size_t i = 0; i < N; i++)
+        for (size_t k = 0; k < d; k++) op_in(c, "b2")[i * d + k] = (i % 2 ? -1 : 1) * (double)(1u << i);
+    losses_only(c, 0, 0, 0, 0);
+    for (size_t k = 0; k < op_dim(c, 'T') * d; k++) op_cot(c, "y")[k] = 1;
+}
+
+/* Biases as large as what they are added to, and pre-activations near 0, where GELU is not ReLU. */
+static void fill_layer_biased(op_case *c, op_rng *r)
+{
+    fill_layer_due(c, r);
+    const size_t N = op_dim(c, 'N'), d = op_dim(c, 'd'), h = op_dim(c, 'h');
+    for (size_t k = 0; k < N * h * d; k++) op_in(c, "w1")[k] = op_representable(op_in(c, "w1")[k] / 2);
+    for (size_t k = 0; k < N * d; k++) op_in(c, "b2")[k] = op_representable(2 + op_uniform(r));
+}
+
+#define OFTEN "frequency=16,threshold=0.125"
+#define WHOLE "c_balance=1,c_similarity=1"
+#define LAYER "T=48,d=6,N=4,h=8,g=8,p=4"
+#define LAYER_LINEAR "T=48,d=6,N=4,h=8,g=6,p=4"
+#define LAYER_HALVES "T=48,d=8,N=4,h=8,g=8,p=4"
+
+/* What a layer and a step have in common. */
+#define BOTH_SMOKE                                                                                                     \
+    {"small", "smoke", "T=18,d=4,N=3,h=6,g=5,p=3", "k=2,frequency=4,threshold=0.125", "", "a first look", fill_layer}, \
+    {                                                                                                                  \
+        "small-code", "smoke", "T=18,d=4,N=3,h=6,g=4,p=3",                                                             \
+            "k=2,kind=linear,kernel=rbf,unit=fraction,absent=reset,frequency=4", "", "a first look at SimSMoE's code", \
+            fill_layer                                                                                                 \
+    }
+#define BOTH_CORE                                                                                                      \
+    {"random", "core", LAYER, "k=2," OFTEN, "", "random routing", fill_layer_free},                                    \
+        {"defaults", "core", LAYER, "", "", "all parameters as they are", fill_layer},                                 \
+        {"code", "core", LAYER_LINEAR, "k=2,kind=linear,kernel=rbf,unit=fraction,absent=reset", "",                    \
+         "SimSMoE's code: a linear head, an RBF of sigma 0.8, fractions, the reset", fill_layer},                      \
+        {"early", "core", LAYER, "k=2," OFTEN, "UnselectedPairs", "no pair is due: the similarity is 0",               \
+         fill_layer_early},                                                                                            \
+        {"due", "core", LAYER, "k=2," WHOLE "," OFTEN, "", "every pair is due", fill_layer_due},                       \
+        {"before", "core", LAYER, "k=2,order=softmax-topk," OFTEN, "NormTopK", "softmax before the selection",         \
+         fill_layer},                                                                                                  \
+        {"renorm", "core", LAYER, "k=2,order=softmax-topk-renorm," OFTEN, "NormTopK", "the same, renormalised",        \
+         fill_layer},                                                                                                  \
+        {"gelu", "core", LAYER, "k=2,activation=gelu," OFTEN, "ReluHardCoded", "GELU experts", fill_layer_due},        \
+        {"atleast", "core", LAYER, "k=2,due=atleast,compare=atleast,absent=reset," OFTEN, "", "at least, twice",       \
+         fill_layer},                                                                                                  \
+        {"fraction", "core", LAYER, "k=2,unit=fraction,due=atleast," OFTEN, "PairsUnit", "fractions", fill_layer},     \
+        {"mean", "core", LAYER, "k=2,reduce=mean," OFTEN, "PairsReduce", "the mean over the pairs", fill_layer},       \
+        {"unbiased", "core", LAYER, "k=2,estimator=unbiased,frequency=16,threshold=-2", "BiasedSmallN", "HSIC_1",      \
+         fill_layer_due},                                                                                              \
+        {"median", "core", LAYER, "k=2,kernel=rbf,bandwidth=median," OFTEN, "RbfAbsoluteSigma",                        \
+         "sigma is a fraction of the median distance", fill_layer_due},                                                \
+        {"attached", "core", LAYER, "k=2,detach_x=no," OFTEN, "XDetached", "the tokens get a gradient too",            \
+         fill_layer_due},                                                                                              \
+        {"top-1", "core", LAYER, "k=1," OFTEN, "TopOneZeroGrad", "no pair shares a token", fill_layer},                \
+        {"top-3", "core", LAYER, "k=3," OFTEN, "PairsOnlyK2", "three pairs a token", fill_layer_due},                  \
+        {"all-chosen", "core", "T=8,d=6,N=3,h=8,g=8,p=4", "k=3," OFTEN, "PairsOnlyK2", "K = N", fill_layer_due},       \
+    {                                                                                                                  \
+        "one-expert", "core", "T=4,d=4,N=1,h=6,g=5,p=3", "k=1," OFTEN, "", "N = 1: a feed-forward layer", fill_layer   \
+    }
+#define BOTH_CRAFTED                                                                                                   \
+    {"copies", "adversarial", LAYER, "k=2,frequency=16," WHOLE, "CollapseStationary",                                  \
+     "experts are copies: each CKA is 1, and its gradient 0", fill_layer_copies},                                      \
+        {"alike", "adversarial", LAYER, "k=2," OFTEN, "ZeroTokenExpert", "one pair shares every token",                \
+         fill_layer_alike},                                                                                            \
+        {"halves", "adversarial", LAYER_HALVES, "k=2,kind=linear,frequency=16,threshold=0.25," WHOLE,                  \
+         "ThresholdMissing,MisalignedExperts,HeadNone", "a CKA of exactly 0, 1/2 or 1 for each pair",                  \
+         fill_layer_halves},                                                                                           \
+        {"biased", "adversarial", LAYER, "k=2,activation=gelu," OFTEN, "MissingBias,ReluHardCoded",                    \
+         "biases as large as what they are added to", fill_layer_biased},                                              \
+        {"signature", "adversarial", LAYER, "k=2," OFTEN, "SwappedWeights,CombineGradNone,MisalignedExperts",          \
+         "expert i answers 2^i or minus that; cotangent on y alone", fill_signature},                                  \
+        {"signature-before", "adversarial", LAYER, "k=2,order=softmax-topk," OFTEN, "CombineGradNone,NormTopK",        \
+         "the same, softmax first", fill_signature},                                                                   \
+        {"total", "adversarial", LAYER, "k=2,c_balance=0.5,c_similarity=0.25," OFTEN, "BetaTied,MissingCoefficient",   \
+         "as in training: the total alone (SimSMoE's code ties beta to the balance's coefficient)", fill_total},       \
+        {"total-halves", "adversarial", LAYER_HALVES,                                                                  \
+         "k=2,kind=linear,frequency=16,threshold=0.25,c_balance=0.5,c_similarity=0.25",                                \
+         "BetaTied,MissingCoefficient,GradScale", "the same on numbers that all formats hold", fill_total_halves},     \
+        {"similarity", "adversarial", LAYER, "k=2," OFTEN, "XNotDetached,RouterGradient",                              \
+         "the similarity alone: the gradients of router and tokens are exactly 0", fill_similarity},                   \
+        {"similarity-halves", "adversarial", LAYER_HALVES, "k=2,kind=linear,frequency=16,threshold=0.25",              \
+         "XNotDetached,RouterGradient,HeadDetached", "the same on numbers that all formats hold",                      \
+         fill_similarity_halves},                                                                                      \
+        {"balance", "adversarial", LAYER, "k=2," OFTEN,                                                                \
+         "LblDoubleSoftmax,LblProbOverTK,LblTopKNorm,LblFirstChoiceOnly,LblConstant,LblGrad",                          \
+         "all tokens want the same experts; balance alone", fill_balance},                                             \
+        {"opposite", "adversarial", LAYER, "k=2," OFTEN, "LblPerSequence",                                             \
+         "two halves collapsed on opposite experts", fill_opposite},                                                   \
+    {                                                                                                                  \
+        "absent", "adversarial", LAYER, "k=2,absent=reset," OFTEN, "PairsAbsent",                                      \
+            "every pair is due and one alone has tokens: the others are reset too, as in SimSMoE's code",              \
+            fill_layer_absent                                                                                          \
+    }
+
+static const op_spec layer_cases[] = {
+    BOTH_SMOKE,
+    BOTH_CORE,
+    BOTH_CRAFTED,
+    {"large", "large", "T=128,d=32,N=8,h=64,g=32,p=16", "k=2," OFTEN, "", "a layer of some size", fill_layer},
+    {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
+};
+
+static const op_spec step_cases[] = {
+    BOTH_SMOKE,
+    BOTH_CORE,
+    BOTH_CRAFTED,
+    {"no-task", "core", LAYER, "k=2,c_task=0," WHOLE "," OFTEN, "", "the regularisers alone", fill_layer_due},
+    {"task", "adversarial", LAYER, "k=2," OFTEN, "TaskSum,TaskOverTokens,TaskDetached",
+     "the task alone: it reaches router and experts, not the head", fill_task},
+    {"large", "large", "T=128,d=32,N=8,h=64,g=32,p=16", "k=2," OFTEN, "", "a step of some size", fill_layer},
+    {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
+};
+
 /* --- records ------------------------------------------------------------------------------------------------------ */
 
 const op_record op_simsmoe[] = {
@@ -811,5 +1315,16 @@ const op_record op_simsmoe[] = {
      "SimSMoE (arXiv 2406.15883) as notes on it have it; its code (read and run)",
      "ref/simsmoe.c: smoe_similarity_loss, smoe_similarity_loss_vjp", loss_in, loss_out, loss_param, loss_cases,
      loss_check, loss_forward, loss_vjp},
+    {"simsmoe.layer", "SimSMoE layer", "S.1 S.2 S.3 S.4 S.5 S.6",
+     "y = sum_j weight_j E_{I_j}(x);  loss = c_balance balance(r) + c_similarity similarity of the pairs that are due",
+     "SimSMoE (arXiv 2406.15883): terms by notes on the paper; what is counted, compared and detached by its code",
+     "ref/simsmoe.c: smoe_simsmoe_layer, smoe_simsmoe_layer_vjp, smoe_router, smoe_router_vjp", layer_in, layer_out,
+     layer_param, layer_cases, layer_check, layer_forward, layer_vjp},
+    {"simsmoe.step", "One training step of SimSMoE", "S.1 S.2 S.3 S.4 S.5 S.6 S.7 C.14",
+     "loss = c_task task + c_balance balance(r) + c_similarity similarity;  task = mean (y - target)^2",
+     "SimSMoE: total = task + alpha balancing + beta similarity by notes on the paper; in its code beta is alpha rho; the "
+     "task is ours",
+     "ref/simsmoe.c: smoe_simsmoe_step, smoe_simsmoe_step_vjp", step_in, step_out, step_param, step_cases, layer_check,
+     layer_forward, layer_vjp},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
