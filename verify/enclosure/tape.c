@@ -944,7 +944,8 @@ static extent extent_of(const tape_node *a)
         }
     }
     for (size_t i = 0; i < n; i++) most = fmax(most, 4 * row_length(centred + i * p, p));
-    for (size_t i = 0; i < n; i++) m.row[i] = truncated(row_length(raw + i * p, p), row_length(centred + i * p, p), most);
+    for (size_t i = 0; i < n; i++)
+        m.row[i] = truncated(row_length(raw + i * p, p), row_length(centred + i * p, p), most);
     for (size_t e = 0; e < n * p; e++) m.element[e] = truncated(raw[e], centred[e], most);
     free(centred);
     free(raw);
@@ -969,13 +970,13 @@ static void distance(const tape *t, const tape_node *a, size_t i, size_t j, arb_
     arb_clear(d);
 }
 
-/* Differences, squares, their sum, and a root and its square; or the expansion.  Each is stored. */
+/* Differences, squares and their sum, or a root and its square, each stored; or the expansion, stored at its end. */
 static void round_distance(const tape *t, size_t p, double reach, arb_t s)
 {
     const twin_format *f = &t->profile->arithmetic;
     const double d = tape_upper_of(s), pu = (double)(p + 4) * unit(f);
     if (reach == 0 && d == 0) return;
-    tape_grow(s, (8 * t->w + pu / (1 - pu)) * d + (4 * t->w + pu / (1 - pu)) * reach * reach);
+    tape_grow(s, (4 * t->w + pu / (1 - pu)) * d + (t->coarse ? 1 : 2) * pu / (1 - pu) * reach * reach);
     tape_grow(s, (double)(p + 4) * (f->underflow + t->profile->storage.underflow));
     if (!(tape_upper_of(s) <= fmin(f->largest, t->profile->storage.largest))) mag_inf(arb_radref(s));
 }
@@ -985,7 +986,7 @@ static void back_distances_element(tape *t, const tape_node *y, const extent *m,
 {
     const tape_node *a = y->a;
     const size_t n = a->rows, p = a->cols;
-    double size = 0;
+    double size = 0, reach = 0;
     arb_t sum, g, d;
     arb_init(sum);
     arb_init(g);
@@ -996,16 +997,18 @@ static void back_distances_element(tape *t, const tape_node *y, const extent *m,
         arb_sub(d, a->v + i * p + k, a->v + j * p + k, t->prec);
         arb_addmul(sum, g, d, t->prec);
         if (!t->profile) continue;
-        const double reach = tape_upper_of(d) + m->element[i * p + k] + m->element[j * p + k];
-        size += reach * (tape_upper_of(y->g + i * n + j) + tape_upper_of(y->g + j * n + i));
+        const double weight = tape_upper_of(y->g + i * n + j) + tape_upper_of(y->g + j * n + i);
+        size += tape_upper_of(d) * weight;
+        reach += (m->element[i * p + k] + m->element[j * p + k]) * weight;
     }
     arb_mul_2exp_si(sum, sum, 1);
-    if (t->profile && size > 0) {
-        const double nu = (double)(2 * n + 2) * unit(&t->profile->arithmetic);
-        if (!(nu < 0.5 && 2 * size <= t->profile->arithmetic.largest))
+    if (t->profile && size + reach > 0) {
+        const double nu = (double)(2 * n + 6) * unit(&t->profile->arithmetic), most = size + reach;
+        if (!(nu < 0.5 && 2 * most <= t->profile->arithmetic.largest))
             mag_inf(arb_radref(sum));
         else
-            tape_grow(sum, 2 * size * (nu / (1 - nu) + 8 * t->w) + 2 * (double)n * t->profile->arithmetic.underflow);
+            tape_grow(sum,
+                      2 * most * nu / (1 - nu) + 8 * t->w * size + 2 * (double)n * t->profile->arithmetic.underflow);
         tape_settle(t, sum);
     }
     tape_give(t, y->a, i * p + k, sum);
@@ -1146,6 +1149,65 @@ tape_node *tape_aside(tape *t, tape_node *a)
 {
     tape_node *y = tape_make(t, a->rows, a->cols, a, NULL, back_aside);
     for (size_t i = 0; i < elements(y); i++) arb_set(y->v + i, a->v + i);
+    return y;
+}
+
+/* y->array: centre and radius of the factor */
+static void back_open(tape *t, tape_node *y)
+{
+    arb_t c, f;
+    arb_init(c);
+    arb_init(f);
+    arb_set_d(f, y->array[0]);
+    tape_grow(f, y->array[1]);
+    for (size_t i = 0; i < elements(y); i++) {
+        arb_mul(c, y->g + i, f, t->prec);
+        tape_give(t, y->a, i, c);
+    }
+    arb_clear(c);
+    arb_clear(f);
+}
+
+tape_node *tape_open(tape *t, tape_node *a)
+{
+    tape_node *y = tape_make(t, a->rows, a->cols, a, NULL, back_open);
+    const double one[2] = {1, 0};
+    y->array = copy_array(one, 2);
+    for (size_t i = 0; i < elements(y); i++) arb_set(y->v + i, a->v + i);
+    return y;
+}
+
+/* g = s f with an exact s: the centre of g and 1 +- its relative radius; or the radius, where that is larger, and what is left
+ * of the centre, +- 1. */
+static void back_close(tape *t, tape_node *y)
+{
+    const double r = mag_get_d(arb_radref(y->g)), m = fabs(arf_get_d(arb_midref(y->g), ARF_RND_NEAR));
+    double factor[2] = {1, 0};
+    arb_t s;
+    arb_init(s);
+    arb_get_mid_arb(s, y->g);
+    if (!arb_is_finite(y->g) || !isfinite(m)) {
+        arb_one(s);
+        factor[1] = INFINITY;
+    } else if (r <= m && m > 0) {
+        factor[1] = r / m * (1 + 0x1p-40);
+    } else if (r > 0) {
+        factor[0] = arf_get_d(arb_midref(y->g), ARF_RND_NEAR) / r;
+        factor[1] = 1 + 0x1p-40;
+        arb_set_d(s, r);
+    }
+    for (size_t i = 0; i < y->parts; i++) memcpy(y->part[i]->array, factor, sizeof factor);
+    tape_give(t, y->a, 0, s);
+    arb_clear(s);
+}
+
+tape_node *tape_close(tape *t, tape_node *a, size_t n, tape_node *const *opened)
+{
+    tape_node *y = tape_make(t, 1, 1, a, NULL, back_close);
+    y->parts = n;
+    y->part = get(n, sizeof *y->part);
+    memcpy(y->part, opened, n * sizeof *y->part);
+    arb_set(y->v, a->v);
     return y;
 }
 

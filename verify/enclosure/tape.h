@@ -129,6 +129,10 @@ tape_node *tape_slack(tape *t, tape_node *a, const double *forward, const double
  * nodes that tape_aside() gave, so that what arrives below is the gradient by a and the doubts of both. */
 tape_node *tape_either(tape *t, tape_node *a, tape_node *b);
 tape_node *tape_aside(tape *t, tape_node *a); /* a; of its gradient the radius alone goes on, about 0 */
+/* y, one number made of nodes that tape_open() gave and of constants: how uncertain the gradient of y is reaches those nodes
+ * as one factor that all terms of their gradients share, and not as a doubt of each term. */
+tape_node *tape_open(tape *t, tape_node *a);
+tape_node *tape_close(tape *t, tape_node *y, size_t n, tape_node *const *opened);
 /* The value as it is and the gradient times c: the mistake of a badly scaled gradient. */
 tape_node *tape_scale_gradient(tape *t, tape_node *a, double c);
 

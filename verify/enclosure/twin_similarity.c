@@ -151,7 +151,7 @@ static tape_node *median(twin_eval *x, tape_node *D)
     const size_t high = rule(x, "middle", "mean", "lower") ? m / 2 : low;
     tape_node *a = in_order(x, D, low, with);
     if (low == high || (with ? low >= n && (low - n) / 2 == (high - n) / 2 : low / 2 == high / 2))
-        return loose(x, a, 4); /* its root and the square of that, or a mean of two equal ones */
+        return loose(x, a, 2); /* its root and the square of that, or a mean of two equal ones */
     tape_node *both[] = {a, in_order(x, D, high, with)}, *two = tape_concat_cols(x->t, 2, both);
     if (!root) return tape_mean(x->t, two, TAPE_ALL, 2);
     return tape_apply(x->t, TAPE_SQUARE, tape_mean(x->t, tape_apply(x->t, TAPE_SQRT, two), TAPE_ALL, 2));
@@ -161,10 +161,10 @@ static tape_node *median(twin_eval *x, tape_node *D)
 static tape_node *bandwidth(twin_eval *x, tape_node *D)
 {
     tape_node *sigma = number(x, op_real(x->c, "sigma"));
-    if (!by_median(x)) return loose(x, tape_apply(x->t, TAPE_SQUARE, sigma), 2);
+    if (!by_median(x)) return loose(x, tape_apply(x->t, TAPE_SQUARE, sigma), 1);
     tape_node *factor = twin_is(x, "SigmaNotSquared") ? sigma : tape_apply(x->t, TAPE_SQUARE, sigma);
     if (twin_is(x, "MedianUnscaled")) factor = twin_numbers(x, 1, 1, (const double[]){1});
-    tape_node *s = loose(x, tape_mul(x->t, median(x, D), factor), 4);
+    tape_node *s = loose(x, tape_mul(x->t, median(x, D), factor), 2);
     return trained(x) ? s : tape_stop(x->t, s);
 }
 
@@ -175,7 +175,7 @@ static tape_node *gaussian(twin_eval *x, tape_node *D, tape_node *variance)
     if (twin_is(x, "SquaredSigmaSlip/distance")) D = tape_apply(x->t, TAPE_SQRT, D);
     if (twin_is(x, "SquaredSigmaSlip/sigma")) variance = tape_apply(x->t, TAPE_SQRT, variance);
     if (twin_is(x, "SquaredSigmaSlip/two")) two = -1;
-    return tape_apply(x->t, TAPE_EXP, loose(x, tape_div(x->t, D, tape_scale(x->t, variance, two)), 4));
+    return tape_apply(x->t, TAPE_EXP, loose(x, tape_div(x->t, D, tape_scale(x->t, variance, two)), 1));
 }
 
 /* --- the Gram expansion, a known mistake --------------------------------------------------------------------------- */
@@ -271,7 +271,6 @@ static sample sample_of(twin_eval *x, tape_node *a)
 {
     sample s = {NULL, NULL, NULL, NULL};
     const bool others = tape_rounds(x->t) && !off_the_path(x);
-    if (twin_is(x, "TransposedFeatures")) a = transposed(x, a);
     if (!linear(x)) {
         tape_node *variance;
         s.K = rbf(x, a, &variance);
@@ -384,7 +383,7 @@ static bool divided(const twin_eval *x, const char *by)
     return choice ? twin_chose(x, "divide", by) : strcmp(by, "n-1") == 0;
 }
 
-static tape_node *hsic(twin_eval *x, const sample *a, const sample *b)
+static tape_node *hsic_of(twin_eval *x, const sample *a, const sample *b)
 {
     const size_t n = a->K->rows;
     if (unbiased(x) && n > 3)
@@ -392,6 +391,28 @@ static tape_node *hsic(twin_eval *x, const sample *a, const sample *b)
     tape_node *y = biased(x, a, b);
     const size_t by = divided(x, "n-1") ? (n - 1) * (n - 1) : divided(x, "n") ? n * n : 1;
     return by == 1 ? y : tape_mean(x->t, y, TAPE_ALL, by);
+}
+
+/* Of the rows of a and b. */
+static tape_node *hsic(twin_eval *x, tape_node *a, tape_node *b)
+{
+    const bool same = a == b;
+    if (!tape_rounds(x->t)) {
+        const sample s = sample_of(x, a), r = same ? s : sample_of(x, b);
+        return hsic_of(x, &s, &r);
+    }
+    tape_node *both[] = {tape_open(x->t, a), same ? NULL : tape_open(x->t, b)};
+    const sample s = sample_of(x, both[0]), r = same ? s : sample_of(x, both[1]);
+    return tape_close(x->t, hsic_of(x, &s, &r), same ? 1 : 2, both);
+}
+
+/* What a mistake makes of the two before anything else. */
+static void prepare(twin_eval *x, tape_node **a, tape_node **b)
+{
+    if (twin_is(x, "OneSideDetached")) *b = tape_stop(x->t, *b);
+    if (!twin_is(x, "TransposedFeatures") || (*a)->cols != (*b)->cols || (*a)->cols < 4) return;
+    *a = transposed(x, *a);
+    *b = transposed(x, *b);
 }
 
 /* --- CKA (K.9) ----------------------------------------------------------------------------------------------------- */
@@ -410,10 +431,9 @@ static tape_node *ratio(twin_eval *x, tape_node *xy, tape_node *xx, tape_node *y
 
 static tape_node *cka_of(twin_eval *x, tape_node *a, tape_node *b)
 {
-    if (twin_is(x, "OneSideDetached")) b = tape_stop(x->t, b);
-    const sample s = sample_of(x, a), r = sample_of(x, b);
     if (twin_is(x, "SmallNNaN") && a->rows <= 3) return twin_numbers(x, 1, 1, (const double[]){0});
-    return ratio(x, hsic(x, &s, &r), hsic(x, &s, &s), hsic(x, &r, &r));
+    prepare(x, &a, &b);
+    return ratio(x, hsic(x, a, b), hsic(x, a, a), hsic(x, b, b));
 }
 
 tape_node *twin_cka(twin_eval *x, tape_node *a, tape_node *b) { return cka_of(x, a, b); }
@@ -461,10 +481,10 @@ static void similarity_kernel(twin_eval *x)
 
 static void similarity_hsic(twin_eval *x)
 {
-    tape_node *b = twin_in(x, "y");
-    if (twin_is(x, "OneSideDetached")) b = tape_stop(x->t, b);
-    const sample s = sample_of(x, twin_in(x, "x")), r = sample_of(x, b);
-    twin_out(x, "hsic", twin_loss(x, hsic(x, &s, &r)));
+    tape_node *a = twin_in(x, "x"), *b = twin_in(x, "y");
+    prepare(x, &a, &b);
+    tape_node *y = hsic(x, a, b);
+    twin_out(x, "hsic", twin_loss(x, twin_is(x, "NegativeHsicRoot") ? tape_apply(x->t, TAPE_RELU, y) : y));
 }
 
 static void similarity_cka(twin_eval *x)
@@ -492,15 +512,15 @@ static tape_node *mean_of(twin_eval *x, size_t k, tape_node **list)
 static void similarity_minibatch(twin_eval *x)
 {
     tape_node *a = twin_in(x, "x"), *b = twin_in(x, "y"), *cka;
-    if (twin_is(x, "OneSideDetached")) b = tape_stop(x->t, b);
     const size_t each = twin_is(x, "MinibatchWhole") ? a->rows : (size_t)op_int(x->c, "batch"), k = a->rows / each;
     tape_node **h[4];
     for (size_t i = 0; i < 4; i++) h[i] = room(k, sizeof **h);
     for (size_t i = 0; i < k; i++) {
-        const sample s = sample_of(x, batch_of(x, a, i, k, each)), r = sample_of(x, batch_of(x, b, i, k, each));
-        h[0][i] = hsic(x, &s, &r);
-        h[1][i] = hsic(x, &s, &s);
-        h[2][i] = hsic(x, &r, &r);
+        tape_node *s = batch_of(x, a, i, k, each), *r = batch_of(x, b, i, k, each);
+        prepare(x, &s, &r);
+        h[0][i] = hsic(x, s, r);
+        h[1][i] = hsic(x, s, s);
+        h[2][i] = hsic(x, r, r);
         if (twin_is(x, "MinibatchMeanOfRatios")) h[3][i] = ratio(x, h[0][i], h[1][i], h[2][i]);
     }
     if (twin_is(x, "MinibatchMeanOfRatios"))
