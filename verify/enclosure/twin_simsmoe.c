@@ -50,21 +50,25 @@ static bool asked(const twin_eval *x, const char *param, const char *choice, con
 
 /* --- projection head (S.1) ------------------------------------------------------------------------------------------ */
 
+/* A weight of the head, which HeadDetached holds constant. */
+static tape_node *of_head(twin_eval *x, const char *name)
+{
+    tape_node *w = twin_in(x, name);
+    return twin_is(x, "HeadDetached") ? tape_stop(x->t, w) : w;
+}
+
 static tape_node *head(twin_eval *x, tape_node *o)
 {
-    const bool mlp = asked(x, "kind", "mlp", "HeadKind");
-    tape_node *wp = twin_in(x, "wp"), *bp = twin_is(x, "HeadBias") ? NULL : twin_in(x, "bp");
+    tape_node *wp = of_head(x, "wp"), *bp = twin_is(x, "HeadBias") ? NULL : of_head(x, "bp");
+    const bool fits = wp->cols == o->cols,
+               mlp = fits ? asked(x, "kind", "mlp", "HeadKind") : twin_chose(x, "kind", "mlp");
     if (twin_is(x, "HeadNone")) return o;
     if (mlp) {
-        o = twin_linear(x, o, twin_in(x, "wh"), twin_is(x, "HeadBias") ? NULL : twin_in(x, "bh"));
+        o = twin_linear(x, o, of_head(x, "wh"), twin_is(x, "HeadBias") ? NULL : of_head(x, "bh"));
         if (twin_is(x, "HeadGelu"))
             o = tape_apply(x->t, TAPE_GELU, o);
         else if (!twin_is(x, "HeadNoActivation"))
-            o = tape_apply(x->t, TAPE_RELU, o);
-    }
-    if (wp->cols != o->cols) { /* HeadKind, where the widths say which head it is */
-        twin_fail(x, "widths do not fit another kind of head:", "wp");
-        return o;
+            o = twin_activated(x, TAPE_RELU, o);
     }
     return twin_linear(x, o, wp, bp);
 }
@@ -72,7 +76,7 @@ static tape_node *head(twin_eval *x, tape_node *o)
 static void simsmoe_head(twin_eval *x)
 {
     tape_node *o = twin_in(x, "o");
-    tape_node *z = head(x, twin_is(x, "HeadDetached") ? tape_stop(x->t, o) : o);
+    tape_node *z = head(x, twin_is(x, "ExpertsDetached") ? tape_stop(x->t, o) : o);
     twin_out(x, "z", twin_loss(x, z));
 }
 
@@ -253,7 +257,7 @@ static tape_node *represent(twin_eval *x, const pooled *p, size_t i, tape_node *
     tape_together(x->t, p->head);
     tape_node *z = head(x, o);
     tape_together(x->t, 0);
-    return twin_is(x, "HeadDetached") ? tape_add(x->t, tape_stop(x->t, z), tape_sub(x->t, o, tape_stop(x->t, o))) : z;
+    return z;
 }
 
 /* --- similarity (S.5) ----------------------------------------------------------------------------------------------- */

@@ -115,6 +115,179 @@
         ROW(op, "NormaliserDetached", "no gradient through the denominator",                                           \
             "grows features instead of turning them", "a normaliser under no_grad")
 
+#define HEAD(op)                                                                                                       \
+    ROW(op, "HeadKind", "the linear head for the one with a hidden layer, or the converse",                            \
+        "another representation",                                                                                      \
+        "notes on arXiv:2406.15883 against " SIMSMOE_CODE),                                                            \
+        ROW(op, "HeadNoActivation", "no ReLU in the head",                                                             \
+            "two matrices that are one",                                                                               \
+            "a slip of rewritten heads"),                                                                              \
+        ROW(op, "HeadGelu", "GELU in the head where it has ReLU",                                                      \
+            "off by up to 0.17 in a hidden unit",                                                                      \
+            "the experts' activation taken for the head's"),                                                           \
+        ROW(op, "HeadBias", "the head's biases left out",                                                              \
+            "hidden units switch elsewhere",                                                                           \
+            "bias=False")
+
+#define PAIRS(op)                                                                                                      \
+    ROW(op, "PairsOnlyK2", "the pair of a token's first two experts alone",                                            \
+        "right for K = 2 only",                                                                                        \
+        SIMSMOE_CODE " (any other K ends in a ValueError)"),                                                           \
+        ROW(op, "PairsExactSet", "tokens whose set of experts is the pair",                                            \
+            "no pair ever shares a token for K > 2",                                                                   \
+            SIMSMOE_CODE " (rows equal to (i, j))"),                                                                   \
+        ROW(op, "PairsOfFirst", "pairs that hold a token's first expert",                                              \
+            "(K-1) pairs for K(K-1)/2",                                                                                \
+            "a loop over the other choices alone"),                                                                    \
+        ROW(op, "PairsNeighbours", "pairs of experts that are chosen one after the other",                             \
+            "(K-1) pairs for K(K-1)/2",                                                                                \
+            "a zip of the choices with themselves, moved by one"),                                                     \
+        ROW(op, "PairsOrdered", "tokens that rank the lower expert first",                                             \
+            "half of the tokens, as the router happens to rank them",                                                  \
+            "(i, j) and (j, i) taken for two pairs")
+
+#define COUNTERS(op)                                                                                                   \
+    ROW(op, "PairsUnit", "fractions of the batch where tokens are counted, or the converse",                           \
+        "T times too rare, or too often",                                                                              \
+        SIMSMOE_CODE " (fractions against a threshold of tokens)"),                                                    \
+        ROW(op, "PairsOverTK", "a fraction divided by T K",                                                            \
+            "K times too rare",                                                                                        \
+            "LblProbOverTK's sibling"),                                                                                \
+        ROW(op, "PairsEdge", ">= for > at the frequency, or the converse",                                             \
+            "differs where counters are whole",                                                                        \
+            SIMSMOE_CODE " against notes on arXiv:2406.15883"),                                                        \
+        ROW(op, "PairsAbsent", "a pair without tokens in this batch selected and reset, or left waiting, against what is asked",\
+            "a counter is spent on nothing",                                                                           \
+            SIMSMOE_CODE " (reset)"),                                                                                  \
+        ROW(op, "PairsBeforeBatch", "the counters compared before this batch is counted",                              \
+            "one batch late",                                                                                          \
+            "two lines in the other order"),                                                                           \
+        ROW(op, "CounterNotReset", "a selected pair not reset",                                                        \
+            "compared in every batch from then on",                                                                    \
+            "a reset that is forgotten"),                                                                              \
+        ROW(op, "CounterResetAll", "every counter reset as soon as one pair is selected",                              \
+            "rare pairs never come up",                                                                                \
+            "zeros_like for one entry"),                                                                               \
+        ROW(op, "CounterCarried", "the frequency subtracted, not the counter reset",                                   \
+            "pairs come up more often",                                                                                \
+            "an accumulator that keeps its rest")
+
+#define COMPARED(op)                                                                                                   \
+    ROW(op, "HeadNone", "no head: the CKA of the experts' outputs",                                                    \
+        "nothing is projected",                                                                                        \
+        "the CKA of analyses, not of the loss"),                                                                       \
+        ROW(op, "HeadDetached", "no gradient to the head",                                                             \
+            "the experts alone are trained",                                                                           \
+            "a frozen projection"),                                                                                    \
+        ROW(op, "ExpertsDetached", "no gradient to the experts",                                                       \
+            "the head alone is trained, and can bring the loss to 0",                                                  \
+            "outputs detached with the tokens"),                                                                       \
+        ROW(op, "ReluHardCoded", "ReLU experts whatever the activation is",                                            \
+            "another expert than the layer's",                                                                         \
+            SIMSMOE_CODE),                                                                                             \
+        ROW(op, "RowsAll", "every token of the batch for those that the two share",                                    \
+            "tokens that neither expert sees",                                                                         \
+            "experts evaluated densely"),                                                                              \
+        ROW(op, "RowsEither", "the tokens that either expert has",                                                     \
+            "tokens that one of the two never sees",                                                                   \
+            "or for and"),                                                                                             \
+        ROW(op, "RowsShuffled", "the second expert's rows in the reverse order",                                       \
+            "pairs of different tokens",                                                                               \
+            "a dispatch by expert that is not undone"),                                                                \
+        ROW(op, "XNotDetached", "a gradient to the tokens",                                                            \
+            "the layers below are trained to look alike or not",                                                       \
+            "x for x.detach()"),                                                                                       \
+        ROW(op, "XDetached", "no gradient to the tokens where they are to get one",                                    \
+            "the layers below are not trained",                                                                        \
+            "the published form against the attached one"),                                                            \
+        ROW(op, "UnselectedPairs", "every pair compared, selected or not",                                             \
+            "the loss of the pairs of other steps too",                                                                \
+            "a mask that is forgotten; StaleLoss's sibling"),                                                          \
+        ROW(op, "PairsTwice", "(i, j) and (j, i) both counted",                                                        \
+            "twice the value",                                                                                         \
+            "a sum over the whole matrix"),                                                                            \
+        ROW(op, "PairsReduce", "the mean over the pairs for the sum, or the converse",                                 \
+            "1/pairs of the value",                                                                                    \
+            SIMSMOE_CODE " (sum)"),                                                                                    \
+        ROW(op, "ThresholdMissing", "no threshold",                                                                    \
+            "pairs that are apart are driven further",                                                                 \
+            "a test that is forgotten"),                                                                               \
+        ROW(op, "ThresholdSubtracted", "CKA - T* for CKA",                                                             \
+            "the gradient is right, the value is not",                                                                 \
+            "a hinge in the place of a mask"),                                                                         \
+        ROW(op, "SimilarityDistance", "1 - CKA for CKA",                                                               \
+            "experts are driven together",                                                                             \
+            "a distance under the name of a similarity"),                                                              \
+        ROW(op, "OneSideDetached", "no gradient to the second expert",                                                 \
+            "one of the two is trained",                                                                               \
+            "a stop-gradient taken from contrastive losses"),                                                          \
+        ROW(op, "BiasedSmallN", "HSIC_0 for HSIC_1",                                                                   \
+            "independent experts look alike: CKA is .82 for 4 tokens",                                                 \
+            SIMSMOE_CODE),                                                                                             \
+        ROW(op, "UnbiasedForBiased", "HSIC_1 for HSIC_0",                                                              \
+            "another equation's value",                                                                                \
+            "the converse of BiasedSmallN"),                                                                           \
+        ROW(op, "RbfAbsoluteSigma", "sigma itself for sigma times the median distance",                                \
+            "independent experts have a CKA of 1.0000 and a gradient of 5e-7",                                         \
+            SIMSMOE_CODE),                                                                                             \
+        ROW(op, "RbfFractionSigma", "sigma times the median distance for sigma itself",                                \
+            "blind to the scale of the outputs",                                                                       \
+            "google-research's demonstration against " SIMSMOE_CODE),                                                  \
+        ROW(op, "KernelLinear", "the linear kernel for the RBF kernel",                                                \
+            "another kernel",                                                                                          \
+            "a default left as it was"),                                                                               \
+        ROW(op, "KernelRbf", "the RBF kernel for the linear kernel",                                                   \
+            "another kernel",                                                                                          \
+            "a default left as it was"),                                                                               \
+        ROW(op, "Uncentred", "kernels that are not centred",                                                           \
+            "a common offset looks like similarity",                                                                   \
+            "alignment of kernels against CKA")
+
+#define CKA_INSIDE(op)                                                                                                 \
+    ROW(op, "PairsMeanActive", "the mean over the pairs above the threshold",                                          \
+        "a larger value",                                                                                              \
+        "two readings of a mean over pairs"),                                                                          \
+        ROW(op, "ThresholdEdge", ">= for > at the threshold, or the converse",                                         \
+            "differs where a CKA is exactly there",                                                                    \
+            SIMSMOE_CODE " against notes on arXiv:2406.15883"),                                                        \
+        ROW(op, "SmallNNaN", "0 for pairs of less than four tokens",                                                   \
+            "few tokens look dissimilar",                                                                              \
+            SIMSMOE_CODE " (NaN for one token, which compares false)"),                                                \
+        ROW(op, "NegativeHsicRoot", "a negative HSIC_1 clamped at 0 so that a root exists",                            \
+            "0 and no gradient; NaN unclamped",                                                                        \
+            ANTIXK),                                                                                                   \
+        ROW(op, "MissingRoot", "no root in the denominator",                                                           \
+            "not free of scale",                                                                                       \
+            "a slip of rewritten code"),                                                                               \
+        ROW(op, "NormaliserDetached", "no gradient through the denominator",                                           \
+            "shrinks outputs instead of turning them",                                                                 \
+            "a normaliser under no_grad"),                                                                             \
+        ROW(op, "TransposedFeatures", "features for tokens",                                                           \
+            "X^T X for X X^T",                                                                                         \
+            "activations stored as features x samples")
+
+#define LAYER_TERMS(op)                                                                                                \
+    ROW(op, "RouterGradient", "outputs weighted by the router before the head",                                        \
+        "the similarity trains the router",                                                                            \
+        "the layer's own weighted outputs compared"),                                                                  \
+        ROW(op, "BetaTied", "c_similarity multiplied by c_balance",                                                    \
+            "no similarity without a balance",                                                                         \
+            SIMSMOE_CODE " (beta = lambda rho)"),                                                                      \
+        ROW(op, "MissingCoefficient", "every term of the total with coefficient 1",                                    \
+            "regularisers a hundred times as strong",                                                                  \
+            "coefficients applied in the logged value alone")
+
+#define LAYER(op)                                                                                                      \
+    ANOTHER_SOFTMAX(op), DIVISORS(op), SELECTED_ONLY(op), NO_GRADIENT(op), HALVES(op), ORDERS(op), SWAPPED(op),        \
+        COMBINE(op), MISALIGNED(op), BIAS(op, "the experts' b2"), GELU_TANH(op), HEAD(op), PAIRS(op), COUNTERS(op),    \
+        COMPARED(op), LAYER_TERMS(op), HALF_GRADIENT(op)
+#define TASK(op)                                                                                                       \
+    ROW(op, "TaskSum", "the task's squares summed, not averaged", "T d times the task loss", "reduction=sum"),         \
+        ROW(op, "TaskOverTokens", "the task's squares averaged over tokens, summed over the width",                    \
+            "d times the task loss", "two readings of a mean squared error"),                                          \
+        ROW(op, "TaskDetached", "no gradient through the task loss", "the total trains the regularisers alone",        \
+            "an output detached for logging")
+
 #define ZLOSS(op)                                                                                                      \
     ROW(op, "ZLossInput", "logsumexp of probabilities where logits are expected",                                      \
         "between ln(N)^2 and (1 + ln N)^2 whatever the logits", "huggingface/transformers#48421")
@@ -875,6 +1048,39 @@ const twin_variant twin_variants[] = {
     HALF_GRADIENT("similarity.cosine"),
 
     /* --- simsmoe --- */
+
+    HEAD("simsmoe.head"),
+    ROW("simsmoe.head", "ExpertsDetached", "no gradient to the experts' outputs", "the head alone is trained",
+        "outputs detached with the tokens"),
+    ROW("simsmoe.head", "ReluKink", "slope 1 of the ReLU at 0", "dead units that start at 0 are trained",
+        "x >= 0 for x > 0"),
+    HALF_GRADIENT("simsmoe.head"),
+
+    PAIRS("simsmoe.pairs"),
+    COUNTERS("simsmoe.pairs"),
+
+    HEAD("simsmoe.loss"),
+    PAIRS("simsmoe.loss"),
+    COMPARED("simsmoe.loss"),
+    CKA_INSIDE("simsmoe.loss"),
+    ROW("simsmoe.loss", "MedianRule/with", "a median with the diagonal's zeros", "a smaller bandwidth", MEDIANS_MET),
+    ROW("simsmoe.loss", "MedianRule/without", "a median without the diagonal", "a larger bandwidth", MEDIANS_MET),
+    ROW("simsmoe.loss", "MedianRule/mean", "the mean of the middle two distances", "a larger bandwidth", MEDIANS_MET),
+    ROW("simsmoe.loss", "MedianRule/lower", "the lower of the middle two distances", "a smaller bandwidth",
+        MEDIANS_MET " (torch.median)"),
+    ROW("simsmoe.loss", "BandwidthDetached", "a bandwidth that is a constant of the gradient",
+        "a part of the gradient missing", "a median under no_grad"),
+    ROW("simsmoe.loss", "BandwidthTrained", "a gradient through the bandwidth",
+        "two tokens get a part of the gradient of all", SIMSMOE_CODE " (sigma=None)"),
+    MISALIGNED("simsmoe.loss"),
+    BIAS("simsmoe.loss", "the experts' b2"),
+    GELU_TANH("simsmoe.loss"),
+    HALF_GRADIENT("simsmoe.loss"),
+
+    LAYER("simsmoe.layer"),
+
+    LAYER("simsmoe.step"),
+    TASK("simsmoe.step"),
 
     /* --- convergence --- */
 

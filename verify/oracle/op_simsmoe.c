@@ -128,8 +128,7 @@ static void hidden_free(hidden *m)
 static smoe_status head_run(op_case *c, hidden *m)
 {
     const size_t n = op_dim(c, 'n'), d = op_dim(c, 'd'), h = op_dim(c, 'h'), p = op_dim(c, 'p');
-    if (linear_head(c))
-        return smoe_head_linear(n, d, p, op_in(c, "o"), op_in(c, "wp"), op_in(c, "bp"), op_out(c, "z"));
+    if (linear_head(c)) return smoe_head_linear(n, d, p, op_in(c, "o"), op_in(c, "wp"), op_in(c, "bp"), op_out(c, "z"));
     return smoe_head_mlp(n, d, h, p, op_in(c, "o"), op_in(c, "wh"), op_in(c, "bh"), op_in(c, "wp"), op_in(c, "bp"),
                          m->a, m->u, op_out(c, "z"));
 }
@@ -402,8 +401,7 @@ static const op_spec pairs_cases[] = {
     {"random-atleast", "core", "T=32,N=5,K=2", "compare=atleast", "", "tokens, at least", fill_pairs},
     {"code", "core", "T=32,N=4,K=2", "unit=fraction,absent=reset", "", "SimSMoE's code: fractions, above, reset",
      fill_pairs},
-    {"thirds", "core", "T=24,N=4,K=2", "unit=fraction,frequency=10.3", "", "fractions that are not binary",
-     fill_pairs},
+    {"thirds", "core", "T=24,N=4,K=2", "unit=fraction,frequency=10.3", "", "fractions that are not binary", fill_pairs},
     {"top-1", "core", "T=12,N=4,K=1", "", "", "one expert a token: no pair shares any", fill_pairs},
     {"top-3", "core", "T=24,N=5,K=3", "", "PairsOnlyK2,PairsExactSet,PairsOfFirst,PairsNeighbours",
      "three experts a token are three pairs; SimSMoE's code stops at K = 3", fill_pairs},
@@ -534,9 +532,17 @@ static smoe_simsmoe_grad gradients_of(const op_case *c)
 {
     zeros(op_dim(c, 'g') * op_dim(c, 'd'), op_grad(c, "wh"));
     zeros(op_dim(c, 'g'), op_grad(c, "bh"));
-    return (smoe_simsmoe_grad){op_grad(c, "x"),  op_grad(c, "w1"), op_grad(c, "b1"), op_grad(c, "w2"),
-                               op_grad(c, "b2"), op_grad(c, "wh"), op_grad(c, "bh"), op_grad(c, "wp"),
-                               op_grad(c, "bp"), NULL,             NULL};
+    return (smoe_simsmoe_grad){op_grad(c, "x"),
+                               op_grad(c, "w1"),
+                               op_grad(c, "b1"),
+                               op_grad(c, "w2"),
+                               op_grad(c, "b2"),
+                               op_grad(c, "wh"),
+                               op_grad(c, "bh"),
+                               op_grad(c, "wp"),
+                               op_grad(c, "bp"),
+                               NULL,
+                               NULL};
 }
 
 /* What a loss needs beside its outputs. */
@@ -733,9 +739,9 @@ static void fill_loss_near(op_case *c, op_rng *r)
     for (size_t k = 0; k < N * h; k++) op_in(c, "b1")[k] = op_representable(op_in(c, "b1")[k] - 0.5);
 }
 
-#define FOUR "T=48,d=6,N=4,K=2,h=8,g=8,p=4"
+#define FOUR        "T=48,d=6,N=4,K=2,h=8,g=8,p=4"
 #define FOUR_LINEAR "T=48,d=6,N=4,K=2,h=8,g=6,p=4"
-#define HALVES "T=48,d=4,N=4,K=2,h=8,g=4,p=4"
+#define HALVES      "T=48,d=4,N=4,K=2,h=8,g=4,p=4"
 
 static const op_spec loss_cases[] = {
     {"small", "smoke", "T=18,d=4,N=3,K=2,h=6,g=5,p=3", "threshold=0.125", "", "a first look", fill_loss},
@@ -743,8 +749,8 @@ static const op_spec loss_cases[] = {
      "a first look at the kernel of SimSMoE's code", fill_loss},
     {"random", "core", FOUR, "", "", "random weights, defaults", fill_loss},
     {"random-mean", "core", FOUR, "reduce=mean", "", "the mean over the pairs", fill_loss_half},
-    {"code", "core", FOUR_LINEAR, "kind=linear,kernel=rbf", "",
-     "SimSMoE's code: a linear head, an RBF of sigma 0.8", fill_loss},
+    {"code", "core", FOUR_LINEAR, "kind=linear,kernel=rbf", "", "SimSMoE's code: a linear head, an RBF of sigma 0.8",
+     fill_loss},
     {"unbiased", "core", FOUR, "estimator=unbiased,threshold=-1", "", "HSIC_1: a CKA may be negative", fill_loss},
     {"debiased", "core", FOUR, "estimator=debiased,threshold=0.25", "", "HSIC_1 by U-centring", fill_loss},
     {"rbf-median", "core", FOUR, "kernel=rbf,bandwidth=median,threshold=0.125", "RbfAbsoluteSigma,MedianRule",
@@ -782,8 +788,8 @@ static const op_spec loss_cases[] = {
      "a CKA of exactly 0, 1/2 or 1 for each pair: four of six are above 1/4", fill_loss_halves},
     {"halves-mean", "adversarial", HALVES, "kind=linear,threshold=0.25,reduce=mean", "PairsReduce,PairsMeanActive",
      "the mean is over the six that are selected, not the four above", fill_loss_halves},
-    {"halves-high", "adversarial", HALVES, "kind=linear,threshold=0.75", "ThresholdMissing",
-     "one of six is above 3/4", fill_loss_halves},
+    {"halves-high", "adversarial", HALVES, "kind=linear,threshold=0.75", "ThresholdMissing", "one of six is above 3/4",
+     fill_loss_halves},
     {"zero-edge", "adversarial", HALVES, "kind=linear,threshold=0", "ThresholdEdge",
      "two pairs stand exactly at T* = 0: not above it", fill_loss_halves},
     {"zero-edge-atleast", "adversarial", HALVES, "kind=linear,threshold=0,compare=atleast", "ThresholdEdge",
@@ -792,8 +798,8 @@ static const op_spec loss_cases[] = {
      "an expert whose output never changes: its CKA is undefined and skipped", fill_loss_dead},
     {"apart", "adversarial", FOUR, "kernel=rbf,bandwidth=median,threshold=0.125", "RbfAbsoluteSigma",
      "large outputs: an absolute sigma calls anything alike, with no gradient", fill_loss_apart},
-    {"near", "adversarial", FOUR, "activation=gelu,threshold=0.125", "ReluHardCoded",
-     "pre-activations near 0", fill_loss_near},
+    {"near", "adversarial", FOUR, "activation=gelu,threshold=0.125", "ReluHardCoded", "pre-activations near 0",
+     fill_loss_near},
     {"large", "large", "T=128,d=64,N=8,K=2,h=128,g=64,p=16", "threshold=0.125", "", "a layer of some size",
      fill_loss_half},
     {"large-code", "large", "T=128,d=64,N=8,K=2,h=128,g=64,p=16", "kind=linear,kernel=rbf,threshold=0.125", "",
@@ -899,8 +905,8 @@ typedef struct {
     smoe_gated gate;
     smoe_simsmoe_out out;
     smoe_simsmoe_kept kept;
-    size_t *index;      /* the gate's */
-    double *p;          /* [T,N] the gate's probabilities */
+    size_t *index; /* the gate's */
+    double *p; /* [T,N] the gate's probabilities */
     double *dr, *dweight, *work;
     double *doubles;
     size_t *indices;
@@ -971,9 +977,8 @@ static void inside_free(inside *m)
 static smoe_status layer_run(op_case *c, inside *m)
 {
     const size_t N = m->shape.layer.N;
-    const smoe_status status =
-        smoe_router(&m->shape.layer, m->in.x, op_in(c, "wr"), op_in(c, "br"), op_out(c, "r"), m->index,
-                    op_out(c, "weight"), op_out(c, "margin"), m->p);
+    const smoe_status status = smoe_router(&m->shape.layer, m->in.x, op_in(c, "wr"), op_in(c, "br"), op_out(c, "r"),
+                                           m->index, op_out(c, "weight"), op_out(c, "margin"), m->p);
     if (status != SMOE_OK) return status;
     const double *counter = op_in(c, "counter");
     const smoe_status layer =
@@ -1015,9 +1020,9 @@ static smoe_status layer_vjp(op_case *c)
     if (status == SMOE_OK) status = layer_back(c, &m);
     for (size_t a = 0; a < m.shape.layer.T * m.shape.layer.K; a++) m.dweight[a] += op_cot(c, "weight")[a];
     if (status == SMOE_OK)
-        status = smoe_router_vjp(&m.shape.layer, m.in.x, op_in(c, "wr"), m.index, op_out(c, "weight"), m.p, m.dr,
-                                 m.dweight, op_grad(c, "x"), op_grad(c, "x"), op_grad(c, "wr"), op_grad(c, "br"),
-                                 m.work);
+        status =
+            smoe_router_vjp(&m.shape.layer, m.in.x, op_in(c, "wr"), m.index, op_out(c, "weight"), m.p, m.dr, m.dweight,
+                            op_grad(c, "x"), op_grad(c, "x"), op_grad(c, "wr"), op_grad(c, "br"), m.work);
     inside_free(&m);
     return status;
 }
@@ -1199,9 +1204,9 @@ static void fill_layer_biased(op_case *c, op_rng *r)
     for (size_t k = 0; k < N * d; k++) op_in(c, "b2")[k] = op_representable(2 + op_uniform(r));
 }
 
-#define OFTEN "frequency=16,threshold=0.125"
-#define WHOLE "c_balance=1,c_similarity=1"
-#define LAYER "T=48,d=6,N=4,h=8,g=8,p=4"
+#define OFTEN        "frequency=16,threshold=0.125"
+#define WHOLE        "c_balance=1,c_similarity=1"
+#define LAYER        "T=48,d=6,N=4,h=8,g=8,p=4"
 #define LAYER_LINEAR "T=48,d=6,N=4,h=8,g=6,p=4"
 #define LAYER_HALVES "T=48,d=8,N=4,h=8,g=8,p=4"
 
@@ -1216,25 +1221,32 @@ static void fill_layer_biased(op_case *c, op_rng *r)
 #define BOTH_CORE                                                                                                      \
     {"random", "core", LAYER, "k=2," OFTEN, "", "random routing", fill_layer_free},                                    \
         {"defaults", "core", LAYER, "", "", "all parameters as they are", fill_layer},                                 \
-        {"code", "core", LAYER_LINEAR, "k=2,kind=linear,kernel=rbf,unit=fraction,absent=reset", "",                    \
-         "SimSMoE's code: a linear head, an RBF of sigma 0.8, fractions, the reset", fill_layer},                      \
-        {"early", "core", LAYER, "k=2," OFTEN, "UnselectedPairs", "no pair is due: the similarity is 0",               \
+        {"code",       "core",                                                                                         \
+         LAYER_LINEAR, "k=2,kind=linear,kernel=rbf,unit=fraction,absent=reset",                                        \
+         "",           "SimSMoE's code: a linear head, an RBF of sigma 0.8, fractions, the reset",                     \
+         fill_layer},                                                                                                  \
+        {"early",         "core", LAYER, "k=2," OFTEN, "UnselectedPairs", "no pair is due: the similarity is 0",       \
          fill_layer_early},                                                                                            \
         {"due", "core", LAYER, "k=2," WHOLE "," OFTEN, "", "every pair is due", fill_layer_due},                       \
-        {"before", "core", LAYER, "k=2,order=softmax-topk," OFTEN, "NormTopK", "softmax before the selection",         \
+        {"before",  "core", LAYER, "k=2,order=softmax-topk," OFTEN, "NormTopK", "softmax before the selection",        \
          fill_layer},                                                                                                  \
-        {"renorm", "core", LAYER, "k=2,order=softmax-topk-renorm," OFTEN, "NormTopK", "the same, renormalised",        \
+        {"renorm",  "core", LAYER, "k=2,order=softmax-topk-renorm," OFTEN, "NormTopK", "the same, renormalised",       \
          fill_layer},                                                                                                  \
         {"gelu", "core", LAYER, "k=2,activation=gelu," OFTEN, "ReluHardCoded", "GELU experts", fill_layer_due},        \
-        {"atleast", "core", LAYER, "k=2,due=atleast,compare=atleast,absent=reset," OFTEN, "", "at least, twice",       \
-         fill_layer},                                                                                                  \
+        {"atleast",         "core",    LAYER, "k=2,due=atleast,compare=atleast,absent=reset," OFTEN, "",               \
+         "at least, twice", fill_layer},                                                                               \
         {"fraction", "core", LAYER, "k=2,unit=fraction,due=atleast," OFTEN, "PairsUnit", "fractions", fill_layer},     \
         {"mean", "core", LAYER, "k=2,reduce=mean," OFTEN, "PairsReduce", "the mean over the pairs", fill_layer},       \
-        {"unbiased", "core", LAYER, "k=2,estimator=unbiased,frequency=16,threshold=-2", "BiasedSmallN", "HSIC_1",      \
+        {"unbiased",     "core",   LAYER,         "k=2,estimator=unbiased,frequency=16,threshold=-2",                  \
+         "BiasedSmallN", "HSIC_1", fill_layer_due},                                                                    \
+        {"median",                                                                                                     \
+         "core",                                                                                                       \
+         LAYER,                                                                                                        \
+         "k=2,kernel=rbf,bandwidth=median," OFTEN,                                                                     \
+         "RbfAbsoluteSigma",                                                                                           \
+         "sigma is a fraction of the median distance",                                                                 \
          fill_layer_due},                                                                                              \
-        {"median", "core", LAYER, "k=2,kernel=rbf,bandwidth=median," OFTEN, "RbfAbsoluteSigma",                        \
-         "sigma is a fraction of the median distance", fill_layer_due},                                                \
-        {"attached", "core", LAYER, "k=2,detach_x=no," OFTEN, "XDetached", "the tokens get a gradient too",            \
+        {"attached",    "core", LAYER, "k=2,detach_x=no," OFTEN, "XDetached", "the tokens get a gradient too",         \
          fill_layer_due},                                                                                              \
         {"top-1", "core", LAYER, "k=1," OFTEN, "TopOneZeroGrad", "no pair shares a token", fill_layer},                \
         {"top-3", "core", LAYER, "k=3," OFTEN, "PairsOnlyK2", "three pairs a token", fill_layer_due},                  \
@@ -1242,39 +1254,80 @@ static void fill_layer_biased(op_case *c, op_rng *r)
     {                                                                                                                  \
         "one-expert", "core", "T=4,d=4,N=1,h=6,g=5,p=3", "k=1," OFTEN, "", "N = 1: a feed-forward layer", fill_layer   \
     }
-#define BOTH_CRAFTED                                                                                                   \
-    {"copies", "adversarial", LAYER, "k=2,frequency=16," WHOLE, "CollapseStationary",                                  \
-     "experts are copies: each CKA is 1, and its gradient 0", fill_layer_copies},                                      \
-        {"alike", "adversarial", LAYER, "k=2," OFTEN, "ZeroTokenExpert", "one pair shares every token",                \
-         fill_layer_alike},                                                                                            \
-        {"halves", "adversarial", LAYER_HALVES, "k=2,kind=linear,frequency=16,threshold=0.25," WHOLE,                  \
-         "ThresholdMissing,MisalignedExperts,HeadNone", "a CKA of exactly 0, 1/2 or 1 for each pair",                  \
-         fill_layer_halves},                                                                                           \
-        {"biased", "adversarial", LAYER, "k=2,activation=gelu," OFTEN, "MissingBias,ReluHardCoded",                    \
-         "biases as large as what they are added to", fill_layer_biased},                                              \
-        {"signature", "adversarial", LAYER, "k=2," OFTEN, "SwappedWeights,CombineGradNone,MisalignedExperts",          \
-         "expert i answers 2^i or minus that; cotangent on y alone", fill_signature},                                  \
-        {"signature-before", "adversarial", LAYER, "k=2,order=softmax-topk," OFTEN, "CombineGradNone,NormTopK",        \
-         "the same, softmax first", fill_signature},                                                                   \
-        {"total", "adversarial", LAYER, "k=2,c_balance=0.5,c_similarity=0.25," OFTEN, "BetaTied,MissingCoefficient",   \
-         "as in training: the total alone (SimSMoE's code ties beta to the balance's coefficient)", fill_total},       \
-        {"total-halves", "adversarial", LAYER_HALVES,                                                                  \
-         "k=2,kind=linear,frequency=16,threshold=0.25,c_balance=0.5,c_similarity=0.25",                                \
-         "BetaTied,MissingCoefficient,GradScale", "the same on numbers that all formats hold", fill_total_halves},     \
-        {"similarity", "adversarial", LAYER, "k=2," OFTEN, "XNotDetached,RouterGradient",                              \
-         "the similarity alone: the gradients of router and tokens are exactly 0", fill_similarity},                   \
-        {"similarity-halves", "adversarial", LAYER_HALVES, "k=2,kind=linear,frequency=16,threshold=0.25",              \
-         "XNotDetached,RouterGradient,HeadDetached", "the same on numbers that all formats hold",                      \
-         fill_similarity_halves},                                                                                      \
-        {"balance", "adversarial", LAYER, "k=2," OFTEN,                                                                \
-         "LblDoubleSoftmax,LblProbOverTK,LblTopKNorm,LblFirstChoiceOnly,LblConstant,LblGrad",                          \
-         "all tokens want the same experts; balance alone", fill_balance},                                             \
-        {"opposite", "adversarial", LAYER, "k=2," OFTEN, "LblPerSequence",                                             \
-         "two halves collapsed on opposite experts", fill_opposite},                                                   \
-    {                                                                                                                  \
-        "absent", "adversarial", LAYER, "k=2,absent=reset," OFTEN, "PairsAbsent",                                      \
-            "every pair is due and one alone has tokens: the others are reset too, as in SimSMoE's code",              \
-            fill_layer_absent                                                                                          \
+#define BOTH_CRAFTED                                                                                                     \
+    {"copies",                                                                                                           \
+     "adversarial",                                                                                                      \
+     LAYER,                                                                                                              \
+     "k=2,frequency=16," WHOLE,                                                                                          \
+     "CollapseStationary",                                                                                               \
+     "experts are copies: each CKA is 1, and its gradient 0",                                                            \
+     fill_layer_copies},                                                                                                 \
+        {"alike",         "adversarial", LAYER, "k=2," OFTEN, "ZeroTokenExpert", "one pair shares every token",          \
+         fill_layer_alike},                                                                                              \
+        {"halves",                                                                                                       \
+         "adversarial",                                                                                                  \
+         LAYER_HALVES,                                                                                                   \
+         "k=2,kind=linear,frequency=16,threshold=0.25," WHOLE,                                                           \
+         "ThresholdMissing,MisalignedExperts,HeadNone",                                                                  \
+         "a CKA of exactly 0, 1/2 or 1 for each pair",                                                                   \
+         fill_layer_halves},                                                                                             \
+        {"biased",                                                                                                       \
+         "adversarial",                                                                                                  \
+         LAYER,                                                                                                          \
+         "k=2,activation=gelu," OFTEN,                                                                                   \
+         "MissingBias,ReluHardCoded",                                                                                    \
+         "biases as large as what they are added to",                                                                    \
+         fill_layer_biased},                                                                                             \
+        {"signature",                                                                                                    \
+         "adversarial",                                                                                                  \
+         LAYER,                                                                                                          \
+         "k=2," OFTEN,                                                                                                   \
+         "SwappedWeights,CombineGradNone,MisalignedExperts",                                                             \
+         "expert i answers 2^i or minus that; cotangent on y alone",                                                     \
+         fill_signature},                                                                                                \
+        {"signature-before",        "adversarial", LAYER, "k=2,order=softmax-topk," OFTEN, "CombineGradNone,NormTopK",   \
+         "the same, softmax first", fill_signature},                                                                     \
+        {"total",                                                                                                        \
+         "adversarial",                                                                                                  \
+         LAYER,                                                                                                          \
+         "k=2,c_balance=0.5,c_similarity=0.25," OFTEN,                                                                   \
+         "BetaTied,MissingCoefficient",                                                                                  \
+         "as in training: the total alone (SimSMoE's code ties beta to the balance's coefficient)",                      \
+         fill_total},                                                                                                    \
+        {"total-halves",                                                                                                 \
+         "adversarial",                                                                                                  \
+         LAYER_HALVES,                                                                                                   \
+         "k=2,kind=linear,frequency=16,threshold=0.25,c_balance=0.5,c_similarity=0.25",                                  \
+         "BetaTied,MissingCoefficient,GradScale",                                                                        \
+         "the same on numbers that all formats hold",                                                                    \
+         fill_total_halves},                                                                                             \
+        {"similarity",                                                                                                   \
+         "adversarial",                                                                                                  \
+         LAYER,                                                                                                          \
+         "k=2," OFTEN,                                                                                                   \
+         "XNotDetached,RouterGradient",                                                                                  \
+         "the similarity alone: the gradients of router and tokens are exactly 0",                                       \
+         fill_similarity},                                                                                               \
+        {"similarity-halves",                                                                                            \
+         "adversarial",                                                                                                  \
+         LAYER_HALVES,                                                                                                   \
+         "k=2,kind=linear,frequency=16,threshold=0.25",                                                                  \
+         "XNotDetached,RouterGradient,HeadDetached",                                                                     \
+         "the same on numbers that all formats hold",                                                                    \
+         fill_similarity_halves},                                                                                        \
+        {"balance",                                                                                                      \
+         "adversarial",                                                                                                  \
+         LAYER,                                                                                                          \
+         "k=2," OFTEN,                                                                                                   \
+         "LblDoubleSoftmax,LblProbOverTK,LblTopKNorm,LblFirstChoiceOnly,LblConstant,LblGrad",                            \
+         "all tokens want the same experts; balance alone",                                                              \
+         fill_balance},                                                                                                  \
+        {"opposite",   "adversarial", LAYER, "k=2," OFTEN, "LblPerSequence", "two halves collapsed on opposite experts", \
+         fill_opposite},                                                                                                 \
+    {                                                                                                                    \
+        "absent", "adversarial", LAYER, "k=2,absent=reset," OFTEN, "PairsAbsent",                                        \
+            "every pair is due and one alone has tokens: the others are reset too, as in SimSMoE's code",                \
+            fill_layer_absent                                                                                            \
     }
 
 static const op_spec layer_cases[] = {
@@ -1307,10 +1360,11 @@ const op_record op_simsmoe[] = {
      "shared_ij = #{t : i, j in I_t};  c = counter + shared (or shared/T);  selected if c > f;  next = 0 if selected, "
      "else c",
      "tokens and >= f: notes on SimSMoE; fractions, > f and the reset: its code (read and run); K > 2 is ours",
-     "ref/simsmoe.c: smoe_shared_tokens, smoe_pair_counters", pairs_in, pairs_out, pairs_param, pairs_cases, pairs_check,
-     pairs_forward, NULL},
+     "ref/simsmoe.c: smoe_shared_tokens, smoe_pair_counters", pairs_in, pairs_out, pairs_param, pairs_cases,
+     pairs_check, pairs_forward, NULL},
     {"simsmoe.loss", "Similarity loss of pairs of experts", "S.1 S.2 S.4 S.5",
-     "loss = sum of CKA(z_i, z_j) over selected pairs whose CKA exceeds T*;  z_i = head(E_i(X)), X the tokens that i and j "
+     "loss = sum of CKA(z_i, z_j) over selected pairs whose CKA exceeds T*;  z_i = head(E_i(X)), X the tokens that i "
+     "and j "
      "share",
      "SimSMoE (arXiv 2406.15883) as notes on it have it; its code (read and run)",
      "ref/simsmoe.c: smoe_similarity_loss, smoe_similarity_loss_vjp", loss_in, loss_out, loss_param, loss_cases,
@@ -1322,7 +1376,8 @@ const op_record op_simsmoe[] = {
      layer_param, layer_cases, layer_check, layer_forward, layer_vjp},
     {"simsmoe.step", "One training step of SimSMoE", "S.1 S.2 S.3 S.4 S.5 S.6 S.7 C.14",
      "loss = c_task task + c_balance balance(r) + c_similarity similarity;  task = mean (y - target)^2",
-     "SimSMoE: total = task + alpha balancing + beta similarity by notes on the paper; in its code beta is alpha rho; the "
+     "SimSMoE: total = task + alpha balancing + beta similarity by notes on the paper; in its code beta is alpha rho; "
+     "the "
      "task is ours",
      "ref/simsmoe.c: smoe_simsmoe_step, smoe_simsmoe_step_vjp", step_in, step_out, step_param, step_cases, layer_check,
      layer_forward, layer_vjp},
