@@ -211,6 +211,22 @@ static void fill_shifted(op_case *c, op_rng *r)
     for (size_t i = 0; i < y_count(c); i++) op_in(c, "y")[i] = op_representable(op_in(c, "y")[i] - 2);
 }
 
+/* Two clusters, far apart: of 8 samples 12 distances are small and 16 large, and with the zeros of the diagonal the middle two
+ * are one of each. */
+static void clusters(op_rng *r, size_t n, size_t p, size_t turn, double *x)
+{
+    for (size_t i = 0; i < n * p; i++)
+        x[i] = (i % p == 0 ? (i / p / turn % 2 ? 2 : -2) : 0) + 0.125 * ((double)op_below(r, 5) - 2);
+}
+
+static void fill_clusters(op_case *c, op_rng *r)
+{
+    clusters(r, op_dim(c, 'n'), op_dim(c, 'p'), 1, op_in(c, "x"));
+    if (c->op->in[1].name) clusters(r, op_dim(c, 'n'), op_dim(c, 'q'), 2, op_in(c, "y"));
+    for (size_t i = 0; i < op_dim(c, 'n') && c->op->in[1].name; i++) /* y knows something of x */
+        op_in(c, "y")[i * op_dim(c, 'q')] += 0.5 * op_in(c, "x")[i * op_dim(c, 'p')];
+}
+
 /* The second half of the samples is the first half again. */
 static void fill_twice(op_case *c, op_rng *r)
 {
@@ -335,6 +351,14 @@ static const op_spec kernel_cases[] = {
      ".8 of the median distance: with .8 itself K is the unit matrix; giangdip2410/SimSMoE", NULL},
     {"fraction", "adversarial", "n=8,p=4", "kernel=rbf,sigma=1.5", "RbfFractionSigma",
      "1.5 as it is, which is not 1.5 times the median distance", NULL},
+    {"clusters", "adversarial", "n=8,p=2", "kernel=rbf,bandwidth=median,sigma=1", "MedianRule",
+     "the middle two of all distances are .5 and 4, and every rule has another bandwidth", fill_clusters},
+    {"clusters-lower", "adversarial", "n=8,p=2", "kernel=rbf,bandwidth=median,sigma=1,middle=lower", "MedianRule",
+     "the lower of them", fill_clusters},
+    {"clusters-square", "adversarial", "n=8,p=2", "kernel=rbf,bandwidth=median,sigma=1,median=square", "MedianRule",
+     "the mean of their squares", fill_clusters},
+    {"clusters-without", "adversarial", "n=8,p=2", "kernel=rbf,bandwidth=median,sigma=1,diagonal=without", "MedianRule",
+     "without the zeros of the diagonal both are 4", fill_clusters},
     {"expansion-32", "adversarial", "n=8,p=2", "kernel=rbf,sigma=4", "GramExpansion",
      "|x|^2 + |y|^2 - 2 <x,y> in binary32 takes distances of 4 for 0: one feature is 2^13 everywhere",
      fill_expansion_32},
@@ -442,6 +466,14 @@ static const op_spec hsic_cases[] = {
      "HSIC_1 of what is not related is below 0; AntixK/PyTorch-Model-Compare", fill_factorial},
     {"twice", "adversarial", "n=8,p=3,q=2", MEDIAN, "", "every sample twice: distances of 0 off the diagonal",
      fill_twice},
+    {"clusters", "adversarial", "n=8,p=2,q=2", "kernel=rbf,bandwidth=median,sigma=1", "MedianRule",
+     "the middle two of all distances are .5 and 4, and every rule has another bandwidth", fill_clusters},
+    {"clusters-lower", "adversarial", "n=8,p=2,q=2", "kernel=rbf,bandwidth=median,sigma=1,middle=lower", "MedianRule",
+     "the lower of them", fill_clusters},
+    {"clusters-square", "adversarial", "n=8,p=2,q=2", "kernel=rbf,bandwidth=median,sigma=1,median=square", "MedianRule",
+     "the mean of their squares", fill_clusters},
+    {"clusters-without", "adversarial", "n=8,p=2,q=2", "kernel=rbf,bandwidth=median,sigma=1,diagonal=without",
+     "MedianRule", "without the zeros of the diagonal both are 4", fill_clusters},
     {"expansion-32", "adversarial", "n=8,p=2,q=2", "kernel=rbf,sigma=4", "GramExpansion",
      "|x|^2 + |y|^2 - 2 <x,y> in binary32 takes distances of 4 for 0", fill_expansion_32},
     {"expansion-64", "adversarial", "n=8,p=2,q=2", "kernel=rbf,sigma=4", "wide,GramExpansion", "the same in binary64",
@@ -560,6 +592,14 @@ static const op_spec cka_cases[] = {
      "a CKA below 0, of which no root is taken; AntixK/PyTorch-Model-Compare", fill_factorial},
     {"negative-rbf", "adversarial", "n=8,p=2,q=2", "kernel=rbf,sigma=1.5,estimator=debiased", "NegativeHsicRoot",
      "the same with another kernel", fill_factorial},
+    {"clusters", "adversarial", "n=8,p=2,q=2", "kernel=rbf,bandwidth=median,sigma=1", "MedianRule",
+     "the middle two of all distances are .5 and 4, and every rule has another bandwidth", fill_clusters},
+    {"clusters-lower", "adversarial", "n=8,p=2,q=2", "kernel=rbf,bandwidth=median,sigma=1,middle=lower", "MedianRule",
+     "the lower of them", fill_clusters},
+    {"clusters-square", "adversarial", "n=8,p=2,q=2", "kernel=rbf,bandwidth=median,sigma=1,median=square", "MedianRule",
+     "the mean of their squares", fill_clusters},
+    {"clusters-without", "adversarial", "n=8,p=2,q=2", "kernel=rbf,bandwidth=median,sigma=1,diagonal=without",
+     "MedianRule", "without the zeros of the diagonal both are 4", fill_clusters},
     {"expansion-32", "adversarial", "n=8,p=2,q=2", "kernel=rbf,sigma=4", "GramExpansion",
      "|x|^2 + |y|^2 - 2 <x,y> in binary32 takes distances of 4 for 0", fill_expansion_32},
     {"expansion-64", "adversarial", "n=8,p=2,q=2", "kernel=rbf,sigma=4", "wide,GramExpansion", "the same in binary64",
@@ -644,6 +684,14 @@ static const op_spec minibatch_cases[] = {
     {"shifted", "core", "n=16,p=3,q=3", "batch=8", "KernelDiagonalKept", "features about 2 and -2", fill_shifted},
     {"negative", "adversarial", "n=16,p=2,q=2", "batch=8", "NegativeHsicRoot", "a CKA below 0", fill_factorial},
     {"fours", "adversarial", "n=16,p=8,q=8", "batch=4", "BiasedSmallN", "batches of 4 independent samples", NULL},
+    {"clusters", "adversarial", "n=16,p=2,q=2", "batch=8,kernel=rbf,bandwidth=median,sigma=1", "MedianRule",
+     "the middle two of all distances are .5 and 4, and every rule has another bandwidth", fill_clusters},
+    {"clusters-lower", "adversarial", "n=16,p=2,q=2", "batch=8,kernel=rbf,bandwidth=median,sigma=1,middle=lower",
+     "MedianRule", "the lower of them", fill_clusters},
+    {"clusters-square", "adversarial", "n=16,p=2,q=2", "batch=8,kernel=rbf,bandwidth=median,sigma=1,median=square",
+     "MedianRule", "the mean of their squares", fill_clusters},
+    {"clusters-without", "adversarial", "n=16,p=2,q=2", "batch=8,kernel=rbf,bandwidth=median,sigma=1,diagonal=without",
+     "MedianRule", "without the zeros of the diagonal both are 4", fill_clusters},
     {"expansion-32", "adversarial", "n=16,p=2,q=2", "batch=8,kernel=rbf,sigma=4", "GramExpansion",
      "|x|^2 + |y|^2 - 2 <x,y> in binary32 takes distances of 4 for 0", fill_expansion_32},
     {"expansion-64", "adversarial", "n=16,p=2,q=2", "batch=8,kernel=rbf,sigma=4", "wide,GramExpansion",
