@@ -679,8 +679,8 @@ static double hadamard(size_t t, size_t k)
     return odd ? -1 : 1;
 }
 
-/* Expert i passes two of four coordinates on, {0,1}, {1,2}, {2,3}, {0,1}, ..., twice their value, by W1 = [A; -A] and
- * W2 = [2 A', -2 A'] with h = 8; a linear head hands the four out as they are.  They start at coordinate `from`.  The
+/* Expert i passes two of p coordinates on, twice their value, by W1 = [A; -A] and W2 = [2 A', -2 A'] with h = 2 p:
+ * {0,1}, {1,2}, {2,3}, {0,1} of four, {0,1}, {1,2}, {2,0} of three.  A linear head hands the p out as they are.  They start at coordinate `from`.  The
  * hidden units that an expert does not use are dead, off the kink. */
 static void passing_experts(op_case *c, size_t from)
 {
@@ -689,19 +689,19 @@ static void passing_experts(op_case *c, size_t from)
     for (size_t k = 0; k < N * h; k++) op_in(c, "b1")[k] = -1;
     for (size_t i = 0; i < N; i++)
         for (size_t m = 0; m < 2; m++) {
-            const size_t u = first[i % 4] + m, k = from + u;
-            op_in(c, "b1")[i * h + u] = op_in(c, "b1")[i * h + u + 4] = 0;
+            const size_t u = (first[i % 4] + m) % p, k = from + u;
+            op_in(c, "b1")[i * h + u] = op_in(c, "b1")[i * h + u + p] = 0;
             double *w1 = op_in(c, "w1") + i * h * d, *w2 = op_in(c, "w2") + i * d * h;
             w1[u * d + k] = 1;
-            w1[(u + 4) * d + k] = -1;
+            w1[(u + p) * d + k] = -1;
             w2[k * h + u] = 2;
-            w2[k * h + u + 4] = -2;
+            w2[k * h + u + p] = -2;
         }
     for (size_t k = 0; k < p; k++) op_in(c, "wp")[k * op_dim(c, 'g') + from + k] = 1;
 }
 
-/* Each of the six pairs has 8 tokens whose coordinates are uncorrelated and of one size, so that a CKA is the number of
- * common coordinates over 2. */
+/* Each of the six pairs has 8 tokens (of three, 4) whose coordinates are uncorrelated and of one size, so that a CKA is the
+ * number of common coordinates over 2. */
 static void fill_loss_halves(op_case *c, op_rng *r)
 {
     const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), pairs = pairs_of(op_dim(c, 'N'));
@@ -711,6 +711,13 @@ static void fill_loss_halves(op_case *c, op_rng *r)
     for (size_t t = 0; t < T; t++)
         for (size_t k = 0; k < d; k++) op_in(c, "x")[t * d + k] = hadamard(t / pairs, k);
     passing_experts(c, 0);
+}
+
+/* The last pair is left out: with all three of them the gradient is 0. */
+static void fill_loss_two_halves(op_case *c, op_rng *r)
+{
+    fill_loss_halves(c, r);
+    select_pair(c, 2, false);
 }
 
 /* Expert 0 is dead, its output the same for all tokens; the others are as in fill_loss_halves(). */
@@ -739,9 +746,10 @@ static void fill_loss_near(op_case *c, op_rng *r)
     for (size_t k = 0; k < N * h; k++) op_in(c, "b1")[k] = op_representable(op_in(c, "b1")[k] - 0.5);
 }
 
-#define FOUR        "T=48,d=6,N=4,K=2,h=8,g=8,p=4"
-#define FOUR_LINEAR "T=48,d=6,N=4,K=2,h=8,g=6,p=4"
-#define HALVES      "T=48,d=4,N=4,K=2,h=8,g=4,p=4"
+#define FOUR         "T=48,d=6,N=4,K=2,h=8,g=8,p=4"
+#define FOUR_LINEAR  "T=48,d=6,N=4,K=2,h=8,g=6,p=4"
+#define THREE_HALVES "T=12,d=3,N=3,K=2,h=6,g=3,p=3"
+#define HALVES       "T=48,d=4,N=4,K=2,h=8,g=4,p=4"
 
 static const op_spec loss_cases[] = {
     {"small", "smoke", "T=18,d=4,N=3,K=2,h=6,g=5,p=3", "threshold=0.125", "", "a first look", fill_loss},
@@ -788,6 +796,8 @@ static const op_spec loss_cases[] = {
      "a CKA of exactly 0, 1/2 or 1 for each pair: four of six are above 1/4", fill_loss_halves},
     {"halves-mean", "adversarial", HALVES, "kind=linear,threshold=0.25,reduce=mean", "PairsReduce,PairsMeanActive",
      "the mean is over the six that are selected, not the four above", fill_loss_halves},
+    {"three-halves", "adversarial", THREE_HALVES, "kind=linear,threshold=0.25", "ThresholdMissing,HeadDetached",
+     "twice a CKA of 1/2 from four tokens: what formats of few digits can tell", fill_loss_two_halves},
     {"halves-high", "adversarial", HALVES, "kind=linear,threshold=0.75", "ThresholdMissing", "one of six is above 3/4",
      fill_loss_halves},
     {"zero-edge", "adversarial", HALVES, "kind=linear,threshold=0", "ThresholdEdge",
