@@ -79,7 +79,7 @@ smoe_status smoe_head_mlp_vjp_acc(size_t n, size_t d, size_t g, size_t p, const 
     smoe_matmul_tn_acc(g, d, n, da, o, dwh);                            /* dWh = sum_t da_t o_t' */
     smoe_matmul_nn(n, d, g, da, wh, do_);                               /* do = Wh' da */
     bool finite = smoe_all_finite(n * d, do_) && smoe_all_finite(g * d, dwh) && smoe_all_finite(g, dbh) &&
-                  smoe_all_finite(p * g, dwp) && smoe_all_finite(p, dbp) && smoe_all_finite(n * g, da);
+                  smoe_all_finite(p * g, dwp) && smoe_all_finite(p, dbp); /* da is all in dbh */
     return finite ? SMOE_OK : SMOE_EOVRFLW;
 }
 
