@@ -539,7 +539,7 @@ static void compete_schedule(twin_eval *x)
 
 /* --- one step of training --- */
 
-static tape_node *task_loss(twin_eval *x, tape_node *y)
+tape_node *twin_task(twin_eval *x, tape_node *y)
 {
     tape_node *off = tape_sub(x->t, twin_is(x, "TaskDetached") ? tape_stop(x->t, y) : y, twin_in(x, "target"));
     const size_t n = twin_is(x, "TaskSum") ? 1 : twin_is(x, "TaskOverTokens") ? y->rows : y->rows * y->cols;
@@ -592,7 +592,7 @@ static void step_competing(twin_eval *x, tape_node *tokens, tape_node *r)
     twin_out(x, "weight", weight);
     twin_out(x, "s", s);
     const bool router = twin_is(x, "RouterTermsToo"); /* the z-loss of a step without competition as well */
-    tape_node *const term[] = {task_loss(x, y), distillation(x, r, s), first ? zero : diversity(x, won, T, K),
+    tape_node *const term[] = {twin_task(x, y), distillation(x, r, s), first ? zero : diversity(x, won, T, K),
                                twin_switch(x, twin_probabilities(x, s)), router ? twin_zloss(x, r) : zero};
     const bool used[] = {true, true, !first, true, router};
     put_step(x, term, used);
@@ -614,7 +614,7 @@ static void step_routing(twin_eval *x, tape_node *tokens, tape_node *r)
         stale_terms(x, o, step_scores(x, o, r), r, &distill, &divers);
     }
     const bool off = op_is(x->c, "compete", "yes"); /* RequiresGradSwitch: the task alone */
-    tape_node *const term[] = {task_loss(x, y), distill, divers, off ? zero : twin_switch(x, twin_probabilities(x, r)),
+    tape_node *const term[] = {twin_task(x, y), distill, divers, off ? zero : twin_switch(x, twin_probabilities(x, r)),
                                off || first ? zero : twin_zloss(x, r)};
     const bool used[] = {true, stale, stale && !first, !off, !off && !first};
     put_step(x, term, used);

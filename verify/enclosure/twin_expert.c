@@ -19,7 +19,7 @@ static tape_function gelu_form(const twin_eval *x, bool tanh_form)
 }
 
 /* ReluKink: the gradient passes where the argument is exactly 0 as well. */
-static tape_node *activated(twin_eval *x, tape_function f, tape_node *a)
+tape_node *twin_activated(twin_eval *x, tape_function f, tape_node *a)
 {
     tape_node *u = tape_apply(x->t, f, a);
     if (f != TAPE_RELU || !twin_is(x, "ReluKink")) return u;
@@ -36,7 +36,7 @@ static tape_node *two_layers(twin_eval *x, tape_function f, tape_node *rows, tap
                              tape_node *w2, tape_node *b2)
 {
     if (twin_is(x, "MissingBias")) b2 = NULL;
-    return twin_linear(x, activated(x, f, twin_linear(x, rows, w1, b1)), w2, b2);
+    return twin_linear(x, twin_activated(x, f, twin_linear(x, rows, w1, b1)), w2, b2);
 }
 
 static void expert_relu(twin_eval *x)
@@ -71,7 +71,7 @@ static void expert_keyvalue(twin_eval *x)
     const bool across = twin_is(x, "TransposedWeights") && keys->rows == keys->cols;
     tape_node *(*const product)(tape *, tape_node *, tape_node *) = across ? tape_matmul_nt : tape_matmul_nn;
     tape_node *a = product(x->t, rows, keys), *u = a;
-    if (!twin_is(x, "MissingActivation")) u = activated(x, twin_is(x, "GeluForRelu") ? TAPE_GELU : TAPE_RELU, a);
+    if (!twin_is(x, "MissingActivation")) u = twin_activated(x, twin_is(x, "GeluForRelu") ? TAPE_GELU : TAPE_RELU, a);
     if (twin_is(x, "ReluSquared")) u = tape_apply(x->t, TAPE_SQUARE, u);
     twin_out(x, "y", product(x->t, u, values));
 }

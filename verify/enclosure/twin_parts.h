@@ -52,6 +52,7 @@ tape_node *twin_logsumexp(twin_eval *x, tape_node *z); /* [rows, 1] */
 tape_node *twin_ffn(twin_eval *x, size_t expert, tape_node *rows); /* W2 act(W1 x + b1) + b2 of one expert of a layer */
 /* The same with the weights' names, {"w1", "b1", "w2", "b2"} of those that the token does not choose. */
 tape_node *twin_ffn_of(twin_eval *x, const char *const names[4], size_t expert, tape_node *rows);
+tape_node *twin_activated(twin_eval *x, tape_function f, tape_node *a);
 tape_node *twin_linear(twin_eval *x, tape_node *rows, tape_node *w, tape_node *b); /* rows W^T + b; b may be NULL */
 tape_node *twin_weights(twin_eval *x, tape_node *r); /* [T, K] by the parameter `order` */
 tape_node *twin_mirrored(twin_eval *x, tape_node *weight); /* each row backwards */
@@ -61,6 +62,7 @@ tape_node *twin_dispatch(twin_eval *x, tape_node *tokens); /* the chosen experts
 
 /* --- in twin_compete.c --- */
 tape_node *twin_directions(twin_eval *x, tape_node *o); /* rows o / |o|; a zero row stays 0 and gets no gradient */
+tape_node *twin_task(twin_eval *x, tape_node *y); /* mean squared error of y against the input `target` */
 
 /* --- in twin_balance.c --- */
 /* N sum_i f_i P_i with f from the choice and P the mean of p over the tokens */

@@ -59,10 +59,10 @@
         ROW(op, "MedianRule/mean", "the mean of the middle two distances", "a larger bandwidth", MEDIANS_MET),         \
         ROW(op, "MedianRule/lower", "the lower of the middle two distances", "a smaller bandwidth",                    \
             MEDIANS_MET " (torch.median)"),                                                                            \
-        ROW(op, "MedianRule/distance", "a median of distances, squared",                                               \
-            "differs where the middle two are averaged", MEDIANS_MET),                                                 \
-        ROW(op, "MedianRule/square", "a median of squared distances",                                                  \
-            "differs where the middle two are averaged", MEDIANS_MET),                                                 \
+        ROW(op, "MedianRule/distance", "a median of distances, squared", "differs where the middle two are averaged",  \
+            MEDIANS_MET),                                                                                              \
+        ROW(op, "MedianRule/square", "a median of squared distances", "differs where the middle two are averaged",     \
+            MEDIANS_MET),                                                                                              \
         ROW(op, "MedianUnscaled", "the median distance alone, without sigma", "another bandwidth",                     \
             "the median heuristic of kernel tests"),                                                                   \
         ROW(op, "SigmaNotSquared", "sigma times the median squared distance", "another bandwidth",                     \
@@ -74,8 +74,7 @@
 
 #define KERNELS(op)                                                                                                    \
     MEDIANS(op),                                                                                                       \
-        ROW(op, "KernelLinear", "the linear kernel for the RBF kernel", "another kernel",                              \
-            "a default left as it was"),                                                                               \
+        ROW(op, "KernelLinear", "the linear kernel for the RBF kernel", "another kernel", "a default left as it was"), \
         ROW(op, "KernelRbf", "the RBF kernel for the linear kernel", "another kernel", "a default left as it was"),    \
         ROW(op, "SquaredSigmaSlip/two", "exp(-D/sigma^2), without the 2", "half the bandwidth",                        \
             "gamma = 1/sigma^2 for 1/(2 sigma^2)"),                                                                    \
@@ -112,8 +111,123 @@
     ROW(op, "NegativeHsicRoot", "a negative HSIC_1 clamped at 0 so that a root exists",                                \
         "0 and no gradient; NaN unclamped", ANTIXK),                                                                   \
         ROW(op, "MissingRoot", "no root in the denominator", "not free of scale", "a slip of rewritten code"),         \
+        ROW(op, "NormaliserDetached", "no gradient through the denominator", "grows features instead of turning them", \
+            "a normaliser under no_grad")
+
+#define HEAD(op)                                                                                                       \
+    ROW(op, "HeadKind", "the linear head for the one with a hidden layer, or the converse", "another representation",  \
+        "notes on arXiv:2406.15883 against " SIMSMOE_CODE),                                                            \
+        ROW(op, "HeadNoActivation", "no ReLU in the head", "two matrices that are one", "a slip of rewritten heads"),  \
+        ROW(op, "HeadGelu", "GELU in the head where it has ReLU", "off by up to 0.17 in a hidden unit",                \
+            "the experts' activation taken for the head's"),                                                           \
+        ROW(op, "HeadBias", "the head's biases left out", "hidden units switch elsewhere", "bias=False")
+
+#define PAIRS(op)                                                                                                      \
+    ROW(op, "PairsOnlyK2", "the pair of a token's first two experts alone", "right for K = 2 only",                    \
+        SIMSMOE_CODE " (any other K ends in a ValueError)"),                                                           \
+        ROW(op, "PairsExactSet", "tokens whose set of experts is the pair", "no pair ever shares a token for K > 2",   \
+            SIMSMOE_CODE " (rows equal to (i, j))"),                                                                   \
+        ROW(op, "PairsOfFirst", "pairs that hold a token's first expert", "(K-1) pairs for K(K-1)/2",                  \
+            "a loop over the other choices alone"),                                                                    \
+        ROW(op, "PairsNeighbours", "pairs of experts that are chosen one after the other", "(K-1) pairs for K(K-1)/2", \
+            "a zip of the choices with themselves, moved by one"),                                                     \
+        ROW(op, "PairsOrdered", "tokens that rank the lower expert first",                                             \
+            "half of the tokens, as the router happens to rank them", "(i, j) and (j, i) taken for two pairs")
+
+#define COUNTERS(op)                                                                                                   \
+    ROW(op, "PairsUnit", "fractions of the batch where tokens are counted, or the converse",                           \
+        "T times too rare, or too often", SIMSMOE_CODE " (fractions against a threshold of tokens)"),                  \
+        ROW(op, "PairsOverTK", "a fraction divided by T K", "K times too rare", "LblProbOverTK's sibling"),            \
+        ROW(op, "PairsEdge", ">= for > at the frequency, or the converse", "differs where counters are whole",         \
+            SIMSMOE_CODE " against notes on arXiv:2406.15883"),                                                        \
+        ROW(op, "PairsAbsent",                                                                                         \
+            "a pair without tokens in this batch selected and reset, or left waiting, against what is asked",          \
+            "a counter is spent on nothing", SIMSMOE_CODE " (reset)"),                                                 \
+        ROW(op, "PairsBeforeBatch", "the counters compared before this batch is counted", "one batch late",            \
+            "two lines in the other order"),                                                                           \
+        ROW(op, "CounterNotReset", "a selected pair not reset", "compared in every batch from then on",                \
+            "a reset that is forgotten"),                                                                              \
+        ROW(op, "CounterResetAll", "every counter reset as soon as one pair is selected", "rare pairs never come up",  \
+            "zeros_like for one entry"),                                                                               \
+        ROW(op, "CounterCarried", "the frequency subtracted, not the counter reset", "pairs come up more often",       \
+            "an accumulator that keeps its rest")
+
+#define COMPARED(op)                                                                                                   \
+    ROW(op, "HeadNone", "no head: the CKA of the experts' outputs", "nothing is projected",                            \
+        "the CKA of analyses, not of the loss"),                                                                       \
+        ROW(op, "HeadDetached", "no gradient to the head", "the experts alone are trained", "a frozen projection"),    \
+        ROW(op, "ExpertsDetached", "no gradient to the experts",                                                       \
+            "the head alone is trained, and can bring the loss to 0", "outputs detached with the tokens"),             \
+        ROW(op, "ReluHardCoded", "ReLU experts whatever the activation is", "another expert than the layer's",         \
+            SIMSMOE_CODE),                                                                                             \
+        ROW(op, "RowsAll", "every token of the batch for those that the two share", "tokens that neither expert sees", \
+            "experts evaluated densely"),                                                                              \
+        ROW(op, "RowsEither", "the tokens that either expert has", "tokens that one of the two never sees",            \
+            "or for and"),                                                                                             \
+        ROW(op, "RowsShuffled", "the second expert's rows in the reverse order", "pairs of different tokens",          \
+            "a dispatch by expert that is not undone"),                                                                \
+        ROW(op, "XNotDetached", "a gradient to the tokens", "the layers below are trained to look alike or not",       \
+            "x for x.detach()"),                                                                                       \
+        ROW(op, "XDetached", "no gradient to the tokens where they are to get one",                                    \
+            "the layers below are not trained", "the published form against the attached one"),                        \
+        ROW(op, "UnselectedPairs", "every pair compared, selected or not", "the loss of the pairs of other steps too", \
+            "a mask that is forgotten; StaleLoss's sibling"),                                                          \
+        ROW(op, "PairsTwice", "(i, j) and (j, i) both counted", "twice the value", "a sum over the whole matrix"),     \
+        ROW(op, "PairsReduce", "the mean over the pairs for the sum, or the converse", "1/pairs of the value",         \
+            SIMSMOE_CODE " (sum)"),                                                                                    \
+        ROW(op, "ThresholdMissing", "no threshold", "pairs that are apart are driven further",                         \
+            "a test that is forgotten"),                                                                               \
+        ROW(op, "ThresholdSubtracted", "CKA - T* for CKA", "the gradient is right, the value is not",                  \
+            "a hinge in the place of a mask"),                                                                         \
+        ROW(op, "SimilarityDistance", "1 - CKA for CKA", "experts are driven together",                                \
+            "a distance under the name of a similarity"),                                                              \
+        ROW(op, "OneSideDetached", "no gradient to the second expert", "one of the two is trained",                    \
+            "a stop-gradient taken from contrastive losses"),                                                          \
+        ROW(op, "BiasedSmallN", "HSIC_0 for HSIC_1", "independent experts look alike: CKA is .82 for 4 tokens",        \
+            SIMSMOE_CODE),                                                                                             \
+        ROW(op, "UnbiasedForBiased", "HSIC_1 for HSIC_0", "another equation's value", "the converse of BiasedSmallN"), \
+        ROW(op, "RbfAbsoluteSigma", "sigma itself for sigma times the median distance",                                \
+            "independent experts have a CKA of 1.0000 and a gradient of 5e-7", SIMSMOE_CODE),                          \
+        ROW(op, "RbfFractionSigma", "sigma times the median distance for sigma itself",                                \
+            "blind to the scale of the outputs", "google-research's demonstration against " SIMSMOE_CODE),             \
+        ROW(op, "KernelLinear", "the linear kernel for the RBF kernel", "another kernel", "a default left as it was"), \
+        ROW(op, "KernelRbf", "the RBF kernel for the linear kernel", "another kernel", "a default left as it was"),    \
+        ROW(op, "Uncentred", "kernels that are not centred", "a common offset looks like similarity",                  \
+            "alignment of kernels against CKA")
+
+#define CKA_INSIDE(op)                                                                                                 \
+    ROW(op, "PairsMeanActive", "the mean over the pairs above the threshold", "a larger value",                        \
+        "two readings of a mean over pairs"),                                                                          \
+        ROW(op, "ThresholdEdge", ">= for > at the threshold, or the converse", "differs where a CKA is exactly there", \
+            SIMSMOE_CODE " against notes on arXiv:2406.15883"),                                                        \
+        ROW(op, "SmallNNaN", "0 for pairs of less than four tokens", "few tokens look dissimilar",                     \
+            SIMSMOE_CODE " (NaN for one token, which compares false)"),                                                \
+        ROW(op, "NegativeHsicRoot", "a negative HSIC_1 clamped at 0 so that a root exists",                            \
+            "0 and no gradient; NaN unclamped", ANTIXK),                                                               \
+        ROW(op, "MissingRoot", "no root in the denominator", "not free of scale", "a slip of rewritten code"),         \
         ROW(op, "NormaliserDetached", "no gradient through the denominator",                                           \
-            "grows features instead of turning them", "a normaliser under no_grad")
+            "shrinks outputs instead of turning them", "a normaliser under no_grad"),                                  \
+        ROW(op, "TransposedFeatures", "features for tokens", "X^T X for X X^T",                                        \
+            "activations stored as features x samples")
+
+#define LAYER_TERMS(op)                                                                                                \
+    ROW(op, "RouterGradient", "outputs weighted by the router before the head", "the similarity trains the router",    \
+        "the layer's own weighted outputs compared"),                                                                  \
+        ROW(op, "BetaTied", "c_similarity multiplied by c_balance", "no similarity without a balance",                 \
+            SIMSMOE_CODE " (beta = lambda rho)"),                                                                      \
+        ROW(op, "MissingCoefficient", "every term of the total with coefficient 1",                                    \
+            "regularisers a hundred times as strong", "coefficients applied in the logged value alone")
+
+#define LAYER(op)                                                                                                      \
+    ANOTHER_SOFTMAX(op), DIVISORS(op), SELECTED_ONLY(op), NO_GRADIENT(op), HALVES(op), ORDERS(op), SWAPPED(op),        \
+        COMBINE(op), MISALIGNED(op), BIAS(op, "the experts' b2"), GELU_TANH(op), HEAD(op), PAIRS(op), COUNTERS(op),    \
+        COMPARED(op), LAYER_TERMS(op), HALF_GRADIENT(op)
+#define TASK(op)                                                                                                       \
+    ROW(op, "TaskSum", "the task's squares summed, not averaged", "T d times the task loss", "reduction=sum"),         \
+        ROW(op, "TaskOverTokens", "the task's squares averaged over tokens, summed over the width",                    \
+            "d times the task loss", "two readings of a mean squared error"),                                          \
+        ROW(op, "TaskDetached", "no gradient through the task loss", "the total trains the regularisers alone",        \
+            "an output detached for logging")
 
 #define ZLOSS(op)                                                                                                      \
     ROW(op, "ZLossInput", "logsumexp of probabilities where logits are expected",                                      \
@@ -237,8 +351,8 @@
     ROW(op, "ReluKink", "the derivative of ReLU at 0 taken for 1", "gradients where a hidden unit is exactly 0",       \
         "a mask written a >= 0")
 
-#define FASTMOE "laekov/fastmoe"
-#define XMOE_CODE "microsoft/torchscale"
+#define FASTMOE     "laekov/fastmoe"
+#define XMOE_CODE   "microsoft/torchscale"
 #define STABLE_CODE "Hunter-DDM/stablemoe"
 
 #define SOFTMAX_FIRST(op)                                                                                              \
@@ -287,13 +401,14 @@
     ROW(op, "ScheduleFloor", "rounding down", "k_max is reached at the last step only", "integer division"),           \
         ROW(op, "ScheduleRound", "halves rounded the other way", "off by one on exact halves",                         \
             "round() of Python, to even, against that of C, away from zero"),                                          \
-        ROW(op, "ScheduleClamp", "no end to the schedule", "more experts than there are", "training resumed beyond it")
+        ROW(op, "ScheduleClamp", "no end to the schedule", "more experts than there are",                              \
+            "training resumed beyond it")
 
 #define GSHARD(op)                                                                                                     \
     ROW(op, "GshardOrder", "places taken token by token", "second choices crowd out first ones",                       \
         "a slip of rewritten dispatchers; deepspeedai/DeepSpeed#1658"),                                                \
-        ROW(op, "GshardLastFirst", "places taken from the last token to the first",                                    \
-            "other tokens are dropped", "sorts that are not stable; deepspeedai/DeepSpeed#5353"),                      \
+        ROW(op, "GshardLastFirst", "places taken from the last token to the first", "other tokens are dropped",        \
+            "sorts that are not stable; deepspeedai/DeepSpeed#5353"),                                                  \
         ROW(op, "CapacityDrop", "no capacity", "nothing is dropped", "laekov/fastmoe#129"),                            \
         ROW(op, "GshardSecond", "the second choice sent if its share exceeds the draw, not twice its share",           \
             "second choices go half as often", "a factor that rewritten gates lose"),                                  \
@@ -370,8 +485,7 @@
             FIRST_CODE " (its StableMoE gate)"),                                                                       \
         ROW(op, "TopOneZeroGrad", "a softmax over the chosen score alone", "weight 1 and no gradient",                 \
             "NVIDIA/Megatron-LM#894, davidmrau/mixture-of-experts#27"),                                                \
-        ROW(op, "StableNoSigmoid", "the score itself as weight", "weights beyond [0, 1]",                              \
-            "a slip of rewritten gates")
+        ROW(op, "StableNoSigmoid", "the score itself as weight", "weights beyond [0, 1]", "a slip of rewritten gates")
 
 #define DISTILLED(op)                                                                                                  \
     ROW(op, "DistillReduce", "the sum for the mean, or the mean for the sum", "T times the coefficient, or 1/T",       \
@@ -430,10 +544,10 @@
         "a top-k under no_grad"),                                                                                      \
         ROW(op, "ThresholdTrained", "a gradient through the threshold where it is a constant",                         \
             "the scores that set it are trained", FASTMOE),                                                            \
-        ROW(op, "LoadThreshold", "the K-th largest score as threshold of all",                                         \
-            "the K-th expert has to beat itself", "a slip of rewritten gates"),                                        \
-        ROW(op, "LoadOfNoisy", "the noisy score compared, not the clean one",                                          \
-            "the noise that was drawn counts twice", "a slip of rewritten gates")
+        ROW(op, "LoadThreshold", "the K-th largest score as threshold of all", "the K-th expert has to beat itself",   \
+            "a slip of rewritten gates"),                                                                              \
+        ROW(op, "LoadOfNoisy", "the noisy score compared, not the clean one", "the noise that was drawn counts twice", \
+            "a slip of rewritten gates")
 
 #define POOLED(op)                                                                                                     \
     ROW(op, "LblCrossLayer", "layers or sequences pooled before f and P", "opposite collapses cancel",                 \
@@ -447,17 +561,16 @@
         "the paper's words against Switch's form"),                                                                    \
         ROW(op, "XmoeTemperature", "the temperature left out", "a softmax as flat as cosines make it",                 \
             "a slip of rewritten gates"),                                                                              \
-        ROW(op, "LblSumOverTokens", "the sum over the tokens, not the mean", "T times the value", "a missing reduction")
+        ROW(op, "LblSumOverTokens", "the sum over the tokens, not the mean", "T times the value",                      \
+            "a missing reduction")
 
 #define STABLE_BALANCE(op)                                                                                             \
     ROW(op, "StableAllGates", "the gates of all tokens, not of an expert's own",                                       \
         "idle experts are pulled up, which the equation does not do", "a slip of rewritten losses"),                   \
-        ROW(op, "StableExcess", "the load over the mean load, without its - 1",                                        \
-            "a balanced batch is pushed too", "a slip of rewritten losses"),                                           \
-        ROW(op, "StableNoSigmoid", "scores where gates are meant", "unbounded below",                                  \
+        ROW(op, "StableExcess", "the load over the mean load, without its - 1", "a balanced batch is pushed too",      \
             "a slip of rewritten losses"),                                                                             \
-        ROW(op, "StableMean", "the mean over the tokens, not the sum", "1/T of the value",                             \
-            "a reduction too many"),                                                                                   \
+        ROW(op, "StableNoSigmoid", "scores where gates are meant", "unbounded below", "a slip of rewritten losses"),   \
+        ROW(op, "StableMean", "the mean over the tokens, not the sum", "1/T of the value", "a reduction too many"),    \
         ROW(op, "CoefficientLeftOut", "alpha left out", "1/alpha of the value", "a coefficient applied elsewhere")
 
 #define ENTROPY_BALANCE(op)                                                                                            \
@@ -475,8 +588,7 @@
         ROW(op, "DeepseekSoftmax", "P by a softmax of the affinities", "P is nearly uniform", SECOND_CODE),            \
         ROW(op, "AffinityNotNormalised", "P of the affinities themselves", "all experts are pushed down at once",      \
             "a division left out"),                                                                                    \
-        EPSILON(op, "2^-23", "NVIDIA/Megatron-LM#1545; guards of one binary32 epsilon"),                               \
-        DIVISORS(op),                                                                                                  \
+        EPSILON(op, "2^-23", "NVIDIA/Megatron-LM#1545; guards of one binary32 epsilon"), DIVISORS(op),                 \
         ROW(op, "LblLayerSum", "the sum over the sequences, not the mean", "B times the value",                        \
             "NVIDIA/Megatron-LM#3672 is of this kind"),                                                                \
         ROW(op, "CoefficientLeftOut", "alpha left out", "1/alpha of the value", "a coefficient applied elsewhere"),    \
@@ -591,8 +703,7 @@ const twin_variant twin_variants[] = {
     ROW("layer.dispatch", "EmptySlotFilled", "empty places filled with the first token",
         "experts compute, and pass gradients to, what nobody sent", "a gather whose padding is index 0"),
     ROW("layer.dispatch", "DispatchGradNone", "no gradient through the buffers",
-        "tokens learn nothing from the experts",
-        "a scatter outside the graph"),
+        "tokens learn nothing from the experts", "a scatter outside the graph"),
 
     SWAPPED("layer.combine"),
     COMBINE("layer.combine"),
@@ -631,8 +742,7 @@ const twin_variant twin_variants[] = {
         "the routed part shrinks as experts are shared", "shared experts counted among the K that the weights are for"),
 
     ROW("layer.load", "LblFirstChoiceOnly", "load counted from the first choice only",
-        "the other K-1 choices are not seen",
-        "deepspeedai/DeepSpeed#2551, deepspeedai/DeepSpeed#5156, " SECOND_CODE),
+        "the other K-1 choices are not seen", "deepspeedai/DeepSpeed#2551, deepspeedai/DeepSpeed#5156, " SECOND_CODE),
     ROW("layer.load", "LblTopKNorm", "shares of all K choices divided by T", "shares that sum to K",
         "huggingface/transformers#43775, allenai/OLMoE#40"),
     ROW("layer.load", "ViolationRatio", "the largest load over the mean, without the 1", "1 more",
@@ -648,11 +758,9 @@ const twin_variant twin_variants[] = {
     ROW("layer.collapse", "CollapseInverse", "the inverse of Sb + I/2^20 for the pseudo-inverse",
         "a million times the scatter outside the span of the means", "a ridge added to make a matrix invertible"),
     ROW("layer.collapse", "CollapseUncentred", "Sb from means that are not centred",
-        "changes when all tokens are moved",
-        "moments in the place of covariances"),
+        "changes when all tokens are moved", "moments in the place of covariances"),
     ROW("layer.collapse", "CollapseUnweighted", "every expert with the same weight in Sb",
-        "small experts count like large ones",
-        "1/N in the place of n_i/T"),
+        "small experts count like large ones", "1/N in the place of n_i/T"),
     ROW("layer.collapse", "CollapseDivisors", "the divisors T - n' and n' - 1 of an analysis of variance",
         "a factor (n' - 1)/(T - n')", "Cv2Variance's sibling"),
     ROW("layer.fluctuation", "FluctuationStayed", "the share of tokens that stayed", "1 less the rate",
@@ -670,8 +778,7 @@ const twin_variant twin_variants[] = {
     ROW("layer.change", "ChangeSet", "the share of tokens whose sets differ where the Jaccard distance is meant",
         "an upper bound of it", "two measures of one name"),
     ROW("layer.change", "ChangeJaccard", "the Jaccard distance where the share of tokens is meant",
-        "a lower bound of it",
-        "two measures of one name"),
+        "a lower bound of it", "two measures of one name"),
 
     BALANCE("balance.switch"),
     SWITCH_GROUPS("balance.switch"),
@@ -732,8 +839,7 @@ const twin_variant twin_variants[] = {
     ROW("compete.distill", "DistillBatchSum", "the divergence summed over tokens, not averaged", "T times the value",
         "reduction=sum for batchmean"),
     ROW("compete.distill", "KlFloor", "1e-10 in the place of the clamp 1e-6",
-        "ln 1e4 more for each loser's probability",
-        "the epsilon of another library"),
+        "ln 1e4 more for each loser's probability", "the epsilon of another library"),
     ROW("compete.distill", "KlClamp", "the gradient passed through the clamp", "targets below it are trained",
         "a clamp applied to the value alone"),
     HALF_GRADIENT("compete.distill"),
@@ -771,8 +877,8 @@ const twin_variant twin_variants[] = {
     ROW("compete.schedule", "ScheduleCollision", "a head counted on a slot that this layer has moved into already",
         "counted twice, and one competition is lost", SECOND_CODE),
     ROW("compete.schedule", "ScheduleMended",
-        "a head whose slot this layer has taken moved on, where the published table is meant",
-        "one competition more", "the mended form against " SECOND_CODE),
+        "a head whose slot this layer has taken moved on, where the published table is meant", "one competition more",
+        "the mended form against " SECOND_CODE),
     ROW("compete.schedule", "ScheduleLater", "the nearest later slot taken before the nearest earlier one",
         "competitions move away from the warm-up", "a slip between the two searches"),
     ROW("compete.schedule", "ScheduleNoMove", "heads of full slots lost instead of moved", "fewer competitions",
@@ -782,8 +888,7 @@ const twin_variant twin_variants[] = {
     ROW("compete.schedule", "ScheduleWarmUp", "competition during warm-up", "untrained experts compete",
         SECOND_CODE " (warm_up 0 in its language-model sweep)"),
     ROW("compete.schedule", "ScheduleEdge", "a coin equal to the rate taken for a head",
-        "differs where coins are coarse",
-        "u <= rate"),
+        "differs where coins are coarse", "u <= rate"),
 
     BALANCE("compete.step"),
     ZLOSS("compete.step"),
@@ -875,6 +980,39 @@ const twin_variant twin_variants[] = {
     HALF_GRADIENT("similarity.cosine"),
 
     /* --- simsmoe --- */
+
+    HEAD("simsmoe.head"),
+    ROW("simsmoe.head", "ExpertsDetached", "no gradient to the experts' outputs", "the head alone is trained",
+        "outputs detached with the tokens"),
+    ROW("simsmoe.head", "ReluKink", "slope 1 of the ReLU at 0", "dead units that start at 0 are trained",
+        "x >= 0 for x > 0"),
+    HALF_GRADIENT("simsmoe.head"),
+
+    PAIRS("simsmoe.pairs"),
+    COUNTERS("simsmoe.pairs"),
+
+    HEAD("simsmoe.loss"),
+    PAIRS("simsmoe.loss"),
+    COMPARED("simsmoe.loss"),
+    CKA_INSIDE("simsmoe.loss"),
+    ROW("simsmoe.loss", "MedianRule/with", "a median with the diagonal's zeros", "a smaller bandwidth", MEDIANS_MET),
+    ROW("simsmoe.loss", "MedianRule/without", "a median without the diagonal", "a larger bandwidth", MEDIANS_MET),
+    ROW("simsmoe.loss", "MedianRule/mean", "the mean of the middle two distances", "a larger bandwidth", MEDIANS_MET),
+    ROW("simsmoe.loss", "MedianRule/lower", "the lower of the middle two distances", "a smaller bandwidth",
+        MEDIANS_MET " (torch.median)"),
+    ROW("simsmoe.loss", "BandwidthDetached", "a bandwidth that is a constant of the gradient",
+        "a part of the gradient missing", "a median under no_grad"),
+    ROW("simsmoe.loss", "BandwidthTrained", "a gradient through the bandwidth",
+        "two tokens get a part of the gradient of all", SIMSMOE_CODE " (sigma=None)"),
+    MISALIGNED("simsmoe.loss"),
+    BIAS("simsmoe.loss", "the experts' b2"),
+    GELU_TANH("simsmoe.loss"),
+    HALF_GRADIENT("simsmoe.loss"),
+
+    LAYER("simsmoe.layer"),
+
+    LAYER("simsmoe.step"),
+    TASK("simsmoe.step"),
 
     /* --- convergence --- */
 

@@ -18,8 +18,8 @@
  * At a kink (a ReLU at exactly 0) f has no derivative, and neither taylor nor adjoint can ask for one.  "kink" in the
  * table: the twin's own gradient jumps between x and x + h v, and what is left over is no more than that jump.
  *
- * A detached value (detach=yes) is a constant in g but not in f, so what is asked for is no derivative of f.  Both
- * methods then take the case with detach=no; the table marks it with a star.
+ * A detached value (detach=yes, or another parameter of such a name) is a constant in g but not in f, so what is asked for
+ * is no derivative of f.  Both methods then take the case with nothing detached; the table marks it with a star.
  */
 #include <float.h>
 #include <math.h>
@@ -325,7 +325,7 @@ static double ulp_of(double x)
 
 static void check_twin(bench *b)
 {
-    /* A case is checked twice if something is detached. */
+    /* A case is checked again for each thing that is detached. */
     if (b->out->twin != METHOD_FAILED) b->out->twin = METHOD_PASSED;
     for (size_t i = 0; b->base->op->in[i].name; i++) {
         const twin_tensor *exact = &b->exact.grad[i], *f64 = &b->f64.grad[i];
@@ -401,18 +401,19 @@ static bool prepare(bench *b, const op_record *op, const checks *all, char *err,
            twin_run(b->base, f64, NULL, bits, &b->f64, err, errlen) == 0 && twins_complete(b, err, errlen);
 }
 
-/* The parameters of a case with nothing detached; false if nothing is. */
+/* The parameters of a case with one thing fewer detached; false if nothing is. */
 static bool open_case(const op_case *c, const char *set, char opened[200])
 {
-    const char *const yes = "detach=yes";
+    char yes[64];
     const op_param *p = c->op->param;
-    while (p && p->name && strcmp(p->name, "detach") != 0) p++;
-    if (!p || !p->name || !op_is(c, "detach", "yes")) return false;
+    while (p && p->name && (strncmp(p->name, "detach", 6) != 0 || !op_is(c, p->name, "yes"))) p++;
+    if (!p || !p->name) return false;
+    snprintf(yes, sizeof yes, "%s=yes", p->name);
     const char *at = strstr(set, yes);
     if (at)
-        snprintf(opened, 200, "%.*sdetach=no%s", (int)(at - set), set, at + strlen(yes));
+        snprintf(opened, 200, "%.*s%s=no%s", (int)(at - set), set, p->name, at + strlen(yes));
     else
-        snprintf(opened, 200, "%s%sdetach=no", set, *set ? "," : "");
+        snprintf(opened, 200, "%s%s%s=no", set, *set ? "," : "", p->name);
     return true;
 }
 
@@ -488,7 +489,7 @@ static size_t print_table(const checks *all)
         failed += !passed(&all->result[i]);
         opened += all->result[i].opened;
     }
-    if (opened) printf("* taylor and adjoint with detach=no: a detached value makes the gradient no derivative\n");
+    if (opened) printf("* taylor and adjoint with nothing detached: a detached value makes the gradient no derivative\n");
     printf("%zu gradients: %zu passed, %zu failed\n", all->count, all->count - failed, failed);
     return failed;
 }
