@@ -9,6 +9,7 @@
 #include "tensorfile.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zip.h>
@@ -22,6 +23,7 @@ typedef struct {
     size_t errlen;
 } cursor;
 
+enum { FRAME = 12 }; /* magic, version, and the longest length of a header */
 enum { HAS_DESCR = 1, HAS_ORDER = 2, HAS_SHAPE = 4 };
 
 typedef struct {
@@ -193,11 +195,10 @@ static void transpose(const npy_header *h, size_t size, const unsigned char *fro
     }
 }
 
-/* The magic, the version and the length of the header; leaves the cursor on the header and returns its length, or
- * -1. */
-static int read_frame(cursor *c, size_t *length)
+/* The magic, the version and the length of the header, of which the file has n bytes in all; leaves the cursor on the
+ * header. */
+static int read_frame(cursor *c, size_t n, size_t *length)
 {
-    size_t n = (size_t)(c->end - c->at);
     char q[TENSOR_QUOTED];
     if (n < 10 || memcmp(c->at, "\x93NUMPY", 6) != 0) return bad(c, "expected the magic of an .npy file");
     unsigned major = c->at[6], minor = c->at[7];
@@ -213,27 +214,69 @@ static int read_frame(cursor *c, size_t *length)
     return 0;
 }
 
+/* The header that the cursor stands on, and whether the n bytes of data after it are what it says. */
+static int read_header(cursor *c, size_t length, size_t n, npy_header *h)
+{
+    char q[TENSOR_QUOTED], shape[TENSOR_SHAPE];
+    c->end = c->at + length;
+    if (read_dict(c, h) != 0) return -1;
+    const size_t expected = h->count * tensor_dtype_size(h->dtype);
+    if (n != expected)
+        return tensor_fail(c->err, c->errlen, "%s: tensor %s: %zu bytes of data, expected %zu for shape %s of %s",
+                           c->label, tensor_quote(q, c->name), n, expected, tensor_shape_text(shape, h->rank, h->dim),
+                           tensor_dtype_name(h->dtype));
+    return 0;
+}
+
 static int parse_npy(const char *label, const char *name, const unsigned char *bytes, size_t n, tensor_file *f,
                      char *err, size_t errlen)
 {
     cursor c = {label, name, bytes, bytes + n, err, errlen};
     npy_header h = {.seen = 0};
     size_t length = 0;
-    char q[TENSOR_QUOTED], shape[TENSOR_SHAPE];
-    if (read_frame(&c, &length) != 0) return -1;
+    if (read_frame(&c, n, &length) != 0) return -1;
     const unsigned char *data = c.at + length;
-    c.end = data;
-    if (read_dict(&c, &h) != 0) return -1;
-    size_t size = tensor_dtype_size(h.dtype), found = (size_t)(bytes + n - data);
-    if (found != h.count * size)
-        return tensor_fail(err, errlen, "%s: tensor %s: %zu bytes of data, expected %zu for shape %s of %s", label,
-                           tensor_quote(q, name), found, h.count * size, tensor_shape_text(shape, h.rank, h.dim),
-                           tensor_dtype_name(h.dtype));
+    if (read_header(&c, length, (size_t)(bytes + n - data), &h) != 0) return -1;
     if (tensor_file_add(f, name, h.dtype, h.rank, h.dim, data) != 0)
         return tensor_fail(err, errlen, "%s: out of memory", label);
     tensor *t = &f->t[f->tensors - 1];
+    const size_t size = tensor_dtype_size(h.dtype);
     if (h.fortran) transpose(&h, size, data, t->data);
     if (h.swap) tensor_swap(t->data, t->count, size);
+    return 0;
+}
+
+int tensor_layout_npy(const char *label, const char *name, const void *head, size_t have, size_t n, size_t *need,
+                      tensor_layout *l, char *err, size_t errlen)
+{
+    const unsigned char *bytes = head;
+    cursor c = {label, name, bytes, bytes + have, err, errlen};
+    npy_header h = {.seen = 0};
+    size_t length = 0;
+    *l = (tensor_layout){0};
+    *need = n < FRAME ? n : FRAME;
+    if (have < *need) return 0;
+    if (read_frame(&c, n, &length) != 0) return -1;
+    *need = (size_t)(c.at - bytes) + length;
+    if (have < *need) return 0;
+    if (read_header(&c, length, n - *need, &h) != 0) return -1;
+    l->t = calloc(1, sizeof *l->t);
+    if (l->t != NULL) l->t->name = strdup(name);
+    if (l->t == NULL || l->t->name == NULL) {
+        tensor_layout_clear(l);
+        return tensor_fail(err, errlen, "%s: out of memory", label);
+    }
+    l->tensors = 1;
+    l->t->known = true;
+    l->t->dtype = h.dtype;
+    snprintf(l->t->dtype_name, sizeof l->t->dtype_name, "%s", tensor_dtype_name(h.dtype));
+    l->t->rank = h.rank;
+    memcpy(l->t->dim, h.dim, sizeof h.dim);
+    l->t->count = h.count;
+    l->t->begin = *need;
+    l->t->end = n;
+    l->t->swap = h.swap;
+    l->t->fortran = h.fortran;
     return 0;
 }
 
@@ -244,11 +287,16 @@ static char *without_suffix(const char *name)
     return strndup(name, n > 4 && strcmp(name + n - 4, ".npy") == 0 ? n - 4 : n);
 }
 
+char *tensor_stem(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return without_suffix(slash == NULL ? path : slash + 1);
+}
+
 int tensor_file_parse_npy(const char *label, const void *bytes, size_t n, tensor_file *f, char *err, size_t errlen)
 {
     *f = (tensor_file){0};
-    const char *slash = strrchr(label, '/');
-    char *name = without_suffix(slash == NULL ? label : slash + 1);
+    char *name = tensor_stem(label);
     if (name == NULL) return tensor_fail(err, errlen, "%s: out of memory", label);
     int result = parse_npy(label, name, bytes, n, f, err, errlen);
     free(name);

@@ -218,6 +218,13 @@ void tensor_file_clear(tensor_file *f)
     *f = (tensor_file){0};
 }
 
+void tensor_layout_clear(tensor_layout *l)
+{
+    for (size_t i = 0; i < l->tensors; i++) free(l->t[i].name);
+    free(l->t);
+    *l = (tensor_layout){0};
+}
+
 /* --- whole files: reading --- */
 
 /* O_NONBLOCK so that a pipe without a writer is refused instead of waited for. */
