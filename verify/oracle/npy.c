@@ -6,13 +6,13 @@
 #define _XOPEN_SOURCE 700
 #endif
 
+#include "npz.h"
 #include "tensorfile.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zip.h>
 
 static const bool big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
 
@@ -280,8 +280,7 @@ int tensor_layout_npy(const char *label, const char *name, const void *head, siz
     return 0;
 }
 
-/* The name without ".npy", malloc'd. */
-static char *without_suffix(const char *name)
+char *npz_tensor_name(const char *name)
 {
     size_t n = strlen(name);
     return strndup(name, n > 4 && strcmp(name + n - 4, ".npy") == 0 ? n - 4 : n);
@@ -290,7 +289,7 @@ static char *without_suffix(const char *name)
 char *tensor_stem(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    return without_suffix(slash == NULL ? path : slash + 1);
+    return npz_tensor_name(slash == NULL ? path : slash + 1);
 }
 
 int tensor_file_parse_npy(const char *label, const void *bytes, size_t n, tensor_file *f, char *err, size_t errlen)
@@ -312,8 +311,8 @@ int tensor_file_parse_npy(const char *label, const void *bytes, size_t n, tensor
 #define ENTRY_LIMIT   (UINT64_C(1) << 30)
 #define ENTRIES_LIMIT 10000
 
-static int check_entry(const char *label, const zip_stat_t *st, uint64_t *compressed, uint64_t n, char *err,
-                       size_t errlen)
+static int check_entry(const char *label, const zip_stat_t *st, uint64_t *compressed, uint64_t n, uint64_t limit,
+                       char *err, size_t errlen)
 {
     char q[TENSOR_QUOTED];
     const zip_uint64_t needed = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
@@ -331,13 +330,23 @@ static int check_entry(const char *label, const zip_stat_t *st, uint64_t *compre
         return tensor_fail(err, errlen, "%s: entry %s: its %llu bytes and those before it exceed the file's %llu",
                            label, q, (unsigned long long)st->comp_size, (unsigned long long)n);
     *compressed += st->comp_size;
-    uint64_t most = st->comp_method == ZIP_CM_STORE             ? st->comp_size
-                    : st->comp_size > ENTRY_LIMIT / RATIO_LIMIT ? ENTRY_LIMIT
-                                                                : st->comp_size * RATIO_LIMIT;
+    uint64_t most = st->comp_method == ZIP_CM_STORE       ? st->comp_size
+                    : st->comp_size > limit / RATIO_LIMIT ? limit
+                                                          : st->comp_size * RATIO_LIMIT;
     if (st->size > most)
         return tensor_fail(err, errlen, "%s: entry %s: says %llu bytes in %llu, expected at most %llu", label, q,
                            (unsigned long long)st->size, (unsigned long long)st->comp_size, (unsigned long long)most);
     return 0;
+}
+
+int npz_entry(const char *label, zip_t *archive, zip_uint64_t i, uint64_t *compressed, uint64_t n, uint64_t limit,
+              zip_stat_t *st, char *err, size_t errlen)
+{
+    zip_stat_init(st);
+    if (zip_stat_index(archive, i, 0, st) != 0)
+        return tensor_fail(err, errlen, "%s: entry %llu: cannot be read: %s", label, (unsigned long long)i,
+                           zip_strerror(archive));
+    return check_entry(label, st, compressed, n, limit, err, errlen);
 }
 
 /* Inflates into memory that grows with what really comes out, not with what was announced. */
@@ -369,11 +378,7 @@ static int read_entry_of(const char *label, zip_t *archive, zip_uint64_t i, uint
 {
     char q[TENSOR_QUOTED];
     zip_stat_t st;
-    zip_stat_init(&st);
-    if (zip_stat_index(archive, i, 0, &st) != 0)
-        return tensor_fail(err, errlen, "%s: entry %llu: cannot be read: %s", label, (unsigned long long)i,
-                           zip_strerror(archive));
-    if (check_entry(label, &st, compressed, n, err, errlen) != 0) return -1;
+    if (npz_entry(label, archive, i, compressed, n, ENTRY_LIMIT, &st, err, errlen) != 0) return -1;
     zip_file_t *file = zip_fopen_index(archive, i, 0);
     unsigned char *bytes = file == NULL ? NULL : inflate_entry(file, (size_t)st.size);
     if (file != NULL) zip_fclose(file);
@@ -381,7 +386,7 @@ static int read_entry_of(const char *label, zip_t *archive, zip_uint64_t i, uint
         return tensor_fail(err, errlen,
                            "%s: entry %s: damaged, or out of memory: expected %llu bytes and their checksum", label,
                            tensor_quote(q, st.name), (unsigned long long)st.size);
-    char *name = without_suffix(st.name);
+    char *name = npz_tensor_name(st.name);
     int result;
     if (name == NULL)
         result = tensor_fail(err, errlen, "%s: out of memory", label);
@@ -394,32 +399,38 @@ static int read_entry_of(const char *label, zip_t *archive, zip_uint64_t i, uint
     return result;
 }
 
+zip_t *npz_open(const char *label, zip_source_t *source, zip_error_t *problem, char *err, size_t errlen)
+{
+    zip_t *archive = source == NULL ? NULL : zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, problem);
+    if (archive == NULL) {
+        bool twice = zip_error_code_zip(problem) == ZIP_ER_EXISTS;
+        tensor_fail(err, errlen, "%s: is no .npz file: %s", label,
+                    twice ? "expected each name once" : zip_error_strerror(problem));
+        if (source != NULL) zip_source_free(source);
+        return NULL;
+    }
+    zip_int64_t entries = zip_get_num_entries(archive, 0);
+    if (entries <= ENTRIES_LIMIT) return archive;
+    tensor_fail(err, errlen, "%s: %lld entries, expected at most %d", label, (long long)entries, ENTRIES_LIMIT);
+    zip_discard(archive);
+    return NULL;
+}
+
 int tensor_file_parse_npz(const char *label, const void *bytes, size_t n, tensor_file *f, char *err, size_t errlen)
 {
     *f = (tensor_file){0};
     if (n < 22) return tensor_fail(err, errlen, "%s: is no .npz file: %zu bytes, the shortest has 22", label, n);
     zip_error_t problem;
     zip_error_init(&problem);
-    zip_source_t *source = zip_source_buffer_create(bytes, n, 0, &problem);
-    zip_t *archive = source == NULL ? NULL : zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &problem);
-    if (archive == NULL) {
-        bool twice = zip_error_code_zip(&problem) == ZIP_ER_EXISTS;
-        tensor_fail(err, errlen, "%s: is no .npz file: %s", label,
-                    twice ? "expected each name once" : zip_error_strerror(&problem));
-        if (source != NULL) zip_source_free(source);
-        zip_error_fini(&problem);
-        return -1;
-    }
+    zip_t *archive = npz_open(label, zip_source_buffer_create(bytes, n, 0, &problem), &problem, err, errlen);
+    zip_error_fini(&problem);
+    if (archive == NULL) return -1;
     uint64_t compressed = 0;
     zip_int64_t entries = zip_get_num_entries(archive, 0);
     int result = 0;
-    if (entries > ENTRIES_LIMIT)
-        result =
-            tensor_fail(err, errlen, "%s: %lld entries, expected at most %d", label, (long long)entries, ENTRIES_LIMIT);
     for (zip_int64_t i = 0; i < entries && result == 0; i++)
         result = read_entry_of(label, archive, (zip_uint64_t)i, &compressed, n, f, err, errlen);
     zip_discard(archive);
-    zip_error_fini(&problem);
     if (result != 0) tensor_file_clear(f);
     return result;
 }

@@ -57,6 +57,8 @@ double tensor_get(const tensor *t, size_t i); /* element i as a double; exact fo
 int tensor_file_sha256(const char *path, char hex[65], char *err, size_t errlen);
 
 /* --- whole files, for everything that the command reads and writes --- */
+/* Opens a regular file (anything else is refused) for reading: the descriptor and its size in *n, or -1. */
+int regular_file_open(const char *path, size_t *n, char *err, size_t errlen);
 /* Reads a regular file (anything else is refused, gently) into malloc'd memory, with a NUL after its last byte. */
 int whole_file_read(const char *path, unsigned char **bytes, size_t *n, char *err, size_t errlen);
 /* Writes the parts one after the other to a temporary file beside `path`, flushes it to the disk and renames it: the
@@ -79,6 +81,8 @@ typedef struct {
     tensor_place *t; /* in the file's order */
 } tensor_layout;
 void tensor_layout_clear(tensor_layout *l);
+typedef enum { TENSOR_SAFETENSORS, TENSOR_NPY, TENSOR_NPZ } tensor_format;
+tensor_format tensor_format_of(const void *head, size_t n); /* told by its first (at least 9, if there are) bytes */
 /* The layout of a file of n bytes, of which the first `have` are at head.  Returns -1 with one line in err.  Returns 0 with
  * the layout if *need <= have; else nothing but *need is known: come again with that many bytes. */
 int tensor_layout_safetensors(const char *label, const void *head, size_t have, size_t n, size_t *need,
