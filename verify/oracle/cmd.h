@@ -18,6 +18,7 @@ int cmd_gen(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_gradcheck(int argc, char **argv);
+int cmd_cka(int argc, char **argv);
 
 enum { STATUS_PASS = 0, STATUS_FAIL = 1, STATUS_USAGE = 2, STATUS_INPUT = 3, STATUS_ENVIRONMENT = 4 };
 

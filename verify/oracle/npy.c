@@ -6,12 +6,13 @@
 #define _XOPEN_SOURCE 700
 #endif
 
+#include "npz.h"
 #include "tensorfile.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zip.h>
 
 static const bool big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
 
@@ -22,6 +23,7 @@ typedef struct {
     size_t errlen;
 } cursor;
 
+enum { FRAME = 12 }; /* magic, version, and the longest length of a header */
 enum { HAS_DESCR = 1, HAS_ORDER = 2, HAS_SHAPE = 4 };
 
 typedef struct {
@@ -193,11 +195,10 @@ static void transpose(const npy_header *h, size_t size, const unsigned char *fro
     }
 }
 
-/* The magic, the version and the length of the header; leaves the cursor on the header and returns its length, or
- * -1. */
-static int read_frame(cursor *c, size_t *length)
+/* The magic, the version and the length of the header, of which the file has n bytes in all; leaves the cursor on the
+ * header. */
+static int read_frame(cursor *c, size_t n, size_t *length)
 {
-    size_t n = (size_t)(c->end - c->at);
     char q[TENSOR_QUOTED];
     if (n < 10 || memcmp(c->at, "\x93NUMPY", 6) != 0) return bad(c, "expected the magic of an .npy file");
     unsigned major = c->at[6], minor = c->at[7];
@@ -213,42 +214,88 @@ static int read_frame(cursor *c, size_t *length)
     return 0;
 }
 
+/* The header that the cursor stands on, and whether the n bytes of data after it are what it says. */
+static int read_header(cursor *c, size_t length, size_t n, npy_header *h)
+{
+    char q[TENSOR_QUOTED], shape[TENSOR_SHAPE];
+    c->end = c->at + length;
+    if (read_dict(c, h) != 0) return -1;
+    const size_t expected = h->count * tensor_dtype_size(h->dtype);
+    if (n != expected)
+        return tensor_fail(c->err, c->errlen, "%s: tensor %s: %zu bytes of data, expected %zu for shape %s of %s",
+                           c->label, tensor_quote(q, c->name), n, expected, tensor_shape_text(shape, h->rank, h->dim),
+                           tensor_dtype_name(h->dtype));
+    return 0;
+}
+
 static int parse_npy(const char *label, const char *name, const unsigned char *bytes, size_t n, tensor_file *f,
                      char *err, size_t errlen)
 {
     cursor c = {label, name, bytes, bytes + n, err, errlen};
     npy_header h = {.seen = 0};
     size_t length = 0;
-    char q[TENSOR_QUOTED], shape[TENSOR_SHAPE];
-    if (read_frame(&c, &length) != 0) return -1;
+    if (read_frame(&c, n, &length) != 0) return -1;
     const unsigned char *data = c.at + length;
-    c.end = data;
-    if (read_dict(&c, &h) != 0) return -1;
-    size_t size = tensor_dtype_size(h.dtype), found = (size_t)(bytes + n - data);
-    if (found != h.count * size)
-        return tensor_fail(err, errlen, "%s: tensor %s: %zu bytes of data, expected %zu for shape %s of %s", label,
-                           tensor_quote(q, name), found, h.count * size, tensor_shape_text(shape, h.rank, h.dim),
-                           tensor_dtype_name(h.dtype));
+    if (read_header(&c, length, (size_t)(bytes + n - data), &h) != 0) return -1;
     if (tensor_file_add(f, name, h.dtype, h.rank, h.dim, data) != 0)
         return tensor_fail(err, errlen, "%s: out of memory", label);
     tensor *t = &f->t[f->tensors - 1];
+    const size_t size = tensor_dtype_size(h.dtype);
     if (h.fortran) transpose(&h, size, data, t->data);
     if (h.swap) tensor_swap(t->data, t->count, size);
     return 0;
 }
 
-/* The name without ".npy", malloc'd. */
-static char *without_suffix(const char *name)
+int tensor_layout_npy(const char *label, const char *name, const void *head, size_t have, size_t n, size_t *need,
+                      tensor_layout *l, char *err, size_t errlen)
+{
+    const unsigned char *bytes = head;
+    cursor c = {label, name, bytes, bytes + have, err, errlen};
+    npy_header h = {.seen = 0};
+    size_t length = 0;
+    *l = (tensor_layout){0};
+    *need = n < FRAME ? n : FRAME;
+    if (have < *need) return 0;
+    if (read_frame(&c, n, &length) != 0) return -1;
+    *need = (size_t)(c.at - bytes) + length;
+    if (have < *need) return 0;
+    if (read_header(&c, length, n - *need, &h) != 0) return -1;
+    l->t = calloc(1, sizeof *l->t);
+    if (l->t != NULL) l->t->name = strdup(name);
+    if (l->t == NULL || l->t->name == NULL) {
+        tensor_layout_clear(l);
+        return tensor_fail(err, errlen, "%s: out of memory", label);
+    }
+    l->tensors = 1;
+    l->t->known = true;
+    l->t->dtype = h.dtype;
+    snprintf(l->t->dtype_name, sizeof l->t->dtype_name, "%s", tensor_dtype_name(h.dtype));
+    l->t->rank = h.rank;
+    memcpy(l->t->dim, h.dim, sizeof h.dim);
+    l->t->count = h.count;
+    l->t->begin = *need;
+    l->t->end = n;
+    l->t->swap = h.swap;
+    l->t->fortran = h.fortran;
+    return 0;
+}
+
+char *npz_tensor_name(const char *name)
 {
     size_t n = strlen(name);
     return strndup(name, n > 4 && strcmp(name + n - 4, ".npy") == 0 ? n - 4 : n);
 }
 
+char *tensor_stem(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return npz_tensor_name(slash == NULL ? path : slash + 1);
+}
+
 int tensor_file_parse_npy(const char *label, const void *bytes, size_t n, tensor_file *f, char *err, size_t errlen)
 {
     *f = (tensor_file){0};
-    const char *slash = strrchr(label, '/');
-    char *name = without_suffix(slash == NULL ? label : slash + 1);
+    char *name = tensor_stem(label);
     if (name == NULL) return tensor_fail(err, errlen, "%s: out of memory", label);
     int result = parse_npy(label, name, bytes, n, f, err, errlen);
     free(name);
@@ -264,8 +311,8 @@ int tensor_file_parse_npy(const char *label, const void *bytes, size_t n, tensor
 #define ENTRY_LIMIT   (UINT64_C(1) << 30)
 #define ENTRIES_LIMIT 10000
 
-static int check_entry(const char *label, const zip_stat_t *st, uint64_t *compressed, uint64_t n, char *err,
-                       size_t errlen)
+static int check_entry(const char *label, const zip_stat_t *st, uint64_t *compressed, uint64_t n, uint64_t limit,
+                       char *err, size_t errlen)
 {
     char q[TENSOR_QUOTED];
     const zip_uint64_t needed = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
@@ -283,13 +330,23 @@ static int check_entry(const char *label, const zip_stat_t *st, uint64_t *compre
         return tensor_fail(err, errlen, "%s: entry %s: its %llu bytes and those before it exceed the file's %llu",
                            label, q, (unsigned long long)st->comp_size, (unsigned long long)n);
     *compressed += st->comp_size;
-    uint64_t most = st->comp_method == ZIP_CM_STORE             ? st->comp_size
-                    : st->comp_size > ENTRY_LIMIT / RATIO_LIMIT ? ENTRY_LIMIT
-                                                                : st->comp_size * RATIO_LIMIT;
+    uint64_t most = st->comp_method == ZIP_CM_STORE       ? st->comp_size
+                    : st->comp_size > limit / RATIO_LIMIT ? limit
+                                                          : st->comp_size * RATIO_LIMIT;
     if (st->size > most)
         return tensor_fail(err, errlen, "%s: entry %s: says %llu bytes in %llu, expected at most %llu", label, q,
                            (unsigned long long)st->size, (unsigned long long)st->comp_size, (unsigned long long)most);
     return 0;
+}
+
+int npz_entry(const char *label, zip_t *archive, zip_uint64_t i, uint64_t *compressed, uint64_t n, uint64_t limit,
+              zip_stat_t *st, char *err, size_t errlen)
+{
+    zip_stat_init(st);
+    if (zip_stat_index(archive, i, 0, st) != 0)
+        return tensor_fail(err, errlen, "%s: entry %llu: cannot be read: %s", label, (unsigned long long)i,
+                           zip_strerror(archive));
+    return check_entry(label, st, compressed, n, limit, err, errlen);
 }
 
 /* Inflates into memory that grows with what really comes out, not with what was announced. */
@@ -321,11 +378,7 @@ static int read_entry_of(const char *label, zip_t *archive, zip_uint64_t i, uint
 {
     char q[TENSOR_QUOTED];
     zip_stat_t st;
-    zip_stat_init(&st);
-    if (zip_stat_index(archive, i, 0, &st) != 0)
-        return tensor_fail(err, errlen, "%s: entry %llu: cannot be read: %s", label, (unsigned long long)i,
-                           zip_strerror(archive));
-    if (check_entry(label, &st, compressed, n, err, errlen) != 0) return -1;
+    if (npz_entry(label, archive, i, compressed, n, ENTRY_LIMIT, &st, err, errlen) != 0) return -1;
     zip_file_t *file = zip_fopen_index(archive, i, 0);
     unsigned char *bytes = file == NULL ? NULL : inflate_entry(file, (size_t)st.size);
     if (file != NULL) zip_fclose(file);
@@ -333,7 +386,7 @@ static int read_entry_of(const char *label, zip_t *archive, zip_uint64_t i, uint
         return tensor_fail(err, errlen,
                            "%s: entry %s: damaged, or out of memory: expected %llu bytes and their checksum", label,
                            tensor_quote(q, st.name), (unsigned long long)st.size);
-    char *name = without_suffix(st.name);
+    char *name = npz_tensor_name(st.name);
     int result;
     if (name == NULL)
         result = tensor_fail(err, errlen, "%s: out of memory", label);
@@ -346,32 +399,38 @@ static int read_entry_of(const char *label, zip_t *archive, zip_uint64_t i, uint
     return result;
 }
 
+zip_t *npz_open(const char *label, zip_source_t *source, zip_error_t *problem, char *err, size_t errlen)
+{
+    zip_t *archive = source == NULL ? NULL : zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, problem);
+    if (archive == NULL) {
+        bool twice = zip_error_code_zip(problem) == ZIP_ER_EXISTS;
+        tensor_fail(err, errlen, "%s: is no .npz file: %s", label,
+                    twice ? "expected each name once" : zip_error_strerror(problem));
+        if (source != NULL) zip_source_free(source);
+        return NULL;
+    }
+    zip_int64_t entries = zip_get_num_entries(archive, 0);
+    if (entries <= ENTRIES_LIMIT) return archive;
+    tensor_fail(err, errlen, "%s: %lld entries, expected at most %d", label, (long long)entries, ENTRIES_LIMIT);
+    zip_discard(archive);
+    return NULL;
+}
+
 int tensor_file_parse_npz(const char *label, const void *bytes, size_t n, tensor_file *f, char *err, size_t errlen)
 {
     *f = (tensor_file){0};
     if (n < 22) return tensor_fail(err, errlen, "%s: is no .npz file: %zu bytes, the shortest has 22", label, n);
     zip_error_t problem;
     zip_error_init(&problem);
-    zip_source_t *source = zip_source_buffer_create(bytes, n, 0, &problem);
-    zip_t *archive = source == NULL ? NULL : zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &problem);
-    if (archive == NULL) {
-        bool twice = zip_error_code_zip(&problem) == ZIP_ER_EXISTS;
-        tensor_fail(err, errlen, "%s: is no .npz file: %s", label,
-                    twice ? "expected each name once" : zip_error_strerror(&problem));
-        if (source != NULL) zip_source_free(source);
-        zip_error_fini(&problem);
-        return -1;
-    }
+    zip_t *archive = npz_open(label, zip_source_buffer_create(bytes, n, 0, &problem), &problem, err, errlen);
+    zip_error_fini(&problem);
+    if (archive == NULL) return -1;
     uint64_t compressed = 0;
     zip_int64_t entries = zip_get_num_entries(archive, 0);
     int result = 0;
-    if (entries > ENTRIES_LIMIT)
-        result =
-            tensor_fail(err, errlen, "%s: %lld entries, expected at most %d", label, (long long)entries, ENTRIES_LIMIT);
     for (zip_int64_t i = 0; i < entries && result == 0; i++)
         result = read_entry_of(label, archive, (zip_uint64_t)i, &compressed, n, f, err, errlen);
     zip_discard(archive);
-    zip_error_fini(&problem);
     if (result != 0) tensor_file_clear(f);
     return result;
 }

@@ -20,16 +20,13 @@ static const bool big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
 /* What every function of the reader needs, so that an error can name the file. */
 typedef struct {
     const char *label;
-    const unsigned char *data; /* the section after the header */
-    size_t size;
-    tensor_file *f;
+    size_t size;     /* of the section after the header */
+    bool any_dtype;  /* one that this library does not read is no error */
+    tensor_layout *to;
+    tensor_file *metadata; /* NULL: it is checked and forgotten */
     char *err;
     size_t errlen;
 } reader;
-
-typedef struct {
-    size_t begin, end, tensor;
-} span;
 
 static int dtype_find(const char *name, tensor_dtype *dtype)
 {
@@ -53,20 +50,22 @@ static int size_from(const json_t *j, size_t *value)
     return 0;
 }
 
-static int read_dtype(const reader *r, const char *name, const json_t *j, tensor_dtype *dtype)
+static int read_dtype(const reader *r, const char *name, const json_t *j, tensor_place *t)
 {
     char q[TENSOR_QUOTED], v[TENSOR_QUOTED];
     if (!json_is_string(j))
         return tensor_fail(r->err, r->errlen, "%s: tensor %s: expected \"dtype\", one of " TENSOR_DTYPES, r->label,
                            tensor_quote(q, name));
-    if (dtype_find(json_string_value(j), dtype) != 0)
+    snprintf(t->dtype_name, sizeof t->dtype_name, "%s", json_string_value(j));
+    t->known = dtype_find(json_string_value(j), &t->dtype) == 0;
+    if (!t->known && !r->any_dtype)
         return tensor_fail(r->err, r->errlen,
                            "%s: tensor %s: dtype %s is not supported, expected one of " TENSOR_DTYPES, r->label,
                            tensor_quote(q, name), tensor_quote(v, json_string_value(j)));
     return 0;
 }
 
-static int read_shape(const reader *r, const char *name, const json_t *j, tensor *t)
+static int read_shape(const reader *r, const char *name, const json_t *j, tensor_place *t)
 {
     char q[TENSOR_QUOTED], shape[TENSOR_SHAPE];
     if (!json_is_array(j))
@@ -86,21 +85,22 @@ static int read_shape(const reader *r, const char *name, const json_t *j, tensor
     return 0;
 }
 
-static int read_offsets(const reader *r, const char *name, const json_t *j, const tensor *t, span *s)
+static int read_offsets(const reader *r, const char *name, const json_t *j, tensor_place *t)
 {
     char q[TENSOR_QUOTED], shape[TENSOR_SHAPE];
-    if (!json_is_array(j) || json_array_size(j) != 2 || size_from(json_array_get(j, 0), &s->begin) != 0 ||
-        size_from(json_array_get(j, 1), &s->end) != 0)
+    if (!json_is_array(j) || json_array_size(j) != 2 || size_from(json_array_get(j, 0), &t->begin) != 0 ||
+        size_from(json_array_get(j, 1), &t->end) != 0)
         return tensor_fail(r->err, r->errlen, "%s: tensor %s: expected \"data_offsets\", two integers from 0 on",
                            r->label, tensor_quote(q, name));
-    if (s->begin > s->end || s->end > r->size)
+    if (t->begin > t->end || t->end > r->size)
         return tensor_fail(r->err, r->errlen,
                            "%s: tensor %s: bytes %zu to %zu, expected a range within the %zu bytes of data", r->label,
-                           tensor_quote(q, name), s->begin, s->end, r->size);
+                           tensor_quote(q, name), t->begin, t->end, r->size);
+    if (!t->known) return 0;
     size_t expected = t->count * tensor_dtype_size(t->dtype);
-    if (s->end - s->begin != expected)
+    if (t->end - t->begin != expected)
         return tensor_fail(r->err, r->errlen, "%s: tensor %s: %zu bytes, expected %zu for shape %s of %s", r->label,
-                           tensor_quote(q, name), s->end - s->begin, expected,
+                           tensor_quote(q, name), t->end - t->begin, expected,
                            tensor_shape_text(shape, t->rank, t->dim), tensor_dtype_name(t->dtype));
     return 0;
 }
@@ -123,19 +123,17 @@ static int check_fields(const reader *r, const char *name, json_t *j)
     return 0;
 }
 
-static int read_tensor(const reader *r, const char *name, json_t *j, span *s)
+static int read_tensor(const reader *r, const char *name, json_t *j)
 {
-    tensor t = {.dtype = TENSOR_F64};
+    tensor_place t = {.dtype = TENSOR_F64};
     if (*name == '\0') return tensor_fail(r->err, r->errlen, "%s: a tensor without a name", r->label);
-    if (check_fields(r, name, j) != 0 || read_dtype(r, name, json_object_get(j, "dtype"), &t.dtype) != 0 ||
+    if (check_fields(r, name, j) != 0 || read_dtype(r, name, json_object_get(j, "dtype"), &t) != 0 ||
         read_shape(r, name, json_object_get(j, "shape"), &t) != 0 ||
-        read_offsets(r, name, json_object_get(j, "data_offsets"), &t, s) != 0)
+        read_offsets(r, name, json_object_get(j, "data_offsets"), &t) != 0)
         return -1;
-    s->tensor = r->f->tensors;
-    if (tensor_file_add(r->f, name, t.dtype, t.rank, t.dim, r->data + s->begin) != 0)
-        return tensor_fail(r->err, r->errlen, "%s: out of memory", r->label);
-    tensor *added = &r->f->t[s->tensor];
-    if (big_endian) tensor_swap(added->data, added->count, tensor_dtype_size(added->dtype));
+    t.name = strdup(name);
+    if (t.name == NULL) return tensor_fail(r->err, r->errlen, "%s: out of memory", r->label);
+    r->to->t[r->to->tensors++] = t;
     return 0;
 }
 
@@ -151,7 +149,7 @@ static int read_metadata(const reader *r, json_t *j)
         if (!json_is_string(value))
             return tensor_fail(r->err, r->errlen, "%s: __metadata__ %s: expected a string", r->label,
                                tensor_quote(q, key));
-        if (tensor_file_add_meta(r->f, key, json_string_value(value)) != 0)
+        if (r->metadata != NULL && tensor_file_add_meta(r->metadata, key, json_string_value(value)) != 0)
             return tensor_fail(r->err, r->errlen, "%s: out of memory", r->label);
     }
     return 0;
@@ -159,81 +157,132 @@ static int read_metadata(const reader *r, json_t *j)
 
 static int by_place(const void *a, const void *b)
 {
-    const span *s = a, *t = b;
+    const tensor_place *s = *(const tensor_place *const *)a, *t = *(const tensor_place *const *)b;
     if (s->begin != t->begin) return s->begin < t->begin ? -1 : 1;
     return (s->end > t->end) - (s->end < t->end);
 }
 
 /* The tensors' ranges must follow one another from the first byte of the data to the last, in whatever order. */
-static int check_tiling(const reader *r, size_t n, span *s)
+static int check_tiling(const reader *r)
 {
     char q[TENSOR_QUOTED];
-    size_t at = 0;
-    if (n > 0) qsort(s, n, sizeof *s, by_place);
-    for (size_t i = 0; i < n; i++) {
-        if (s[i].begin != at)
-            return tensor_fail(r->err, r->errlen, "%s: tensor %s: begins at byte %zu and %s, expected %zu", r->label,
-                               tensor_quote(q, r->f->t[s[i].tensor].name), s[i].begin,
-                               s[i].begin < at ? "overlaps the one before it" : "leaves a hole before it", at);
-        at = s[i].end;
+    size_t at = 0, n = r->to->tensors;
+    const tensor_place **sorted = malloc((n + 1) * sizeof *sorted);
+    if (sorted == NULL) return tensor_fail(r->err, r->errlen, "%s: out of memory", r->label);
+    for (size_t i = 0; i < n; i++) sorted[i] = &r->to->t[i];
+    qsort(sorted, n, sizeof *sorted, by_place);
+    int result = 0;
+    for (size_t i = 0; i < n && result == 0; i++) {
+        if (sorted[i]->begin != at)
+            result = tensor_fail(r->err, r->errlen, "%s: tensor %s: begins at byte %zu and %s, expected %zu", r->label,
+                                 tensor_quote(q, sorted[i]->name), sorted[i]->begin,
+                                 sorted[i]->begin < at ? "overlaps the one before it" : "leaves a hole before it", at);
+        at = sorted[i]->end;
     }
-    if (at != r->size)
+    free(sorted);
+    if (result == 0 && at != r->size)
         return tensor_fail(r->err, r->errlen, "%s: %zu bytes of data, expected %zu: bytes after the last tensor",
                            r->label, r->size, at);
-    return 0;
+    return result;
 }
 
 static int read_header(const reader *r, json_t *header)
 {
     const char *name;
     json_t *value;
-    size_t n = 0;
-    span *s = calloc(json_object_size(header) + 1, sizeof *s);
-    if (s == NULL) return tensor_fail(r->err, r->errlen, "%s: out of memory", r->label);
+    r->to->t = calloc(json_object_size(header) + 1, sizeof *r->to->t);
+    if (r->to->t == NULL) return tensor_fail(r->err, r->errlen, "%s: out of memory", r->label);
     int result = 0;
     json_object_foreach(header, name, value)
     {
-        if (strcmp(name, "__metadata__") == 0)
-            result = read_metadata(r, value);
-        else
-            result = read_tensor(r, name, value, &s[n++]);
+        result = strcmp(name, "__metadata__") == 0 ? read_metadata(r, value) : read_tensor(r, name, value);
         if (result != 0) break;
     }
-    if (result == 0) result = check_tiling(r, n, s);
-    free(s);
+    return result == 0 ? check_tiling(r) : result;
+}
+
+/* The first 8 bytes, the header's length, in a file of n bytes. */
+static int read_length(const char *label, const unsigned char *b, size_t n, size_t *length, char *err, size_t errlen)
+{
+    uint64_t announced = 0;
+    if (n < 8)
+        return tensor_fail(err, errlen, "%s: %zu bytes, expected a safetensors file: its header length takes 8", label,
+                           n);
+    for (size_t i = 8; i-- > 0;) announced = announced << 8 | b[i];
+    if (announced > HEADER_LIMIT)
+        return tensor_fail(err, errlen,
+                           "%s: is no safetensors, .npy or .npz file: a header length of %llu, expected at most %llu",
+                           label, (unsigned long long)announced, (unsigned long long)HEADER_LIMIT);
+    if (announced > n - 8)
+        return tensor_fail(err, errlen, "%s: truncated: a header of %llu bytes is announced, %zu bytes follow", label,
+                           (unsigned long long)announced, n - 8);
+    *length = (size_t)announced;
+    return 0;
+}
+
+/* Fills r->to, of which the caller disposes on failure too. */
+static int read_layout(const reader *r, const unsigned char *b, size_t length)
+{
+    if (length < 2 || b[8] != '{')
+        return tensor_fail(r->err, r->errlen,
+                           "%s: is no safetensors, .npy or .npz file: expected a header that begins with {", r->label);
+    json_error_t problem;
+    char q[TENSOR_QUOTED];
+    json_t *header = json_loadb((const char *)b + 8, length, JSON_REJECT_DUPLICATES, &problem);
+    if (header == NULL)
+        return tensor_fail(r->err, r->errlen, "%s: header is not valid JSON: %s at byte %d", r->label,
+                           tensor_quote(q, problem.text), problem.position);
+    int result = read_header(r, header);
+    json_decref(header);
     return result;
+}
+
+int tensor_layout_safetensors(const char *label, const void *head, size_t have, size_t n, size_t *need,
+                              tensor_layout *l, char *err, size_t errlen)
+{
+    size_t length = 0;
+    *l = (tensor_layout){0};
+    *need = 8;
+    if (have < 8 && have < n) return 0;
+    if (read_length(label, head, n, &length, err, errlen) != 0) return -1;
+    *need = 8 + length;
+    if (have < *need) return 0;
+    const reader r = {label, n - *need, true, l, NULL, err, errlen};
+    int result = read_layout(&r, head, length);
+    for (size_t i = 0; i < l->tensors; i++) {
+        l->t[i].begin += *need;
+        l->t[i].end += *need;
+        l->t[i].swap = big_endian;
+    }
+    if (result != 0) tensor_layout_clear(l);
+    return result;
+}
+
+/* Copies of the tensors that a layout describes. */
+static int add_tensors(const char *label, const tensor_layout *l, const unsigned char *data, tensor_file *f, char *err,
+                       size_t errlen)
+{
+    for (size_t i = 0; i < l->tensors; i++) {
+        const tensor_place *t = &l->t[i];
+        if (tensor_file_add(f, t->name, t->dtype, t->rank, t->dim, data + t->begin) != 0)
+            return tensor_fail(err, errlen, "%s: out of memory", label);
+        if (big_endian) tensor_swap(f->t[i].data, t->count, tensor_dtype_size(t->dtype));
+    }
+    return 0;
 }
 
 int tensor_file_parse_safetensors(const char *label, const void *bytes, size_t n, tensor_file *f, char *err,
                                   size_t errlen)
 {
     const unsigned char *b = bytes;
-    uint64_t length = 0;
+    tensor_layout l = {0};
+    size_t length = 0;
     *f = (tensor_file){0};
-    if (n < 8)
-        return tensor_fail(err, errlen, "%s: %zu bytes, expected a safetensors file: its header length takes 8", label,
-                           n);
-    for (size_t i = 8; i-- > 0;) length = length << 8 | b[i];
-    if (length > HEADER_LIMIT)
-        return tensor_fail(err, errlen,
-                           "%s: is no safetensors, .npy or .npz file: a header length of %llu, expected at most %llu",
-                           label, (unsigned long long)length, (unsigned long long)HEADER_LIMIT);
-    if (length > n - 8)
-        return tensor_fail(err, errlen, "%s: truncated: a header of %llu bytes is announced, %zu bytes follow", label,
-                           (unsigned long long)length, n - 8);
-    if (length < 2 || b[8] != '{')
-        return tensor_fail(err, errlen,
-                           "%s: is no safetensors, .npy or .npz file: expected a header that begins with {", label);
-
-    json_error_t problem;
-    char q[TENSOR_QUOTED];
-    json_t *header = json_loadb((const char *)b + 8, (size_t)length, JSON_REJECT_DUPLICATES, &problem);
-    if (header == NULL)
-        return tensor_fail(err, errlen, "%s: header is not valid JSON: %s at byte %d", label,
-                           tensor_quote(q, problem.text), problem.position);
-    reader r = {label, b + 8 + length, n - 8 - (size_t)length, f, err, errlen};
-    int result = read_header(&r, header);
-    json_decref(header);
+    if (read_length(label, b, n, &length, err, errlen) != 0) return -1;
+    const reader r = {label, n - 8 - length, false, &l, f, err, errlen};
+    int result = read_layout(&r, b, length);
+    if (result == 0) result = add_tensors(label, &l, b + 8 + length, f, err, errlen);
+    tensor_layout_clear(&l);
     if (result != 0) tensor_file_clear(f);
     return result;
 }

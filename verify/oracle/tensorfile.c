@@ -218,10 +218,17 @@ void tensor_file_clear(tensor_file *f)
     *f = (tensor_file){0};
 }
 
+void tensor_layout_clear(tensor_layout *l)
+{
+    for (size_t i = 0; i < l->tensors; i++) free(l->t[i].name);
+    free(l->t);
+    *l = (tensor_layout){0};
+}
+
 /* --- whole files: reading --- */
 
 /* O_NONBLOCK so that a pipe without a writer is refused instead of waited for. */
-static int open_regular(const char *path, size_t *n, char *err, size_t errlen)
+int regular_file_open(const char *path, size_t *n, char *err, size_t errlen)
 {
     struct stat st;
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -259,7 +266,7 @@ static ssize_t read_fully(int fd, unsigned char *to, size_t n)
 int whole_file_read(const char *path, unsigned char **bytes, size_t *n, char *err, size_t errlen)
 {
     size_t size = 0;
-    int fd = open_regular(path, &size, err, errlen);
+    int fd = regular_file_open(path, &size, err, errlen);
     if (fd < 0) return -1;
     unsigned char *buffer = malloc(size + 1);
     if (buffer == NULL) {
@@ -284,7 +291,7 @@ int whole_file_read(const char *path, unsigned char **bytes, size_t *n, char *er
 int tensor_file_sha256(const char *path, char hex[65], char *err, size_t errlen)
 {
     size_t size = 0;
-    int fd = open_regular(path, &size, err, errlen);
+    int fd = regular_file_open(path, &size, err, errlen);
     if (fd < 0) return -1;
     struct sha256_ctx context;
     unsigned char block[65536], digest[SHA256_DIGEST_SIZE];
@@ -390,23 +397,34 @@ int whole_file_write(const char *path, size_t parts, const file_part *part, char
 
 /* --- by content --- */
 
+tensor_format tensor_format_of(const void *head, size_t n)
+{
+    const unsigned char *bytes = head;
+    /* A safetensors header of 0x04034b50 bytes begins like a zip file, but a zip file has no '{' as its ninth byte:
+     * that is its method of compression, and 0x7b is none.  The magic of npy is no header length below the limit. */
+    bool zip = n >= 4 && (memcmp(bytes, "PK\3\4", 4) == 0 || memcmp(bytes, "PK\5\6", 4) == 0);
+    if (n >= 6 && memcmp(bytes, "\x93NUMPY", 6) == 0) return TENSOR_NPY;
+    return zip && !(n > 8 && bytes[8] == '{') ? TENSOR_NPZ : TENSOR_SAFETENSORS;
+}
+
 int tensor_file_read(const char *path, tensor_file *f, char *err, size_t errlen)
 {
     unsigned char *bytes = NULL;
     size_t n = 0;
     *f = (tensor_file){0};
     if (whole_file_read(path, &bytes, &n, err, errlen) != 0) return -1;
-    /* A safetensors header of 0x04034b50 bytes begins like a zip file, but a zip file has no '{' as its ninth byte:
-     * that is its method of compression, and 0x7b is none.  The magic of npy is no header length below the limit. */
-    bool npy = n >= 6 && memcmp(bytes, "\x93NUMPY", 6) == 0;
-    bool zip = n >= 4 && (memcmp(bytes, "PK\3\4", 4) == 0 || memcmp(bytes, "PK\5\6", 4) == 0);
-    int result;
-    if (npy)
+    int result = 0;
+    switch (tensor_format_of(bytes, n)) {
+    case TENSOR_NPY:
         result = tensor_file_parse_npy(path, bytes, n, f, err, errlen);
-    else if (zip && !(n > 8 && bytes[8] == '{'))
+        break;
+    case TENSOR_NPZ:
         result = tensor_file_parse_npz(path, bytes, n, f, err, errlen);
-    else
+        break;
+    case TENSOR_SAFETENSORS:
         result = tensor_file_parse_safetensors(path, bytes, n, f, err, errlen);
+        break;
+    }
     free(bytes);
     return result;
 }

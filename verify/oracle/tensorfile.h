@@ -7,6 +7,7 @@
 #ifndef SMOEREF_ORACLE_TENSORFILE_H
 #define SMOEREF_ORACLE_TENSORFILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,12 +57,39 @@ double tensor_get(const tensor *t, size_t i); /* element i as a double; exact fo
 int tensor_file_sha256(const char *path, char hex[65], char *err, size_t errlen);
 
 /* --- whole files, for everything that the command reads and writes --- */
+/* Opens a regular file (anything else is refused) for reading: the descriptor and its size in *n, or -1. */
+int regular_file_open(const char *path, size_t *n, char *err, size_t errlen);
 /* Reads a regular file (anything else is refused, gently) into malloc'd memory, with a NUL after its last byte. */
 int whole_file_read(const char *path, unsigned char **bytes, size_t *n, char *err, size_t errlen);
 /* Writes the parts one after the other to a temporary file beside `path`, flushes it to the disk and renames it: the
  * file is whole or absent, and on an error nothing is left behind.  A device or a pipe is written to directly. */
 typedef struct { const void *bytes; size_t n; } file_part;
 int whole_file_write(const char *path, size_t parts, const file_part *part, char *err, size_t errlen);
+
+/* --- where the tensors of a file are, for readers that do not want them all in memory --- */
+typedef struct {
+    char *name;
+    char dtype_name[16]; /* as the file has it: "F32", "I32"; cut when longer */
+    bool known;          /* dtype is one of those above */
+    tensor_dtype dtype;
+    size_t rank, dim[TENSOR_RANK], count;
+    size_t begin, end;   /* its bytes in the file: the first, and the one after the last */
+    bool swap, fortran;  /* bytes in the other order; first index fastest */
+} tensor_place;
+typedef struct {
+    size_t tensors;
+    tensor_place *t; /* in the file's order */
+} tensor_layout;
+void tensor_layout_clear(tensor_layout *l);
+typedef enum { TENSOR_SAFETENSORS, TENSOR_NPY, TENSOR_NPZ } tensor_format;
+tensor_format tensor_format_of(const void *head, size_t n); /* told by its first (at least 9, if there are) bytes */
+/* The layout of a file of n bytes, of which the first `have` are at head.  Returns -1 with one line in err.  Returns 0 with
+ * the layout if *need <= have; else nothing but *need is known: come again with that many bytes. */
+int tensor_layout_safetensors(const char *label, const void *head, size_t have, size_t n, size_t *need,
+                              tensor_layout *l, char *err, size_t errlen);
+/* The same for the one tensor of an .npy, or of an entry of an .npz; `name` is the tensor's. */
+int tensor_layout_npy(const char *label, const char *name, const void *head, size_t have, size_t n, size_t *need,
+                      tensor_layout *l, char *err, size_t errlen);
 
 /* --- for readers of formats --- */
 enum { TENSOR_QUOTED = 84 };
@@ -75,6 +103,8 @@ int tensor_count(size_t rank, const size_t *dim, size_t *count);
 /* "[5,4]", for errors. */
 enum { TENSOR_SHAPE = 24 * TENSOR_RANK };
 const char *tensor_shape_text(char out[TENSOR_SHAPE], size_t rank, const size_t *dim);
+/* "x.npy" of "a/x.npy" without ".npy": what its tensor is called.  malloc'd. */
+char *tensor_stem(const char *path);
 /* Reverses the bytes of each of count elements. */
 void tensor_swap(void *bytes, size_t count, size_t size);
 #define TENSOR_DTYPES "F64, F32, BF16, F16, I64"
