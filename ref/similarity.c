@@ -229,10 +229,14 @@ smoe_status smoe_gram_rbf_vjp(size_t n, const double *D, double variance, const 
     if (status != SMOE_OK) return status;
     if (!smoe_all_finite(n * n, dK)) return SMOE_EDOM;
     double sum = 0;
-    for (size_t k = 0; k < n * n; k++) {
-        const double weight = dK[k] * smoe_exp(-(D[k] / (2 * variance)));
-        dD[k] = -(weight / (2 * variance));                             /* (K.4') */
-        sum = fma(weight, D[k], sum);
+    for (size_t i = 0; i < n; i++) {
+        double row = 0;
+        for (size_t k = i * n; k < (i + 1) * n; k++) {
+            const double weight = dK[k] * smoe_exp(-(D[k] / (2 * variance)));
+            dD[k] = -(weight / (2 * variance));                         /* (K.4') */
+            row = fma(weight, D[k], row);
+        }
+        sum += row;
     }
     *dvariance = sum / (2 * variance) / variance;                       /* (K.4') */
     return isfinite(*dvariance) ? finite_or_overflow(n * n, dD) : SMOE_EOVRFLW;
@@ -301,10 +305,12 @@ static double biased_divisor(smoe_hsic_divisor divide, size_t n)
     return m * m;
 }
 
-/* <A, B> / divisor, of centred or U-centred matrices. */
+/* <A, B> / divisor, of centred or U-centred matrices: a chain for each row, then the sum of the rows. */
 static smoe_status inner_product_over(size_t n, const double *A, const double *B, double divisor, double *hsic)
 {
-    *hsic = smoe_dot(n * n, A, B) / divisor;                            /* (K.6), (K.8) */
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += smoe_dot(n, A + i * n, B + i * n);
+    *hsic = sum / divisor;                                              /* (K.6), (K.8) */
     return finite_or_overflow(1, hsic);
 }
 
@@ -375,13 +381,14 @@ smoe_status smoe_hsic_unbiased(size_t n, const double *K, const double *L, doubl
     if (!smoe_all_finite(n * n, K) || !smoe_all_finite(n * n, L)) return SMOE_EDOM;
     double trace = 0, all_k = 0, all_l = 0, cross = 0;
     for (size_t i = 0; i < n; i++) {
-        double row_k = 0, row_l = 0;
+        double row_kl = 0, row_k = 0, row_l = 0;
         for (size_t j = 0; j < n; j++)
             if (i != j) {
-                trace = fma(K[i * n + j], L[i * n + j], trace);
+                row_kl = fma(K[i * n + j], L[i * n + j], row_kl);
                 row_k += K[i * n + j];
                 row_l += L[i * n + j];
             }
+        trace += row_kl;
         all_k += row_k;
         all_l += row_l;
         cross = fma(row_k, row_l, cross);
