@@ -265,7 +265,7 @@ size_t smoe_hsic_work(const smoe_similarity *how, size_t n, size_t p, size_t q);
 /* (K.9) (K.11) CKA of two representations:  HSIC(K,L) / sqrt(HSIC(K,K) HSIC(L,L));  exactly 1 for x = y
  *
  *   work  smoe_cka_work doubles
- *   cka   out: at most 1 if biased; unbiased it may be negative or above 1
+ *   cka   out: in [0,1] if biased, else in [-1,1], up to rounding
  *
  * Errors: those of smoe_hsic, and SMOE_EDOM if HSIC(K,K) or HSIC(L,L) is not above 0.
  */
