@@ -21,6 +21,12 @@ static smoe_status finite_or_overflow(size_t n, const double *x)
 
 static bool positive(double x) { return x > 0 && x <= DBL_MAX; }
 
+/* The fast forms go through a matrix in strips of rows, in blocks of their columns, and in tiles where it is read across.
+ * None of these is in the bits. */
+enum { STRIP = 64, DEEP = 128, TILE = 8 };
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
 /* --- K.1, K.2: inner products and distances --- */
 
 smoe_status smoe_gram_linear(size_t n, size_t p, const double *x, double *K)
@@ -40,7 +46,7 @@ smoe_status smoe_gram_linear_vjp(size_t n, size_t p, const double *x, const doub
     return finite_or_overflow(n * p, dx);
 }
 
-smoe_status smoe_squared_distances(size_t n, size_t p, const double *x, double *D)
+smoe_status smoe_squared_distances_naive(size_t n, size_t p, const double *x, double *D)
 {
     if (n == 0 || p == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(n * p, x)) return SMOE_EDOM;
@@ -56,7 +62,29 @@ smoe_status smoe_squared_distances(size_t n, size_t p, const double *x, double *
     return finite_or_overflow(n * n, D);
 }
 
-smoe_status smoe_squared_distances_vjp(size_t n, size_t p, const double *x, const double *dD, double *dx)
+/* The other half of a symmetric matrix, in tiles, because a column is slow to walk along. */
+static void mirror(size_t n, double *D)
+{
+    for (size_t i = 0; i < n; i += TILE)
+        for (size_t j = i; j < n; j += TILE)
+            for (size_t a = i; a < least(n, i + TILE); a++)
+                for (size_t b = j; b < least(n, j + TILE); b++) D[b * n + a] = D[a * n + b];
+}
+
+smoe_status smoe_squared_distances(size_t n, size_t p, const double *x, double *D)
+{
+    if (n == 0 || p == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(n * p, x)) return SMOE_EDOM;
+    for (size_t i = 0; i < n; i += STRIP) { /* from the diagonal on */
+        const size_t rows = least(STRIP, n - i);
+        for (size_t a = i; a < i + rows; a++) memset(D + a * n + i, 0, (n - i) * sizeof *D);
+        smoe_distances_acc(0, rows, n - i, p, x + i * p, x + i * p, D + i * n + i, n); /* (K.2) */
+    }
+    mirror(n, D);
+    return finite_or_overflow(n * n, D);
+}
+
+smoe_status smoe_squared_distances_vjp_naive(size_t n, size_t p, const double *x, const double *dD, double *dx)
 {
     if (n == 0 || p == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(n * p, x) || !smoe_all_finite(n * n, dD)) return SMOE_EDOM;
@@ -68,6 +96,31 @@ smoe_status smoe_squared_distances_vjp(size_t n, size_t p, const double *x, cons
                 sum = fma(both, x[i * p + k] - x[j * p + k], sum);      /* (K.2') */
             }
             dx[i * p + k] = sum;
+        }
+    return finite_or_overflow(n * p, dx);
+}
+
+/* both_ij = 2 (dD_ij + dD_ji) for a strip of rows and a block of columns, in tiles. */
+static void both_sides(size_t n, const double *dD, size_t i, size_t rows, size_t j, size_t columns, double *both)
+{
+    for (size_t a = 0; a < rows; a += TILE)
+        for (size_t b = 0; b < columns; b += TILE)
+            for (size_t r = a; r < least(rows, a + TILE); r++)
+                for (size_t c = b; c < least(columns, b + TILE); c++)
+                    both[r * columns + c] = 2 * (dD[(i + r) * n + j + c] + dD[(j + c) * n + i + r]);
+}
+
+smoe_status smoe_squared_distances_vjp(size_t n, size_t p, const double *x, const double *dD, double *dx)
+{
+    if (n == 0 || p == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(n * p, x) || !smoe_all_finite(n * n, dD)) return SMOE_EDOM;
+    memset(dx, 0, n * p * sizeof *dx);
+    for (size_t i = 0; i < n; i += STRIP)
+        for (size_t j = 0; j < n; j += DEEP) {
+            double both[STRIP * DEEP];
+            const size_t rows = least(STRIP, n - i), columns = least(DEEP, n - j);
+            both_sides(n, dD, i, rows, j, columns, both);
+            smoe_pull_acc(0, rows, p, columns, both, x + i * p, x + j * p, dx + i * p); /* (K.2') */
         }
     return finite_or_overflow(n * p, dx);
 }
@@ -206,11 +259,19 @@ static smoe_status check_rbf(size_t n, const double *D, double variance)
     return SMOE_OK;
 }
 
+static void exponents(size_t n, const double *D, double variance, double *to)
+{
+    for (size_t k = 0; k < n; k++) to[k] = -(D[k] / (2 * variance));
+}
+
 smoe_status smoe_gram_rbf(size_t n, const double *D, double variance, double *K)
 {
     const smoe_status status = check_rbf(n, D, variance);
     if (status != SMOE_OK) return status;
-    for (size_t k = 0; k < n * n; k++) K[k] = smoe_exp(-(D[k] / (2 * variance))); /* (K.4) */
+    for (size_t i = 0; i < n; i++) {
+        exponents(n, D + i * n, variance, K + i * n);
+        smoe_exp_many(n, K + i * n, K + i * n);                         /* (K.4) */
+    }
     return SMOE_OK;
 }
 
@@ -218,7 +279,10 @@ smoe_status smoe_gram_rbf_less_one(size_t n, const double *D, double variance, d
 {
     const smoe_status status = check_rbf(n, D, variance);
     if (status != SMOE_OK) return status;
-    for (size_t k = 0; k < n * n; k++) K[k] = smoe_expm1(-(D[k] / (2 * variance))); /* (K.4), less one */
+    for (size_t i = 0; i < n; i++) {
+        exponents(n, D + i * n, variance, K + i * n);
+        smoe_expm1_many(n, K + i * n, K + i * n);                       /* (K.4), less one */
+    }
     return SMOE_OK;
 }
 
@@ -229,10 +293,13 @@ smoe_status smoe_gram_rbf_vjp(size_t n, const double *D, double variance, const 
     if (status != SMOE_OK) return status;
     if (!smoe_all_finite(n * n, dK)) return SMOE_EDOM;
     double sum = 0;
-    for (size_t k = 0; k < n * n; k++) {
-        const double weight = dK[k] * smoe_exp(-(D[k] / (2 * variance)));
-        dD[k] = -(weight / (2 * variance));                             /* (K.4') */
-        sum = fma(weight, D[k], sum);
+    for (size_t i = 0; i < n; i++) {
+        double *weight = dD + i * n; /* dK k, for now */
+        exponents(n, D + i * n, variance, weight);
+        smoe_exp_many(n, weight, weight);
+        for (size_t j = 0; j < n; j++) weight[j] *= dK[i * n + j];
+        sum += smoe_dot(n, weight, D + i * n);
+        for (size_t j = 0; j < n; j++) weight[j] = -(weight[j] / (2 * variance)); /* (K.4') */
     }
     *dvariance = sum / (2 * variance) / variance;                       /* (K.4') */
     return isfinite(*dvariance) ? finite_or_overflow(n * n, dD) : SMOE_EOVRFLW;
@@ -267,11 +334,14 @@ smoe_status smoe_centre(size_t n, const double *K, double *C)
         const double mean = smoe_sum(n, K + i * n) / (double)n;
         for (size_t j = 0; j < n; j++) C[i * n + j] = K[i * n + j] - mean; /* (K.5), K H */
     }
-    for (size_t j = 0; j < n; j++) {
-        double sum = 0;
-        for (size_t i = 0; i < n; i++) sum += C[i * n + j];
-        const double mean = sum / (double)n;
-        for (size_t i = 0; i < n; i++) C[i * n + j] -= mean;            /* (K.5), H (K H) */
+    for (size_t first = 0; first < n; first += DEEP) { /* columns, a block at a time */
+        double mean[DEEP] = {0};
+        const size_t columns = least(DEEP, n - first);
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j < columns; j++) mean[j] += C[i * n + first + j];
+        for (size_t j = 0; j < columns; j++) mean[j] /= (double)n;
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j < columns; j++) C[i * n + first + j] -= mean[j]; /* (K.5), H (K H) */
     }
     return finite_or_overflow(n * n, C);
 }
@@ -301,10 +371,12 @@ static double biased_divisor(smoe_hsic_divisor divide, size_t n)
     return m * m;
 }
 
-/* <A, B> / divisor, of centred or U-centred matrices. */
+/* <A, B> / divisor, of centred or U-centred matrices: a chain for each row, then the sum of the rows. */
 static smoe_status inner_product_over(size_t n, const double *A, const double *B, double divisor, double *hsic)
 {
-    *hsic = smoe_dot(n * n, A, B) / divisor;                            /* (K.6), (K.8) */
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += smoe_dot(n, A + i * n, B + i * n);
+    *hsic = sum / divisor;                                              /* (K.6), (K.8) */
     return finite_or_overflow(1, hsic);
 }
 
@@ -375,13 +447,14 @@ smoe_status smoe_hsic_unbiased(size_t n, const double *K, const double *L, doubl
     if (!smoe_all_finite(n * n, K) || !smoe_all_finite(n * n, L)) return SMOE_EDOM;
     double trace = 0, all_k = 0, all_l = 0, cross = 0;
     for (size_t i = 0; i < n; i++) {
-        double row_k = 0, row_l = 0;
+        double row_kl = 0, row_k = 0, row_l = 0;
         for (size_t j = 0; j < n; j++)
             if (i != j) {
-                trace = fma(K[i * n + j], L[i * n + j], trace);
+                row_kl = fma(K[i * n + j], L[i * n + j], row_kl);
                 row_k += K[i * n + j];
                 row_l += L[i * n + j];
             }
+        trace += row_kl;
         all_k += row_k;
         all_l += row_l;
         cross = fma(row_k, row_l, cross);

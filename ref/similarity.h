@@ -63,6 +63,10 @@ smoe_status smoe_squared_distances(size_t n, size_t p, const double *x, double *
 /* (K.2), gradient:  dx_ik = sum_j 2 (dD_ij + dD_ji) (x_ik - x_jk) */
 smoe_status smoe_squared_distances_vjp(size_t n, size_t p, const double *x, const double *dD, double *dx);
 
+/* (K.2) The definition, line by line: the same bits as the two above, slower. */
+smoe_status smoe_squared_distances_naive(size_t n, size_t p, const double *x, double *D);
+smoe_status smoe_squared_distances_vjp_naive(size_t n, size_t p, const double *x, const double *dD, double *dx);
+
 /* (K.3) Bandwidth as given:  variance = sigma^2
  *
  * Errors: SMOE_EDOM if sigma is not finite and above 0, or if its square underflows to 0; SMOE_EOVRFLW.
