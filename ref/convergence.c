@@ -613,3 +613,648 @@ double smoe_mixture_outside(size_t k, const double *at, double lo, double hi)
     }
     return sum;
 }
+
+/* --- (T.9) normal form and cells --- */
+
+static void normalise_beta0(const smoe_mix_shape *shape, double *theta)
+{
+    const size_t p = smoe_mix_stride(shape), at = smoe_mix_beta0_at(shape);
+    double m = theta[at], sum = 0;
+    for (size_t i = 1; i < shape->k; i++) m = fmax(m, theta[i * p + at]);
+    for (size_t i = 0; i < shape->k; i++) sum += smoe_exp(theta[i * p + at] - m);
+    const double lse = m + smoe_log(sum);
+    for (size_t i = 0; i < shape->k; i++) theta[i * p + at] -= lse;     /* (T.9), beta0 */
+}
+
+static void centre_beta1(const smoe_mix_shape *shape, double *theta)
+{
+    const size_t p = smoe_mix_stride(shape), beta0 = smoe_mix_beta0_at(shape), beta1 = smoe_mix_beta1_at(shape);
+    for (size_t l = 0; l < shape->d; l++) {
+        double centre = 0;
+        for (size_t i = 0; i < shape->k; i++) {
+            const double mass = shape->free_weights ? smoe_exp(theta[i * p + beta0]) : 1 / (double)shape->k;
+            centre = fma(mass, theta[i * p + beta1 + l], centre);
+        }
+        for (size_t i = 0; i < shape->k; i++) theta[i * p + beta1 + l] -= centre; /* (T.9), beta1 */
+    }
+}
+
+smoe_status smoe_mix_normal_form(const smoe_mix_shape *shape, double *theta)
+{
+    const smoe_status status = check_theta(shape, theta);
+    if (status != SMOE_OK) return status;
+    if (shape->free_weights) normalise_beta0(shape, theta);
+    if (shape->gate == SMOE_MIX_SOFTMAX) centre_beta1(shape, theta);
+    return finite_or_overflow(smoe_mix_parameters(shape), theta);
+}
+
+smoe_status smoe_mix_atoms(const smoe_mix_shape *shape, const double *theta, double *atoms, double *beta0)
+{
+    const smoe_status status = check_theta(shape, theta);
+    if (status != SMOE_OK) return status;
+    const size_t p = smoe_mix_stride(shape), own = smoe_mix_expert_size(shape) + 1;
+    const size_t slope = shape->gate == SMOE_MIX_SOFTMAX ? shape->d : 0;
+    for (size_t i = 0; i < shape->k; i++) {
+        const double *atom = theta + i * p;
+        for (size_t l = 0; l < slope; l++) *atoms++ = atom[smoe_mix_beta1_at(shape) + l];
+        for (size_t l = 0; l < own; l++) *atoms++ = atom[l];
+        beta0[i] = shape->free_weights ? atom[smoe_mix_beta0_at(shape)] : 0;
+    }
+    return SMOE_OK;
+}
+
+/* |a - b|, N.24 of the direct differences; +inf if one of them overflows */
+static double distance(size_t m, const double *a, const double *b, double *work)
+{
+    double norm = INFINITY;
+    for (size_t l = 0; l < m; l++) work[l] = a[l] - b[l];
+    return smoe_norm(m, work, &norm) == SMOE_OK ? norm : INFINITY;
+}
+
+smoe_status smoe_voronoi_cells(size_t k, size_t kstar, size_t m, const double *atoms, const double *truth,
+                               double *work, size_t *cell, double *margin)
+{
+    if (k == 0 || kstar == 0 || m == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(k * m, atoms) || !smoe_all_finite(kstar * m, truth)) return SMOE_EDOM;
+    for (size_t i = 0; i < k; i++) {
+        double least = distance(m, atoms + i * m, truth, work), second = INFINITY;
+        cell[i] = 0;
+        for (size_t j = 1; j < kstar; j++) {
+            const double off = distance(m, atoms + i * m, truth + j * m, work);
+            second = fmin(second, fmax(off, least));
+            if (!(off < least)) continue;
+            least = off;
+            cell[i] = j;                                                /* (T.9) */
+        }
+        if (!isfinite(least)) return SMOE_EOVRFLW;
+        if (margin) margin[i] = second - least;
+    }
+    return SMOE_OK;
+}
+
+/* --- (T.10), (T.11) Voronoi losses --- */
+
+static smoe_status check_cells(size_t k, size_t kstar, size_t m, const double *atoms, const double *truth,
+                               const double *beta0, const double *beta0star, const size_t *cell)
+{
+    if (k == 0 || kstar == 0 || m == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(k * m, atoms) || !smoe_all_finite(kstar * m, truth)) return SMOE_EDOM;
+    if (!smoe_all_finite(k, beta0) || !smoe_all_finite(kstar, beta0star)) return SMOE_EDOM;
+    for (size_t i = 0; i < k; i++)
+        if (cell[i] >= kstar) return SMOE_EDOM;
+    return SMOE_OK;
+}
+
+size_t smoe_voronoi_size(size_t k, const size_t *cell, size_t j)
+{
+    size_t size = 0;
+    /*@ loop invariant 0 <= i <= k && 0 <= size <= i;
+        loop assigns i, size; loop variant k - i; */
+    for (size_t i = 0; i < k; i++)
+        if (cell[i] == j) size++;
+    return size;
+}
+
+/* sum_j | sum_{A_j} e^beta0 - e^beta0*_j | */
+static double mass_part(size_t k, size_t kstar, const double *beta0, const double *beta0star, const size_t *cell)
+{
+    double sum = 0;
+    for (size_t j = 0; j < kstar; j++) {
+        double mass = 0;
+        for (size_t i = 0; i < k; i++)
+            if (cell[i] == j) mass += smoe_exp(beta0[i]);
+        sum += fabs(mass - smoe_exp(beta0star[j]));
+    }
+    return sum;
+}
+
+smoe_status smoe_voronoi_exact(size_t k, size_t kstar, size_t m, const double *atoms, const double *truth,
+                               const double *beta0, const double *beta0star, const size_t *cell, double *work,
+                               double *loss)
+{
+    const smoe_status status = check_cells(k, kstar, m, atoms, truth, beta0, beta0star, cell);
+    if (status != SMOE_OK) return status;
+    double sum = mass_part(k, kstar, beta0, beta0star, cell);
+    for (size_t j = 0; j < kstar; j++)
+        for (size_t i = 0; i < k; i++)
+            if (cell[i] == j) sum += smoe_exp(beta0[i]) * distance(m, atoms + i * m, truth + j * m, work);
+    *loss = sum;                                                        /* (T.10) */
+    return finite_or_overflow(1, loss);
+}
+
+smoe_status smoe_voronoi_order(size_t M, double *order)
+{
+    if (M == 0) return SMOE_EINVAL;
+    if (M > 3) return SMOE_EDOM;
+    *order = M == 1 ? 1 : M == 2 ? 4 : 6;                               /* (T.11) */
+    return SMOE_OK;
+}
+
+/* x^rho for x >= 0, rho > 0: a product where rho is a small whole number */
+static double power_of(double x, double rho)
+{
+    if (rho > 16 || rho != floor(rho)) return x > 0 ? smoe_exp(rho * smoe_log(x)) : 0;
+    double product = x;
+    for (double j = 1; j < rho; j++) product *= x;
+    return product;
+}
+
+/* sum_g |D_g|^(power_g + times_g r) */
+static double merged(const double *atom, const double *truth, double r, size_t G, const size_t *width,
+                     const double *power, const double *times, double *work)
+{
+    double sum = 0;
+    for (size_t g = 0; g < G; g++) {
+        sum += power_of(distance(width[g], atom, truth, work), power[g] + times[g] * r);
+        atom += width[g];
+        truth += width[g];
+    }
+    return sum;
+}
+
+static smoe_status check_powers(size_t m, size_t G, const size_t *width, const double *power, const double *times)
+{
+    size_t sum = 0;
+    for (size_t g = 0; g < G; g++) {
+        if (width[g] > m - sum) return SMOE_EINVAL;
+        sum += width[g];
+    }
+    if (G == 0 || sum != m) return SMOE_EINVAL;
+    if (!smoe_all_finite(G, power) || !smoe_all_finite(G, times)) return SMOE_EDOM;
+    for (size_t g = 0; g < G; g++)
+        if (power[g] < 0 || times[g] < 0 || power[g] + times[g] == 0) return SMOE_EDOM;
+    return SMOE_OK;
+}
+
+/* r of a cell with M atoms; 0 where no power asks for it */
+static smoe_status order_of(size_t M, size_t G, const double *times, double *r)
+{
+    *r = 0;
+    for (size_t g = 0; g < G; g++)
+        if (times[g] > 0) return smoe_voronoi_order(M, r);
+    return SMOE_OK;
+}
+
+smoe_status smoe_voronoi_over(size_t k, size_t kstar, size_t m, const double *atoms, const double *truth,
+                              const double *beta0, const double *beta0star, const size_t *cell, size_t G,
+                              const size_t *width, const double *power, const double *times, double *work,
+                              double *loss)
+{
+    smoe_status status = check_powers(m, G, width, power, times);
+    if (status != SMOE_EINVAL) {
+        const smoe_status values = check_cells(k, kstar, m, atoms, truth, beta0, beta0star, cell);
+        if (values == SMOE_EINVAL || status == SMOE_OK) status = values;
+    }
+    if (status != SMOE_OK) return status;
+    double sum = mass_part(k, kstar, beta0, beta0star, cell);
+    for (size_t j = 0; j < kstar; j++) {
+        const size_t M = smoe_voronoi_size(k, cell, j);
+        double r = 0;
+        if (M > 1) status = order_of(M, G, times, &r);
+        if (status != SMOE_OK) return status;
+        for (size_t i = 0; i < k; i++) {
+            if (cell[i] != j) continue;
+            const double *atom = atoms + i * m, *true_atom = truth + j * m;
+            sum += smoe_exp(beta0[i]) * (M == 1 ? distance(m, atom, true_atom, work)
+                                                : merged(atom, true_atom, r, G, width, power, times, work));
+        }
+    }
+    *loss = sum;                                                        /* (T.11) */
+    return finite_or_overflow(1, loss);
+}
+
+/* --- (T.12) expectation maximisation --- */
+
+smoe_status smoe_mix_responsibilities(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
+                                      const double *y, double *work, double *q, double *loglik)
+{
+    const smoe_status status = check_sample(shape, n, theta, x, y);
+    if (status != SMOE_OK) return status;
+    const scratch s = scratch_of(shape, work);
+    constants(shape, theta, &s);
+    double sum = 0;
+    for (size_t t = 0; t < n; t++) {
+        place(shape, theta, x + t * shape->d, &s);
+        sum += density(shape->k, y[t], &s);
+        for (size_t i = 0; i < shape->k; i++) q[t * shape->k + i] = s.q[i]; /* (T.12), E */
+    }
+    *loglik = sum / (double)n;
+    return finite_or_overflow(1, loglik);
+}
+
+/* (T.12), Q, for arguments that were checked. */
+static double complete_loglik(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
+                              const double *y, const double *q, const scratch *s)
+{
+    double sum = 0;
+    constants(shape, theta, s);
+    for (size_t t = 0; t < n; t++) {
+        place(shape, theta, x + t * shape->d, s);
+        density(shape->k, y[t], s);
+        double row = 0;
+        for (size_t i = 0; i < shape->k; i++) {
+            const double r = y[t] - s->h[i], qi = q[t * shape->k + i];
+            if (qi > 0 && s->logpi[i] > -INFINITY)
+                row = fma(qi, s->logpi[i] + (s->constant[i] - 0.5 * (r * r / s->nu[i])), row);
+        }
+        sum += row;
+    }
+    return sum / (double)n;                                             /* (T.12), Q */
+}
+
+static smoe_status check_q(size_t n, const double *q)
+{
+    for (size_t j = 0; j < n; j++)
+        if (!(q[j] >= 0 && q[j] <= 1)) return SMOE_EDOM;
+    return SMOE_OK;
+}
+
+smoe_status smoe_mix_complete_loglik(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
+                                     const double *y, const double *q, double *work, double *Q)
+{
+    smoe_status status = check_sample(shape, n, theta, x, y);
+    if (status == SMOE_OK) status = check_q(n * shape->k, q);
+    if (status != SMOE_OK) return status;
+    const scratch s = scratch_of(shape, work);
+    *Q = complete_loglik(shape, n, theta, x, y, q, &s);
+    return finite_or_overflow(1, Q);
+}
+
+size_t smoe_mix_em_work(const smoe_mix_shape *shape)
+{
+    return smoe_mix_work(shape) + smoe_mix_parameters(shape) + shape->k * (shape->d + 1) * (shape->d + 3);
+}
+
+/* Weighted least squares of one atom, accumulated: (d+1)(d+3) doubles. */
+typedef struct {
+    double *S;      /* sum of the weights */
+    double *centre; /* [d] weighted mean of x */
+    double *g;      /* [d+1] sum of pull (x - centre), then sum of pull; after solve: the step */
+    double *C;      /* [d,d] sum of weight (x - centre)(x - centre)', its lower triangle; after solve: its root */
+} normal;
+
+static normal normal_of(size_t d, double *block) { return (normal){block, block + 1, block + 1 + d, block + 2 + 2 * d}; }
+
+static void clear(size_t d, const normal *e) { zero((d + 1) * (d + 3), e->S); }
+
+static void add_weight(size_t d, double weight, const double *x, const normal *e)
+{
+    *e->S += weight;
+    smoe_axpy(d, weight, x, e->centre);
+}
+
+static smoe_status finish_centre(size_t d, const normal *e)
+{
+    if (!(*e->S > 0)) return SMOE_EDOM;
+    for (size_t l = 0; l < d; l++) e->centre[l] = e->centre[l] / *e->S;
+    return SMOE_OK;
+}
+
+static void add_pull(size_t d, double weight, double pull, const double *x, const normal *e)
+{
+    for (size_t l = 0; l < d; l++) {
+        const double off = x[l] - e->centre[l];
+        e->g[l] = fma(pull, off, e->g[l]);
+        for (size_t m = 0; m <= l; m++) e->C[l * d + m] = fma(weight * off, x[m] - e->centre[m], e->C[l * d + m]);
+    }
+    e->g[d] += pull;
+}
+
+/* C = L L' in place; what is left of a pivot must be more than 2^-40 of it, or the x span too little. */
+static smoe_status cholesky(size_t d, double *C)
+{
+    for (size_t l = 0; l < d; l++) {
+        const double whole = C[l * d + l];
+        for (size_t m = 0; m <= l; m++) {
+            double left = C[l * d + m];
+            for (size_t j = 0; j < m; j++) left = fma(-C[l * d + j], C[m * d + j], left);
+            if (m < l) {
+                C[l * d + m] = left / C[m * d + m];
+                continue;
+            }
+            if (!(left > 0x1p-40 * whole)) return SMOE_EDOM;
+            C[l * d + l] = sqrt(left);
+        }
+    }
+    return SMOE_OK;
+}
+
+/* The step: g = (C^-1 g_1..d, g_d / S - <that, centre>) */
+static smoe_status solve(size_t d, const normal *e)
+{
+    const smoe_status status = cholesky(d, e->C);
+    if (status != SMOE_OK) return status;
+    for (size_t l = 0; l < d; l++) {
+        for (size_t j = 0; j < l; j++) e->g[l] = fma(-e->C[l * d + j], e->g[j], e->g[l]);
+        e->g[l] = e->g[l] / e->C[l * d + l];
+    }
+    for (size_t l = d; l-- > 0;) {
+        for (size_t j = l + 1; j < d; j++) e->g[l] = fma(-e->C[j * d + l], e->g[j], e->g[l]);
+        e->g[l] = e->g[l] / e->C[l * d + l];
+    }
+    e->g[d] = e->g[d] / *e->S - smoe_dot(d, e->g, e->centre);
+    return finite_or_overflow(d + 1, e->g) == SMOE_OK ? SMOE_OK : SMOE_EDOM;
+}
+
+/* The normal equations of atom i in `blocks`. */
+static normal normal_at(const smoe_mix_shape *shape, double *blocks, size_t i)
+{
+    return normal_of(shape->d, blocks + i * (shape->d + 1) * (shape->d + 3));
+}
+
+/* The direction of the experts' step: nu_i (sum q x~x~')^-1 sum dh x~, into each atom's g. */
+static smoe_status expert_direction(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
+                                    const double *y, const double *q, const scratch *s, double *blocks)
+{
+    const size_t k = shape->k, d = shape->d;
+    smoe_status status = SMOE_OK;
+    for (size_t i = 0; i < k && status == SMOE_OK; i++) {
+        const normal e = normal_at(shape, blocks, i);
+        clear(d, &e);
+        for (size_t t = 0; t < n; t++) add_weight(d, q[t * k + i], x + t * d, &e);
+        status = finish_centre(d, &e);
+    }
+    constants(shape, theta, s);
+    for (size_t t = 0; t < n && status == SMOE_OK; t++) {
+        place(shape, theta, x + t * d, s);
+        for (size_t i = 0; i < k; i++) {
+            const normal e = normal_at(shape, blocks, i);
+            const double qi = q[t * k + i];
+            double pull = qi * (y[t] - s->h[i]); /* nu_i dh_ti */
+            if (shape->gate != SMOE_MIX_SOFTMAX)
+                pull += s->nu[i] * ((qi - s->pi[i]) * smoe_mix_score_deriv(shape->gate, s->h[i]));
+            add_pull(d, qi, pull, x + t * d, &e);
+        }
+    }
+    for (size_t i = 0; i < k && status == SMOE_OK; i++) {
+        const normal e = normal_at(shape, blocks, i);
+        status = solve(d, &e);
+    }
+    return status;
+}
+
+/* next = theta with (a,b) moved by 2^-s of the direction, s the least that does not lower Q. */
+static void move_experts(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x, const double *y,
+                         const double *q, const scratch *s, double *blocks, double *next)
+{
+    const size_t p = smoe_mix_stride(shape), d = shape->d;
+    const double before = complete_loglik(shape, n, theta, x, y, q, s);
+    double length = 1;
+    for (int halvings = 0; halvings <= 30; halvings++, length *= 0.5) {
+        for (size_t i = 0; i < shape->k; i++) {
+            const normal e = normal_at(shape, blocks, i);
+            for (size_t l = 0; l <= d; l++) next[i * p + l] = fma(length, e.g[l], theta[i * p + l]); /* (T.12), experts */
+        }
+        if (shape->gate == SMOE_MIX_SOFTMAX || complete_loglik(shape, n, next, x, y, q, s) >= before) return;
+    }
+    for (size_t j = 0; j < smoe_mix_parameters(shape); j++) next[j] = theta[j];
+}
+
+static void fit_variances(const smoe_mix_shape *shape, size_t n, const double *x, const double *y, const double *q,
+                          double least, double *next)
+{
+    const size_t k = shape->k, p = smoe_mix_stride(shape);
+    for (size_t i = 0; i < k; i++) {
+        double sum = 0, weight = 0;
+        for (size_t t = 0; t < n; t++) {
+            const double r = y[t] - mean(shape, next + i * p, x + t * shape->d, NULL), qi = q[t * k + i];
+            sum = fma(qi * r, r, sum);
+            weight += qi;
+        }
+        next[i * p + smoe_mix_variance_at(shape)] = fmax(sum / weight, least); /* (T.12), variances */
+    }
+}
+
+/* beta0_i += ln sum_t q_ti - ln sum_t pi_ti, for gates without parameters of their own */
+static smoe_status scale_weights(const smoe_mix_shape *shape, size_t n, const double *x, const double *q,
+                                 const scratch *s, double *sums, double *next)
+{
+    const size_t k = shape->k, p = smoe_mix_stride(shape);
+    zero(2 * k, sums);
+    for (size_t t = 0; t < n; t++) {
+        place(shape, next, x + t * shape->d, s);
+        for (size_t i = 0; i < k; i++) {
+            sums[i] += q[t * k + i];
+            sums[k + i] += s->pi[i];
+        }
+    }
+    for (size_t i = 0; i < k; i++) {
+        if (!(sums[i] > 0 && sums[k + i] > 0)) return SMOE_EDOM;
+        next[i * p + smoe_mix_beta0_at(shape)] += smoe_log(sums[i]) - smoe_log(sums[k + i]); /* (T.12), gate */
+    }
+    return SMOE_OK;
+}
+
+/* (beta1, beta0)_i += 2 (sum x~x~')^-1 sum (q_i - pi_i) x~, the softmax gate */
+static smoe_status move_softmax(const smoe_mix_shape *shape, size_t n, const double *x, const double *q,
+                                const scratch *s, double *blocks, double *next)
+{
+    const size_t k = shape->k, d = shape->d, p = smoe_mix_stride(shape);
+    smoe_status status = SMOE_OK;
+    for (size_t i = 0; i < k; i++) {
+        const normal e = normal_at(shape, blocks, i);
+        clear(d, &e);
+        for (size_t t = 0; t < n; t++) add_weight(d, 1, x + t * d, &e);
+        status = finish_centre(d, &e);
+        if (!shape->free_weights) zero(d, e.centre); /* no intercept to take the mean up */
+    }
+    for (size_t t = 0; t < n; t++) {
+        place(shape, next, x + t * d, s);
+        for (size_t i = 0; i < k; i++) {
+            const normal e = normal_at(shape, blocks, i);
+            add_pull(d, 1, q[t * k + i] - s->pi[i], x + t * d, &e);
+        }
+    }
+    for (size_t i = 0; i < k && status == SMOE_OK; i++) {
+        const normal e = normal_at(shape, blocks, i);
+        double *atom = next + i * p;
+        status = solve(d, &e);
+        if (status != SMOE_OK) break;
+        smoe_axpy(d, 2, e.g, atom + smoe_mix_beta1_at(shape));          /* (T.12), gate */
+        if (shape->free_weights) atom[smoe_mix_beta0_at(shape)] += 2 * e.g[d];
+    }
+    return status;
+}
+
+smoe_status smoe_mix_m_step(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
+                            const double *y, const double *q, double least, double *work, double *next)
+{
+    smoe_status status = smoe_mix_check(shape);
+    if (status != SMOE_OK || shape->expert != SMOE_MIX_LINEAR || shape->topk > 0) return SMOE_EINVAL;
+    status = check_sample(shape, n, theta, x, y);
+    if (status == SMOE_OK) status = check_q(n * shape->k, q);
+    if (status == SMOE_OK && !(least > 0 && isfinite(least))) status = SMOE_EDOM;
+    if (status != SMOE_OK) return status;
+    const size_t parameters = smoe_mix_parameters(shape);
+    const scratch s = scratch_of(shape, work);
+    double *blocks = work + smoe_mix_work(shape) + parameters;
+    for (size_t j = 0; j < parameters; j++) next[j] = theta[j];
+    status = expert_direction(shape, n, theta, x, y, q, &s, blocks);
+    if (status != SMOE_OK) return status;
+    move_experts(shape, n, theta, x, y, q, &s, blocks, next);
+    fit_variances(shape, n, x, y, q, least, next);
+    if (shape->gate == SMOE_MIX_SOFTMAX)
+        status = move_softmax(shape, n, x, q, &s, blocks, next);
+    else if (shape->free_weights)
+        status = scale_weights(shape, n, x, q, &s, blocks, next);
+    return status == SMOE_OK ? finite_or_overflow(parameters, next) : status;
+}
+
+smoe_status smoe_mix_em_step(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
+                             const double *y, double least, double *work, double *q, double *next, double *loglik)
+{
+    const smoe_status status = smoe_mix_check(shape);
+    if (status != SMOE_OK || shape->expert != SMOE_MIX_LINEAR || shape->topk > 0) return SMOE_EINVAL;
+    const smoe_status e = smoe_mix_responsibilities(shape, n, theta, x, y, work, q, loglik);
+    return e == SMOE_OK ? smoe_mix_m_step(shape, n, theta, x, y, q, least, work, next) : e;
+}
+
+/* --- (T.13) the oracle --- */
+
+/* Least squares of atom i over its own samples. */
+static smoe_status fit_labelled(size_t n, size_t d, const double *x, const double *y, const size_t *label, size_t i,
+                                const normal *e, double *eta)
+{
+    size_t count = 0;
+    double my = 0, sum = 0;
+    clear(d, e);
+    for (size_t t = 0; t < n; t++) {
+        if (label[t] != i) continue;
+        count++;
+        my += y[t];
+        add_weight(d, 1, x + t * d, e);
+    }
+    if (count < d + 2) return SMOE_EDOM;
+    smoe_status status = finish_centre(d, e);
+    my = my / (double)count;
+    for (size_t t = 0; t < n; t++)
+        if (label[t] == i) add_pull(d, 1, y[t] - my, x + t * d, e);
+    if (status == SMOE_OK) status = solve(d, e);
+    if (status != SMOE_OK) return status;
+    for (size_t l = 0; l < d; l++) eta[l] = e->g[l];                    /* (T.13), a */
+    eta[d] = my - smoe_dot(d, eta, e->centre);                          /* (T.13), b */
+    for (size_t t = 0; t < n; t++) {
+        if (label[t] != i) continue;
+        const double r = y[t] - (smoe_dot(d, eta, x + t * d) + eta[d]);
+        sum = fma(r, r, sum);
+    }
+    eta[d + 1] = sum / (double)count;                                   /* (T.13), nu */
+    if (!smoe_all_finite(d + 2, eta)) return SMOE_EOVRFLW;
+    return eta[d + 1] > 0 ? SMOE_OK : SMOE_EDOM;
+}
+
+smoe_status smoe_oracle(size_t n, size_t k, size_t d, const double *x, const double *y, const size_t *label,
+                        double *work, double *eta)
+{
+    if (n == 0 || k == 0 || d == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(n * d, x) || !smoe_all_finite(n, y)) return SMOE_EDOM;
+    for (size_t t = 0; t < n; t++)
+        if (label[t] >= k) return SMOE_EDOM;
+    const normal e = normal_of(d, work);
+    for (size_t i = 0; i < k; i++) {
+        const smoe_status status = fit_labelled(n, d, x, y, label, i, &e, eta + i * (d + 2));
+        if (status != SMOE_OK) return status;
+    }
+    return SMOE_OK;
+}
+
+/* --- (T.14) identifiability --- */
+
+size_t smoe_identifiability_columns(size_t d) { return 1 + (d + 1) + (d + 1) * (d + 2) / 2; }
+
+/* The columns of one atom at one point. */
+static void derivatives(smoe_mix_expert expert, size_t d, const double *w, double c, const double *x, double *row)
+{
+    const double z = smoe_dot(d, w, x) + c, first = phi_deriv(expert, z), second = phi_second_deriv(expert, z);
+    *row++ = phi(expert, z);
+    for (size_t l = 0; l <= d; l++) *row++ = l < d ? first * x[l] : first;
+    for (size_t l = 0; l <= d; l++)
+        for (size_t m = l; m <= d; m++)
+            *row++ = second * (l < d ? x[l] : 1) * (m < d ? x[m] : 1);  /* (T.14) */
+}
+
+smoe_status smoe_identifiability_matrix(smoe_mix_expert expert, size_t k, size_t d, size_t n, const double *w,
+                                        const double *c, const double *x, double *M)
+{
+    if (k == 0 || d == 0 || (unsigned)expert > SMOE_MIX_SIGMOID) return SMOE_EINVAL;
+    if (!smoe_all_finite(k * d, w) || !smoe_all_finite(k, c) || !smoe_all_finite(n * d, x)) return SMOE_EDOM;
+    const size_t r = smoe_identifiability_columns(d);
+    for (size_t t = 0; t < n; t++)
+        for (size_t i = 0; i < k; i++)
+            derivatives(expert, d, w + i * d, c[i], x + t * d, M + (t * k + i) * r);
+    return finite_or_overflow(n * k * r, M);
+}
+
+static double column_norm(size_t n, size_t m, const double *M, size_t j)
+{
+    double s = 0;
+    for (size_t t = 0; t < n; t++) s = fma(M[t * m + j], M[t * m + j], s);
+    return sqrt(s);
+}
+
+static double column_dot(size_t n, size_t m, const double *M, size_t i, size_t j)
+{
+    double s = 0;
+    for (size_t t = 0; t < n; t++) s = fma(M[t * m + i], M[t * m + j], s);
+    return s;
+}
+
+/* Columns to norm 1, by the power of two of the largest element first, so that no square overflows or vanishes. */
+static void scale_columns(size_t n, size_t m, double *M)
+{
+    for (size_t j = 0; j < m; j++) {
+        double most = 0;
+        int e;
+        for (size_t t = 0; t < n; t++) most = fmax(most, fabs(M[t * m + j]));
+        if (most == 0) continue;
+        frexp(most, &e);
+        for (size_t t = 0; t < n; t++) M[t * m + j] = ldexp(M[t * m + j], -e);
+        const double norm = column_norm(n, m, M, j);
+        for (size_t t = 0; t < n; t++) M[t * m + j] = M[t * m + j] / norm;
+    }
+}
+
+/* Rotate columns i and j until they are orthogonal; false if they are already. */
+static bool rotate(size_t n, size_t m, double *M, size_t i, size_t j)
+{
+    const double ni = column_norm(n, m, M, i), nj = column_norm(n, m, M, j), dot = column_dot(n, m, M, i, j);
+    if (!(fabs(dot) > (double)(n + 8) * 0x1p-53 * (ni * nj))) return false;
+    const double cot = (nj - ni) * (nj + ni) / (2 * dot);
+    const double tan = (cot < 0 ? -1 : 1) / (fabs(cot) + sqrt(fma(cot, cot, 1)));
+    const double cosine = 1 / sqrt(fma(tan, tan, 1)), sine = cosine * tan;
+    for (size_t t = 0; t < n; t++) {
+        const double a = M[t * m + i], b = M[t * m + j];
+        M[t * m + i] = fma(cosine, a, -(sine * b));
+        M[t * m + j] = fma(sine, a, cosine * b);
+    }
+    return true;
+}
+
+static void sort_descending(size_t m, double *s)
+{
+    for (size_t i = 1; i < m; i++)
+        for (size_t j = i; j > 0 && s[j] > s[j - 1]; j--) {
+            const double swap = s[j];
+            s[j] = s[j - 1];
+            s[j - 1] = swap;
+        }
+}
+
+smoe_status smoe_singular_values(size_t n, size_t m, double *M, double *s, double *error)
+{
+    if (n == 0 || m == 0 || n < m) return SMOE_EINVAL;
+    if (!smoe_all_finite(n * m, M)) return SMOE_EDOM;
+    size_t rotations = 0, before = 1;
+    scale_columns(n, m, M);
+    for (int sweep = 0; before > 0; sweep++) {
+        if (sweep == 60) return SMOE_EOVRFLW;
+        before = 0;
+        for (size_t i = 0; i < m; i++)
+            for (size_t j = i + 1; j < m; j++) before += rotate(n, m, M, i, j);
+        rotations += before;
+    }
+    for (size_t j = 0; j < m; j++) s[j] = column_norm(n, m, M, j);      /* (T.14) */
+    sort_descending(m, s);
+    *error = sqrt((double)m) * 0x1p-53 * (8 * (double)rotations + (double)(m + 2) * (double)(n + 8) + 64);
+    return SMOE_OK;
+}

@@ -210,6 +210,9 @@ smoe_status smoe_mix_atoms(const smoe_mix_shape *shape, const double *theta, dou
 smoe_status smoe_voronoi_cells(size_t k, size_t kstar, size_t m, const double *atoms, const double *truth,
                                double *work, size_t *cell, double *margin);
 
+/* (T.9) |A_j| = #{ i : cell_i = j } */
+size_t smoe_voronoi_size(size_t k, const size_t *cell, size_t j);
+
 /* (T.10) D1 = sum_j | sum_{i in A_j} e^beta0_i - e^beta0*_j | + sum_j sum_{i in A_j} e^beta0_i |theta_i - theta*_j|
  *
  *   beta0 [k]  beta0star [kstar]   cell [k]  (T.9)
@@ -265,20 +268,20 @@ size_t smoe_mix_em_work(const smoe_mix_shape *shape);
  *   experts    (a,b)_i += 2^-s nu_i (sum_t q_ti x~ x~')^-1 sum_t dh_ti x~_t,  x~ = (x,1),  dh of (T.5) with q for its
  *              responsibilities, s the least in 0..30 at which Q does not fall (else no step); the softmax gate takes
  *              s = 0, which is weighted least squares
- *   variances  nu_i = max(sum_t q_ti (y_t - h_ti)^2 / sum_t q_ti, floor)
+ *   variances  nu_i = max(sum_t q_ti (y_t - h_ti)^2 / sum_t q_ti, least)
  *   gate       beta0_i += ln sum_t q_ti - ln sum_t pi_ti;  softmax gate: (beta1,beta0)_i += 2 (sum_t x~ x~')^-1
  *              sum_t (q_ti - pi_ti) x~_t, without beta0 x alone
  *
- *   floor  above 0: the least variance that the parameter set allows
+ *   least  above 0: the least variance that the parameter set allows
  *   next   [k,p]  out
  *   work   [smoe_mix_em_work]
  *
  * Q(next) >= Q(theta) but for rounding.
- * Errors: also SMOE_EINVAL for experts that are not linear, and for topk; SMOE_EDOM if floor is not above 0, an
+ * Errors: also SMOE_EINVAL for experts that are not linear, and for topk; SMOE_EDOM if least is not above 0, an
  * atom has no weight left or the x that an atom has do not span R^d + 1 dimensions.
  */
 smoe_status smoe_mix_m_step(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
-                            const double *y, const double *q, double floor, double *work, double *next);
+                            const double *y, const double *q, double least, double *work, double *next);
 
 /* (T.12) One step of (generalised) EM: responsibilities at theta, then the conditional M-steps.
  *
@@ -286,7 +289,7 @@ smoe_status smoe_mix_m_step(const smoe_mix_shape *shape, size_t n, const double 
  *   loglik out: (T.5) at theta, not at next
  */
 smoe_status smoe_mix_em_step(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
-                             const double *y, double floor, double *work, double *q, double *next, double *loglik);
+                             const double *y, double least, double *work, double *q, double *next, double *loglik);
 
 /* (T.13) The oracle: least squares with the labels known, linear experts.  For each atom over its own samples
  *   a = (sum (x - mx)(x - mx)')^-1 sum (x - mx)(y - my),  b = my - <a,mx>,  nu = sum (y - <a,x> - b)^2 / count
