@@ -18,6 +18,11 @@ static bool near(double got, double want, double ulps) { return fabs(got - want)
     ck_assert_msg((got)[same_k] == (want)[same_k], "%s[%zu] is %a, by hand it is %a", what, same_k, (got)[same_k],     \
                   (want)[same_k])
 
+#define SAME_INDEX(got, want, n, what)                                                                                 \
+    for (size_t same_k = 0; same_k < (n); same_k++)                                                                    \
+    ck_assert_msg((got)[same_k] == (want)[same_k], "%s[%zu] is %zu, by hand it is %zu", what, same_k, (got)[same_k],   \
+                  (want)[same_k])
+
 #define NEAR(got, want, ulps, what)                                                                                    \
     ck_assert_msg(near(got, want, ulps), "%s is %.17g, by hand it is %.17g", what, (double)(got), (double)(want))
 
@@ -37,6 +42,313 @@ static bool untouched(size_t n, const double *x)
         if (x[k] != poison) return false;
     return true;
 }
+
+/* --- hand-computed values --- */
+
+static const smoe_mix_shape norm1 = {.gate = SMOE_MIX_NORM, .k = 2, .d = 1}; /* two linear atoms (a, b, nu), d = 1 */
+
+/* a = (1,-2), b = 1/2 at (3,1): 3/2; for dh = 2: da = (6,2), db = 2, dx = (2,-4).  4 sigmoid(ln 3 x) + 1 at x = 1: 4;
+ * dv = 3/4, dz = 4 * 3/16 = 3/4. */
+/* evidence hand: T.1 */
+START_TEST(experts_by_hand)
+{
+    const smoe_mix_shape linear = {.k = 1, .d = 2}, hidden = {.expert = SMOE_MIX_SIGMOID, .k = 1, .d = 1, .H = 1};
+    const double ln3 = 0x1.193ea7aad030bp+0, eta[] = {1, -2, 0.5}, x[] = {3, 1}, deep[] = {ln3, 0, 4, 1}, one = 1;
+    double h, work[4], deta[4], dx[2];
+    OK(smoe_mix_mean(&linear, eta, x, work, &h));
+    ck_assert_msg(h == 1.5, "T.1: h is %a, by hand 3/2", h);
+    OK(smoe_mix_mean_vjp(&linear, eta, x, 2, deta, dx));
+    SAME(deta, ((double[]){6, 2, 2}), 3, "T.1 deta");
+    SAME(dx, ((double[]){2, -4}), 2, "T.1 dx");
+    OK(smoe_mix_mean(&hidden, deep, &one, work, &h));
+    NEAR(h, 4, 2, "T.1 h, hidden");
+    OK(smoe_mix_mean_vjp(&hidden, deep, &one, 1, deta, dx));
+    NEAR(deta[0], 0.75, 4, "T.1 dw");
+    NEAR(deta[1], 0.75, 4, "T.1 dc");
+    NEAR(deta[2], 0.75, 4, "T.1 dv");
+    ck_assert_msg(deta[3] == 1, "T.1: db is %a, by hand 1", deta[3]);
+    NEAR(dx[0], 0.75 * ln3, 4, "T.1 dx, hidden");
+}
+END_TEST
+
+/* h = (ln 3, -ln 2): norm 3 : 2, softplus ln 4 : ln 3/2, softmax of softplus 4 : 3/2; beta0 = (0, ln 3): 3 : 6; top 1
+ * then takes atom 0, whose score is the larger one before the free weight. */
+/* evidence hand: T.2 */
+START_TEST(gates_by_hand)
+{
+    const double ln3 = 0x1.193ea7aad030bp+0, ln2 = 0x1.62e42fefa39efp-1, x = 0;
+    const double theta[] = {0, ln3, 1, 0, -ln2, 1}, free_theta[] = {0, ln3, 1, 0, 0, -ln2, 1, ln3};
+    smoe_mix_shape shape = norm1;
+    double pi[2], work[40], margin;
+    OK(smoe_mix_weights(&shape, theta, &x, work, pi, &margin));
+    NEAR(pi[0], 0.6, 4, "T.2 norm pi_0");
+    NEAR(pi[1], 0.4, 4, "T.2 norm pi_1");
+    ck_assert_msg(margin == INFINITY, "T.2: the margin of all atoms is %g", margin);
+    shape.gate = SMOE_MIX_SOFTPLUS;
+    OK(smoe_mix_weights(&shape, theta, &x, work, pi, NULL));
+    NEAR(pi[0], 0.7737056144690831737, 4, "T.2 softplus pi_0");
+    shape.gate = SMOE_MIX_SOFTPLUS_SOFTMAX;
+    OK(smoe_mix_weights(&shape, theta, &x, work, pi, NULL));
+    NEAR(pi[0], 8.0 / 11, 4, "T.2 softplus-softmax pi_0");
+    shape = norm1;
+    shape.free_weights = true;
+    OK(smoe_mix_weights(&shape, free_theta, &x, work, pi, NULL));
+    NEAR(pi[0], 1.0 / 3, 4, "T.2 free pi_0");
+    shape.topk = 1;
+    OK(smoe_mix_weights(&shape, free_theta, &x, work, pi, &margin));
+    SAME(pi, ((double[]){1, 0}), 2, "T.2 top 1");
+    NEAR(margin, ln3 - ln2, 1, "T.2 margin");
+    ck_assert_msg(smoe_mix_score_deriv(SMOE_MIX_NORM, 0) == 0 && smoe_mix_score_deriv(SMOE_MIX_NORM, -1e-300) == -1,
+                  "T.2: |h| has slope 0 at 0 and -1 below");
+}
+END_TEST
+
+/* Two below the mean by variance 4: -ln(2 pi)/2 - ln 2 - 1/2 */
+/* evidence hand: T.3 */
+START_TEST(normal_by_hand)
+{
+    NEAR(smoe_normal_log_density(3, 1, 4), -2.112085713764618051, 2, "T.3");
+}
+END_TEST
+
+/* Atoms y = x and y = -x with variance 1 at x = 1, y = 1: weights 1/2, residuals 0 and 2,
+ * ln p = -ln 2 - ln(2 pi)/2 + ln(1 + e^-2);  q_1 = sigma(-2);  dh = (q_0 - 1/2, 1/2 + q_1),
+ * dnu = (-q_0/2, 3 q_1/2), dy = -2 q_1 */
+/* evidence hand: T.4 */
+START_TEST(density_by_hand)
+{
+    const double theta[] = {1, 0, 1, -1, 0, 1}, x = 1, q1 = 0.1192029220221175559, q0 = 0.8807970779778824441;
+    double work[40], logp, d[6], dx, dy, at[8];
+    OK(smoe_mix_log_density(&norm1, theta, &x, 1, work, &logp));
+    NEAR(logp, -1.485157702721645554, 4, "T.4 ln p");
+    OK(smoe_mix_log_density_vjp(&norm1, theta, &x, 1, 1, work, d, &dx, &dy));
+    const double want[] = {q0 - 0.5, q0 - 0.5, -q0 / 2, 0.5 + q1, 0.5 + q1, 1.5 * q1};
+    for (size_t j = 0; j < 6; j++) NEAR(d[j], want[j], 8, "T.4 dtheta");
+    NEAR(dy, -2 * q1, 8, "T.4 dy");
+    NEAR(dx, (q0 - 0.5) - (0.5 + q1), 8, "T.4 dx");
+    OK(smoe_mix_at(&norm1, theta, &x, work, at, NULL));
+    NEAR(smoe_mixture_log_density(2, at, 1), -1.485157702721645554, 4, "T.4 from the mixture at x");
+}
+END_TEST
+
+/* The samples (1,1) and (1,-1) of that model mirror each other. */
+/* evidence hand: T.5 */
+START_TEST(loglik_by_hand)
+{
+    const double theta[] = {1, 0, 1, -1, 0, 1}, x[] = {1, 1}, y[] = {1, -1}, q1 = 0.1192029220221175559;
+    double work[40], loglik, s[6];
+    OK(smoe_mix_loglik_score(&norm1, 2, theta, x, y, work, &loglik, s));
+    NEAR(loglik, -1.485157702721645554, 4, "T.5");
+    const double want[] = {-q1, -q1, -0.1307970779778824441, q1, q1, -0.1307970779778824441};
+    for (size_t j = 0; j < 6; j++) NEAR(s[j], want[j], 16, "T.5 score");
+}
+END_TEST
+
+/* At x = 1, y = 0: q = pi = 1/2, r = (-1, 1).  v along b_0: everything by hand in spec (T.6). */
+/* evidence hand: T.6 */
+START_TEST(hvp_by_hand)
+{
+    const double theta[] = {1, 0, 1, -1, 0, 1}, x = 1, y = 0, v[] = {0, 1, 0, 0, 0, 0};
+    double work[40], Hv[6];
+    OK(smoe_mix_hvp(&norm1, 1, theta, v, &x, &y, work, Hv));
+    SAME(Hv, ((double[]){-0.75, -0.75, 0.5, -0.25, -0.25, 0}), 6, "T.6 Hv");
+}
+END_TEST
+
+/* Weights (1/4, 3/4); atom 1 has mean 5 and variance 4: 5 + 2 (-1/2) = 4. */
+/* evidence hand: T.7 */
+START_TEST(sample_by_hand)
+{
+    const smoe_mix_shape shape = {.gate = SMOE_MIX_SOFTMAX, .free_weights = true, .k = 2, .d = 1};
+    const double theta[] = {0, 1, 1, 0, 0, 0, 5, 4, 0x1.193ea7aad030bp+0, 0}, x[] = {0, 0, 0, 0};
+    const double u[] = {0.2, 0.3, 0.9, 0}, z[] = {1, -0.5, 2, 0};
+    double work[40], margin[4], y[4];
+    size_t label[4];
+    OK(smoe_mix_sample(&shape, 4, theta, x, u, z, work, label, margin, y));
+    SAME_INDEX(label, ((size_t[]){0, 1, 1, 0}), 4, "T.7 label");
+    SAME(y, ((double[]){2, 4, 9, 1}), 4, "T.7 y");
+    for (size_t t = 0; t < 4; t++) NEAR(margin[t], ((double[]){0.05, 0.05, 0.65, 0.25})[t], 32, "T.7 margin");
+}
+END_TEST
+
+/* Simpson's rule on 4000 intervals; V in two pieces if it has a kink at `kink`. */
+static double simpson(const double *p, size_t kp, const double *q, size_t kq, bool hellinger, double lo, double hi)
+{
+    double sum = 0;
+    for (int j = 0; j <= 4000; j++) {
+        const double y = lo + (hi - lo) * j / 4000;
+        const double lp = smoe_mixture_log_density(kp, p, y), lq = smoe_mixture_log_density(kq, q, y);
+        const double f = hellinger ? smoe_hellinger_integrand(lp, lq) : smoe_total_variation_integrand(lp, lq);
+        sum += f * (j == 0 || j == 4000 ? 1 : j % 2 ? 4 : 2);
+    }
+    return sum * (hi - lo) / 12000;
+}
+
+/* Variance 1 at a distance 2: V = 2 Phi(1) - 1, h^2 = 1 - e^-1/2; at the first mean phi(0)(1 - e^-2)/2 and
+ * phi(0)(1 - 1/e)^2/2; outside 3 deviations 2 Phi(-3). */
+/* evidence hand: T.8 */
+START_TEST(distances_by_hand)
+{
+    const double p[] = {0, 0, 1, -0.91893853320467274178}, q[] = {0, 2, 1, -0.91893853320467274178};
+    const double lp = smoe_mixture_log_density(1, p, 0), lq = smoe_mixture_log_density(1, q, 0);
+    double lo, hi;
+    NEAR(smoe_total_variation_integrand(lp, lq), 0.1724756569441223130, 8, "T.8 V'");
+    NEAR(smoe_hellinger_integrand(lp, lq), 0.0797039602835704651, 8, "T.8 h^2'");
+    ck_assert_msg(fabs(simpson(p, 1, q, 1, false, -9, 1) + simpson(p, 1, q, 1, false, 1, 11) - 0.6826894921370859) < 1e-11,
+                  "T.8: V is not 2 Phi(1) - 1");
+    ck_assert_msg(fabs(simpson(p, 1, q, 1, true, -9, 11) - 0.3934693402873666) < 1e-11, "T.8: h^2 is not 1 - e^-1/2");
+    smoe_mixture_interval(1, p, 3, &lo, &hi);
+    ck_assert_msg(lo == -3 && hi == 3, "T.8: the interval is [%g, %g], by hand [-3, 3]", lo, hi);
+    NEAR(smoe_mixture_outside(1, p, lo, hi), 0.00269979606326018905, 8, "T.8 outside");
+}
+END_TEST
+
+/* beta0 = (0, ln 3) less ln 4; beta1 = (4, 0) less 1/4 * 4.  Truth 0 and 4, atoms 1, 2, 3: cells 0, 0 (a tie), 1. */
+/* evidence hand: T.9 */
+START_TEST(cells_by_hand)
+{
+    const smoe_mix_shape shape = {.gate = SMOE_MIX_SOFTMAX, .free_weights = true, .k = 2, .d = 1};
+    double theta[] = {7, 1, 1, 0, 4, 9, 5, 4, 0x1.193ea7aad030bp+0, 0}, work[1], margin[3], atoms[8], beta0[2];
+    const double truth[] = {0, 4}, at[] = {1, 2, 3};
+    size_t cell[3];
+    OK(smoe_mix_normal_form(&shape, theta));
+    NEAR(theta[3], -1.386294361119890619, 2, "T.9 beta0_0");
+    NEAR(theta[8], -0.287682072451780927, 8, "T.9 beta0_1");
+    NEAR(theta[4], 3, 4, "T.9 beta1_0");
+    NEAR(theta[9], -1, 4, "T.9 beta1_1");
+    OK(smoe_mix_atoms(&shape, theta, atoms, beta0));
+    SAME(atoms, ((double[]){theta[4], 7, 1, 1, theta[9], 9, 5, 4}), 8, "T.9 atoms");
+    OK(smoe_voronoi_cells(3, 2, 1, at, truth, work, cell, margin));
+    SAME_INDEX(cell, ((size_t[]){0, 0, 1}), 3, "T.9 cell");
+    SAME(margin, ((double[]){2, 0, 2}), 3, "T.9 margin");
+    ck_assert_msg(smoe_voronoi_size(3, cell, 0) == 2 && smoe_voronoi_size(3, cell, 1) == 1, "T.9: sizes of the cells");
+}
+END_TEST
+
+/* Truth 0 and 4 with weight 1; atoms 1/2 and 4 with weights 1 and 2: 1 + 1/2. */
+/* evidence hand: T.10 */
+START_TEST(exact_loss_by_hand)
+{
+    const double truth[] = {0, 4}, atoms[] = {0.5, 4}, beta0[] = {0, 0x1.62e42fefa39efp-1}, zero[] = {0, 0};
+    const size_t cell[] = {0, 1};
+    double work[1], loss;
+    OK(smoe_voronoi_exact(2, 2, 1, atoms, truth, beta0, zero, cell, work, &loss));
+    NEAR(loss, 1.5, 2, "T.10");
+}
+END_TEST
+
+/* Two atoms share the first cell: 1 + (1/4 + 1/16 + 1/4)/2 = 41/32, by powers (2,4,2) and by (2, r, r/2). */
+/* evidence hand: T.11 */
+START_TEST(over_loss_by_hand)
+{
+    const double truth[] = {0, 0, 1, 4, 0, 1}, atoms[] = {0.5, 0, 1, 0, 0.5, 1.5, 4, 0, 2}, zero[] = {0, 0};
+    const double ln2 = 0x1.62e42fefa39efp-1, beta0[] = {-ln2, -ln2, 0};
+    const double power[] = {2, 4, 2}, none[] = {0, 0, 0}, slope[] = {2, 0, 0}, times[] = {0, 1, 0.5};
+    const size_t width[] = {1, 1, 1};
+    size_t cell[3];
+    double work[3], loss, order;
+    OK(smoe_voronoi_cells(3, 2, 3, atoms, truth, work, cell, NULL));
+    OK(smoe_voronoi_over(3, 2, 3, atoms, truth, beta0, zero, cell, 3, width, power, none, work, &loss));
+    NEAR(loss, 41.0 / 32, 2, "T.11 (2,4,2)");
+    OK(smoe_voronoi_over(3, 2, 3, atoms, truth, beta0, zero, cell, 3, width, slope, times, work, &loss));
+    NEAR(loss, 41.0 / 32, 2, "T.11 (2,r,r/2)");
+    OK(smoe_voronoi_order(2, &order));
+    ck_assert_msg(order == 4, "T.11: r(2) is %g", order);
+    OK(smoe_voronoi_order(3, &order));
+    ck_assert_msg(order == 6, "T.11: r(3) is %g", order);
+}
+END_TEST
+
+/* One atom: a step is least squares, (0,0) (1,1) (2,1): a = 1/2, b = 1/6, nu = 1/18. Two atoms with constant experts
+ * and equal weights, responsibilities that sum to 3 and 1: beta0 = (ln 3/2, ln 1/2). */
+/* evidence hand: T.12 */
+START_TEST(em_by_hand)
+{
+    const smoe_mix_shape one = {.gate = SMOE_MIX_SOFTPLUS, .k = 1, .d = 1};
+    const double x[] = {0, 1, 2}, y[] = {0, 1, 1}, theta[] = {0, 0, 1};
+    double work[80], q[8], next[8], loglik;
+    OK(smoe_mix_em_step(&one, 3, theta, x, y, 0x1p-20, work, q, next, &loglik));
+    SAME(q, ((double[]){1, 1, 1}), 3, "T.12 q");
+    NEAR(next[0], 0.5, 2, "T.12 a");
+    NEAR(next[1], 1.0 / 6, 4, "T.12 b");
+    NEAR(next[2], 1.0 / 18, 4, "T.12 nu");
+    NEAR(loglik, -0.91893853320467274178 - 1.0 / 3, 4, "T.12 L at theta"); /* residuals 0, 1, 1: mean square 2/3, half */
+    /* q_0 = (1,1,1/2,1/2): the experts are at the least squares of y = 1 and -1 already, the norm gate weighs |1| = |-1|,
+     * its pull is (q - 1/2) s', which the line search may follow; only the weights are looked at, from pi = 1/2 */
+    const smoe_mix_shape flat = {.gate = SMOE_MIX_SOFTMAX, .free_weights = true, .k = 2, .d = 1};
+    const double x4[] = {-1, 1, -1, 1}, y4[] = {1, 1, 1, 1}, q4[] = {1, 0, 1, 0, 0.5, 0.5, 0.5, 0.5};
+    const double start[] = {0, 1, 1, 0, 0, 0, -1, 1, 0, 0};
+    double after[10];
+    OK(smoe_mix_m_step(&flat, 4, start, x4, y4, q4, 0.25, work, after));
+    /* Boehning's step: 2 (sum x~x~')^-1 sum (q - 1/2) x~ = 2 ((1/2,1/2) by sums 0 and 1) / 4 */
+    NEAR(after[3], 0.5, 2, "T.12 beta0_0");
+    NEAR(after[8], -0.5, 2, "T.12 beta0_1");
+    ck_assert_msg(after[4] == 0 && after[9] == 0, "T.12: beta1 is (%g, %g), by hand 0", after[4], after[9]);
+    ck_assert_msg(after[2] == 0.25 && after[7] == 0.25, "T.12: all residuals are 0, the variances the least allowed");
+    const smoe_mix_shape still = {.gate = SMOE_MIX_SOFTPLUS_SOFTMAX, .free_weights = true, .k = 2, .d = 1};
+    const double q_flat[] = {0.75, 0.25, 0.75, 0.25, 0.75, 0.25, 0.75, 0.25}, same[] = {0, 1, 1, 0, 0, 1, 1, 0};
+    const double y_off[] = {0, 2, 2, 0};
+    OK(smoe_mix_m_step(&still, 4, same, x4, y_off, q_flat, 0.25, work, after));
+    const double moved = after[3] - after[7]; /* the experts stay equal up to the gate's pull; Q decides beta0 */
+    ck_assert_msg(moved > 0 && moved < 1.1, "T.12: the weights move by %g, towards ln 3", moved);
+}
+END_TEST
+
+/* (0,0) (1,1) (2,1) of atom 0 as above; (0,5) (2,3) (4,4) of atom 1: a = -1/4, b = 9/2, nu = 1/2. */
+/* evidence hand: T.13 */
+START_TEST(oracle_by_hand)
+{
+    const double x[] = {0, 0, 1, 2, 2, 4}, y[] = {0, 5, 1, 3, 1, 4};
+    const size_t label[] = {0, 1, 0, 1, 0, 1};
+    double work[8], eta[6];
+    OK(smoe_oracle(6, 2, 1, x, y, label, work, eta));
+    for (size_t j = 0; j < 6; j++)
+        NEAR(eta[j], ((double[]){0.5, 1.0 / 6, 1.0 / 18, -0.25, 4.5, 0.5})[j], 4, "T.13");
+}
+END_TEST
+
+/* Sigmoid at z = ln 3: 3/4, 3/16, -3/32.  Linear at 2 * 3 + 1.  Columns (3,4) and (0,0) and (4,3): scaled, the Gram of the
+ * two is (1, 24/25): singular values 7/5 and 1/5, and 0. */
+/* evidence hand: T.14 */
+START_TEST(identifiability_by_hand)
+{
+    const double ln3 = 0x1.193ea7aad030bp+0, zero = 0, one = 1, two = 2, three = 3;
+    double row[6], M[] = {3, 0, 4, 4, 0, 3, 0, 0, 0}, s[3], error;
+    ck_assert_msg(smoe_identifiability_columns(1) == 6 && smoe_identifiability_columns(2) == 10, "T.14: columns");
+    OK(smoe_identifiability_matrix(SMOE_MIX_SIGMOID, 1, 1, 1, &ln3, &zero, &one, row));
+    for (size_t j = 0; j < 6; j++)
+        NEAR(row[j], ((double[]){0.75, 0.1875, 0.1875, -0.09375, -0.09375, -0.09375})[j], 8, "T.14 sigmoid");
+    OK(smoe_identifiability_matrix(SMOE_MIX_LINEAR, 1, 1, 1, &two, &one, &three, row));
+    SAME(row, ((double[]){7, 3, 1, 0, 0, 0}), 6, "T.14 linear");
+    OK(smoe_singular_values(3, 3, M, s, &error));
+    NEAR(s[0], 1.4, 4, "T.14 s_0");
+    NEAR(s[1], 0.2, 16, "T.14 s_1");
+    ck_assert_msg(s[2] == 0 && error < 1e-13, "T.14: s_2 is %g, error %g", s[2], error);
+}
+END_TEST
+
+/* h = (ln 2, 0), norm gate: (2/3, 1/3); the first atom twice (4/5, 1/5), the second twice (1/2, 1/2), both twice (2/3,
+ * 1/3) again; and with half the weight each for the first, (2/3, 1/3). */
+/* evidence hand: T.15 */
+START_TEST(copies_by_hand)
+{
+    const double ln2 = 0x1.62e42fefa39efp-1, x = 0, first[] = {0, ln2, 1}, second[] = {0, 0, 1};
+    const int copies[4][2] = {{1, 1}, {2, 1}, {1, 2}, {2, 2}};
+    const double want[] = {2.0 / 3, 0.8, 0.5, 2.0 / 3};
+    double theta[16], work[80], pi[4];
+    for (int c = 0; c < 4; c++) {
+        smoe_mix_shape shape = {.gate = SMOE_MIX_NORM, .k = (size_t)(copies[c][0] + copies[c][1]), .d = 1};
+        double mass = 0;
+        for (size_t i = 0; i < shape.k; i++) memcpy(theta + 3 * i, i < (size_t)copies[c][0] ? first : second, sizeof first);
+        OK(smoe_mix_weights(&shape, theta, &x, work, pi, NULL));
+        for (size_t i = 0; i < (size_t)copies[c][0]; i++) mass += pi[i];
+        NEAR(mass, want[c], 4, "T.15 weight of the first");
+    }
+    const smoe_mix_shape free_shape = {.gate = SMOE_MIX_NORM, .free_weights = true, .k = 3, .d = 1};
+    OK(smoe_mix_weights(&free_shape, ((double[]){0, ln2, 1, -ln2, 0, ln2, 1, -ln2, 0, 0, 1, 0}), &x, work, pi, NULL));
+    NEAR(pi[0] + pi[1], 2.0 / 3, 4, "T.15 weight of the first, shared");
+}
+END_TEST
 
 /* --- gradients --- */
 
@@ -258,6 +570,21 @@ int main(void)
     Suite *s = suite_create("convergence");
     TCase *hand = tcase_create("by hand"), *slope = tcase_create("gradients"), *property = tcase_create("properties");
     TCase *error = tcase_create("errors");
+    tcase_add_test(hand, experts_by_hand);
+    tcase_add_test(hand, gates_by_hand);
+    tcase_add_test(hand, normal_by_hand);
+    tcase_add_test(hand, density_by_hand);
+    tcase_add_test(hand, loglik_by_hand);
+    tcase_add_test(hand, hvp_by_hand);
+    tcase_add_test(hand, sample_by_hand);
+    tcase_add_test(hand, distances_by_hand);
+    tcase_add_test(hand, cells_by_hand);
+    tcase_add_test(hand, exact_loss_by_hand);
+    tcase_add_test(hand, over_loss_by_hand);
+    tcase_add_test(hand, em_by_hand);
+    tcase_add_test(hand, oracle_by_hand);
+    tcase_add_test(hand, identifiability_by_hand);
+    tcase_add_test(hand, copies_by_hand);
     tcase_add_loop_test(slope, gradient_is_the_slope, 0, SHAPES);
     tcase_add_loop_test(slope, a_wrong_gradient_is_seen, 0, SHAPES);
     tcase_add_loop_test(slope, hessian_is_the_slope_of_the_score, 0, SHAPES);
