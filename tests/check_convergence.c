@@ -259,8 +259,8 @@ START_TEST(over_loss_by_hand)
 }
 END_TEST
 
-/* One atom: a step is least squares, (0,0) (1,1) (2,1): a = 1/2, b = 1/6, nu = 1/18. Two atoms with constant experts
- * and equal weights, responsibilities that sum to 3 and 1: beta0 = (ln 3/2, ln 1/2). */
+/* One atom: a step is least squares, (0,0) (1,1) (2,1): a = 1/2, b = 1/6, nu = 1/18.  Softmax gate at weights 1/2: see
+ * below.  Norm gate at weights 1/2, responsibilities that sum to 3 and 1: beta0 = (ln 3/2, ln 1/2). */
 /* evidence hand: T.12 */
 START_TEST(em_by_hand)
 {
@@ -273,8 +273,6 @@ START_TEST(em_by_hand)
     NEAR(next[1], 1.0 / 6, 4, "T.12 b");
     NEAR(next[2], 1.0 / 18, 4, "T.12 nu");
     NEAR(loglik, -0.91893853320467274178 - 1.0 / 3, 4, "T.12 L at theta"); /* residuals 0, 1, 1: mean square 2/3, half */
-    /* q_0 = (1,1,1/2,1/2): the experts are at the least squares of y = 1 and -1 already, the norm gate weighs |1| = |-1|,
-     * its pull is (q - 1/2) s', which the line search may follow; only the weights are looked at, from pi = 1/2 */
     const smoe_mix_shape flat = {.gate = SMOE_MIX_SOFTMAX, .free_weights = true, .k = 2, .d = 1};
     const double x4[] = {-1, 1, -1, 1}, y4[] = {1, 1, 1, 1}, q4[] = {1, 0, 1, 0, 0.5, 0.5, 0.5, 0.5};
     const double start[] = {0, 1, 1, 0, 0, 0, -1, 1, 0, 0};
@@ -285,12 +283,11 @@ START_TEST(em_by_hand)
     NEAR(after[8], -0.5, 2, "T.12 beta0_1");
     ck_assert_msg(after[4] == 0 && after[9] == 0, "T.12: beta1 is (%g, %g), by hand 0", after[4], after[9]);
     ck_assert_msg(after[2] == 0.25 && after[7] == 0.25, "T.12: all residuals are 0, the variances the least allowed");
-    const smoe_mix_shape still = {.gate = SMOE_MIX_SOFTPLUS_SOFTMAX, .free_weights = true, .k = 2, .d = 1};
-    const double q_flat[] = {0.75, 0.25, 0.75, 0.25, 0.75, 0.25, 0.75, 0.25}, same[] = {0, 1, 1, 0, 0, 1, 1, 0};
-    const double y_off[] = {0, 2, 2, 0};
-    OK(smoe_mix_m_step(&still, 4, same, x4, y_off, q_flat, 0.25, work, after));
-    const double moved = after[3] - after[7]; /* the experts stay equal up to the gate's pull; Q decides beta0 */
-    ck_assert_msg(moved > 0 && moved < 1.1, "T.12: the weights move by %g, towards ln 3", moved);
+    const smoe_mix_shape scaled = {.gate = SMOE_MIX_NORM, .free_weights = true, .k = 2, .d = 1};
+    const double q_flat[] = {0.75, 0.25, 0.75, 0.25, 0.75, 0.25, 0.75, 0.25}, same[] = {0, 0, 1, 0, 0, 0, 1, 0};
+    OK(smoe_mix_m_step(&scaled, 4, same, x4, ((double[]){0, 0, 0, 0}), q_flat, 0.25, work, after));
+    NEAR(after[3], 0.4054651081081643820, 4, "T.12 beta0_0, norm"); /* experts at 0 fit, and |h| pulls nowhere at 0 */
+    NEAR(after[7], -0.6931471805599453094, 4, "T.12 beta0_1, norm");
 }
 END_TEST
 
@@ -565,6 +562,547 @@ START_TEST(hessian_is_the_slope_of_the_score)
 }
 END_TEST
 
+/* --- properties --- */
+
+/* A model of 64 with theta and data, for the tests below. */
+typedef struct {
+    problem q;
+    double theta[MOST], work[2 * MOST];
+    size_t p;          /* stride */
+    const double *x, *y;
+} model;
+
+static model model_of(int number, uint64_t seed)
+{
+    model m = {.p = 0};
+    m.q = problem_of(number, seed, m.theta);
+    m.p = smoe_mix_stride(&m.q.shape);
+    return m;
+}
+
+static void data_of(model *m)
+{
+    m->x = m->theta + smoe_mix_parameters(&m->q.shape);
+    m->y = m->x + m->q.n * m->q.shape.d;
+}
+
+static double loglik_of(model *m, const double *theta)
+{
+    double L;
+    OK(smoe_mix_loglik(&m->q.shape, m->q.n, theta, m->x, m->y, m->work, &L));
+    return L;
+}
+
+/* Atoms and hidden units in another order; a linear expert is linear. */
+/* evidence properties: T.1 T.4 T.5 */
+START_TEST(order_does_not_matter)
+{
+    model m = model_of(_i, 11);
+    data_of(&m);
+    const smoe_mix_shape *s = &m.q.shape;
+    double other[MOST];
+    for (size_t i = 0; i < s->k; i++) memcpy(other + (s->k - 1 - i) * m.p, m.theta + i * m.p, m.p * sizeof *other);
+    for (size_t i = 0; i < s->k && s->H == 2; i++) { /* swap the two units: rows of w, elements of c and v */
+        double *eta = other + i * m.p, swap;
+        for (size_t l = 0; l < s->d + 2; l++) {
+            double *one = l < s->d ? &eta[l] : &eta[2 * l], *two = l < s->d ? &eta[s->d + l] : &eta[2 * l + 1];
+            swap = *one, *one = *two, *two = swap;
+        }
+    }
+    const double L = loglik_of(&m, m.theta), M = loglik_of(&m, other);
+    ck_assert_msg(fabs(L - M) <= 1e-14 * (1 + fabs(L)), "%s: L is %.17g, reordered %.17g", name_of(s), L, M);
+    double sum = 0, logp;
+    for (size_t t = 0; t < m.q.n; t++) {
+        OK(smoe_mix_log_density(s, m.theta, m.x + t * s->d, m.y[t], m.work, &logp));
+        sum += logp;
+    }
+    ck_assert_msg(sum / (double)m.q.n == L, "T.5: the mean of T.4 is %a, L is %a", sum / (double)m.q.n, L);
+    double both, score[MOST], g[MOST], Ms[1];
+    OK(smoe_mix_loglik_score(s, m.q.n, m.theta, m.x, m.y, m.work, &both, score));
+    OK(smoe_mix_loglik_vjp(s, m.q.n, m.theta, m.x, m.y, 1, m.work, g, NULL, NULL));
+    ck_assert_msg(both == L && memcmp(score, g, s->k * m.p * sizeof *g) == 0, "T.5: score and vjp differ");
+    if (s->expert != SMOE_MIX_LINEAR) return;
+    double eta[3], h[2];
+    for (size_t l = 0; l < 3; l++) eta[l] = 2 * m.theta[l];
+    OK(smoe_mix_mean(s, m.theta, m.x, m.work, &h[0]));
+    OK(smoe_mix_mean(s, eta, m.x, m.work, &h[1]));
+    Ms[0] = h[1] - 2 * h[0];
+    ck_assert_msg(Ms[0] == 0, "T.1: twice the parameters, yet h off by %g", Ms[0]);
+}
+END_TEST
+
+/* Weights sum to 1, are 0 outside the top K, do not see a common shift of beta0; the score's derivative is its slope, and
+ * the softplus gate goes on where softplus has underflown. */
+/* evidence properties: T.2 */
+START_TEST(weights_are_a_distribution)
+{
+    model m = model_of(_i, 12);
+    data_of(&m);
+    const smoe_mix_shape *s = &m.q.shape;
+    double pi[3], moved[3], margin, sum = 0;
+    size_t zeros = 0;
+    OK(smoe_mix_weights(s, m.theta, m.x, m.work, pi, &margin));
+    for (size_t i = 0; i < 3; i++) {
+        sum += pi[i];
+        zeros += pi[i] == 0;
+    }
+    ck_assert_msg(near(sum, 1, 4), "T.2, %s: weights sum to %.17g", name_of(s), sum);
+    ck_assert_msg(zeros == (s->topk == 2) && (margin < INFINITY) == (s->topk == 2) && margin > 0, "T.2, %s: top K", name_of(s));
+    if (s->free_weights)
+        for (size_t i = 0; i < 3; i++) m.theta[i * m.p + smoe_mix_beta0_at(s)] += 3;
+    OK(smoe_mix_weights(s, m.theta, m.x, m.work, moved, NULL));
+    for (size_t i = 0; i < 3; i++) ck_assert_msg(near(moved[i], pi[i], 16), "T.2, %s: shift of beta0", name_of(s));
+    for (double h = -60; h <= 60; h += 7.3) {
+        const double e = 0x1p-20, up = smoe_mix_score(s->gate, h + e), down = smoe_mix_score(s->gate, h - e);
+        const double first = smoe_mix_score_deriv(s->gate, h), second = smoe_mix_score_second_deriv(s->gate, h);
+        const double turned = smoe_mix_score_deriv(s->gate, h + e) - smoe_mix_score_deriv(s->gate, h - e);
+        if (s->gate == SMOE_MIX_SOFTMAX) continue;
+        ck_assert_msg(fabs((up - down) / (2 * e) - first) < 1e-7, "T.2: s'(%g) is %g", h, first);
+        ck_assert_msg(fabs(turned / (2 * e) - second) < 1e-7, "T.2: s''(%g) is %g", h, second);
+    }
+    ck_assert_msg(smoe_mix_score(SMOE_MIX_SOFTPLUS, -2000) == -2000, "T.2: ln softplus far below");
+    ck_assert_msg(near(smoe_mix_score(SMOE_MIX_SOFTPLUS, -40), -40, 1), "T.2: ln softplus where its two forms meet");
+}
+END_TEST
+
+/* The integral over y is 1, from the mixture at x; N is even in y - h, and its maximum over nu is at (y - h)^2. */
+/* evidence properties: T.3 T.4 T.8 */
+START_TEST(density_integrates_to_one)
+{
+    model m = model_of(_i, 13);
+    data_of(&m);
+    const smoe_mix_shape *s = &m.q.shape;
+    double at[12], lo, hi, sum = 0;
+    OK(smoe_mix_at(s, m.theta, m.x, m.work, at, NULL));
+    smoe_mixture_interval(3, at, 9, &lo, &hi);
+    for (int j = 0; j <= 4000; j++) /* the trapezoidal rule converges exponentially here */
+        sum += smoe_exp(smoe_mixture_log_density(3, at, lo + (hi - lo) * j / 4000));
+    ck_assert_msg(fabs(sum * (hi - lo) / 4000 - 1) < 1e-12, "T.4, %s: integral %.15g", name_of(s), sum * (hi - lo) / 4000);
+    ck_assert_msg(smoe_mixture_outside(3, at, lo, hi) < 1e-17, "T.8: outside 9 deviations");
+    ck_assert_msg(near(smoe_mixture_outside(3, at, 0.5, 0.5), 1, 8), "T.8: outside a point is everything");
+    smoe_mixture_interval(3, at, 1, &lo, &hi);
+    double outside = 0;
+    for (int j = 0; j <= 8000; j++) {
+        const double u = 20.0 * j / 8000, w = j == 0 || j == 8000 ? 0.5 : 1;
+        outside += w * (smoe_exp(smoe_mixture_log_density(3, at, lo - u)) + smoe_exp(smoe_mixture_log_density(3, at, hi + u)));
+    }
+    ck_assert_msg(fabs(outside * 20 / 8000 - smoe_mixture_outside(3, at, lo, hi)) < 1e-5, "T.8, %s: mass outside", name_of(s));
+    ck_assert_msg(smoe_normal_log_density(3, 1, 2) == smoe_normal_log_density(-1, 1, 2), "T.3: not even");
+    for (double nu = 3.9; nu <= 4.15; nu += 0.2)
+        ck_assert_msg(smoe_normal_log_density(3, 1, nu) < smoe_normal_log_density(3, 1, 4), "T.3: %g beats (y-h)^2", nu);
+}
+END_TEST
+
+/* T.4: an atom split into two equal ones that share its weight; a common translation of the softmax gate. */
+/* evidence properties: T.4 T.9 */
+START_TEST(same_measure_same_density)
+{
+    for (int number = 16; number < 20; number++) { /* linear experts, free weights */
+        model m = model_of(number, 14);
+        data_of(&m);
+        const smoe_mix_shape *s = &m.q.shape;
+        smoe_mix_shape four = *s;
+        four.k = 4;
+        double split[MOST], L, work[MOST];
+        memcpy(split, m.theta, 3 * m.p * sizeof *split);
+        memcpy(split + 3 * m.p, m.theta, m.p * sizeof *split);
+        split[smoe_mix_beta0_at(s)] -= 0x1.62e42fefa39efp-1;
+        split[3 * m.p + smoe_mix_beta0_at(s)] -= 0x1.62e42fefa39efp-1;
+        OK(smoe_mix_loglik(&four, m.q.n, split, m.x, m.y, work, &L));
+        const double before = loglik_of(&m, m.theta);
+        ck_assert_msg(fabs(L - before) < 1e-14, "T.4, %s: split, L is %.17g, was %.17g", name_of(s), L, before);
+        double normal3[MOST], moved[MOST];
+        memcpy(normal3, m.theta, sizeof normal3);
+        memcpy(moved, m.theta, sizeof moved);
+        for (size_t i = 0; i < 3; i++) {
+            moved[i * m.p + smoe_mix_beta0_at(s)] += 2;
+            for (size_t l = 0; l < s->d && s->gate == SMOE_MIX_SOFTMAX; l++)
+                moved[i * m.p + smoe_mix_beta1_at(s) + l] += 3 + (double)l;
+        }
+        ck_assert_msg(fabs(loglik_of(&m, moved) - before) < 1e-13, "T.9, %s: translated", name_of(s));
+        OK(smoe_mix_normal_form(s, normal3));
+        OK(smoe_mix_normal_form(s, moved));
+        OK(smoe_mix_normal_form(&four, split));
+        ck_assert_msg(fabs(loglik_of(&m, normal3) - before) < 1e-13, "T.9, %s: normal form", name_of(s));
+        for (size_t j = 0; j < 3 * m.p; j++) {
+            ck_assert_msg(fabs(normal3[j] - moved[j]) < 1e-14, "T.9, %s: translation shows in [%zu]", name_of(s), j);
+            const double half = j == smoe_mix_beta0_at(s) ? 0x1.62e42fefa39efp-1 : 0;
+            ck_assert_msg(fabs(normal3[j] - half - split[j]) < 1e-14, "T.9, %s: split shows in [%zu]", name_of(s), j);
+        }
+    }
+}
+END_TEST
+
+/* H is linear in v; one linear atom without a gate: the (a,b) block is -sum x~ x~' / (n nu). */
+/* evidence properties: T.6 */
+START_TEST(hessian_is_linear)
+{
+    double theta[MOST], v[MOST] = {0}, w[MOST] = {0}, u[MOST] = {0}, Hv[MOST], Hw[MOST], Hu[MOST];
+    problem q = problem_of(_i, 15, theta);
+    const size_t P = smoe_mix_parameters(&q.shape);
+    uint64_t seed = 15;
+    slopes_fill(&seed, 1, P, v);
+    slopes_fill(&seed, 1, P, w);
+    for (size_t j = 0; j < P; j++) u[j] = 2 * v[j] - 3 * w[j];
+    hvp(&q, theta, v, Hv);
+    hvp(&q, theta, w, Hw);
+    hvp(&q, theta, u, Hu);
+    for (size_t j = 0; j < P; j++)
+        ck_assert_msg(fabs(Hu[j] - 2 * Hv[j] + 3 * Hw[j]) < 1e-12 * (1 + fabs(Hu[j])), "T.6, %s: [%zu]", name_of(&q.shape), j);
+    const smoe_mix_shape one = {.gate = (smoe_mix_gate)(_i & 3), .k = 1, .d = 1};
+    const double at[] = {1, 2, 0.5, 0.25}, dir[] = {1, 0, 0, 0}, x[] = {1, 3}, y[] = {0, 1};
+    OK(smoe_mix_hvp(&one, 2, at, dir, x, y, v, Hv)); /* (1 + 9)/2 / (1/2) = 10, (1 + 3)/2 / (1/2) = 4 */
+    ck_assert_msg(near(Hv[0], -10, 2) && near(Hv[1], -4, 2), "T.6: (%g, %g), by hand (-10, -4)", Hv[0], Hv[1]);
+}
+END_TEST
+
+/* u on a grid: an atom gets its weight of the samples within one of them; y is h + sqrt(nu) z of the label. Random u:
+ * within five standard deviations. */
+/* evidence properties: T.7 */
+START_TEST(labels_have_the_weights)
+{
+    enum { n = 4000 };
+    model m = model_of(_i, 16);
+    data_of(&m);
+    const smoe_mix_shape *s = &m.q.shape;
+    static double x[2 * n], u[n], z[n], y[n], margin[n];
+    static size_t label[n];
+    double pi[3], h[3];
+    uint64_t seed = 16;
+    slopes_fill(&seed, 2, n, z);
+    OK(smoe_mix_weights(s, m.theta, m.x, m.work, pi, NULL));
+    for (size_t i = 0; i < 3; i++) OK(smoe_mix_mean(s, m.theta + i * m.p, m.x, m.work, &h[i]));
+    for (int random = 0; random < 2; random++) {
+        double count[3] = {0};
+        for (size_t t = 0; t < n; t++) {
+            u[t] = random ? (1 + slopes_draw(&seed)) / 2 : ((double)t + 0.5) / n;
+            memcpy(x + 2 * t, m.x, 2 * sizeof *x);
+        }
+        OK(smoe_mix_sample(s, n, m.theta, x, u, z, m.work, label, margin, y));
+        for (size_t t = 0; t < n; t++) {
+            const double nu = m.theta[label[t] * m.p + smoe_mix_variance_at(s)];
+            count[label[t]]++;
+            ck_assert_msg(y[t] == h[label[t]] + sqrt(nu) * z[t] && margin[t] >= 0, "T.7, %s: y", name_of(s));
+        }
+        for (size_t i = 0; i < 3; i++) {
+            const double off = fabs(count[i] - n * pi[i]), most = random ? 5 * sqrt(n * pi[i] * (1 - pi[i])) : 1;
+            ck_assert_msg(off <= most, "T.7, %s: atom %zu has %g of %d, weight %g", name_of(s), i, count[i], n, pi[i]);
+        }
+    }
+}
+END_TEST
+
+/* h^2 <= V <= sqrt 2 h, V^2/2 <= h^2; both symmetric, 0 for one model, at most 1. */
+/* evidence properties: T.8 */
+START_TEST(distances_are_ordered)
+{
+    double p[12], q[12], lo, hi, l, r;
+    model a = model_of(_i, 17), b = model_of(_i, 18);
+    data_of(&a);
+    OK(smoe_mix_at(&a.q.shape, a.theta, a.x, a.work, p, NULL));
+    OK(smoe_mix_at(&a.q.shape, b.theta, a.x, a.work, q, NULL));
+    smoe_mixture_interval(3, p, 8, &lo, &hi);
+    smoe_mixture_interval(3, q, 8, &l, &r);
+    lo = fmin(lo, l);
+    hi = fmax(hi, r);
+    const double V = simpson(p, 3, q, 3, false, lo, hi), h2 = simpson(p, 3, q, 3, true, lo, hi);
+    ck_assert_msg(h2 <= V + 1e-6 && V <= sqrt(2 * h2) + 1e-6 && V <= 1 + 1e-6 && V > 0, "T.8: V = %g, h^2 = %g", V, h2);
+    ck_assert_msg(V * V / 2 <= h2 + 1e-6, "T.8: V = %g, h^2 = %g", V, h2);
+    ck_assert_msg(simpson(q, 3, p, 3, false, lo, hi) == V && simpson(q, 3, p, 3, true, lo, hi) == h2, "T.8: not symmetric");
+    ck_assert_msg(simpson(p, 3, p, 3, false, lo, hi) == 0 && simpson(p, 3, p, 3, true, lo, hi) == 0, "T.8: not 0");
+    for (double delta = 0.5; delta < 6; delta += 1.7) { /* equal variances 4: 2 Phi(delta/4) - 1, 1 - e^(-delta^2/32) */
+        const double c = smoe_normal_log_density(0, 0, 4), one[] = {0, 0, 4, c}, two[] = {0, delta, 4, c};
+        const double middle = delta / 2, left = simpson(one, 1, two, 1, false, -20, middle);
+        const double tv = left + simpson(one, 1, two, 1, false, middle, 26), hh = simpson(one, 1, two, 1, true, -20, 26);
+        ck_assert_msg(fabs(tv - 2 * smoe_normal_cdf(delta / 4) + 1) < 1e-10, "T.8: V(%g) = %.15g", delta, tv);
+        ck_assert_msg(fabs(hh + smoe_expm1(-delta * delta / 32)) < 1e-10, "T.8: h^2(%g) = %.15g", delta, hh);
+    }
+}
+END_TEST
+
+enum { KS = 2, KM = 4, WIDE = 3 };
+
+/* Truth and atoms near it with cells (0,0,1,1), or one of each. */
+static void near_truth(uint64_t seed, double *truth, double *atoms, double *beta0, double *beta0star)
+{
+    slopes_fill(&seed, 0.3, KS * WIDE, truth);
+    truth[0] -= 2;
+    truth[WIDE] += 2;
+    for (size_t i = 0; i < KM; i++)
+        for (size_t l = 0; l < WIDE; l++) atoms[i * WIDE + l] = truth[i / 2 * WIDE + l] + 0.1 * slopes_draw(&seed);
+    slopes_fill(&seed, 1, KM, beta0);
+    slopes_fill(&seed, 1, KS, beta0star);
+}
+
+static double loss_of(bool over, size_t k, const double *atoms, const double *truth, const double *beta0,
+                      const double *beta0star)
+{
+    const size_t width[] = {1, 1, 1};
+    const double power[] = {2, 0, 0}, times[] = {0, 1, 0.5};
+    size_t cell[KM];
+    double work[WIDE], loss;
+    OK(smoe_voronoi_cells(k, KS, WIDE, atoms, truth, work, cell, NULL));
+    if (over)
+        OK(smoe_voronoi_over(k, KS, WIDE, atoms, truth, beta0, beta0star, cell, 3, width, power, times, work, &loss));
+    else
+        OK(smoe_voronoi_exact(k, KS, WIDE, atoms, truth, beta0, beta0star, cell, work, &loss));
+    return loss;
+}
+
+/* Both losses do not see the order of the atoms, nor of the true ones; are 0 for the truth itself, also with split
+ * atoms, and above 0 for anything else; with one atom a cell they agree, bit for bit. */
+/* evidence properties: T.9 T.10 T.11 */
+START_TEST(losses_see_the_measure)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        double truth[KS * WIDE], atoms[KM * WIDE], beta0[KM], star[KS], shuffled[KM * WIDE], beta_s[KM], swapped[KS * WIDE];
+        near_truth(seed, truth, atoms, beta0, star);
+        const size_t order[KM] = {2, 0, 3, 1};
+        for (size_t i = 0; i < KM; i++) {
+            memcpy(shuffled + i * WIDE, atoms + order[i] * WIDE, WIDE * sizeof *atoms);
+            beta_s[i] = beta0[order[i]];
+        }
+        memcpy(swapped, truth + WIDE, WIDE * sizeof *truth);
+        memcpy(swapped + WIDE, truth, WIDE * sizeof *truth);
+        const double star_s[] = {star[1], star[0]};
+        for (int over = 0; over < 2; over++) {
+            const double D = loss_of(over, KM, atoms, truth, beta0, star);
+            ck_assert_msg(D > 1e-3, "T.1%d: %g for another measure", over, D);
+            ck_assert_msg(near(loss_of(over, KM, shuffled, truth, beta_s, star), D, 8), "T.1%d: order of the atoms", over);
+            ck_assert_msg(near(loss_of(over, KM, atoms, swapped, beta0, star_s), D, 8), "T.1%d: order of the truth", over);
+            double split[KM * WIDE], half[KM];
+            for (size_t i = 0; i < KM; i++) {
+                memcpy(split + i * WIDE, truth + i / 2 * WIDE, WIDE * sizeof *split);
+                half[i] = star[i / 2] - 0x1.62e42fefa39efp-1;
+            }
+            ck_assert_msg(loss_of(over, KM, split, truth, half, star) < 1e-15, "T.1%d: split atoms", over);
+            ck_assert_msg(loss_of(over, KS, truth, truth, star, star) == 0, "T.1%d: the truth itself", over);
+            for (size_t j = 0; j < KS * WIDE; j++) { /* any one coordinate off */
+                double off[KS * WIDE];
+                memcpy(off, truth, sizeof off);
+                off[j] += 0x1p-500;
+                off[j] += off[j] == truth[j] ? 0x1p-30 : 0;
+                ck_assert_msg(loss_of(over, KS, off, truth, star, star) > 0, "T.1%d: blind to [%zu]", over, j);
+            }
+            ck_assert_msg(loss_of(over, KS, truth, truth, star_s, star) > 0 || star[0] == star[1], "T.1%d: weights", over);
+        }
+        double pair[KS * WIDE];
+        memcpy(pair, atoms, WIDE * sizeof *pair);
+        memcpy(pair + WIDE, atoms + 2 * WIDE, WIDE * sizeof *pair);
+        ck_assert_msg(loss_of(true, KS, pair, truth, beta0, star) == loss_of(false, KS, pair, truth, beta0, star),
+                      "T.11: one atom a cell, and not D1");
+    }
+}
+END_TEST
+
+/* sum_j p_j e^(a_j s + b_j s^2): its coefficient of s^order, for two atoms. */
+static double coefficient(double p, double a, double b, int order)
+{
+    double sum = 0; /* sum over n1 + 2 n2 = order of a^n1 b^n2 / (n1! n2!) */
+    for (int n2 = 0; 2 * n2 <= order; n2++) {
+        double term = p;
+        for (int j = 1; j <= order - 2 * n2; j++) term *= a / j;
+        for (int j = 1; j <= n2; j++) term *= b / j;
+        sum += term;
+    }
+    return sum;
+}
+
+/* r(2) = 4: the solution of orders 1 to 3 from spec (T.11) leaves P (P - 1) / 36 in order 4. */
+/* evidence properties: T.11 */
+START_TEST(two_merged_atoms_cancel_three_orders)
+{
+    for (double p = 0.05; p < 0.96; p += 0.09) {
+        const double P = p * (1 - p), delta = (p - (1 - p)) / 6, b1 = -P / 2 + (1 - p) * delta, b2 = -P / 2 - p * delta;
+        for (int order = 1; order <= 4; order++) {
+            const double c = coefficient(p, 1 - p, b1, order) + coefficient(1 - p, -p, b2, order);
+            const double want = order < 4 ? 0 : P * (P - 1) / 36;
+            ck_assert_msg(fabs(c - want) < 1e-16, "T.11: weights %g: order %d leaves %g, not %g", p, order, c, want);
+        }
+    }
+}
+END_TEST
+
+/* n samples of a model with linear experts near (2x+1, -x-1), from our own draws. */
+static void draw_sample(const smoe_mix_shape *s, const double *theta, uint64_t seed, size_t n, double *x, double *y,
+                        size_t *label)
+{
+    static double u[3000], z[3000];
+    double work[MOST];
+    slopes_fill(&seed, 1, n * s->d, x);
+    for (size_t t = 0; t < n; t++) {
+        double sum = 0; /* of twelve uniforms on (-1/2, 1/2): variance 1 */
+        for (int j = 0; j < 12; j++) sum += slopes_draw(&seed) / 2;
+        z[t] = sum;
+        u[t] = (1 + slopes_draw(&seed)) / 2;
+    }
+    OK(smoe_mix_sample(s, n, theta, x, u, z, work, label, NULL, y));
+}
+
+/* Every step raises L, and raises Q at its own responsibilities; at the end the score is small and a step changes
+ * little. */
+/* evidence properties: T.12 */
+START_TEST(em_climbs)
+{
+    enum { n = 300 };
+    static double x[n], y[n], q[2 * n];
+    static size_t label[n];
+    const smoe_mix_shape s = {.gate = (smoe_mix_gate)(_i & 3), .free_weights = _i >> 2, .k = 2, .d = 1};
+    const size_t p = smoe_mix_stride(&s);
+    double truth[10] = {0}, theta[10], next[10], work[2 * MOST], last = -INFINITY, L, before, after, score[10];
+    memcpy(truth, ((double[]){2, 1, 0.25}), 3 * sizeof *truth);
+    memcpy(truth + p, ((double[]){-1, -1, 0.25}), 3 * sizeof *truth);
+    if (s.gate == SMOE_MIX_SOFTMAX) truth[smoe_mix_beta1_at(&s)] = 1;
+    draw_sample(&s, truth, 19, n, x, y, label);
+    memcpy(theta, truth, sizeof theta);
+    theta[0] -= 0.7, theta[1] += 0.4, theta[2] = 1, theta[p + 1] -= 0.5;
+    for (int step = 0; step < 300; step++) {
+        OK(smoe_mix_em_step(&s, n, theta, x, y, 1e-3, work, q, next, &L));
+        ck_assert_msg(L >= last - 1e-13, "T.12, %s: step %d lowers L from %.17g to %.17g", name_of(&s), step, last, L);
+        OK(smoe_mix_complete_loglik(&s, n, theta, x, y, q, work, &before));
+        OK(smoe_mix_complete_loglik(&s, n, next, x, y, q, work, &after));
+        ck_assert_msg(after >= before - 1e-13, "T.12, %s: step %d lowers Q by %g", name_of(&s), step, before - after);
+        for (size_t t = 0; t < n; t++) ck_assert_msg(near(q[2 * t] + q[2 * t + 1], 1, 2), "T.12: rows of q");
+        memcpy(theta, next, sizeof theta);
+        last = L;
+    }
+    OK(smoe_mix_loglik_score(&s, n, theta, x, y, work, &L, score));
+    for (size_t j = 0; j < 2 * p; j++)
+        ck_assert_msg(fabs(score[j]) < 1e-4, "T.12, %s: score[%zu] is %g after 300 steps", name_of(&s), j, score[j]);
+}
+END_TEST
+
+/* Residuals of an atom are orthogonal to (x, 1); the estimate moves with y -> 3y + x + 5; far-away x do no harm.
+ * Complete-data M-steps from the oracle climb. */
+/* evidence properties: T.13 */
+START_TEST(oracle_is_least_squares)
+{
+    enum { n = 400 };
+    static double x[n], y[n], y2[n], q[2 * n];
+    static size_t label[n];
+    const smoe_mix_shape s = norm1;
+    const double truth[] = {2, 1, 0.25, -1, -1, 0.25};
+    double work[2 * MOST], eta[6], eta2[6], next[6], before, after;
+    draw_sample(&s, truth, 20, n, x, y, label);
+    OK(smoe_oracle(n, 2, 1, x, y, label, work, eta));
+    for (size_t i = 0; i < 2; i++) {
+        double sum = 0, with_x = 0;
+        for (size_t t = 0; t < n; t++) {
+            const double r = label[t] == i ? y[t] - (eta[3 * i] * x[t] + eta[3 * i + 1]) : 0;
+            sum += r;
+            with_x += r * x[t];
+        }
+        ck_assert_msg(fabs(sum) < 1e-11 && fabs(with_x) < 1e-11, "T.13: residuals sum to %g, %g", sum, with_x);
+    }
+    for (size_t j = 0; j < 6; j++)
+        ck_assert_msg(fabs(eta[j] - truth[j]) < 0.3, "T.13: [%zu] is %g, the truth is %g", j, eta[j], truth[j]);
+    for (size_t t = 0; t < n; t++) y2[t] = 3 * y[t] + x[t] + 5;
+    OK(smoe_oracle(n, 2, 1, x, y2, label, work, eta2));
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_msg(near(eta2[3 * i], 3 * eta[3 * i] + 1, 64), "T.13: a");
+        ck_assert_msg(near(eta2[3 * i + 1], 3 * eta[3 * i + 1] + 5, 64), "T.13: b");
+        ck_assert_msg(near(eta2[3 * i + 2], 9 * eta[3 * i + 2], 64), "T.13: nu");
+    }
+    for (size_t t = 0; t < n; t++) x[t] += 0x1p20; /* exact up to 2^-32 */
+    OK(smoe_oracle(n, 2, 1, x, y, label, work, eta2));
+    ck_assert_msg(fabs(eta2[0] - eta[0]) < 1e-7 && fabs(eta2[2] - eta[2]) < 1e-7, "T.13: x far away");
+    for (size_t t = 0; t < n; t++) {
+        x[t] -= 0x1p20;
+        q[2 * t] = label[t] == 0;
+        q[2 * t + 1] = label[t] == 1;
+    }
+    OK(smoe_mix_complete_loglik(&s, n, eta, x, y, q, work, &before));
+    OK(smoe_mix_m_step(&s, n, eta, x, y, q, 1e-3, work, next));
+    OK(smoe_mix_complete_loglik(&s, n, next, x, y, q, work, &after));
+    ck_assert_msg(after > before, "T.13: labels say nothing about (a,b) beyond least squares: %.17g, %.17g", before, after);
+}
+END_TEST
+
+/* Ranks of the derivatives at n points: full for one unit, and for two that are no mirror images; short for linear
+ * experts and for (w,c), (-w,-c). */
+/* evidence properties: T.14 */
+START_TEST(mirror_images_are_not_identifiable)
+{
+    enum { n = 80, m = 12 };
+    const smoe_mix_expert expert = (smoe_mix_expert)_i;
+    const double w[] = {1, -1}, w_other[] = {1, -1.75}, c[] = {0.5, -0.5}, c_other[] = {0.5, 0.25};
+    static double x[n], M[n * m];
+    double s[m], error;
+    size_t rank[3] = {0};
+    for (size_t t = 0; t < n; t++) x[t] = -4 + 8 * ((double)t + 0.5) / n;
+    for (int family = 0; family < 3; family++) {
+        const size_t atoms = family == 0 ? 1 : 2;
+        OK(smoe_identifiability_matrix(expert, atoms, 1, n, family == 2 ? w : w_other, family == 2 ? c : c_other, x, M));
+        OK(smoe_singular_values(n, 6 * atoms, M, s, &error));
+        ck_assert_msg(error < 1e-9, "T.14: the error bound is %g", error);
+        double squares = 0;
+        for (size_t j = 0; j < 6 * atoms; j++) {
+            rank[family] += s[j] > error;
+            squares += s[j] * s[j];
+            ck_assert_msg(j == 0 || s[j] <= s[j - 1], "T.14: not descending");
+        }
+        ck_assert_msg(fabs(squares - (expert == SMOE_MIX_LINEAR ? 3.0 : 6.0) * (double)atoms) < 1e-12, "T.14: norms");
+    }
+    if (expert == SMOE_MIX_LINEAR)
+        ck_assert_msg(rank[0] == 2 && rank[1] == 2, "T.14: linear experts have rank %zu, %zu", rank[0], rank[1]);
+    else
+        ck_assert_msg(rank[0] == 6 && rank[1] == 12 && rank[2] < 12, "T.14: ranks %zu %zu %zu", rank[0], rank[1], rank[2]);
+}
+END_TEST
+
+/* Orthogonal mixes of known columns: A = U diag(s) V' by two reflections has the singular values s. */
+START_TEST(singular_values_are_right)
+{
+    enum { n = 7, m = 4 };
+    double A[n * m], s[m], error, u[n], v[m];
+    uint64_t seed = 21;
+    for (int trial = 0; trial < 20; trial++) {
+        double uu = 0;
+        slopes_fill(&seed, 1, n, u);
+        for (size_t t = 0; t < n; t++) uu += u[t] * u[t];
+        for (size_t j = 0; j < m; j++) v[j] = 0.5; /* its reflection mixes all columns to equal norms 1/2 of each */
+        for (size_t t = 0; t < n; t++)
+            for (size_t j = 0; j < m; j++) {
+                double sum = 0; /* (I - 2uu'/uu) [diag(4,2,1,1/16); 0] (I - 2vv'), v'v = 1, scaled below */
+                for (size_t l = 0; l < m; l++) {
+                    const double d = (double[]){4, 2, 1, 0.0625}[l];
+                    sum += ((t == l) - 2 * u[t] * u[l] / uu) * d * ((l == j) - 2 * v[l] * v[j]);
+                }
+                A[t * m + j] = sum;
+            }
+        OK(smoe_singular_values(n, m, A, s, &error)); /* columns have norm |d|/2 each: all scaled by the same */
+        const double norm = sqrt(16 + 4 + 1 + 0.00390625) / 2;
+        for (size_t j = 0; j < m; j++)
+            ck_assert_msg(fabs(s[j] - (double[]){4, 2, 1, 0.0625}[j] / norm) <= error, "T.14: s[%zu] is %.17g", j, s[j]);
+    }
+}
+END_TEST
+
+/* Twice the truth has its density without free weights, three atoms of two do not, with free weights they do. */
+/* evidence properties: T.15 */
+START_TEST(only_multiples_contain_the_truth)
+{
+    for (int gate = 0; gate < 3; gate++) {
+        double at[4][16], theta[16], work[80];
+        const double truth[] = {2, 1, 0.25, -1, -1, 0.25}, x = 0.3;
+        for (size_t k = 2; k <= 4; k++) {
+            const smoe_mix_shape s = {.gate = (smoe_mix_gate)gate, .k = k, .d = 1};
+            for (size_t i = 0; i < k; i++) memcpy(theta + 3 * i, truth + i % 2 * 3, 3 * sizeof *theta);
+            OK(smoe_mix_at(&s, theta, &x, work, at[k - 1], NULL));
+        }
+        const smoe_mix_shape free_shape = {.gate = (smoe_mix_gate)gate, .free_weights = true, .k = 3, .d = 1};
+        for (size_t i = 0; i < 3; i++) {
+            memcpy(theta + 4 * i, truth + i % 2 * 3, 3 * sizeof *theta);
+            theta[4 * i + 3] = i == 1 ? 0 : -0x1.62e42fefa39efp-1;
+        }
+        OK(smoe_mix_at(&free_shape, theta, &x, work, at[0], NULL));
+        ck_assert_msg(simpson(at[1], 2, at[3], 4, false, -8, 8) < 1e-14, "T.15: twice the truth is another density");
+        ck_assert_msg(simpson(at[1], 2, at[0], 3, false, -8, 8) < 1e-14, "T.15: free weights do not help");
+        ck_assert_msg(simpson(at[1], 2, at[2], 3, false, -8, 8) > 0.05, "T.15: three atoms of two have the density");
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("convergence");
@@ -588,6 +1126,20 @@ int main(void)
     tcase_add_loop_test(slope, gradient_is_the_slope, 0, SHAPES);
     tcase_add_loop_test(slope, a_wrong_gradient_is_seen, 0, SHAPES);
     tcase_add_loop_test(slope, hessian_is_the_slope_of_the_score, 0, SHAPES);
+    tcase_add_loop_test(property, order_does_not_matter, 0, SHAPES);
+    tcase_add_loop_test(property, weights_are_a_distribution, 0, SHAPES);
+    tcase_add_loop_test(property, density_integrates_to_one, 0, SHAPES);
+    tcase_add_test(property, same_measure_same_density);
+    tcase_add_loop_test(property, hessian_is_linear, 0, SHAPES);
+    tcase_add_loop_test(property, labels_have_the_weights, 0, SHAPES);
+    tcase_add_loop_test(property, distances_are_ordered, 0, SHAPES);
+    tcase_add_test(property, losses_see_the_measure);
+    tcase_add_test(property, two_merged_atoms_cancel_three_orders);
+    tcase_add_loop_test(property, em_climbs, 0, 8);
+    tcase_add_test(property, oracle_is_least_squares);
+    tcase_add_loop_test(property, mirror_images_are_not_identifiable, 0, 4);
+    tcase_add_test(property, singular_values_are_right);
+    tcase_add_test(property, only_multiples_contain_the_truth);
     suite_add_tcase(s, hand);
     suite_add_tcase(s, slope);
     suite_add_tcase(s, property);
