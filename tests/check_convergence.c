@@ -105,10 +105,7 @@ END_TEST
 
 /* Two below the mean by variance 4: -ln(2 pi)/2 - ln 2 - 1/2 */
 /* evidence hand: T.3 */
-START_TEST(normal_by_hand)
-{
-    NEAR(smoe_normal_log_density(3, 1, 4), -2.112085713764618051, 2, "T.3");
-}
+START_TEST(normal_by_hand) { NEAR(smoe_normal_log_density(3, 1, 4), -2.112085713764618051, 2, "T.3"); }
 END_TEST
 
 /* Atoms y = x and y = -x with variance 1 at x = 1, y = 1: weights 1/2, residuals 0 and 2,
@@ -194,7 +191,8 @@ START_TEST(distances_by_hand)
     double lo, hi;
     NEAR(smoe_total_variation_integrand(lp, lq), 0.1724756569441223130, 8, "T.8 V'");
     NEAR(smoe_hellinger_integrand(lp, lq), 0.0797039602835704651, 8, "T.8 h^2'");
-    ck_assert_msg(fabs(simpson(p, 1, q, 1, false, -9, 1) + simpson(p, 1, q, 1, false, 1, 11) - 0.6826894921370859) < 1e-11,
+    ck_assert_msg(fabs(simpson(p, 1, q, 1, false, -9, 1) + simpson(p, 1, q, 1, false, 1, 11) - 0.6826894921370859) <
+                      1e-11,
                   "T.8: V is not 2 Phi(1) - 1");
     ck_assert_msg(fabs(simpson(p, 1, q, 1, true, -9, 11) - 0.3934693402873666) < 1e-11, "T.8: h^2 is not 1 - e^-1/2");
     smoe_mixture_interval(1, p, 3, &lo, &hi);
@@ -272,7 +270,8 @@ START_TEST(em_by_hand)
     NEAR(next[0], 0.5, 2, "T.12 a");
     NEAR(next[1], 1.0 / 6, 4, "T.12 b");
     NEAR(next[2], 1.0 / 18, 4, "T.12 nu");
-    NEAR(loglik, -0.91893853320467274178 - 1.0 / 3, 4, "T.12 L at theta"); /* residuals 0, 1, 1: mean square 2/3, half */
+    NEAR(loglik, -0.91893853320467274178 - 1.0 / 3, 4,
+         "T.12 L at theta"); /* residuals 0, 1, 1: mean square 2/3, half */
     const smoe_mix_shape flat = {.gate = SMOE_MIX_SOFTMAX, .free_weights = true, .k = 2, .d = 1};
     const double x4[] = {-1, 1, -1, 1}, y4[] = {1, 1, 1, 1}, q4[] = {1, 0, 1, 0, 0.5, 0.5, 0.5, 0.5};
     const double start[] = {0, 1, 1, 0, 0, 0, -1, 1, 0, 0};
@@ -299,8 +298,7 @@ START_TEST(oracle_by_hand)
     const size_t label[] = {0, 1, 0, 1, 0, 1};
     double work[8], eta[6];
     OK(smoe_oracle(6, 2, 1, x, y, label, work, eta));
-    for (size_t j = 0; j < 6; j++)
-        NEAR(eta[j], ((double[]){0.5, 1.0 / 6, 1.0 / 18, -0.25, 4.5, 0.5})[j], 4, "T.13");
+    for (size_t j = 0; j < 6; j++) NEAR(eta[j], ((double[]){0.5, 1.0 / 6, 1.0 / 18, -0.25, 4.5, 0.5})[j], 4, "T.13");
 }
 END_TEST
 
@@ -336,7 +334,8 @@ START_TEST(copies_by_hand)
     for (int c = 0; c < 4; c++) {
         smoe_mix_shape shape = {.gate = SMOE_MIX_NORM, .k = (size_t)(copies[c][0] + copies[c][1]), .d = 1};
         double mass = 0;
-        for (size_t i = 0; i < shape.k; i++) memcpy(theta + 3 * i, i < (size_t)copies[c][0] ? first : second, sizeof first);
+        for (size_t i = 0; i < shape.k; i++)
+            memcpy(theta + 3 * i, i < (size_t)copies[c][0] ? first : second, sizeof first);
         OK(smoe_mix_weights(&shape, theta, &x, work, pi, NULL));
         for (size_t i = 0; i < (size_t)copies[c][0]; i++) mass += pi[i];
         NEAR(mass, want[c], 4, "T.15 weight of the first");
@@ -397,10 +396,14 @@ static problem problem_of(int number, uint64_t seed, double *theta)
 static long double activate(smoe_mix_expert expert, long double z)
 {
     switch (expert) {
-    case SMOE_MIX_TANH: return tanhl(z);
-    case SMOE_MIX_GELU: return z / 2 * erfcl(-z / sqrtl(2));
-    case SMOE_MIX_SIGMOID: return 1 / (1 + expl(-z));
-    default: return z;
+    case SMOE_MIX_TANH:
+        return tanhl(z);
+    case SMOE_MIX_GELU:
+        return z / 2 * erfcl(-z / sqrtl(2));
+    case SMOE_MIX_SIGMOID:
+        return 1 / (1 + expl(-z));
+    default:
+        return z;
     }
 }
 
@@ -430,8 +433,7 @@ static long double exact_weight(const smoe_mix_shape *s, const long double *atom
 }
 
 /* p(y|x) by the formula as it stands, nothing stabilised. */
-static long double exact_density(const smoe_mix_shape *s, const long double *theta, const long double *x,
-                                 long double y)
+static long double exact_density(const smoe_mix_shape *s, const long double *theta, const long double *x, long double y)
 {
     long double h[3], weight[3], score[3], sum = 0, p = 0;
     const size_t stride = smoe_mix_stride(s);
@@ -519,7 +521,8 @@ static void hvp(const problem *q, const double *theta, const double *v, double *
 START_TEST(hessian_is_the_slope_of_the_score)
 {
     for (uint64_t seed = 1; seed <= 3; seed++) {
-        double theta[MOST], moved[MOST], g[MOST], up[MOST], down[MOST], v[MOST] = {0}, w[MOST] = {0}, Hv[MOST], Hw[MOST];
+        double theta[MOST], moved[MOST], g[MOST], up[MOST], down[MOST], v[MOST] = {0}, w[MOST] = {0}, Hv[MOST],
+                                                                        Hw[MOST];
         problem q = problem_of(_i, seed, theta);
         const size_t P = smoe_mix_parameters(&q.shape);
         q.dloglik = 1;
@@ -568,7 +571,7 @@ END_TEST
 typedef struct {
     problem q;
     double theta[MOST], work[2 * MOST];
-    size_t p;          /* stride */
+    size_t p; /* stride */
     const double *x, *y;
 } model;
 
@@ -647,7 +650,8 @@ START_TEST(weights_are_a_distribution)
         zeros += pi[i] == 0;
     }
     ck_assert_msg(near(sum, 1, 4), "T.2, %s: weights sum to %.17g", name_of(s), sum);
-    ck_assert_msg(zeros == (s->topk == 2) && (margin < INFINITY) == (s->topk == 2) && margin > 0, "T.2, %s: top K", name_of(s));
+    ck_assert_msg(zeros == (s->topk == 2) && (margin < INFINITY) == (s->topk == 2) && margin > 0, "T.2, %s: top K",
+                  name_of(s));
     if (s->free_weights)
         for (size_t i = 0; i < 3; i++) m.theta[i * m.p + smoe_mix_beta0_at(s)] += 3;
     OK(smoe_mix_weights(s, m.theta, m.x, m.work, moved, NULL));
@@ -675,21 +679,25 @@ START_TEST(density_integrates_to_one)
     double at[12], lo, hi, sum = 0;
     OK(smoe_mix_at(s, m.theta, m.x, m.work, at, NULL));
     smoe_mixture_interval(3, at, 9, &lo, &hi);
-    for (int j = 0; j <= 4000; j++) /* the trapezoidal rule converges exponentially here */
-        sum += smoe_exp(smoe_mixture_log_density(3, at, lo + (hi - lo) * j / 4000));
-    ck_assert_msg(fabs(sum * (hi - lo) / 4000 - 1) < 1e-12, "T.4, %s: integral %.15g", name_of(s), sum * (hi - lo) / 4000);
+    for (int j = 0; j <= 500; j++) /* the trapezoidal rule converges exponentially here */
+        sum += smoe_exp(smoe_mixture_log_density(3, at, lo + (hi - lo) * j / 500));
+    ck_assert_msg(fabs(sum * (hi - lo) / 500 - 1) < 1e-12, "T.4, %s: integral %.15g", name_of(s),
+                  sum * (hi - lo) / 500);
     ck_assert_msg(smoe_mixture_outside(3, at, lo, hi) < 1e-17, "T.8: outside 9 deviations");
     ck_assert_msg(near(smoe_mixture_outside(3, at, 0.5, 0.5), 1, 8), "T.8: outside a point is everything");
     smoe_mixture_interval(3, at, 1, &lo, &hi);
     double outside = 0;
-    for (int j = 0; j <= 8000; j++) {
-        const double u = 20.0 * j / 8000, w = j == 0 || j == 8000 ? 0.5 : 1;
-        outside += w * (smoe_exp(smoe_mixture_log_density(3, at, lo - u)) + smoe_exp(smoe_mixture_log_density(3, at, hi + u)));
+    for (int j = 0; j <= 1000; j++) {
+        const double u = 20.0 * j / 1000, w = j == 0 || j == 1000 ? 0.5 : 1;
+        outside +=
+            w * (smoe_exp(smoe_mixture_log_density(3, at, lo - u)) + smoe_exp(smoe_mixture_log_density(3, at, hi + u)));
     }
-    ck_assert_msg(fabs(outside * 20 / 8000 - smoe_mixture_outside(3, at, lo, hi)) < 1e-5, "T.8, %s: mass outside", name_of(s));
+    ck_assert_msg(fabs(outside * 20 / 1000 - smoe_mixture_outside(3, at, lo, hi)) < 1e-4, "T.8, %s: mass outside",
+                  name_of(s));
     ck_assert_msg(smoe_normal_log_density(3, 1, 2) == smoe_normal_log_density(-1, 1, 2), "T.3: not even");
     for (double nu = 3.9; nu <= 4.15; nu += 0.2)
-        ck_assert_msg(smoe_normal_log_density(3, 1, nu) < smoe_normal_log_density(3, 1, 4), "T.3: %g beats (y-h)^2", nu);
+        ck_assert_msg(smoe_normal_log_density(3, 1, nu) < smoe_normal_log_density(3, 1, 4), "T.3: %g beats (y-h)^2",
+                      nu);
 }
 END_TEST
 
@@ -748,7 +756,8 @@ START_TEST(hessian_is_linear)
     hvp(&q, theta, w, Hw);
     hvp(&q, theta, u, Hu);
     for (size_t j = 0; j < P; j++)
-        ck_assert_msg(fabs(Hu[j] - 2 * Hv[j] + 3 * Hw[j]) < 1e-12 * (1 + fabs(Hu[j])), "T.6, %s: [%zu]", name_of(&q.shape), j);
+        ck_assert_msg(fabs(Hu[j] - 2 * Hv[j] + 3 * Hw[j]) < 1e-12 * (1 + fabs(Hu[j])), "T.6, %s: [%zu]",
+                      name_of(&q.shape), j);
     const smoe_mix_shape one = {.gate = (smoe_mix_gate)(_i & 3), .k = 1, .d = 1};
     const double at[] = {1, 2, 0.5, 0.25}, dir[] = {1, 0, 0, 0}, x[] = {1, 3}, y[] = {0, 1};
     OK(smoe_mix_hvp(&one, 2, at, dir, x, y, v, Hv)); /* (1 + 9)/2 / (1/2) = 10, (1 + 3)/2 / (1/2) = 4 */
@@ -808,12 +817,15 @@ START_TEST(distances_are_ordered)
     const double V = simpson(p, 3, q, 3, false, lo, hi), h2 = simpson(p, 3, q, 3, true, lo, hi);
     ck_assert_msg(h2 <= V + 1e-6 && V <= sqrt(2 * h2) + 1e-6 && V <= 1 + 1e-6 && V > 0, "T.8: V = %g, h^2 = %g", V, h2);
     ck_assert_msg(V * V / 2 <= h2 + 1e-6, "T.8: V = %g, h^2 = %g", V, h2);
-    ck_assert_msg(simpson(q, 3, p, 3, false, lo, hi) == V && simpson(q, 3, p, 3, true, lo, hi) == h2, "T.8: not symmetric");
+    ck_assert_msg(simpson(q, 3, p, 3, false, lo, hi) == V && simpson(q, 3, p, 3, true, lo, hi) == h2,
+                  "T.8: not symmetric");
     ck_assert_msg(simpson(p, 3, p, 3, false, lo, hi) == 0 && simpson(p, 3, p, 3, true, lo, hi) == 0, "T.8: not 0");
-    for (double delta = 0.5; delta < 6; delta += 1.7) { /* equal variances 4: 2 Phi(delta/4) - 1, 1 - e^(-delta^2/32) */
+    for (double delta = 0.5; delta < 6 && _i == 0;
+         delta += 1.7) { /* equal variances 4: 2 Phi(delta/4) - 1, 1 - e^(-delta^2/32) */
         const double c = smoe_normal_log_density(0, 0, 4), one[] = {0, 0, 4, c}, two[] = {0, delta, 4, c};
         const double middle = delta / 2, left = simpson(one, 1, two, 1, false, -20, middle);
-        const double tv = left + simpson(one, 1, two, 1, false, middle, 26), hh = simpson(one, 1, two, 1, true, -20, 26);
+        const double tv = left + simpson(one, 1, two, 1, false, middle, 26),
+                     hh = simpson(one, 1, two, 1, true, -20, 26);
         ck_assert_msg(fabs(tv - 2 * smoe_normal_cdf(delta / 4) + 1) < 1e-10, "T.8: V(%g) = %.15g", delta, tv);
         ck_assert_msg(fabs(hh + smoe_expm1(-delta * delta / 32)) < 1e-10, "T.8: h^2(%g) = %.15g", delta, hh);
     }
@@ -855,7 +867,8 @@ static double loss_of(bool over, size_t k, const double *atoms, const double *tr
 START_TEST(losses_see_the_measure)
 {
     for (uint64_t seed = 1; seed <= 20; seed++) {
-        double truth[KS * WIDE], atoms[KM * WIDE], beta0[KM], star[KS], shuffled[KM * WIDE], beta_s[KM], swapped[KS * WIDE];
+        double truth[KS * WIDE], atoms[KM * WIDE], beta0[KM], star[KS], shuffled[KM * WIDE], beta_s[KM],
+            swapped[KS * WIDE];
         near_truth(seed, truth, atoms, beta0, star);
         const size_t order[KM] = {2, 0, 3, 1};
         for (size_t i = 0; i < KM; i++) {
@@ -868,8 +881,10 @@ START_TEST(losses_see_the_measure)
         for (int over = 0; over < 2; over++) {
             const double D = loss_of(over, KM, atoms, truth, beta0, star);
             ck_assert_msg(D > 1e-3, "T.1%d: %g for another measure", over, D);
-            ck_assert_msg(near(loss_of(over, KM, shuffled, truth, beta_s, star), D, 8), "T.1%d: order of the atoms", over);
-            ck_assert_msg(near(loss_of(over, KM, atoms, swapped, beta0, star_s), D, 8), "T.1%d: order of the truth", over);
+            ck_assert_msg(near(loss_of(over, KM, shuffled, truth, beta_s, star), D, 8), "T.1%d: order of the atoms",
+                          over);
+            ck_assert_msg(near(loss_of(over, KM, atoms, swapped, beta0, star_s), D, 8), "T.1%d: order of the truth",
+                          over);
             double split[KM * WIDE], half[KM];
             for (size_t i = 0; i < KM; i++) {
                 memcpy(split + i * WIDE, truth + i / 2 * WIDE, WIDE * sizeof *split);
@@ -884,7 +899,8 @@ START_TEST(losses_see_the_measure)
                 off[j] += off[j] == truth[j] ? 0x1p-30 : 0;
                 ck_assert_msg(loss_of(over, KS, off, truth, star, star) > 0, "T.1%d: blind to [%zu]", over, j);
             }
-            ck_assert_msg(loss_of(over, KS, truth, truth, star_s, star) > 0 || star[0] == star[1], "T.1%d: weights", over);
+            ck_assert_msg(loss_of(over, KS, truth, truth, star_s, star) > 0 || star[0] == star[1], "T.1%d: weights",
+                          over);
         }
         double pair[KS * WIDE];
         memcpy(pair, atoms, WIDE * sizeof *pair);
@@ -1014,7 +1030,8 @@ START_TEST(oracle_is_least_squares)
     OK(smoe_mix_complete_loglik(&s, n, eta, x, y, q, work, &before));
     OK(smoe_mix_m_step(&s, n, eta, x, y, q, 1e-3, work, next));
     OK(smoe_mix_complete_loglik(&s, n, next, x, y, q, work, &after));
-    ck_assert_msg(after > before, "T.13: labels say nothing about (a,b) beyond least squares: %.17g, %.17g", before, after);
+    ck_assert_msg(after > before, "T.13: labels say nothing about (a,b) beyond least squares: %.17g, %.17g", before,
+                  after);
 }
 END_TEST
 
@@ -1032,7 +1049,8 @@ START_TEST(mirror_images_are_not_identifiable)
     for (size_t t = 0; t < n; t++) x[t] = -4 + 8 * ((double)t + 0.5) / n;
     for (int family = 0; family < 3; family++) {
         const size_t atoms = family == 0 ? 1 : 2;
-        OK(smoe_identifiability_matrix(expert, atoms, 1, n, family == 2 ? w : w_other, family == 2 ? c : c_other, x, M));
+        OK(smoe_identifiability_matrix(expert, atoms, 1, n, family == 2 ? w : w_other, family == 2 ? c : c_other, x,
+                                       M));
         OK(smoe_singular_values(n, 6 * atoms, M, s, &error));
         ck_assert_msg(error < 1e-9, "T.14: the error bound is %g", error);
         double squares = 0;
@@ -1046,7 +1064,8 @@ START_TEST(mirror_images_are_not_identifiable)
     if (expert == SMOE_MIX_LINEAR)
         ck_assert_msg(rank[0] == 2 && rank[1] == 2, "T.14: linear experts have rank %zu, %zu", rank[0], rank[1]);
     else
-        ck_assert_msg(rank[0] == 6 && rank[1] == 12 && rank[2] < 12, "T.14: ranks %zu %zu %zu", rank[0], rank[1], rank[2]);
+        ck_assert_msg(rank[0] == 6 && rank[1] == 12 && rank[2] < 12, "T.14: ranks %zu %zu %zu", rank[0], rank[1],
+                      rank[2]);
 }
 END_TEST
 
@@ -1073,7 +1092,8 @@ START_TEST(singular_values_are_right)
         OK(smoe_singular_values(n, m, A, s, &error)); /* columns have norm |d|/2 each: all scaled by the same */
         const double norm = sqrt(16 + 4 + 1 + 0.00390625) / 2;
         for (size_t j = 0; j < m; j++)
-            ck_assert_msg(fabs(s[j] - (double[]){4, 2, 1, 0.0625}[j] / norm) <= error, "T.14: s[%zu] is %.17g", j, s[j]);
+            ck_assert_msg(fabs(s[j] - (double[]){4, 2, 1, 0.0625}[j] / norm) <= error, "T.14: s[%zu] is %.17g", j,
+                          s[j]);
     }
 }
 END_TEST
@@ -1100,6 +1120,267 @@ START_TEST(only_multiples_contain_the_truth)
         ck_assert_msg(simpson(at[1], 2, at[0], 3, false, -8, 8) < 1e-14, "T.15: free weights do not help");
         ck_assert_msg(simpson(at[1], 2, at[2], 3, false, -8, 8) > 0.05, "T.15: three atoms of two have the density");
     }
+}
+END_TEST
+
+/* --- errors --- */
+
+static const double bad_value[] = {NAN, INFINITY, -INFINITY};
+
+START_TEST(shape_errors)
+{
+    const smoe_mix_shape bad[] = {{.k = 0, .d = 1},
+                                  {.k = 1, .d = 0},
+                                  {.k = 1, .d = 1, .topk = 2},
+                                  {.k = 1, .d = 1, .H = 1},
+                                  {.expert = SMOE_MIX_TANH, .k = 1, .d = 1},
+                                  {.gate = (smoe_mix_gate)4, .k = 1, .d = 1},
+                                  {.expert = (smoe_mix_expert)4, .k = 1, .d = 1, .H = 1}};
+    double theta[8] = {0, 0, 1}, out[8], work[80], margin, x = 0, y = 0, q = 1;
+    size_t label = 99;
+    poison_all(8, out);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const smoe_mix_shape *s = &bad[i];
+        ck_assert_int_eq(smoe_mix_check(s), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_mean(s, theta, &x, work, out), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_mean_vjp(s, theta, &x, 1, out, out + 4), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_at(s, theta, &x, work, out, &margin), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_weights(s, theta, &x, work, out, &margin), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_loglik(s, 1, theta, &x, &y, work, out), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_loglik_vjp(s, 1, theta, &x, &y, 1, work, out, out + 4, out + 5), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_loglik_score(s, 1, theta, &x, &y, work, out, out + 1), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_log_density(s, theta, &x, y, work, out), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_log_density_vjp(s, theta, &x, y, 1, work, out, NULL, NULL), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_hvp(s, 1, theta, theta, &x, &y, work, out), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_sample(s, 1, theta, &x, &x, &x, work, &label, out, out + 1), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_normal_form(s, out), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_atoms(s, theta, out, out + 4), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_responsibilities(s, 1, theta, &x, &y, work, out, out + 1), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_complete_loglik(s, 1, theta, &x, &y, &q, work, out), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_m_step(s, 1, theta, &x, &y, &q, 1, work, out), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_em_step(s, 1, theta, &x, &y, 1, work, out, out + 1, out + 7), SMOE_EINVAL);
+    }
+    ck_assert_msg(untouched(8, out) && label == 99, "a bad shape, and yet something was written");
+}
+END_TEST
+
+/* NaN and infinity in every input, a variance of 0 or below. */
+START_TEST(value_errors)
+{
+    const smoe_mix_shape *s = &norm1;
+    const double bad = bad_value[_i], good[] = {1, 0, 1, -1, 0, 1}, x[] = {1, 2}, y[] = {0, 1}, q[] = {1, 0, 1, 0};
+    double out[12], work[100], margin, wrong[6], bx[] = {1, bad}, by[] = {1, bad};
+    size_t label[2];
+    poison_all(12, out);
+    for (size_t j = 0; j < 8; j++) { /* each parameter, then variances 0 and -1 */
+        memcpy(wrong, good, sizeof wrong);
+        wrong[j < 6 ? j : 2] = j < 6 ? bad : 6 - (double)j;
+        if (j < 2) {
+            ck_assert_int_eq(smoe_mix_mean(s, wrong, x, work, out), SMOE_EDOM);
+            ck_assert_int_eq(smoe_mix_mean_vjp(s, wrong, x, 1, out, out + 4), SMOE_EDOM);
+        }
+        ck_assert_int_eq(smoe_mix_at(s, wrong, x, work, out, &margin), SMOE_EDOM);
+        ck_assert_int_eq(smoe_mix_weights(s, wrong, x, work, out, &margin), SMOE_EDOM);
+        ck_assert_int_eq(smoe_mix_loglik(s, 2, wrong, x, y, work, out), SMOE_EDOM);
+        ck_assert_int_eq(smoe_mix_loglik_vjp(s, 2, wrong, x, y, 1, work, out, out + 6, out + 8), SMOE_EDOM);
+        ck_assert_int_eq(smoe_mix_loglik_score(s, 2, wrong, x, y, work, out, out + 1), SMOE_EDOM);
+        ck_assert_int_eq(smoe_mix_hvp(s, 2, wrong, good, x, y, work, out), SMOE_EDOM);
+        if (j < 6) ck_assert_int_eq(smoe_mix_hvp(s, 2, good, wrong, x, y, work, out), SMOE_EDOM);
+        ck_assert_int_eq(smoe_mix_sample(s, 1, wrong, x, (double[]){0.5}, x, work, label, NULL, out), SMOE_EDOM);
+        ck_assert_int_eq(smoe_mix_normal_form(s, wrong), SMOE_EDOM);
+        ck_assert_int_eq(smoe_mix_atoms(s, wrong, out, out + 6), SMOE_EDOM);
+        ck_assert_int_eq(smoe_mix_responsibilities(s, 2, wrong, x, y, work, out, out + 4), SMOE_EDOM);
+        ck_assert_int_eq(smoe_mix_complete_loglik(s, 2, wrong, x, y, q, work, out), SMOE_EDOM);
+        ck_assert_int_eq(smoe_mix_m_step(s, 2, wrong, x, y, q, 1, work, out), SMOE_EDOM);
+        ck_assert_int_eq(smoe_mix_em_step(s, 2, wrong, x, y, 1, work, out, out + 4, out + 11), SMOE_EDOM);
+    }
+    ck_assert_int_eq(smoe_mix_mean(s, good, &bad, work, out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_mean_vjp(s, good, &bad, 1, out, out + 4), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_mean_vjp(s, good, x, bad, out, out + 4), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_at(s, good, &bad, work, out, &margin), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_weights(s, good, &bad, work, out, &margin), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_loglik(s, 2, good, bx, y, work, out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_loglik(s, 2, good, x, by, work, out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_loglik_vjp(s, 2, good, x, y, bad, work, out, NULL, NULL), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_hvp(s, 2, good, good, bx, y, work, out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_sample(s, 1, good, x, &bad, x, work, label, NULL, out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_sample(s, 1, good, x, (double[]){1}, x, work, label, NULL, out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_sample(s, 1, good, x, (double[]){-0.1}, x, work, label, NULL, out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_sample(s, 1, good, x, (double[]){0.5}, &bad, work, label, NULL, out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_sample(s, 1, good, &bad, (double[]){0.5}, x, work, label, NULL, out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_complete_loglik(s, 2, good, x, y, (double[]){1, 0, 1, bad}, work, out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_complete_loglik(s, 2, good, x, y, (double[]){1, 0, 1, 1.5}, work, out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_m_step(s, 2, good, x, y, (double[]){1, 0, 1, -1}, 1, work, out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_m_step(s, 2, good, x, y, q, bad, work, out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_m_step(s, 2, good, x, y, q, 0, work, out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_loglik(s, 0, good, x, y, work, out), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_mix_responsibilities(s, 0, good, x, y, work, out, out + 1), SMOE_EINVAL);
+    ck_assert_msg(untouched(12, out), "a value out of range, and yet something was written");
+}
+END_TEST
+
+START_TEST(overflow_is_said)
+{
+    const double far[] = {0, 0x1p600, 1, 0, 0x1p600, 1}, steep[] = {0x1p1000, 0, 1, 0x1p1000, 0, 1}, x[] = {0x1p100},
+                 y[] = {0};
+    const double near_zero[] = {0, 0, 0x1p-1060, 0, 0, 0x1p-1060}, one[] = {0x1p-529};
+    double out[8], work[80], margin;
+    size_t label;
+    const smoe_mix_shape *s = &norm1;
+    ck_assert_int_eq(smoe_mix_loglik(s, 1, far, x, y, work, out), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_mix_loglik_score(s, 1, far, x, y, work, out, out + 1), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_mix_hvp(s, 1, far, near_zero, x, y, work, out), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_mix_responsibilities(s, 1, far, x, y, work, out, out + 2), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_mix_mean(s, steep, x, work, out), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_mix_mean_vjp(s, steep, x, 0x1p1000, out, out + 4), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_mix_at(s, steep, x, work, out, &margin), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_mix_weights(s, steep, x, work, out, &margin), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_mix_sample(s, 1, steep, x, y, y, work, &label, NULL, out), SMOE_EOVRFLW);
+    ck_assert_int_eq(
+        smoe_mix_sample(s, 1, (double[]){0, 0, 0x1p1000, 0, 0, 1}, y, y, (double[]){0x1p600}, work, &label, NULL, out),
+        SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_mix_loglik_score(s, 1, near_zero, y, one, work, out, out + 1), SMOE_EOVRFLW); /* 1/nu^2 */
+    ck_assert_int_eq(smoe_mix_loglik_vjp(s, 1, near_zero, y, one, 0x1p1000, work, out, NULL, out + 7), SMOE_EOVRFLW);
+    const smoe_mix_shape free_shape = {.free_weights = true, .k = 2, .d = 1};
+    double theta[] = {0, 0, 1, -0x1.8p1023, 0, 0, 1, 0x1.8p1023};
+    ck_assert_int_eq(smoe_mix_normal_form(&free_shape, theta), SMOE_EOVRFLW);
+}
+END_TEST
+
+START_TEST(loss_errors)
+{
+    const double bad = bad_value[_i], truth[] = {0, 4}, atoms[] = {1, 2}, b[] = {0, 0}, spoilt[] = {0, bad};
+    const double power[] = {2}, times[] = {0}, both[] = {0, 0};
+    const size_t cell[] = {0, 1}, beyond[] = {0, 2}, width[] = {1}, wide[] = {2}, huge[] = {1, SIZE_MAX};
+    size_t out_cell[2] = {9, 9};
+    double out, margin[2], work[2];
+    poison_all(1, &out);
+    poison_all(2, margin);
+    for (size_t z = 0; z < 3; z++) {
+        const size_t k = z != 0 ? 2 : 0, kstar = z != 1 ? 2 : 0, m = z != 2 ? 1 : 0;
+        ck_assert_int_eq(smoe_voronoi_cells(k, kstar, m, atoms, truth, work, out_cell, margin), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_voronoi_exact(k, kstar, m, atoms, truth, b, b, cell, work, &out), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_voronoi_over(k, kstar, m, atoms, truth, b, b, cell, 1, width, power, times, work, &out),
+                         SMOE_EINVAL);
+    }
+    ck_assert_int_eq(smoe_voronoi_cells(2, 2, 1, spoilt, truth, work, out_cell, margin), SMOE_EDOM);
+    ck_assert_int_eq(smoe_voronoi_cells(2, 2, 1, atoms, spoilt, work, out_cell, margin), SMOE_EDOM);
+    ck_assert_int_eq(smoe_voronoi_exact(2, 2, 1, spoilt, truth, b, b, cell, work, &out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_voronoi_exact(2, 2, 1, atoms, spoilt, b, b, cell, work, &out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_voronoi_exact(2, 2, 1, atoms, truth, spoilt, b, cell, work, &out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_voronoi_exact(2, 2, 1, atoms, truth, b, spoilt, cell, work, &out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_voronoi_exact(2, 2, 1, atoms, truth, b, b, beyond, work, &out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_voronoi_over(2, 2, 1, atoms, truth, b, b, beyond, 1, width, power, times, work, &out),
+                     SMOE_EDOM);
+    ck_assert_int_eq(smoe_voronoi_over(2, 2, 1, atoms, truth, b, b, cell, 1, wide, power, times, work, &out),
+                     SMOE_EINVAL);
+    ck_assert_int_eq(smoe_voronoi_over(2, 2, 1, atoms, truth, b, b, cell, 2, huge, b, b, work, &out), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_voronoi_over(2, 2, 1, atoms, truth, b, b, cell, 0, width, power, times, work, &out),
+                     SMOE_EINVAL);
+    ck_assert_int_eq(smoe_voronoi_over(1, 1, 2, atoms, truth, b, b, cell, 1, width, power, times, work, &out),
+                     SMOE_EINVAL);
+    ck_assert_int_eq(smoe_voronoi_over(2, 2, 1, atoms, truth, b, b, cell, 1, width, both, both, work, &out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_voronoi_over(2, 2, 1, atoms, truth, b, b, cell, 1, width, &bad, times, work, &out),
+                     SMOE_EDOM);
+    ck_assert_int_eq(smoe_voronoi_over(2, 2, 1, atoms, truth, b, b, cell, 1, width, power, &bad, work, &out),
+                     SMOE_EDOM);
+    ck_assert_int_eq(smoe_voronoi_over(2, 0, 1, atoms, truth, b, b, cell, 1, width, &bad, times, work, &out),
+                     SMOE_EINVAL);
+    ck_assert_int_eq(smoe_voronoi_over(2, 2, 1, atoms, truth, b, b, cell, 1, width, (double[]){-1}, power, work, &out),
+                     SMOE_EDOM);
+    ck_assert_int_eq(smoe_voronoi_over(2, 2, 1, atoms, truth, b, b, cell, 1, width, power, (double[]){-1}, work, &out),
+                     SMOE_EDOM);
+    const double four[] = {0, 0, 0, 0};
+    const size_t one_cell[] = {0, 0, 0, 0};
+    ck_assert_int_eq(smoe_voronoi_order(0, &out), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_voronoi_order(4, &out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_voronoi_over(4, 1, 1, four, truth, four, b, one_cell, 1, width, times, power, work, &out),
+                     SMOE_EDOM); /* r(4) is not known */
+    ck_assert_msg(untouched(1, &out) && untouched(2, margin) && out_cell[0] == 9,
+                  "T.9 to T.11 wrote in spite of an error");
+    OK(smoe_voronoi_over(4, 1, 1, four, truth, four, b, one_cell, 1, width, power, times, work, &out));
+    OK(smoe_voronoi_order(1, &out));
+    ck_assert_msg(out == 1, "T.11: r(1) is %g", out);
+    const double ends[] = {-0x1.8p1023, 0x1.8p1023}, high[] = {0x1.8p1023}, large[] = {710};
+    ck_assert_int_eq(smoe_voronoi_cells(1, 1, 1, ends, high, work, out_cell, NULL), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_voronoi_exact(1, 1, 1, atoms, truth, large, b, cell, work, &out), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_voronoi_over(1, 1, 1, atoms, truth, large, b, cell, 1, width, power, times, work, &out),
+                     SMOE_EOVRFLW);
+    /* a power that is no small whole number: 2^2.5 and 2^20, half of each twice, and 0^2.5 */
+    const double two[] = {2, 2}, zero[] = {0, 0}, half[] = {-0x1.62e42fefa39efp-1, -0x1.62e42fefa39efp-1};
+    const size_t same[] = {0, 0};
+    OK(smoe_voronoi_over(2, 1, 1, two, zero, half, zero, same, 1, width, (double[]){2.5}, times, work, &out));
+    NEAR(out, 5.656854249492380195, 8, "T.11 2^2.5");
+    OK(smoe_voronoi_over(2, 1, 1, two, zero, half, zero, same, 1, width, (double[]){20}, times, work, &out));
+    NEAR(out, 0x1p20, 16, "T.11 2^20");
+    OK(smoe_voronoi_over(2, 1, 1, zero, zero, half, zero, same, 1, width, (double[]){2.5}, times, work, &out));
+    ck_assert_msg(out < 1e-15, "T.11: 0^2.5 counts %g", out);
+}
+END_TEST
+
+/* Data that determine nothing: constant x, fewer samples than parameters, an atom without samples, no noise, atoms that
+ * coincide. */
+START_TEST(degenerate_data_get_a_status)
+{
+    const double x[] = {1, 1, 1, 1}, spread[] = {0, 1, 2, 3}, y[] = {0, 1, 0, 2}, line[] = {1, 3, 5, 7};
+    const double bad = bad_value[_i];
+    const size_t zero[] = {0, 0, 0, 0}, ones[] = {0, 0, 1, 1}, beyond[] = {0, 0, 0, 2};
+    double work[100], eta[6], q[8], next[6], L;
+    ck_assert_int_eq(smoe_oracle(4, 1, 1, x, y, zero, work, eta), SMOE_EDOM);
+    ck_assert_int_eq(smoe_oracle(2, 1, 1, spread, y, zero, work, eta), SMOE_EDOM);
+    ck_assert_int_eq(smoe_oracle(4, 2, 1, spread, y, zero, work, eta), SMOE_EDOM);
+    ck_assert_int_eq(smoe_oracle(4, 2, 1, spread, y, ones, work, eta), SMOE_EDOM);
+    ck_assert_int_eq(smoe_oracle(4, 1, 1, spread, line, zero, work, eta), SMOE_EDOM);
+    ck_assert_int_eq(smoe_oracle(4, 2, 1, spread, y, beyond, work, eta), SMOE_EDOM);
+    ck_assert_int_eq(smoe_oracle(4, 1, 1, spread, (double[]){0, 1, bad, 2}, zero, work, eta), SMOE_EDOM);
+    ck_assert_int_eq(smoe_oracle(4, 1, 1, (double[]){0, 1, bad, 2}, y, zero, work, eta), SMOE_EDOM);
+    ck_assert_int_eq(smoe_oracle(0, 1, 1, spread, y, zero, work, eta), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_oracle(4, 0, 1, spread, y, zero, work, eta), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_oracle(4, 1, 0, spread, y, zero, work, eta), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_oracle(4, 1, 1, spread, (double[]){0, 0x1p600, 0, 0}, zero, work, eta), SMOE_EOVRFLW);
+    const double theta[] = {1, 0, 1, 1, 0, 1};
+    ck_assert_int_eq(smoe_mix_em_step(&norm1, 4, theta, x, y, 1e-3, work, q, next, &L), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_em_step(&norm1, 1, theta, x, y, 1e-3, work, q, next, &L), SMOE_EDOM);
+    OK(smoe_mix_em_step(&norm1, 4, theta, spread, y, 1e-3, work, q, next, &L)); /* atoms that coincide stay so */
+    ck_assert_msg(memcmp(next, next + 3, 3 * sizeof *next) == 0, "T.12: equal atoms part");
+    const double none[] = {1, 0, 1, 0, 1, 0, 1, 0};
+    ck_assert_int_eq(smoe_mix_m_step(&norm1, 4, theta, spread, y, none, 1e-3, work, next), SMOE_EDOM);
+    const smoe_mix_shape hidden = {.expert = SMOE_MIX_TANH, .k = 1, .d = 1, .H = 1}, top = {.k = 2, .d = 1, .topk = 1};
+    const double eta_h[] = {1, 0, 1, 0, 1};
+    ck_assert_int_eq(smoe_mix_m_step(&hidden, 4, eta_h, spread, y, none, 1e-3, work, next), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_mix_em_step(&hidden, 4, eta_h, spread, y, 1e-3, work, q, next, &L), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_mix_m_step(&top, 4, theta, spread, y, none, 1e-3, work, next), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_mix_em_step(&top, 4, theta, spread, y, 1e-3, work, q, next, &L), SMOE_EINVAL);
+    const smoe_mix_shape soft = {.gate = SMOE_MIX_SOFTMAX, .k = 1, .d = 1};
+    OK(smoe_mix_m_step(&soft, 4, ((double[]){0, 0, 1, 2}), spread, line, ((double[]){1, 1, 1, 1}), 1e-3, work, next));
+    ck_assert_msg(next[2] == 1e-3, "T.12: no noise, yet the variance is %g, not the least allowed", next[2]);
+    ck_assert_int_eq(smoe_mix_m_step(&soft, 4, ((double[]){0, 0, 1, 2}), (double[]){0, 0, 0, 0}, line,
+                                     ((double[]){1, 1, 1, 1}), 1e-3, work, next),
+                     SMOE_EDOM);
+}
+END_TEST
+
+START_TEST(rank_errors)
+{
+    const double bad = bad_value[_i], one = 1, large[] = {0x1p600};
+    double M[6], s[6], error;
+    poison_all(6, M);
+    ck_assert_int_eq(smoe_identifiability_matrix(SMOE_MIX_TANH, 0, 1, 1, &one, &one, &one, M), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_identifiability_matrix(SMOE_MIX_TANH, 1, 0, 1, &one, &one, &one, M), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_identifiability_matrix((smoe_mix_expert)4, 1, 1, 1, &one, &one, &one, M), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_identifiability_matrix(SMOE_MIX_TANH, 1, 1, 1, &bad, &one, &one, M), SMOE_EDOM);
+    ck_assert_int_eq(smoe_identifiability_matrix(SMOE_MIX_TANH, 1, 1, 1, &one, &bad, &one, M), SMOE_EDOM);
+    ck_assert_int_eq(smoe_identifiability_matrix(SMOE_MIX_TANH, 1, 1, 1, &one, &one, &bad, M), SMOE_EDOM);
+    ck_assert_msg(untouched(6, M), "T.14 wrote in spite of an error");
+    ck_assert_int_eq(smoe_identifiability_matrix(SMOE_MIX_LINEAR, 1, 1, 1, large, &one, large, M), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_singular_values(0, 1, M, s, &error), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_singular_values(1, 0, M, s, &error), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_singular_values(1, 2, M, s, &error), SMOE_EINVAL);
+    M[0] = bad;
+    ck_assert_int_eq(smoe_singular_values(1, 1, M, s, &error), SMOE_EDOM);
+    double wild[] = {0x1p1000, 0x1p-1000, 0x1p1000, -0x1p-1000}; /* columns of any size */
+    OK(smoe_singular_values(2, 2, wild, s, &error));
+    ck_assert_msg(near(s[0], 1, 4) && near(s[1], 1, 4), "T.14: (%g, %g), by hand (1, 1)", s[0], s[1]);
 }
 END_TEST
 
@@ -1132,7 +1413,7 @@ int main(void)
     tcase_add_test(property, same_measure_same_density);
     tcase_add_loop_test(property, hessian_is_linear, 0, SHAPES);
     tcase_add_loop_test(property, labels_have_the_weights, 0, SHAPES);
-    tcase_add_loop_test(property, distances_are_ordered, 0, SHAPES);
+    tcase_add_loop_test(property, distances_are_ordered, 0, 16);
     tcase_add_test(property, losses_see_the_measure);
     tcase_add_test(property, two_merged_atoms_cancel_three_orders);
     tcase_add_loop_test(property, em_climbs, 0, 8);
@@ -1140,6 +1421,12 @@ int main(void)
     tcase_add_loop_test(property, mirror_images_are_not_identifiable, 0, 4);
     tcase_add_test(property, singular_values_are_right);
     tcase_add_test(property, only_multiples_contain_the_truth);
+    tcase_add_test(error, shape_errors);
+    tcase_add_loop_test(error, value_errors, 0, 3);
+    tcase_add_test(error, overflow_is_said);
+    tcase_add_loop_test(error, loss_errors, 0, 3);
+    tcase_add_loop_test(error, degenerate_data_get_a_status, 0, 3);
+    tcase_add_loop_test(error, rank_errors, 0, 3);
     suite_add_tcase(s, hand);
     suite_add_tcase(s, slope);
     suite_add_tcase(s, property);
