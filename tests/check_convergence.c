@@ -783,6 +783,7 @@ START_TEST(labels_have_the_weights)
     for (size_t i = 0; i < 3; i++) OK(smoe_mix_mean(s, m.theta + i * m.p, m.x, m.work, &h[i]));
     for (int random = 0; random < 2; random++) {
         double count[3] = {0};
+        bool right = true;
         for (size_t t = 0; t < n; t++) {
             u[t] = random ? (1 + slopes_draw(&seed)) / 2 : ((double)t + 0.5) / n;
             memcpy(x + 2 * t, m.x, 2 * sizeof *x);
@@ -791,8 +792,9 @@ START_TEST(labels_have_the_weights)
         for (size_t t = 0; t < n; t++) {
             const double nu = m.theta[label[t] * m.p + smoe_mix_variance_at(s)];
             count[label[t]]++;
-            ck_assert_msg(y[t] == h[label[t]] + sqrt(nu) * z[t] && margin[t] >= 0, "T.7, %s: y", name_of(s));
+            right = right && y[t] == h[label[t]] + sqrt(nu) * z[t] && margin[t] >= 0;
         }
+        ck_assert_msg(right, "T.7, %s: y is not h + sqrt(nu) z of the label", name_of(s));
         for (size_t i = 0; i < 3; i++) {
             const double off = fabs(count[i] - n * pi[i]), most = random ? 5 * sqrt(n * pi[i] * (1 - pi[i])) : 1;
             ck_assert_msg(off <= most, "T.7, %s: atom %zu has %g of %d, weight %g", name_of(s), i, count[i], n, pi[i]);
@@ -978,7 +980,9 @@ START_TEST(em_climbs)
         OK(smoe_mix_complete_loglik(&s, n, theta, x, y, q, work, &before));
         OK(smoe_mix_complete_loglik(&s, n, next, x, y, q, work, &after));
         ck_assert_msg(after >= before - 1e-13, "T.12, %s: step %d lowers Q by %g", name_of(&s), step, before - after);
-        for (size_t t = 0; t < n; t++) ck_assert_msg(near(q[2 * t] + q[2 * t + 1], 1, 2), "T.12: rows of q");
+        bool rows = true;
+        for (size_t t = 0; t < n; t++) rows = rows && near(q[2 * t] + q[2 * t + 1], 1, 2);
+        ck_assert_msg(rows, "T.12: a row of q does not sum to 1");
         memcpy(theta, next, sizeof theta);
         last = L;
     }
