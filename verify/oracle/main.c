@@ -38,6 +38,7 @@ static const struct {
     {"diff", "judge a folder of answers against golden cases", cmd_diff},
     {"check", "generate cases, run your program on each, judge its answers", cmd_check},
     {"gradcheck", "check the reference's own gradients by three other methods", cmd_gradcheck},
+    {"rates", "the rates of convergence of estimators of competition-gated mixtures, measured", cmd_rates},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
