@@ -64,7 +64,7 @@ size_t smoe_mix_beta1_at(const smoe_mix_shape *shape);
  *
  *   eta  [e]   the expert's part of an atom
  *   x    [d]
- *   work [2H]
+ *   work [H]
  *   h    out
  */
 smoe_status smoe_mix_mean(const smoe_mix_shape *shape, const double *eta, const double *x, double *work, double *h);
@@ -75,8 +75,8 @@ smoe_status smoe_mix_mean(const smoe_mix_shape *shape, const double *eta, const 
  *   deta [e]  out
  *   dx   [d]  out
  */
-smoe_status smoe_mix_mean_vjp(const smoe_mix_shape *shape, const double *eta, const double *x, double dh, double *work,
-                              double *deta, double *dx);
+smoe_status smoe_mix_mean_vjp(const smoe_mix_shape *shape, const double *eta, const double *x, double dh, double *deta,
+                              double *dx);
 
 /* (T.2) The score of a response, of the three gates without parameters:  |h|, ln softplus(h), softplus(h) */
 double smoe_mix_score(smoe_mix_gate gate, double h);
@@ -202,25 +202,31 @@ smoe_status smoe_mix_atoms(const smoe_mix_shape *shape, const double *theta, dou
  *
  *   atoms  [k,m]     truth [kstar,m]
  *   cell   [k]       out
- *   margin [k]       out: the second least squared distance less the least; +inf if kstar = 1; may be NULL
+ *   work   [m]
+ *   margin [k]       out: the second least distance less the least; +inf if kstar = 1; may be NULL
  *
  * Errors: SMOE_EINVAL if k, kstar or m is 0; SMOE_EDOM; SMOE_EOVRFLW.
  */
 smoe_status smoe_voronoi_cells(size_t k, size_t kstar, size_t m, const double *atoms, const double *truth,
-                               size_t *cell, double *margin);
+                               double *work, size_t *cell, double *margin);
+
+/* (T.9) |A_j| = #{ i : cell_i = j } */
+size_t smoe_voronoi_size(size_t k, const size_t *cell, size_t j);
 
 /* (T.10) D1 = sum_j | sum_{i in A_j} e^beta0_i - e^beta0*_j | + sum_j sum_{i in A_j} e^beta0_i |theta_i - theta*_j|
  *
  *   beta0 [k]  beta0star [kstar]   cell [k]  (T.9)
+ *   work  [m]
  *   loss  out
  *
  * Errors: as (T.9); SMOE_EDOM if a cell is not below kstar.
  */
 smoe_status smoe_voronoi_exact(size_t k, size_t kstar, size_t m, const double *atoms, const double *truth,
-                               const double *beta0, const double *beta0star, const size_t *cell, double *loss);
+                               const double *beta0, const double *beta0star, const size_t *cell, double *work,
+                               double *loss);
 
 /* (T.11) r(M), the least order at which the polynomial system of M merged atoms has no non-trivial solution:
- * r(1) = 2, r(2) = 4, r(3) = 6.  SMOE_EDOM beyond (known is only r(M) >= 7); SMOE_EINVAL for M = 0. */
+ * r(1) = 1 (an atom alone has no such system), r(2) = 4, r(3) = 6.  SMOE_EDOM beyond (known is only r(M) >= 7); SMOE_EINVAL for M = 0. */
 smoe_status smoe_voronoi_order(size_t M, double *order);
 
 /* (T.11) D2: as D1, but an atom that shares its cell with others contributes  e^beta0_i sum_g |D_g|^rho_g,  D_g the
@@ -228,6 +234,7 @@ smoe_status smoe_voronoi_order(size_t M, double *order);
  *
  *   width  [G]  coordinates of each group; they sum to m
  *   power  [G]  times [G]   at least 0, and not both 0
+ *   work   [m]
  *   loss   out
  *
  * (2, 2, r, r/2) for (beta1, a, b, nu) is power = (2,2,0,0), times = (0,0,1,1/2).
@@ -236,7 +243,8 @@ smoe_status smoe_voronoi_order(size_t M, double *order);
  */
 smoe_status smoe_voronoi_over(size_t k, size_t kstar, size_t m, const double *atoms, const double *truth,
                               const double *beta0, const double *beta0star, const size_t *cell, size_t G,
-                              const size_t *width, const double *power, const double *times, double *loss);
+                              const size_t *width, const double *power, const double *times, double *work,
+                              double *loss);
 
 /* --- estimators --------------------------------------------------------------------------------------------------- */
 
@@ -253,27 +261,27 @@ smoe_status smoe_mix_responsibilities(const smoe_mix_shape *shape, size_t n, con
 smoe_status smoe_mix_complete_loglik(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
                                      const double *y, const double *q, double *work, double *Q);
 
-/* (T.12) Doubles of workspace of the M-step: smoe_mix_work + 2 k p + (d+1)^2 + (d+1) k */
+/* (T.12) Doubles of workspace of the M-step: smoe_mix_work + k p + k (d+1)(d+3) */
 size_t smoe_mix_em_work(const smoe_mix_shape *shape);
 
 /* (T.12) Conditional M-steps, linear experts, all atoms at once, q [n,k] held fixed:
  *   experts    (a,b)_i += 2^-s nu_i (sum_t q_ti x~ x~')^-1 sum_t dh_ti x~_t,  x~ = (x,1),  dh of (T.5) with q for its
  *              responsibilities, s the least in 0..30 at which Q does not fall (else no step); the softmax gate takes
  *              s = 0, which is weighted least squares
- *   variances  nu_i = max(sum_t q_ti (y_t - h_ti)^2 / sum_t q_ti, floor)
+ *   variances  nu_i = max(sum_t q_ti (y_t - h_ti)^2 / sum_t q_ti, least)
  *   gate       beta0_i += ln sum_t q_ti - ln sum_t pi_ti;  softmax gate: (beta1,beta0)_i += 2 (sum_t x~ x~')^-1
  *              sum_t (q_ti - pi_ti) x~_t, without beta0 x alone
  *
- *   floor  above 0: the least variance that the parameter set allows
+ *   least  above 0: the least variance that the parameter set allows
  *   next   [k,p]  out
  *   work   [smoe_mix_em_work]
  *
  * Q(next) >= Q(theta) but for rounding.
- * Errors: also SMOE_EINVAL for experts that are not linear, and for topk; SMOE_EDOM if floor is not above 0, an
+ * Errors: also SMOE_EINVAL for experts that are not linear, and for topk; SMOE_EDOM if least is not above 0, an
  * atom has no weight left or the x that an atom has do not span R^d + 1 dimensions.
  */
 smoe_status smoe_mix_m_step(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
-                            const double *y, const double *q, double floor, double *work, double *next);
+                            const double *y, const double *q, double least, double *work, double *next);
 
 /* (T.12) One step of (generalised) EM: responsibilities at theta, then the conditional M-steps.
  *
@@ -281,13 +289,13 @@ smoe_status smoe_mix_m_step(const smoe_mix_shape *shape, size_t n, const double 
  *   loglik out: (T.5) at theta, not at next
  */
 smoe_status smoe_mix_em_step(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
-                             const double *y, double floor, double *work, double *q, double *next, double *loglik);
+                             const double *y, double least, double *work, double *q, double *next, double *loglik);
 
 /* (T.13) The oracle: least squares with the labels known, linear experts.  For each atom over its own samples
  *   a = (sum (x - mx)(x - mx)')^-1 sum (x - mx)(y - my),  b = my - <a,mx>,  nu = sum (y - <a,x> - b)^2 / count
  *
  *   label [n]     each below k
- *   work  [(d+1)(d+2)]
+ *   work  [(d+1)(d+3)]
  *   eta   [k,d+2] out: a, b, nu of each atom
  *
  * Errors: SMOE_EINVAL if n, k or d is 0; SMOE_EDOM if a label is not below k, an atom has fewer than d + 2 samples, its
