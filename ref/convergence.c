@@ -82,30 +82,42 @@ static void zero(size_t n, double *x)
 static double phi(smoe_mix_expert expert, double z)
 {
     switch (expert) {
-    case SMOE_MIX_TANH: return smoe_tanh(z);
-    case SMOE_MIX_GELU: return smoe_gelu(z);
-    case SMOE_MIX_SIGMOID: return smoe_sigmoid(z);
-    default: return z;
+    case SMOE_MIX_TANH:
+        return smoe_tanh(z);
+    case SMOE_MIX_GELU:
+        return smoe_gelu(z);
+    case SMOE_MIX_SIGMOID:
+        return smoe_sigmoid(z);
+    default:
+        return z;
     }
 }
 
 static double phi_deriv(smoe_mix_expert expert, double z)
 {
     switch (expert) {
-    case SMOE_MIX_TANH: return smoe_tanh_deriv(z);
-    case SMOE_MIX_GELU: return smoe_gelu_deriv(z);
-    case SMOE_MIX_SIGMOID: return smoe_sigmoid_deriv(z);
-    default: return 1;
+    case SMOE_MIX_TANH:
+        return smoe_tanh_deriv(z);
+    case SMOE_MIX_GELU:
+        return smoe_gelu_deriv(z);
+    case SMOE_MIX_SIGMOID:
+        return smoe_sigmoid_deriv(z);
+    default:
+        return 1;
     }
 }
 
 static double phi_second_deriv(smoe_mix_expert expert, double z)
 {
     switch (expert) {
-    case SMOE_MIX_TANH: return -2 * smoe_tanh(z) * smoe_tanh_deriv(z);
-    case SMOE_MIX_GELU: return smoe_normal_pdf(z) * (2 - z * z);
-    case SMOE_MIX_SIGMOID: return smoe_sigmoid_deriv(z) * (smoe_sigmoid(-z) - smoe_sigmoid(z));
-    default: return 0;
+    case SMOE_MIX_TANH:
+        return -2 * smoe_tanh(z) * smoe_tanh_deriv(z);
+    case SMOE_MIX_GELU:
+        return smoe_normal_pdf(z) * (2 - z * z);
+    case SMOE_MIX_SIGMOID:
+        return smoe_sigmoid_deriv(z) * (smoe_sigmoid(-z) - smoe_sigmoid(z));
+    default:
+        return 0;
     }
 }
 
@@ -125,9 +137,8 @@ static double mean(const smoe_mix_shape *shape, const double *eta, const double 
     const size_t d = shape->d;
     if (shape->expert == SMOE_MIX_LINEAR) return smoe_dot(d, eta, x) + eta[d]; /* (T.1), linear */
     const parts at = parts_of(shape);
-    for (size_t m = 0; m < shape->H; m++)
-        u[m] = phi(shape->expert, smoe_dot(d, eta + m * d, x) + eta[at.c + m]);
-    return smoe_dot(shape->H, eta + at.v, u) + eta[at.b];               /* (T.1), hidden */
+    for (size_t m = 0; m < shape->H; m++) u[m] = phi(shape->expert, smoe_dot(d, eta + m * d, x) + eta[at.c + m]);
+    return smoe_dot(shape->H, eta + at.v, u) + eta[at.b]; /* (T.1), hidden */
 }
 
 /* deta += and dx += (dx may be NULL) */
@@ -136,8 +147,8 @@ static void add_mean_vjp(const smoe_mix_shape *shape, const double *eta, const d
 {
     const size_t d = shape->d;
     if (shape->expert == SMOE_MIX_LINEAR) {
-        smoe_axpy(d, dh, x, deta);                                      /* (T.1'), a */
-        deta[d] += dh;                                                  /* (T.1'), b */
+        smoe_axpy(d, dh, x, deta); /* (T.1'), a */
+        deta[d] += dh; /* (T.1'), b */
         if (dx) smoe_axpy(d, dh, eta, dx);
         return;
     }
@@ -145,12 +156,12 @@ static void add_mean_vjp(const smoe_mix_shape *shape, const double *eta, const d
     for (size_t m = 0; m < shape->H; m++) {
         const double z = smoe_dot(d, eta + m * d, x) + eta[at.c + m];
         const double dz = dh * eta[at.v + m] * phi_deriv(shape->expert, z);
-        deta[at.v + m] += dh * phi(shape->expert, z);                   /* (T.1'), v */
-        smoe_axpy(d, dz, x, deta + m * d);                              /* (T.1'), w */
-        deta[at.c + m] += dz;                                           /* (T.1'), c */
+        deta[at.v + m] += dh * phi(shape->expert, z); /* (T.1'), v */
+        smoe_axpy(d, dz, x, deta + m * d); /* (T.1'), w */
+        deta[at.c + m] += dz; /* (T.1'), c */
         if (dx) smoe_axpy(d, dz, eta + m * d, dx);
     }
-    deta[at.b] += dh;                                                   /* (T.1'), b */
+    deta[at.b] += dh; /* (T.1'), b */
 }
 
 /* The derivative of h along v. */
@@ -183,9 +194,9 @@ static void add_mean_hvp(const smoe_mix_shape *shape, const double *eta, const d
         const double first = phi_deriv(shape->expert, z), out = eta[at.v + m];
         const double dzt =
             dht * out * first + dh * (v[at.v + m] * first + out * phi_second_deriv(shape->expert, z) * zt);
-        Hv[at.v + m] += dht * phi(shape->expert, z) + dh * first * zt;  /* (T.6), v */
-        smoe_axpy(d, dzt, x, Hv + m * d);                               /* (T.6), w */
-        Hv[at.c + m] += dzt;                                            /* (T.6), c */
+        Hv[at.v + m] += dht * phi(shape->expert, z) + dh * first * zt; /* (T.6), v */
+        smoe_axpy(d, dzt, x, Hv + m * d); /* (T.6), w */
+        Hv[at.c + m] += dzt; /* (T.6), c */
     }
     Hv[at.b] += dht;
 }
@@ -220,18 +231,24 @@ static const double far_below = -40;
 double smoe_mix_score(smoe_mix_gate gate, double h)
 {
     switch (gate) {
-    case SMOE_MIX_NORM: return fabs(h);                                 /* (T.2), norm */
-    case SMOE_MIX_SOFTPLUS: return h < far_below ? h : smoe_log(smoe_softplus(h)); /* (T.2), softplus */
-    default: return smoe_softplus(h);                                   /* (T.2), softmax of softplus */
+    case SMOE_MIX_NORM:
+        return fabs(h); /* (T.2), norm */
+    case SMOE_MIX_SOFTPLUS:
+        return h < far_below ? h : smoe_log(smoe_softplus(h)); /* (T.2), softplus */
+    default:
+        return smoe_softplus(h); /* (T.2), softmax of softplus */
     }
 }
 
 double smoe_mix_score_deriv(smoe_mix_gate gate, double h)
 {
     switch (gate) {
-    case SMOE_MIX_NORM: return h > 0 ? 1 : h < 0 ? -1 : 0;
-    case SMOE_MIX_SOFTPLUS: return h < far_below ? 1 : smoe_sigmoid(h) / smoe_softplus(h);
-    default: return smoe_sigmoid(h);
+    case SMOE_MIX_NORM:
+        return h > 0 ? 1 : h < 0 ? -1 : 0;
+    case SMOE_MIX_SOFTPLUS:
+        return h < far_below ? 1 : smoe_sigmoid(h) / smoe_softplus(h);
+    default:
+        return smoe_sigmoid(h);
     }
 }
 
@@ -275,7 +292,7 @@ static double keep_largest(size_t k, size_t K, const double *s, double *g)
         const size_t rank = rank_of(k, s, i);
         if (rank + 1 == K) least = s[i];
         if (rank == K) next = s[i];
-        if (rank >= K) g[i] = -INFINITY;                                /* (T.2), top K */
+        if (rank >= K) g[i] = -INFINITY; /* (T.2), top K */
     }
     return least - next;
 }
@@ -298,7 +315,7 @@ static void constants(const smoe_mix_shape *shape, const double *theta, const sc
 {
     for (size_t i = 0; i < shape->k; i++) {
         s->nu[i] = theta[i * smoe_mix_stride(shape) + smoe_mix_variance_at(shape)];
-        s->constant[i] = -0.5 * (ln_2pi + smoe_log(s->nu[i]));          /* (T.3), the part without y */
+        s->constant[i] = -0.5 * (ln_2pi + smoe_log(s->nu[i])); /* (T.3), the part without y */
     }
 }
 
@@ -316,7 +333,7 @@ static double place(const smoe_mix_shape *shape, const double *theta, const doub
     }
     if (shape->topk > 0 && shape->topk < k) margin = keep_largest(k, shape->topk, s->score, s->t);
     const double lse = log_sum_exp(k, s->t, s->pi);
-    for (size_t i = 0; i < k; i++) s->logpi[i] = s->t[i] - lse;         /* (T.2) */
+    for (size_t i = 0; i < k; i++) s->logpi[i] = s->t[i] - lse; /* (T.2) */
     return margin;
 }
 
@@ -327,7 +344,7 @@ static double density(size_t k, double y, const scratch *s)
         const double r = y - s->h[i];
         s->t[i] = s->logpi[i] + (s->constant[i] - 0.5 * (r * r / s->nu[i])); /* (T.3) */
     }
-    return log_sum_exp(k, s->t, s->q);                                  /* (T.4) */
+    return log_sum_exp(k, s->t, s->q); /* (T.4) */
 }
 
 smoe_status smoe_mix_at(const smoe_mix_shape *shape, const double *theta, const double *x, double *work, double *at,
@@ -360,7 +377,7 @@ smoe_status smoe_mix_weights(const smoe_mix_shape *shape, const double *theta, c
 double smoe_normal_log_density(double y, double mu, double nu)
 {
     const double r = y - mu;
-    return -0.5 * (ln_2pi + smoe_log(nu)) - 0.5 * (r * r / nu);         /* (T.3) */
+    return -0.5 * (ln_2pi + smoe_log(nu)) - 0.5 * (r * r / nu); /* (T.3) */
 }
 
 double smoe_mixture_log_density(size_t k, const double *at, double y)
@@ -375,7 +392,7 @@ double smoe_mixture_log_density(size_t k, const double *at, double y)
         const double r = y - h[i];
         sum += smoe_exp(logpi[i] + (constant[i] - 0.5 * (r * r / nu[i])) - m);
     }
-    return sum > 0 ? m + smoe_log(sum) : -INFINITY;                     /* (T.4) */
+    return sum > 0 ? m + smoe_log(sum) : -INFINITY; /* (T.4) */
 }
 
 /* --- (T.4), (T.5) and their gradients --- */
@@ -390,14 +407,14 @@ static void add_gradient(const smoe_mix_shape *shape, const double *theta, const
         const double *atom = theta + i * p;
         double *datom = dtheta + i * p;
         const double nu = s->nu[i], r = y - s->h[i], dn = g * s->q[i], dg = g * (s->q[i] - s->pi[i]);
-        double dh = dn * (r / nu);                                      /* (T.4'), the density's part */
+        double dh = dn * (r / nu); /* (T.4'), the density's part */
         if (shape->gate != SMOE_MIX_SOFTMAX) dh += dg * smoe_mix_score_deriv(shape->gate, s->h[i]); /* the gate's */
         add_mean_vjp(shape, atom, x, dh, datom, dx);
         datom[smoe_mix_variance_at(shape)] += dn * (0.5 * ((r * r / nu - 1) / nu)); /* (T.4'), nu */
         if (shape->free_weights) datom[smoe_mix_beta0_at(shape)] += dg; /* (T.4'), beta0 */
-        if (dy) *dy -= dn * (r / nu);                                   /* (T.4'), y */
+        if (dy) *dy -= dn * (r / nu); /* (T.4'), y */
         if (shape->gate != SMOE_MIX_SOFTMAX) continue;
-        smoe_axpy(d, dg, x, datom + beta1);                             /* (T.4'), beta1 */
+        smoe_axpy(d, dg, x, datom + beta1); /* (T.4'), beta1 */
         if (dx) smoe_axpy(d, dg, atom + beta1, dx);
     }
 }
@@ -426,7 +443,7 @@ smoe_status smoe_mix_loglik(const smoe_mix_shape *shape, size_t n, const double 
         place(shape, theta, x + t * shape->d, &s);
         sum += density(shape->k, y[t], &s);
     }
-    *loglik = sum / (double)n;                                          /* (T.5) */
+    *loglik = sum / (double)n; /* (T.5) */
     return finite_or_overflow(1, loglik);
 }
 
@@ -446,9 +463,10 @@ static smoe_status loglik_and_gradient(const smoe_mix_shape *shape, size_t n, co
     for (size_t t = 0; t < n; t++) {
         place(shape, theta, x + t * d, &s);
         sum += density(shape->k, y[t], &s);
-        add_gradient(shape, theta, x + t * d, y[t], g, &s, dtheta, dx ? dx + t * d : NULL, dy ? dy + t : NULL); /* (T.5') */
+        add_gradient(shape, theta, x + t * d, y[t], g, &s, dtheta, dx ? dx + t * d : NULL,
+                     dy ? dy + t : NULL); /* (T.5') */
     }
-    *loglik = sum / (double)n;                                          /* (T.5) */
+    *loglik = sum / (double)n; /* (T.5) */
     if (!isfinite(*loglik) || (dx && !smoe_all_finite(n * d, dx)) || (dy && !smoe_all_finite(n, dy)))
         return SMOE_EOVRFLW;
     return finite_or_overflow(smoe_mix_parameters(shape), dtheta);
@@ -514,10 +532,10 @@ static void add_hvp(const smoe_mix_shape *shape, const double *theta, const doub
             dh += dg * first;
             dht += dgt * first + dg * smoe_mix_score_second_deriv(shape->gate, s->h[i]) * ht;
         }
-        add_mean_hvp(shape, theta + i * p, vi, x, dh, dht, out);        /* (T.6), eta */
+        add_mean_hvp(shape, theta + i * p, vi, x, dh, dht, out); /* (T.6), eta */
         out[nu_at] += dnt * (0.5 * ((r * r / nu - 1) / nu)) +
                       dn * ((0.5 - r * r / nu) / nu * (vnu / nu) - r / nu * (ht / nu)); /* (T.6), nu */
-        if (shape->free_weights) out[smoe_mix_beta0_at(shape)] += dgt;  /* (T.6), beta0 */
+        if (shape->free_weights) out[smoe_mix_beta0_at(shape)] += dgt; /* (T.6), beta0 */
         if (shape->gate == SMOE_MIX_SOFTMAX) smoe_axpy(shape->d, dgt, x, out + smoe_mix_beta1_at(shape)); /* beta1 */
     }
 }
@@ -573,7 +591,7 @@ smoe_status smoe_mix_sample(const smoe_mix_shape *shape, size_t n, const double 
         if (!smoe_all_finite(shape->k, s.pi) || !smoe_all_finite(shape->k, s.h)) return SMOE_EOVRFLW;
         label[t] = pick(shape->k, s.pi, u[t], &from_u);
         const double nu = theta[label[t] * smoe_mix_stride(shape) + smoe_mix_variance_at(shape)];
-        y[t] = s.h[label[t]] + sqrt(nu) * z[t];                         /* (T.7) */
+        y[t] = s.h[label[t]] + sqrt(nu) * z[t]; /* (T.7) */
         if (margin) margin[t] = fmin(sure, from_u);
     }
     return finite_or_overflow(n, y);
@@ -583,13 +601,13 @@ smoe_status smoe_mix_sample(const smoe_mix_shape *shape, size_t n, const double 
 
 double smoe_total_variation_integrand(double logp, double logq)
 {
-    return 0.5 * fabs(smoe_exp(logp) - smoe_exp(logq));                 /* (T.8), V */
+    return 0.5 * fabs(smoe_exp(logp) - smoe_exp(logq)); /* (T.8), V */
 }
 
 double smoe_hellinger_integrand(double logp, double logq)
 {
     const double off = smoe_exp(0.5 * logp) - smoe_exp(0.5 * logq);
-    return 0.5 * (off * off);                                           /* (T.8), h^2 */
+    return 0.5 * (off * off); /* (T.8), h^2 */
 }
 
 void smoe_mixture_interval(size_t k, const double *at, double r, double *lo, double *hi)
@@ -623,7 +641,7 @@ static void normalise_beta0(const smoe_mix_shape *shape, double *theta)
     for (size_t i = 1; i < shape->k; i++) m = fmax(m, theta[i * p + at]);
     for (size_t i = 0; i < shape->k; i++) sum += smoe_exp(theta[i * p + at] - m);
     const double lse = m + smoe_log(sum);
-    for (size_t i = 0; i < shape->k; i++) theta[i * p + at] -= lse;     /* (T.9), beta0 */
+    for (size_t i = 0; i < shape->k; i++) theta[i * p + at] -= lse; /* (T.9), beta0 */
 }
 
 static void centre_beta1(const smoe_mix_shape *shape, double *theta)
@@ -671,8 +689,8 @@ static double distance(size_t m, const double *a, const double *b, double *work)
     return smoe_norm(m, work, &norm) == SMOE_OK ? norm : INFINITY;
 }
 
-smoe_status smoe_voronoi_cells(size_t k, size_t kstar, size_t m, const double *atoms, const double *truth,
-                               double *work, size_t *cell, double *margin)
+smoe_status smoe_voronoi_cells(size_t k, size_t kstar, size_t m, const double *atoms, const double *truth, double *work,
+                               size_t *cell, double *margin)
 {
     if (k == 0 || kstar == 0 || m == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(k * m, atoms) || !smoe_all_finite(kstar * m, truth)) return SMOE_EDOM;
@@ -684,7 +702,7 @@ smoe_status smoe_voronoi_cells(size_t k, size_t kstar, size_t m, const double *a
             second = fmin(second, fmax(off, least));
             if (!(off < least)) continue;
             least = off;
-            cell[i] = j;                                                /* (T.9) */
+            cell[i] = j; /* (T.9) */
         }
         if (!isfinite(least)) return SMOE_EOVRFLW;
         if (margin) margin[i] = second - least;
@@ -738,7 +756,7 @@ smoe_status smoe_voronoi_exact(size_t k, size_t kstar, size_t m, const double *a
     for (size_t j = 0; j < kstar; j++)
         for (size_t i = 0; i < k; i++)
             if (cell[i] == j) sum += smoe_exp(beta0[i]) * distance(m, atoms + i * m, truth + j * m, work);
-    *loss = sum;                                                        /* (T.10) */
+    *loss = sum; /* (T.10) */
     return finite_or_overflow(1, loss);
 }
 
@@ -746,7 +764,7 @@ smoe_status smoe_voronoi_order(size_t M, double *order)
 {
     if (M == 0) return SMOE_EINVAL;
     if (M > 3) return SMOE_EDOM;
-    *order = M == 1 ? 1 : M == 2 ? 4 : 6;                               /* (T.11) */
+    *order = M == 1 ? 1 : M == 2 ? 4 : 6; /* (T.11) */
     return SMOE_OK;
 }
 
@@ -797,8 +815,7 @@ static smoe_status order_of(size_t M, size_t G, const double *times, double *r)
 
 smoe_status smoe_voronoi_over(size_t k, size_t kstar, size_t m, const double *atoms, const double *truth,
                               const double *beta0, const double *beta0star, const size_t *cell, size_t G,
-                              const size_t *width, const double *power, const double *times, double *work,
-                              double *loss)
+                              const size_t *width, const double *power, const double *times, double *work, double *loss)
 {
     smoe_status status = check_powers(m, G, width, power, times);
     if (status != SMOE_EINVAL) {
@@ -819,7 +836,7 @@ smoe_status smoe_voronoi_over(size_t k, size_t kstar, size_t m, const double *at
                                                 : merged(atom, true_atom, r, G, width, power, times, work));
         }
     }
-    *loss = sum;                                                        /* (T.11) */
+    *loss = sum; /* (T.11) */
     return finite_or_overflow(1, loss);
 }
 
@@ -859,7 +876,7 @@ static double complete_loglik(const smoe_mix_shape *shape, size_t n, const doubl
         }
         sum += row;
     }
-    return sum / (double)n;                                             /* (T.12), Q */
+    return sum / (double)n; /* (T.12), Q */
 }
 
 static smoe_status check_q(size_t n, const double *q)
@@ -887,13 +904,16 @@ size_t smoe_mix_em_work(const smoe_mix_shape *shape)
 
 /* Weighted least squares of one atom, accumulated: (d+1)(d+3) doubles. */
 typedef struct {
-    double *S;      /* sum of the weights */
+    double *S; /* sum of the weights */
     double *centre; /* [d] weighted mean of x */
-    double *g;      /* [d+1] sum of pull (x - centre), then sum of pull; after solve: the step */
-    double *C;      /* [d,d] sum of weight (x - centre)(x - centre)', its lower triangle; after solve: its root */
+    double *g; /* [d+1] sum of pull (x - centre), then sum of pull; after solve: the step */
+    double *C; /* [d,d] sum of weight (x - centre)(x - centre)', its lower triangle; after solve: its root */
 } normal;
 
-static normal normal_of(size_t d, double *block) { return (normal){block, block + 1, block + 1 + d, block + 2 + 2 * d}; }
+static normal normal_of(size_t d, double *block)
+{
+    return (normal){block, block + 1, block + 1 + d, block + 2 + 2 * d};
+}
 
 static void clear(size_t d, const normal *e) { zero((d + 1) * (d + 3), e->S); }
 
@@ -1003,7 +1023,8 @@ static void move_experts(const smoe_mix_shape *shape, size_t n, const double *th
     for (int halvings = 0; halvings <= 30; halvings++, length *= 0.5) {
         for (size_t i = 0; i < shape->k; i++) {
             const normal e = normal_at(shape, blocks, i);
-            for (size_t l = 0; l <= d; l++) next[i * p + l] = fma(length, e.g[l], theta[i * p + l]); /* (T.12), experts */
+            for (size_t l = 0; l <= d; l++)
+                next[i * p + l] = fma(length, e.g[l], theta[i * p + l]); /* (T.12), experts */
         }
         if (shape->gate == SMOE_MIX_SOFTMAX || complete_loglik(shape, n, next, x, y, q, s) >= before) return;
     }
@@ -1070,7 +1091,7 @@ static smoe_status move_softmax(const smoe_mix_shape *shape, size_t n, const dou
         double *atom = next + i * p;
         status = solve(d, &e);
         if (status != SMOE_OK) break;
-        smoe_axpy(d, 2, e.g, atom + smoe_mix_beta1_at(shape));          /* (T.12), gate */
+        smoe_axpy(d, 2, e.g, atom + smoe_mix_beta1_at(shape)); /* (T.12), gate */
         if (shape->free_weights) atom[smoe_mix_beta0_at(shape)] += 2 * e.g[d];
     }
     return status;
@@ -1131,14 +1152,14 @@ static smoe_status fit_labelled(size_t n, size_t d, const double *x, const doubl
         if (label[t] == i) add_pull(d, 1, y[t] - my, x + t * d, e);
     if (status == SMOE_OK) status = solve(d, e);
     if (status != SMOE_OK) return status;
-    for (size_t l = 0; l < d; l++) eta[l] = e->g[l];                    /* (T.13), a */
-    eta[d] = my - smoe_dot(d, eta, e->centre);                          /* (T.13), b */
+    for (size_t l = 0; l < d; l++) eta[l] = e->g[l]; /* (T.13), a */
+    eta[d] = my - smoe_dot(d, eta, e->centre); /* (T.13), b */
     for (size_t t = 0; t < n; t++) {
         if (label[t] != i) continue;
         const double r = y[t] - (smoe_dot(d, eta, x + t * d) + eta[d]);
         sum = fma(r, r, sum);
     }
-    eta[d + 1] = sum / (double)count;                                   /* (T.13), nu */
+    eta[d + 1] = sum / (double)count; /* (T.13), nu */
     if (!smoe_all_finite(d + 2, eta)) return SMOE_EOVRFLW;
     return eta[d + 1] > 0 ? SMOE_OK : SMOE_EDOM;
 }
@@ -1169,8 +1190,7 @@ static void derivatives(smoe_mix_expert expert, size_t d, const double *w, doubl
     *row++ = phi(expert, z);
     for (size_t l = 0; l <= d; l++) *row++ = l < d ? first * x[l] : first;
     for (size_t l = 0; l <= d; l++)
-        for (size_t m = l; m <= d; m++)
-            *row++ = second * (l < d ? x[l] : 1) * (m < d ? x[m] : 1);  /* (T.14) */
+        for (size_t m = l; m <= d; m++) *row++ = second * (l < d ? x[l] : 1) * (m < d ? x[m] : 1); /* (T.14) */
 }
 
 smoe_status smoe_identifiability_matrix(smoe_mix_expert expert, size_t k, size_t d, size_t n, const double *w,
@@ -1180,8 +1200,7 @@ smoe_status smoe_identifiability_matrix(smoe_mix_expert expert, size_t k, size_t
     if (!smoe_all_finite(k * d, w) || !smoe_all_finite(k, c) || !smoe_all_finite(n * d, x)) return SMOE_EDOM;
     const size_t r = smoe_identifiability_columns(d);
     for (size_t t = 0; t < n; t++)
-        for (size_t i = 0; i < k; i++)
-            derivatives(expert, d, w + i * d, c[i], x + t * d, M + (t * k + i) * r);
+        for (size_t i = 0; i < k; i++) derivatives(expert, d, w + i * d, c[i], x + t * d, M + (t * k + i) * r);
     return finite_or_overflow(n * k * r, M);
 }
 
@@ -1253,7 +1272,7 @@ smoe_status smoe_singular_values(size_t n, size_t m, double *M, double *s, doubl
             for (size_t j = i + 1; j < m; j++) before += rotate(n, m, M, i, j);
         rotations += before;
     }
-    for (size_t j = 0; j < m; j++) s[j] = column_norm(n, m, M, j);      /* (T.14) */
+    for (size_t j = 0; j < m; j++) s[j] = column_norm(n, m, M, j); /* (T.14) */
     sort_descending(m, s);
     *error = sqrt((double)m) * 0x1p-53 * (8 * (double)rotations + (double)(m + 2) * (double)(n + 8) + 64);
     return SMOE_OK;

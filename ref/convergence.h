@@ -37,10 +37,10 @@ typedef struct {
     smoe_mix_gate gate;
     smoe_mix_expert expert;
     bool free_weights; /* e^beta0 multiplies an atom's weight */
-    size_t k;          /* atoms, at least 1 */
-    size_t d;          /* width of x, at least 1 */
-    size_t H;          /* hidden units; 0 for linear experts, else at least 1 */
-    size_t topk;       /* atoms that get weight at a given x; 0 for all of them */
+    size_t k; /* atoms, at least 1 */
+    size_t d; /* width of x, at least 1 */
+    size_t H; /* hidden units; 0 for linear experts, else at least 1 */
+    size_t topk; /* atoms that get weight at a given x; 0 for all of them */
 } smoe_mix_shape;
 
 /* --- the parameters' layout --------------------------------------------------------------------------------------- */
@@ -49,9 +49,9 @@ typedef struct {
 smoe_status smoe_mix_check(const smoe_mix_shape *shape);
 
 size_t smoe_mix_expert_size(const smoe_mix_shape *shape); /* e: d + 1, or H(d+2) + 1 */
-size_t smoe_mix_stride(const smoe_mix_shape *shape);      /* p: e + 1, + 1 if free, + d if softmax */
-size_t smoe_mix_parameters(const smoe_mix_shape *shape);  /* k p */
-size_t smoe_mix_work(const smoe_mix_shape *shape);        /* doubles of workspace: 16 k + 2 H */
+size_t smoe_mix_stride(const smoe_mix_shape *shape); /* p: e + 1, + 1 if free, + d if softmax */
+size_t smoe_mix_parameters(const smoe_mix_shape *shape); /* k p */
+size_t smoe_mix_work(const smoe_mix_shape *shape); /* doubles of workspace: 16 k + 2 H */
 
 /* Where in an atom: the variance; the free weight's log and the gate's slope, if there are any. */
 size_t smoe_mix_variance_at(const smoe_mix_shape *shape);
@@ -80,7 +80,7 @@ smoe_status smoe_mix_mean_vjp(const smoe_mix_shape *shape, const double *eta, co
 
 /* (T.2) The score of a response, of the three gates without parameters:  |h|, ln softplus(h), softplus(h) */
 double smoe_mix_score(smoe_mix_gate gate, double h);
-double smoe_mix_score_deriv(smoe_mix_gate gate, double h);        /* sign h with sign 0 = 0;  sigma/s;  sigma(h) */
+double smoe_mix_score_deriv(smoe_mix_gate gate, double h); /* sign h with sign 0 = 0;  sigma/s;  sigma(h) */
 double smoe_mix_score_second_deriv(smoe_mix_gate gate, double h); /* 0;  (sigma/s)(sigma(-h) - sigma/s);  sigma' */
 
 /* (T.1) to (T.3) at one x: all that the density of Y needs.
@@ -207,8 +207,8 @@ smoe_status smoe_mix_atoms(const smoe_mix_shape *shape, const double *theta, dou
  *
  * Errors: SMOE_EINVAL if k, kstar or m is 0; SMOE_EDOM; SMOE_EOVRFLW.
  */
-smoe_status smoe_voronoi_cells(size_t k, size_t kstar, size_t m, const double *atoms, const double *truth,
-                               double *work, size_t *cell, double *margin);
+smoe_status smoe_voronoi_cells(size_t k, size_t kstar, size_t m, const double *atoms, const double *truth, double *work,
+                               size_t *cell, double *margin);
 
 /* (T.9) |A_j| = #{ i : cell_i = j } */
 size_t smoe_voronoi_size(size_t k, const size_t *cell, size_t j);
