@@ -15,15 +15,15 @@ const char *const fit_status_name[FIT_STATUSES] = {"converged", "stalled", "iter
 
 enum {
     INFORMATION = 1000, /* samples that the information is estimated from */
-    ROUNDS = 6,         /* times that the coordinates are made round anew */
-    ROUND = 40,         /* iterations of BFGS in one round */
+    ROUNDS = 40,         /* times that the coordinates are made round anew */
+    ROUND = 6,          /* iterations of BFGS in one round */
     QUIET = 3           /* iterations without visible gain that end a fit */
 };
 static const double ridge = 1e-3;    /* part of its diagonal added to the information */
-static const double visible = 1e-6;  /* a gain of n L below this is none: the test statistic 2 n L has scale 1 */
+static const double visible = 1e-4;  /* a gain of n L below this is none: the test statistic 2 n L has scale 1 */
 static const double kink = 0.05;     /* where |h| has its corner no score need be small; within this it is as good */
 
-fit_options fit_defaults(void) { return (fit_options){.iterations = 200, .tolerance = 1e-3, .floor = 1e-3}; }
+fit_options fit_defaults(void) { return (fit_options){.iterations = 200, .tolerance = 5e-3, .floor = 1e-3}; }
 
 /* --- the problem in round coordinates ----------------------------------------------------------------------------- */
 
@@ -60,7 +60,7 @@ static void read_theta(problem *p)
 {
     for (size_t j = 0; j < p->m; j++) {
         const double t = p->theta[p->place[j]];
-        gsl_vector_set(p->origin, j, p->logarithm[j] ? log(t) : t);
+        gsl_vector_set(p->origin, j, p->logarithm[j] ? smoe_log(t) : t);
     }
     gsl_vector_set_zero(p->z);
     p->known = false;
@@ -73,7 +73,7 @@ static void write_theta(problem *p, const gsl_vector *z)
     gsl_vector_add(p->u, p->origin);
     for (size_t j = 0; j < p->m; j++) {
         const double u = gsl_vector_get(p->u, j);
-        p->theta[p->place[j]] = p->logarithm[j] ? exp(u) : u;
+        p->theta[p->place[j]] = p->logarithm[j] ? smoe_exp(u) : u;
     }
 }
 
@@ -175,9 +175,10 @@ static bool one_round(problem *p, gsl_multimin_fdfminimizer *b, const fit_option
     gsl_vector *zero = gsl_vector_calloc(p->m);
     evaluate(p, zero);
     const double first = gsl_blas_dnrm2(p->gradient);
+    if (!p->undefined) c->best = fmin(c->best, p->value);
     c->settled = !p->undefined && root_n * first <= o->tolerance;
     bool moving = !p->undefined && !c->settled &&
-                  gsl_multimin_fdfminimizer_set(b, &f, zero, first, 0.1) == GSL_SUCCESS; /* a full step of length |g| */
+                  gsl_multimin_fdfminimizer_set(b, &f, zero, first, 0.5) == GSL_SUCCESS; /* a full step of length |g| */
     for (size_t i = 0; i < ROUND && moving && !c->settled && c->iterations < o->iterations; i++) {
         moving = gsl_multimin_fdfminimizer_iterate(b) == GSL_SUCCESS;
         c->iterations++;
@@ -192,19 +193,21 @@ static bool one_round(problem *p, gsl_multimin_fdfminimizer *b, const fit_option
     return moving;
 }
 
-static fit_status climb(problem *p, gsl_multimin_fdfminimizer *b, const fit_options *o)
+/* p->theta: the start, then the fit; its likelihood in *loglik. */
+static fit_status climb(problem *p, gsl_multimin_fdfminimizer *b, const fit_options *o, double *loglik)
 {
     course c = {0, 0, INFINITY, false};
     double before = INFINITY;
     for (int round = 0; round < ROUNDS; round++) {
         if (!make_round(p)) return FIT_UNDEFINED;
         const bool moving = one_round(p, b, o, &c);
+        *loglik = -c.best;
         if (c.settled) return FIT_CONVERGED;
         if (p->undefined && !isfinite(c.best)) return FIT_UNDEFINED;
         if (collapsed(p, o)) return FIT_COLLAPSED;
         if (c.iterations >= o->iterations) return FIT_LIMIT;
-        const bool stuck = !moving && (double)p->n * (before - c.best) < visible;
-        if (stuck) return sqrt((double)p->n) * gsl_blas_dnrm2(b->gradient) <= kink ? FIT_CONVERGED : FIT_STALLED;
+        if (!moving && sqrt((double)p->n) * gsl_blas_dnrm2(b->gradient) <= kink) return FIT_CONVERGED;
+        if (!moving && (double)p->n * (before - c.best) < visible) return FIT_STALLED;
         before = c.best;
     }
     return FIT_STALLED;
@@ -274,8 +277,9 @@ fit_result fit_likelihood(const smoe_mix_shape *shape, size_t n, const double *x
     for (size_t s = 0; s < starts; s++) {
         memcpy(p.theta, start + s * p.parameters, p.parameters * sizeof *p.theta);
         p.least_variance = least_variance(shape, p.theta);
-        const fit_status status = climb(&p, b, options);
-        take(&r, status, -p.value, p.theta, p.parameters, theta);
+        double loglik = -INFINITY;
+        const fit_status status = climb(&p, b, options, &loglik);
+        take(&r, status, loglik, p.theta, p.parameters, theta);
     }
     r.evaluations = p.evaluations;
     gsl_multimin_fdfminimizer_free(b);
@@ -340,7 +344,7 @@ fit_result fit_oracle(const smoe_mix_shape *shape, size_t n, const double *x, co
     fit_result r = {.status = FIT_UNDEFINED, .loglik = -INFINITY, .evaluations = 1, .failed = 1};
     if (smoe_mix_check(shape) != SMOE_OK || shape->expert != SMOE_MIX_LINEAR) return r;
     const size_t d = shape->d, k = shape->k, stride = smoe_mix_stride(shape), parameters = smoe_mix_parameters(shape);
-    double *eta = op_room(k * (d + 2), sizeof *eta), *solve = op_room((d + 1) * (d + 2), sizeof *solve),
+    double *eta = op_room(k * (d + 2), sizeof *eta), *solve = op_room((d + 1) * (d + 3), sizeof *solve),
            *work = op_room(smoe_mix_work(shape), sizeof *work), *fitted = op_room(parameters, sizeof *fitted);
     if (smoe_oracle(n, k, d, x, y, label, solve, eta) == SMOE_OK) {
         memcpy(fitted, start, parameters * sizeof *fitted);
