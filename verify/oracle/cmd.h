@@ -19,6 +19,7 @@ int cmd_diff(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_gradcheck(int argc, char **argv);
 int cmd_cka(int argc, char **argv);
+int cmd_rates(int argc, char **argv);
 
 enum { STATUS_PASS = 0, STATUS_FAIL = 1, STATUS_USAGE = 2, STATUS_INPUT = 3, STATUS_ENVIRONMENT = 4 };
 
@@ -108,6 +109,9 @@ int cli_write_file(const char *path, const void *bytes, size_t n, char *err, siz
 enum { JOB_MESSAGE = 800 };
 typedef int job(void *context, size_t i, char message[JOB_MESSAGE]);
 int jobs_run(int jobs, size_t n, const char *what, job *work, void *context, int *signal_number);
+/* The same, with what each piece costs in any unit: progress then tells the time that is left. */
+int jobs_run_costs(int jobs, size_t n, const char *what, job *work, void *context, const double *cost,
+                   int *signal_number);
 /* Zeroed memory that the workers share with their parent, or NULL; for results that are more than a message. */
 void *jobs_share(size_t bytes);
 void jobs_unshare(void *p, size_t bytes);

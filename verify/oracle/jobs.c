@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -27,22 +28,54 @@ static volatile sig_atomic_t caught;
 
 static void catch_signal(int number) { caught = number; }
 
-static void worker(board *b, size_t n, job *work, void *context)
+/* Ends early if the parent was killed: nobody would collect what is left. */
+static void worker(board *b, size_t n, job *work, void *context, pid_t parent)
 {
-    for (size_t i; (i = atomic_fetch_add(&b->next, 1)) < n;) {
+    for (size_t i; getppid() == parent && (i = atomic_fetch_add(&b->next, 1)) < n;) {
         b->of[i].message[0] = '\0';
         b->of[i].status = work(context, i, b->of[i].message);
         atomic_fetch_add(&b->done, 1);
     }
 }
 
-/* Rewrites the line of progress when there is some; the last call clears it. */
-static void show(const char *what, size_t done, size_t n, size_t *shown)
+/* What is watched while the workers run. */
+typedef struct {
+    const char *what;
+    size_t n, shown;
+    const double *cost; /* of each piece, or NULL */
+    time_t began;
+} progress;
+
+/* " about 3 min left", once a twentieth of the cost has been paid; else nothing. */
+static void estimate(const progress *p, const board *b, char text[40])
 {
-    if (!isatty(STDERR_FILENO) || done == *shown) return;
-    fprintf(stderr, done < n ? "\r%s %zu/%zu" : "\r\033[K", what, done, n);
+    double paid = 0, total = 0;
+    text[0] = '\0';
+    if (!p->cost) return;
+    for (size_t i = 0; i < p->n; i++) {
+        total += p->cost[i];
+        if (b->of[i].status != unfinished) paid += p->cost[i];
+    }
+    if (!(paid >= total / 20)) return;
+    const double left = difftime(time(NULL), p->began) * (total - paid) / paid;
+    if (left < 90)
+        snprintf(text, 40, ", about %.0f s left", left);
+    else
+        snprintf(text, 40, ", about %.0f min left", left / 60);
+}
+
+/* Rewrites the line of progress when there is some; the last call clears it. */
+static void show(progress *p, const board *b, size_t done)
+{
+    char left[40];
+    if (!isatty(STDERR_FILENO) || done == p->shown) return;
+    estimate(p, b, left);
+    if (done < p->n)
+        fprintf(stderr, "\r%s %zu/%zu%s\033[K", p->what, done, p->n, left);
+    else
+        fprintf(stderr, "\r\033[K");
     fflush(stderr);
-    *shown = done;
+    p->shown = done;
 }
 
 static size_t online(void)
@@ -54,6 +87,7 @@ static size_t online(void)
 /* Starts the workers; how many could be started. */
 static size_t start(pid_t *pid, size_t workers, board *b, size_t n, job *work, void *context)
 {
+    const pid_t parent = getpid();
     fflush(NULL);
     for (size_t w = 0; w < workers; w++) {
         pid[w] = fork();
@@ -62,7 +96,7 @@ static size_t start(pid_t *pid, size_t workers, board *b, size_t n, job *work, v
         signal(SIGINT, SIG_DFL);
         signal(SIGTERM, SIG_DFL);
         signal(SIGHUP, SIG_DFL);
-        worker(b, n, work, context);
+        worker(b, n, work, context, parent);
         fflush(NULL);
         _exit(0);
     }
@@ -70,13 +104,12 @@ static size_t start(pid_t *pid, size_t workers, board *b, size_t n, job *work, v
 }
 
 /* Waits for the workers; false if one of them died. */
-static bool wait_all(const pid_t *pid, size_t workers, board *b, size_t n, const char *what)
+static bool wait_all(const pid_t *pid, size_t workers, board *b, progress *p)
 {
     bool whole = true, stopping = false;
-    size_t shown = n + 1;
     for (size_t left = workers; left > 0;) {
         int status;
-        show(what, atomic_load(&b->done), n, &shown);
+        show(p, b, atomic_load(&b->done));
         if (caught && !stopping) {
             stopping = true;
             for (size_t w = 0; w < workers; w++) kill(pid[w], SIGTERM);
@@ -90,7 +123,7 @@ static bool wait_all(const pid_t *pid, size_t workers, board *b, size_t n, const
         } else if (errno != EINTR)
             break;
     }
-    show(what, n, n, &shown);
+    show(p, b, p->n);
     return whole;
 }
 
@@ -121,6 +154,12 @@ void jobs_unshare(void *p, size_t bytes)
 
 int jobs_run(int jobs, size_t n, const char *what, job *work, void *context, int *signal_number)
 {
+    return jobs_run_costs(jobs, n, what, work, context, NULL, signal_number);
+}
+
+int jobs_run_costs(int jobs, size_t n, const char *what, job *work, void *context, const double *cost,
+                   int *signal_number)
+{
     const size_t size = sizeof(board) + n * sizeof(result);
     board *b = jobs_share(size);
     if (!b) return cli_input("out of memory for %zu pieces of work", n);
@@ -138,7 +177,8 @@ int jobs_run(int jobs, size_t n, const char *what, job *work, void *context, int
     if (started == 0 && n > 0)
         cli_input("%s: no worker process could be started", what);
     else {
-        const bool whole = wait_all(pid, started, b, n, what);
+        progress p = {.what = what, .n = n, .shown = n + 1, .cost = cost, .began = time(NULL)};
+        const bool whole = wait_all(pid, started, b, &p);
         status = caught ? STATUS_FAIL : first_failure(b, n, whole, what);
     }
     sigaction(SIGINT, &old_int, NULL);

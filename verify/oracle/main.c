@@ -39,6 +39,7 @@ static const struct {
     {"check", "generate cases, run your program on each, judge its answers", cmd_check},
     {"gradcheck", "check the reference's own gradients by three other methods", cmd_gradcheck},
     {"cka", "how similar the experts or layers in your own dumps are", cmd_cka},
+    {"rates", "the rates of convergence of estimators of competition-gated mixtures, measured", cmd_rates},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

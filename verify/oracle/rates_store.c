@@ -1,0 +1,339 @@
+/* The file of results of `smoeref rates` (see rates.h). */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "rates.h"
+
+static int say(char *err, size_t errlen, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static int say(char *err, size_t errlen, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(err, errlen, format, ap);
+    va_end(ap);
+    return -1;
+}
+
+/* --- lines -------------------------------------------------------------------------------------------------------- */
+
+/* The CRC-32 of zlib and PNG. */
+static uint32_t crc32_of(const char *bytes, size_t n)
+{
+    uint32_t c = 0xffffffffu;
+    for (size_t i = 0; i < n; i++) {
+        c ^= (unsigned char)bytes[i];
+        for (int bit = 0; bit < 8; bit++) c = c & 1 ? c >> 1 ^ 0xedb88320u : c >> 1;
+    }
+    return ~c;
+}
+
+static const char seal[] = ",\"crc32\":\""; /* then 8 digits and "} */
+enum { SEAL = sizeof seal - 1, SEALED = SEAL + 8 + 2 };
+
+/* {"a":1}  becomes  {"a":1,"crc32":"........"}\n, the sum being of  {"a":1 .  Takes the object's reference. */
+static char *sealed_line(json_t *object)
+{
+    char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL, *line = NULL;
+    json_decref(object);
+    if (!text) return NULL;
+    const size_t n = strlen(text) - 1;
+    if (asprintf(&line, "%.*s%s%08x\"}\n", (int)n, text, seal, (unsigned)crc32_of(text, n)) < 0) line = NULL;
+    free(text);
+    return line;
+}
+
+/* The object of a line of n bytes without its newline; NULL if it is torn or altered. */
+static json_t *open_line(const char *line, size_t n)
+{
+    char sum[9];
+    if (n < SEALED || memcmp(line + n - SEALED, seal, SEAL) != 0) return NULL;
+    snprintf(sum, sizeof sum, "%08x", (unsigned)crc32_of(line, n - SEALED));
+    if (memcmp(line + n - 10, sum, 8) != 0) return NULL;
+    return json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
+}
+
+static char *plan_line(const rates_plan *plan)
+{
+    return sealed_line(json_pack("{s:s, s:s, s:I, s:o}", "smoeref", cli_version, "file", "rates", "fits",
+                                 (json_int_t)rates_fits(plan), "plan", rates_plan_json(plan)));
+}
+
+static json_t *number(const rates_fit *f, double x)
+{
+    return f->status == FIT_CONVERGED && isfinite(x) ? json_real(x) : json_null();
+}
+
+static char *fit_line(const rates_plan *plan, size_t i, const rates_fit *f)
+{
+    const rates_place at = rates_place_of(plan, i);
+    const rates_series *s = &plan->series[at.series];
+    json_t *theta = json_array();
+    for (size_t j = 0; j < smoe_mix_parameters(&s->fitted) && f->status == FIT_CONVERGED; j++)
+        json_array_append_new(theta, json_real(f->theta[j]));
+    return sealed_line(json_pack(
+        "{s:I, s:s, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "fit", (json_int_t)i, "series", s->name,
+        "n", (json_int_t)plan->n[at.size], "repeat", (json_int_t)at.repeat, "status", fit_status_name[f->status],
+        "evaluations", (json_int_t)f->evaluations, "failed_starts", (json_int_t)f->failed_starts, "loglik",
+        number(f, f->loglik), "total_variation", number(f, f->variation), "total_variation_error",
+        number(f, f->variation_error), "hellinger", number(f, f->hellinger), "voronoi", number(f, f->voronoi), "theta",
+        theta));
+}
+
+/* false: the line does not say what a line of this plan says */
+static bool read_fit(const rates_plan *plan, const json_t *line, size_t *number_of, rates_fit *f)
+{
+    json_int_t i, evaluations, failed;
+    const char *status;
+    json_t *loglik, *variation, *error, *hellinger, *voronoi, *theta;
+    *f = (rates_fit){.done = true, .status = FIT_STATUSES};
+    if (json_unpack((json_t *)line, "{s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "fit", &i, "status", &status,
+                    "evaluations", &evaluations, "failed_starts", &failed, "loglik", &loglik, "total_variation",
+                    &variation, "total_variation_error", &error, "hellinger", &hellinger, "voronoi", &voronoi, "theta",
+                    &theta) != 0)
+        return false;
+    for (int s = 0; s < FIT_STATUSES; s++)
+        if (strcmp(status, fit_status_name[s]) == 0) f->status = (fit_status)s;
+    if (f->status == FIT_STATUSES || i < 0 || (size_t)i >= rates_fits(plan)) return false;
+    f->evaluations = (size_t)evaluations;
+    f->failed_starts = (size_t)failed;
+    f->loglik = json_number_value(loglik); /* null is 0 */
+    f->variation = json_number_value(variation);
+    f->variation_error = json_number_value(error);
+    f->hellinger = json_number_value(hellinger);
+    f->voronoi = json_number_value(voronoi);
+    for (size_t j = 0; j < json_array_size(theta) && j < RATES_PARAMETERS; j++)
+        f->theta[j] = json_number_value(json_array_get(theta, j));
+    *number_of = (size_t)i;
+    return true;
+}
+
+/* --- files -------------------------------------------------------------------------------------------------------- */
+
+/* All of a file, or NULL; errno says why. */
+static char *read_all(int file, size_t *n)
+{
+    struct stat s;
+    if (fstat(file, &s) != 0) return NULL;
+    char *bytes = malloc((size_t)s.st_size + 1);
+    *n = 0;
+    while (bytes && *n < (size_t)s.st_size) {
+        const ssize_t got = pread(file, bytes + *n, (size_t)s.st_size - *n, (off_t)*n);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) {
+            free(bytes);
+            return NULL;
+        }
+        if (got == 0) break;
+        *n += (size_t)got;
+    }
+    return bytes;
+}
+
+static size_t line_length(const char *at, const char *end)
+{
+    const char *newline = memchr(at, '\n', (size_t)(end - at));
+    return newline ? (size_t)(newline - at) : (size_t)(end - at);
+}
+
+/* Two numbers for one fit mean that something is wrong: another machine's GSL, or an altered file. */
+static bool same_fit(const rates_plan *plan, size_t i, const rates_fit *a, const rates_fit *b)
+{
+    char *x = fit_line(plan, i, a), *y = fit_line(plan, i, b);
+    const bool same = x && y && strcmp(x, y) == 0;
+    free(x);
+    free(y);
+    return same;
+}
+
+/* Fills in the results of the lines after the first; torn ones are passed over. */
+static int read_fits(const char *path, const rates_plan *plan, const char *at, const char *end, rates_fit *results,
+                     char *err, size_t errlen)
+{
+    for (size_t n; at < end; at += n + 1) {
+        rates_fit f;
+        size_t i;
+        n = line_length(at, end);
+        json_t *line = open_line(at, n);
+        if (!line) continue;
+        const bool good = read_fit(plan, line, &i, &f);
+        json_decref(line);
+        if (!good) return say(err, errlen, "%s: a line that does not belong to its plan: %.60s", path, at);
+        if (results[i].done && !same_fit(plan, i, &results[i], &f))
+            return say(err, errlen, "%s: fit %zu is there with two different results", path, i);
+        results[i] = f;
+    }
+    return 0;
+}
+
+/* The plan of a file's first line. */
+static int read_plan(const char *path, const char *bytes, size_t n, rates_plan *plan, char *err, size_t errlen)
+{
+    char text[RATES_TEXT];
+    const char *version = NULL, *wrong = "it is not a file of smoeref rates";
+    json_t *line = open_line(bytes, n), *object = NULL;
+    if (line && json_unpack(line, "{s:s, s:o}", "smoeref", &version, "plan", &object) == 0)
+        wrong = strcmp(version, cli_version) != 0 ? "another version of smoeref wrote it"
+                                                  : rates_plan_from_json(plan, object, text);
+    int status = wrong ? say(err, errlen, "%s: %s", path, wrong) : 0;
+    json_decref(line);
+    return status;
+}
+
+/* The plan of this file in a few words, for messages. */
+static char *plan_text(const rates_plan *plan)
+{
+    json_t *o = rates_plan_json(plan);
+    char *text = json_dumps(o, 0);
+    json_decref(o);
+    return text;
+}
+
+static bool same_plan(const rates_plan *a, const rates_plan *b)
+{
+    char *x = plan_text(a), *y = plan_text(b);
+    const bool same = x && y && strcmp(x, y) == 0;
+    free(x);
+    free(y);
+    return same;
+}
+
+static int create(const char *path, const rates_plan *plan, char *err, size_t errlen)
+{
+    char *line = plan_line(plan);
+    if (!line) return say(err, errlen, "out of memory");
+    const int status = cli_write_file(path, line, strlen(line), err, errlen);
+    free(line);
+    return status;
+}
+
+static int lock(const rates_store *s, char *err, size_t errlen)
+{
+    const struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(s->file, F_SETLK, &whole) == 0) return 0;
+    if (errno == EACCES || errno == EAGAIN)
+        return say(err, errlen, "%s: another process is working on it", s->path);
+    return say(err, errlen, "%s: cannot lock: %s", s->path, strerror(errno));
+}
+
+/* Reads what is there, and ends a torn last line, so that the next one begins a line of its own. */
+static int take_up(const rates_store *s, const rates_plan *plan, rates_fit *results, char *err, size_t errlen)
+{
+    size_t n;
+    rates_plan theirs;
+    char *bytes = read_all(s->file, &n);
+    if (!bytes) return say(err, errlen, "%s: cannot read: %s", s->path, strerror(errno));
+    const size_t first = line_length(bytes, bytes + n);
+    int status = read_plan(s->path, bytes, first, &theirs, err, errlen);
+    if (status == 0 && !same_plan(plan, &theirs)) {
+        char *text = plan_text(&theirs);
+        status = say(err, errlen, "%s: holds another experiment, %s", s->path, text ? text : "");
+        free(text);
+    }
+    if (status == 0 && first + 1 < n)
+        status = read_fits(s->path, plan, bytes + first + 1, bytes + n, results, err, errlen);
+    if (status == 0 && n > 0 && bytes[n - 1] != '\n' && write(s->file, "\n", 1) != 1)
+        status = say(err, errlen, "%s: cannot write: %s", s->path, strerror(errno));
+    free(bytes);
+    return status;
+}
+
+int rates_store_open(rates_store *s, const char *path, const rates_plan *plan, rates_fit *results, char *err,
+                     size_t errlen)
+{
+    struct stat there;
+    *s = (rates_store){.path = path, .file = -1};
+    if (cli_writable(path, err, errlen) != 0) return -1;
+    if (stat(path, &there) == 0 && !S_ISREG(there.st_mode)) return say(err, errlen, "%s: not a regular file", path);
+    if (stat(path, &there) != 0 && create(path, plan, err, errlen) != 0) return -1;
+    s->file = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
+    if (s->file < 0) return say(err, errlen, "%s: cannot open: %s", path, strerror(errno));
+    if (lock(s, err, errlen) == 0 && take_up(s, plan, results, err, errlen) == 0) return 0;
+    rates_store_close(s);
+    return -1;
+}
+
+int rates_store_append(const rates_store *s, const rates_plan *plan, size_t i, const rates_fit *fit, char *err,
+                       size_t errlen)
+{
+    char *line = fit_line(plan, i, fit);
+    if (!line) return say(err, errlen, "out of memory");
+    const size_t n = strlen(line);
+    const ssize_t done = write(s->file, line, n); /* one call: lines of several processes do not mix */
+    free(line);
+    if (done == (ssize_t)n) return 0;
+    return say(err, errlen, "%s: cannot write: %s", s->path, done < 0 ? strerror(errno) : "no space for a line");
+}
+
+/* All that the file should hold. */
+static char *whole_text(const rates_plan *plan, const rates_fit *results, size_t *n)
+{
+    char *text = NULL;
+    FILE *f = open_memstream(&text, n);
+    char *line = plan_line(plan);
+    bool whole = f && line;
+    if (whole) fputs(line, f);
+    free(line);
+    for (size_t i = 0; i < rates_fits(plan) && whole; i++) {
+        if (!results[i].done) continue;
+        line = fit_line(plan, i, &results[i]);
+        whole = line && fputs(line, f) >= 0;
+        free(line);
+    }
+    if (f && fclose(f) != 0) whole = false;
+    if (whole) return text;
+    free(text);
+    return NULL;
+}
+
+int rates_store_finish(const rates_store *s, const rates_plan *plan, const rates_fit *results, char *err,
+                       size_t errlen)
+{
+    size_t n, old = 0;
+    char *text = whole_text(plan, results, &n), *bytes = s->file >= 0 ? read_all(s->file, &old) : NULL;
+    int status = text ? 0 : say(err, errlen, "out of memory");
+    if (text && !(bytes && old == n && memcmp(bytes, text, n) == 0))
+        status = cli_write_file(s->path, text, n, err, errlen);
+    free(text);
+    free(bytes);
+    return status;
+}
+
+void rates_store_close(rates_store *s)
+{
+    if (s->file >= 0) close(s->file);
+    s->file = -1;
+}
+
+int rates_store_merge(const char *path, rates_plan *plan, rates_fit **results, char *err, size_t errlen)
+{
+    size_t n = 0;
+    rates_plan theirs;
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    char *bytes = file >= 0 ? read_all(file, &n) : NULL;
+    const int reason = errno;
+    if (file >= 0) close(file);
+    if (!bytes) return say(err, errlen, "%s: cannot read: %s", path, strerror(reason));
+    const size_t first = line_length(bytes, bytes + n);
+    int status = read_plan(path, bytes, first, &theirs, err, errlen);
+    if (status == 0 && *results && !same_plan(plan, &theirs))
+        status = say(err, errlen, "%s: of another experiment than the files before it", path);
+    if (status == 0 && !*results) {
+        *plan = theirs;
+        *results = calloc(rates_fits(plan), sizeof **results);
+        if (!*results) status = say(err, errlen, "out of memory");
+    }
+    if (status == 0 && first + 1 < n)
+        status = read_fits(path, plan, bytes + first + 1, bytes + n, *results, err, errlen);
+    free(bytes);
+    return status;
+}
