@@ -438,6 +438,10 @@ START_TEST(minibatch_by_hand)
     double work[8 * 16 + 16], value;
     OK(smoe_cka_minibatch(&linear_biased, 8, 4, 1, x, 1, y, work, &value));
     ck_assert_msg(value == 31.0 / 34, "K.12: %a, by hand 31/34", value);
+    OK(smoe_cka_of_batches(2, -6.75 + 216, 13.5 + 216, 13.5 + 216, &value));
+    ck_assert_msg(value == 31.0 / 34, "K.12 of sums: %a, by hand 31/34", value);
+    OK(smoe_cka_of_batches(3, 3, 6, 1.5, &value)); /* 1 / sqrt(2 1/2) */
+    ck_assert_msg(value == 1, "K.12 of sums: %a, by hand 1", value);
 }
 END_TEST
 
@@ -1927,6 +1931,8 @@ START_TEST(parts_refuse)
     m[1] = -0x1p-1074;
     REFUSED(SMOE_EDOM, smoe_gram_rbf(1, m + 1, 1, out), out);
     REFUSED(SMOE_EDOM, smoe_cka_ratio(1, 0, 1, &a), &a);
+    REFUSED(SMOE_EINVAL, smoe_cka_of_batches(0, 1, 1, 1, &a), &a);
+    REFUSED(SMOE_EDOM, smoe_cka_of_batches(2, 1, 0, 1, &a), &a);
     REFUSED(SMOE_EDOM, smoe_cka_ratio(1, 1, -1, &a), &a);
     REFUSED(SMOE_EDOM, smoe_cka_ratio_vjp(1, 1, 0, 1, &a, &b, &c), &a, &b, &c);
 }
