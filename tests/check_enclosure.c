@@ -206,6 +206,8 @@ static tape_node *p_move(tape *t, tape_node *a, tape_node *b, int k)
         return tape_max(t, a);
     case 11:
         return tape_distances(t, a);
+    case 16:
+        return tape_matmul_nt(t, a, a);
     case 12:
         return tape_kth(t, a, 4);
     case 13:
@@ -276,6 +278,7 @@ static const struct {
     {"offset", p_move, 8, 3, 2, 1, 1, false},
     {"norm", p_move, 9, 3, 3, 1, 1, false},
     {"largest", p_move, 10, 3, 3, 1, 1, false},
+    {"matmul with itself", p_move, 16, 4, 3, 1, 1, false},
     {"distances", p_move, 11, 4, 3, 1, 1, false},
     {"element of rank 4", p_move, 12, 3, 3, 1, 1, false},
     {"another route", p_move, 13, 3, 2, 3, 2, false},
@@ -785,6 +788,21 @@ START_TEST(a_shared_operand_admits_one_sum)
         ck_assert_msg(halves[i] >= whole[i], "a sum over all rows is not admitted: %g < %g", halves[i], whole[i]);
         ck_assert_msg(apart[i] < whole[i], "the test cannot fail: %g, %g", apart[i], whole[i]);
     }
+}
+END_TEST
+
+/* g a + g^T a with exact products: each of the two sums has exact partial sums in binary32, one sum of both has not. */
+START_TEST(a_product_with_itself_admits_one_sum)
+{
+    const double x[] = {0x1.800002p23}, g[] = {1};
+    tape *t = tape_new(twin_profile_find("f32"), 96);
+    tape_node *a = tape_leaf(t, 1, 1, x, true), *b = tape_leaf(t, 1, 1, x, true);
+    tape_seed(t, tape_matmul_nt(t, a, a), g);
+    tape_seed(t, tape_matmul_nt(t, a, b), g);
+    tape_backward(t);
+    ck_assert(radius(tape_gradient(b)) == 0);
+    ck_assert_msg(radius(tape_gradient(a)) > 0, "twice 3 * 2^22 + 1 has a bit more than that");
+    tape_free(t);
 }
 END_TEST
 
@@ -1986,6 +2004,7 @@ static Suite *suite(void)
     tcase_add_test(rounding, exactness_holds_for_every_order);
     tcase_add_test(rounding, division_by_a_count_is_exact_for_powers_of_two);
     tcase_add_test(rounding, a_shared_operand_admits_one_sum);
+    tcase_add_test(rounding, a_product_with_itself_admits_one_sum);
     tcase_add_test(rounding, inputs_are_read_in_the_candidate_s_format);
     tcase_add_test(rounding, a_kink_within_the_bound_is_a_ball);
     tcase_add_test(rounding, the_largest_may_be_in_doubt);
