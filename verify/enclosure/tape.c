@@ -173,6 +173,7 @@ static void node_free(tape_node *y)
     if (y->base == y) _arb_vec_clear(y->v, n);
     if (y->g) _arb_vec_clear(y->g, n);
     free(y->tally);
+    free(y->beside);
     free(y->part);
     free(y->index);
     free(y->array);
@@ -260,9 +261,24 @@ void tape_seed(tape *t, tape_node *a, const double *cotangent)
     arb_clear(c);
 }
 
+static void give_beside(tape *t, tape_node *y)
+{
+    arb_t c;
+    arb_init(c);
+    for (size_t i = 0; i < elements(y); i++) {
+        arb_zero(c);
+        tape_grow(c, y->beside[i]);
+        tape_give(t, y, i, c);
+    }
+    arb_clear(c);
+    free(y->beside);
+    y->beside = NULL;
+}
+
 void tape_backward(tape *t)
 {
     for (tape_node *y = t->last; y; y = y->previous) {
+        if (y->beside) give_beside(t, y);
         if (!y->g) continue;
         if (y->tally)
             for (size_t i = 0; i < elements(y); i++) round_stored_sum(t, &y->tally[i], y->g + i);
@@ -539,10 +555,44 @@ static void multiply(tape *t, panel a, panel b, size_t least, tape_node *y, bool
     panel_free(&b);
 }
 
+/* y = a a^T: da = g a + g^T a, as two sums or as one of all their terms. */
+static void back_gram(tape *t, tape_node *y)
+{
+    tape_node *a = y->a;
+    const size_t n = a->rows, k = a->cols;
+    arb_ptr both = _arb_vec_init((slong)(2 * n * n)), twice = _arb_vec_init((slong)(2 * n * k));
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) {
+            arb_set(both + i * 2 * n + j, y->g + i * n + j);
+            arb_set(both + i * 2 * n + n + j, y->g + j * n + i);
+        }
+    _arb_vec_set(twice, a->v, (slong)(n * k));
+    _arb_vec_set(twice + n * k, a->v, (slong)(n * k));
+    panel left = rows_of(t, both, n, 2 * n), right = cols_of(t, twice, 2 * n, k);
+    arb_t c;
+    arb_init(c);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < k; j++) {
+            inner(t, &left, i, &right, j, 0, c);
+            if (t->profile && (t->coarse || !exact(c)))
+                tape_grow(c, 2 * t->w * dot_upper(2 * n, left.upper + i * 2 * n, right.upper + j * 2 * n));
+            tape_give(t, a, i * k + j, c);
+        }
+    arb_clear(c);
+    panel_free(&left);
+    panel_free(&right);
+    _arb_vec_clear(both, (slong)(2 * n * n));
+    _arb_vec_clear(twice, (slong)(2 * n * k));
+}
+
 static void back_matmul(tape *t, tape_node *y)
 {
     tape_node *a = y->a, *b = y->b;
     const size_t m = y->rows, n = y->cols;
+    if (a == b && a->wants && y->kind == NT) {
+        back_gram(t, y);
+        return;
+    }
     if (a->wants && y->kind == NN) /* da = g b^T */
         multiply(t, rows_of(t, y->g, m, n), rows_of(t, b->v, b->rows, b->cols), 0, a, true);
     if (a->wants && y->kind == NT) /* da = g b */
@@ -1134,15 +1184,15 @@ tape_node *tape_either(tape *t, tape_node *a, tape_node *b)
 /* The centre of a wide ball is off by as much as the square of its relative radius: that counts as well. */
 static void back_aside(tape *t, tape_node *y)
 {
-    arb_t c;
-    arb_init(c);
+    (void)t;
+    tape_node *a = y->a->base;
+    if (!y->a->wants) return;
+    if (!a->beside) a->beside = get(elements(a), sizeof *a->beside);
     for (size_t i = 0; i < elements(y); i++) {
         const double r = mag_get_d(arb_radref(y->g + i)), m = fabs(arf_get_d(arb_midref(y->g + i), ARF_RND_NEAR));
-        arb_zero(c);
-        tape_grow(c, m > r ? r * (1 + r / m) : 2 * r);
-        tape_give(t, y->a, i, c);
+        double *most = &a->beside[y->a->offset + i];
+        *most = fmax(*most, m > r ? r * (1 + r / m) : 2 * r);
     }
-    arb_clear(c);
 }
 
 tape_node *tape_aside(tape *t, tape_node *a)

@@ -50,6 +50,7 @@ struct tape_node {
     arb_ptr v;          /* values */
     arb_ptr g;          /* gradient; NULL until something contributes to it */
     tape_tally *tally;  /* of the contributions to g */
+    double *beside;     /* radii that g has by other routes: the largest counts; NULL: none */
     bool wants;         /* a gradient is asked of it, or of a leaf below it */
     bool leaf;
     tape_node *base;    /* the node that owns a view's storage; itself otherwise */
@@ -128,7 +129,8 @@ tape_node *tape_slack(tape *t, tape_node *a, const double *forward, const double
 /* One number by two routes, both of them right: the ball that holds either.  The gradient goes to both; b is to be made of
  * nodes that tape_aside() gave, so that what arrives below is the gradient by a and the doubts of both. */
 tape_node *tape_either(tape *t, tape_node *a, tape_node *b);
-tape_node *tape_aside(tape *t, tape_node *a); /* a; of its gradient the radius alone goes on, about 0 */
+/* a, for one route more.  Of its gradient the radius alone goes on, about 0, and of several routes' the largest. */
+tape_node *tape_aside(tape *t, tape_node *a);
 /* y, one number made of nodes that tape_open() gave and of constants: how uncertain the gradient of y is reaches those nodes
  * as one factor that all terms of their gradients share, and not as a doubt of each term. */
 tape_node *tape_open(tape *t, tape_node *a);

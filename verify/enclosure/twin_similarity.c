@@ -253,12 +253,9 @@ static tape_node *rbf(twin_eval *x, tape_node *a, tape_node **variance)
 
 /* --- one set of representations ------------------------------------------------------------------------------------ */
 
-/* K, for which the bias of rows may have been taken away, and what other routes start from (NULL: there are none). */
+/* The rows and their kernel; the linear one is that of centred rows. */
 typedef struct {
-    tape_node *K;
-    tape_node *again; /* K, for another way to go on */
-    tape_node *raw; /* the linear kernel of the rows as they are */
-    tape_node *rows; /* centred, for feature space */
+    tape_node *rows, *K;
 } sample;
 
 /* The mistakes that are made on a kernel that is not centred: their route is the only one. */
@@ -267,25 +264,29 @@ static bool off_the_path(const twin_eval *x)
     return twin_is(x, "Uncentred") || twin_is(x, "OneSideCentred") || twin_is(x, "KernelDiagonalKept");
 }
 
-static sample sample_of(twin_eval *x, tape_node *a)
+static sample sample_of(twin_eval *x, tape_node *rows)
 {
-    sample s = {NULL, NULL, NULL, NULL};
-    const bool others = tape_rounds(x->t) && !off_the_path(x);
+    sample s = {rows, NULL};
     if (!linear(x)) {
         tape_node *variance;
-        s.K = rbf(x, a, &variance);
+        s.K = rbf(x, rows, &variance);
     } else {
-        tape_node *rows = off_the_path(x) ? a : centred_rows(x, a);
-        s.K = tape_matmul_nt(x->t, rows, rows);
-        if (others) {
-            tape_node *aside = tape_aside(x->t, a);
-            s.raw = tape_matmul_nt(x->t, aside, aside);
-            s.rows = centred_rows(x, aside);
-        }
+        tape_node *a = off_the_path(x) ? rows : centred_rows(x, rows);
+        s.K = tape_matmul_nt(x->t, a, a);
     }
-    if (others) s.again = tape_aside(x->t, s.K);
     return s;
 }
+
+/* For one route more: K as it is, the linear kernel of the rows as they are, the centred rows. */
+static tape_node *again(twin_eval *x, const sample *s) { return tape_aside(x->t, s->K); }
+
+static tape_node *raw(twin_eval *x, const sample *s)
+{
+    tape_node *rows = tape_aside(x->t, s->rows);
+    return tape_matmul_nt(x->t, rows, rows);
+}
+
+static tape_node *centred_again(twin_eval *x, const sample *s) { return centred_rows(x, tape_aside(x->t, s->rows)); }
 
 /* --- HSIC (K.6 to K.8, K.11) --------------------------------------------------------------------------------------- */
 
@@ -315,13 +316,14 @@ static tape_node *biased(twin_eval *x, const sample *a, const sample *b)
         return inner(x, tape_sub(x->t, a->K, column_means(x, a->K)), tape_sub(x->t, b->K, column_means(x, b->K)));
     const bool done = linear(x); /* the rows were centred */
     tape_node *y = inner(x, done ? a->K : doubly_centred(x, a->K), done ? b->K : doubly_centred(x, b->K));
-    if (!a->again) return y;
-    tape_node *K = done ? a->raw : a->again, *L = done ? b->raw : b->again;
-    y = either(x, y, inner(x, by_products(x, K), by_products(x, L)));
+    if (!tape_rounds(x->t)) return y;
+    tape_node *(*const kernel)(twin_eval *, const sample *) = done ? raw : again;
+    y = either(x, y, inner(x, by_products(x, kernel(x, a)), by_products(x, kernel(x, b))));
+    tape_node *K = kernel(x, a), *L = kernel(x, b);
     y = either(x, y, inner(x, tape_sub(x->t, K, row_means(x, K)), tape_sub(x->t, L, column_means(x, L))));
     if (!done) return y;
-    y = either(x, y, inner(x, doubly_centred(x, K), doubly_centred(x, L)));
-    return either(x, y, in_features(x, a->rows, b->rows));
+    y = either(x, y, inner(x, doubly_centred(x, raw(x, a)), doubly_centred(x, raw(x, b))));
+    return either(x, y, in_features(x, centred_again(x, a), centred_again(x, b)));
 }
 
 static tape_node *hollow(twin_eval *x, tape_node *K)
@@ -366,21 +368,26 @@ static tape_node *unbiased_in_features(twin_eval *x, tape_node *rows, tape_node 
 static tape_node *song(twin_eval *x, const sample *a, const sample *b)
 {
     tape_node *y = by_song(x, a->K, b->K);
-    if (!a->again) return y;
-    y = either(x, y, inner(x, u_centred(x, a->again), u_centred(x, b->again)));
+    if (!tape_rounds(x->t) || off_the_path(x)) return y;
+    y = either(x, y, inner(x, u_centred(x, again(x, a)), u_centred(x, again(x, b))));
     if (!linear(x)) return y;
-    y = either(x, y, by_song(x, a->raw, b->raw));
-    y = either(x, y, inner(x, u_centred(x, a->raw), u_centred(x, b->raw)));
-    return either(x, y, unbiased_in_features(x, a->rows, b->rows));
+    y = either(x, y, by_song(x, raw(x, a), raw(x, b)));
+    y = either(x, y, inner(x, u_centred(x, raw(x, a)), u_centred(x, raw(x, b))));
+    return either(x, y, unbiased_in_features(x, centred_again(x, a), centred_again(x, b)));
 }
 
-static bool divided(const twin_eval *x, const char *by)
+/* The divisor of the biased form. */
+static size_t divisor(const twin_eval *x, size_t n)
 {
-    char name[64] = "HsicDivisor/";
-    if (twin_is(x, strcat(name, by))) return true;
-    if (x->variant && strncmp(x->variant, "HsicDivisor/", 12) == 0) return false;
-    const bool choice = strcmp(x->c->op->id, "similarity.hsic") == 0;
-    return choice ? twin_chose(x, "divide", by) : strcmp(by, "n-1") == 0;
+    static const char *const names[] = {"n-1", "n", "none"};
+    const size_t by[] = {(n - 1) * (n - 1), n * n, 1};
+    size_t chosen = 0;
+    for (size_t i = 0; i < 3 && strcmp(x->c->op->id, "similarity.hsic") == 0; i++)
+        if (twin_chose(x, "divide", names[i])) chosen = i;
+    for (size_t i = 0; i < 3; i++)
+        if (x->variant && strncmp(x->variant, "HsicDivisor/", 12) == 0 && strcmp(x->variant + 12, names[i]) == 0)
+            chosen = i;
+    return by[chosen];
 }
 
 static tape_node *hsic_of(twin_eval *x, const sample *a, const sample *b)
@@ -389,7 +396,7 @@ static tape_node *hsic_of(twin_eval *x, const sample *a, const sample *b)
     if (unbiased(x) && n > 3)
         return tape_mean(x->t, song(x, a, b), TAPE_ALL, n * (twin_is(x, "HsicDivisor/unbiased") ? n - 1 : n - 3));
     tape_node *y = biased(x, a, b);
-    const size_t by = divided(x, "n-1") ? (n - 1) * (n - 1) : divided(x, "n") ? n * n : 1;
+    const size_t by = divisor(x, n);
     return by == 1 ? y : tape_mean(x->t, y, TAPE_ALL, by);
 }
 
@@ -420,13 +427,13 @@ static void prepare(twin_eval *x, tape_node **a, tape_node **b)
 /* h_xy / sqrt(h_xx h_yy); also right: over the product of the roots, or norms for h_xx and h_yy */
 static tape_node *ratio(twin_eval *x, tape_node *xy, tape_node *xx, tape_node *yy)
 {
-    xx = loose(x, xx, 6);
-    yy = loose(x, yy, 6);
+    xx = loose(x, xx, 2);
+    yy = loose(x, yy, 2);
     if (twin_is(x, "NegativeHsicRoot")) xy = tape_apply(x->t, TAPE_RELU, xy);
     tape_node *product = tape_mul(x->t, xx, yy);
     if (twin_is(x, "NormaliserDetached")) product = tape_stop(x->t, product);
     if (!twin_is(x, "MissingRoot")) product = tape_apply(x->t, TAPE_SQRT, product);
-    return loose(x, tape_div(x->t, xy, product), 6);
+    return loose(x, tape_div(x->t, xy, product), 2);
 }
 
 static tape_node *cka_of(twin_eval *x, tape_node *a, tape_node *b)

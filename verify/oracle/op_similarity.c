@@ -227,6 +227,46 @@ static void fill_clusters(op_case *c, op_rng *r)
         op_in(c, "y")[i * op_dim(c, 'q')] += 0.5 * op_in(c, "x")[i * op_dim(c, 'p')];
 }
 
+/* Small whole numbers of which every step up to HSIC is exact in 8 bits: x = (b0, b1, b0 b1, ...), y = (b0 + b2, b1 b2, ...) of
+ * the bits b = +-1 of the sample's number; the means are 0. */
+static void fill_whole(op_case *c, op_rng *r)
+{
+    const size_t n = op_dim(c, 'n'), p = op_dim(c, 'p'), q = op_dim(c, 'q');
+    (void)r;
+    for (size_t i = 0; i < n; i++) {
+        const double b[3] = {i % 2 ? 1 : -1, i / 2 % 2 ? 1 : -1, i / 4 % 2 ? 1 : -1};
+        const double x[4] = {b[0], 2 * b[1], b[0] * b[1], b[2]}, y[4] = {b[0] + b[2], b[1] * b[2], 2 * b[1], b[0]};
+        for (size_t k = 0; k < p; k++) op_in(c, "x")[i * p + k] = x[k % 4];
+        for (size_t k = 0; k < q; k++) op_in(c, "y")[i * q + k] = y[k % 4];
+    }
+    *op_cot(c, c->op->out[0].name) = 1;
+}
+
+/* The same with 3 added to x and 4 to y. */
+static void fill_whole_shifted(op_case *c, op_rng *r)
+{
+    fill_whole(c, r);
+    for (size_t i = 0; i < x_count(c); i++) op_in(c, "x")[i] += 3;
+    for (size_t i = 0; i < y_count(c); i++) op_in(c, "y")[i] += 4;
+}
+
+/* Samples in sixes with means of 0: HSIC_1 divides sums of rows by 4.  The second six is larger in x, and turned in y. */
+static void fill_sixes(op_case *c, op_rng *r)
+{
+    static const double x[4][6] = {
+        {1, -1, 1, -1, 1, -1}, {2, 0, -2, 2, 0, -2}, {0, 1, -1, -1, 0, 1}, {1, 1, 0, -1, -1, 0}};
+    static const double y[4][6] = {
+        {1, -2, 1, 0, -1, 1}, {1, 1, -2, -1, 2, -1}, {2, -1, -1, 1, -1, 0}, {-1, 0, 2, -1, 1, -1}};
+    const size_t n = op_dim(c, 'n'), p = op_dim(c, 'p'), q = op_dim(c, 'q');
+    (void)r;
+    for (size_t i = 0; i < n; i++) {
+        const size_t six = i / 6, at = i % 6;
+        for (size_t k = 0; k < p; k++) op_in(c, "x")[i * p + k] = (double)(six + 1) * x[k % 4][at];
+        for (size_t k = 0; k < q; k++) op_in(c, "y")[i * q + k] = y[k % 4][(at + six) % 6];
+    }
+    *op_cot(c, c->op->out[0].name) = 1;
+}
+
 /* The second half of the samples is the first half again. */
 static void fill_twice(op_case *c, op_rng *r)
 {
@@ -474,6 +514,10 @@ static const op_spec hsic_cases[] = {
      "the mean of their squares", fill_clusters},
     {"clusters-without", "adversarial", "n=8,p=2,q=2", "kernel=rbf,bandwidth=median,sigma=1,diagonal=without",
      "MedianRule", "without the zeros of the diagonal both are 4", fill_clusters},
+    {"whole", "adversarial", "n=8,p=2,q=2", "", "HsicDivisor,GradScale",
+     "small whole numbers, exact in 8 bits: mistakes show in every format", fill_whole},
+    {"whole-unbiased", "adversarial", "n=6,p=2,q=2", "estimator=unbiased", "HsicDivisor,BiasedSmallN",
+     "the same without bias", fill_sixes},
     {"expansion-32", "adversarial", "n=8,p=2,q=2", "kernel=rbf,sigma=4", "GramExpansion",
      "|x|^2 + |y|^2 - 2 <x,y> in binary32 takes distances of 4 for 0", fill_expansion_32},
     {"expansion-64", "adversarial", "n=8,p=2,q=2", "kernel=rbf,sigma=4", "wide,GramExpansion", "the same in binary64",
@@ -600,6 +644,17 @@ static const op_spec cka_cases[] = {
      "the mean of their squares", fill_clusters},
     {"clusters-without", "adversarial", "n=8,p=2,q=2", "kernel=rbf,bandwidth=median,sigma=1,diagonal=without",
      "MedianRule", "without the zeros of the diagonal both are 4", fill_clusters},
+    {"whole", "adversarial", "n=8,p=2,q=2", "", "MissingRoot,NormaliserDetached,OneSideDetached,GradScale",
+     "small whole numbers, exact in 8 bits up to the ratio: mistakes show in every format", fill_whole},
+    {"whole-features", "adversarial", "n=8,p=2,q=2", "route=features", "MissingRoot", "the same in feature space",
+     fill_whole},
+    {"whole-shifted", "adversarial", "n=8,p=2,q=2", "", "Uncentred,OneSideCentred", "the same with means of 3 and 4",
+     fill_whole_shifted},
+    {"whole-unbiased", "adversarial", "n=6,p=2,q=2", "estimator=unbiased", "BiasedSmallN,KernelDiagonalKept",
+     "the same without bias", fill_sixes},
+    {"whole-debiased", "adversarial", "n=6,p=2,q=2", "estimator=debiased", "BiasedSmallN,KernelDiagonalKept",
+     "the same without bias", fill_sixes},
+    {"whole-square", "adversarial", "n=8,p=4,q=4", "", "TransposedFeatures", "as many features of each", fill_whole},
     {"expansion-32", "adversarial", "n=8,p=2,q=2", "kernel=rbf,sigma=4", "GramExpansion",
      "|x|^2 + |y|^2 - 2 <x,y> in binary32 takes distances of 4 for 0", fill_expansion_32},
     {"expansion-64", "adversarial", "n=8,p=2,q=2", "kernel=rbf,sigma=4", "wide,GramExpansion", "the same in binary64",
@@ -692,6 +747,10 @@ static const op_spec minibatch_cases[] = {
      "MedianRule", "the mean of their squares", fill_clusters},
     {"clusters-without", "adversarial", "n=16,p=2,q=2", "batch=8,kernel=rbf,bandwidth=median,sigma=1,diagonal=without",
      "MedianRule", "without the zeros of the diagonal both are 4", fill_clusters},
+    {"whole", "adversarial", "n=12,p=2,q=2", "batch=6", "MissingRoot,MinibatchMeanOfRatios,MinibatchStrided,GradScale",
+     "small whole numbers, exact in 8 bits up to the ratio", fill_sixes},
+    {"whole-square", "adversarial", "n=6,p=4,q=4", "batch=6", "TransposedFeatures", "as many features of each",
+     fill_sixes},
     {"expansion-32", "adversarial", "n=16,p=2,q=2", "batch=8,kernel=rbf,sigma=4", "GramExpansion",
      "|x|^2 + |y|^2 - 2 <x,y> in binary32 takes distances of 4 for 0", fill_expansion_32},
     {"expansion-64", "adversarial", "n=16,p=2,q=2", "batch=8,kernel=rbf,sigma=4", "wide,GramExpansion",
