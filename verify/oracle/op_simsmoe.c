@@ -671,11 +671,13 @@ static void fill_loss_few(op_case *c, op_rng *r)
     }
 }
 
-/* Row t of a Hadamard matrix of order 8, without its first column. */
+/* Row t of a Hadamard matrix of order 8, without its first column.  Its last two rows are exchanged, for otherwise all rows
+ * in the reverse order would be columns times -1. */
 static double hadamard(size_t t, size_t k)
 {
-    size_t bits = (t % 8) & (k + 1), odd = 0;
-    for (; bits; bits >>= 1) odd ^= bits & 1;
+    const size_t row = t % 8 < 6 ? t % 8 : 13 - t % 8;
+    size_t odd = 0;
+    for (size_t bits = row & (k + 1); bits; bits >>= 1) odd ^= bits & 1;
     return odd ? -1 : 1;
 }
 
@@ -713,11 +715,66 @@ static void fill_loss_halves(op_case *c, op_rng *r)
     passing_experts(c, 0);
 }
 
-/* The last pair is left out: with all three of them the gradient is 0. */
-static void fill_loss_two_halves(op_case *c, op_rng *r)
+/* One pair alone: with all three of them the gradient is 0. */
+static void fill_loss_one_half(op_case *c, op_rng *r)
 {
     fill_loss_halves(c, r);
+    select_pair(c, 1, false);
     select_pair(c, 2, false);
+}
+
+/* All three experts have every token, named in the same order. */
+static void fill_loss_all_three(op_case *c, op_rng *r)
+{
+    fill_loss_halves(c, r);
+    for (size_t t = 0; t < op_dim(c, 'T'); t++)
+        for (size_t j = 0; j < 3; j++) {
+            op_in_i64(c, "index")[3 * t + j] = (int64_t)j;
+            op_in(c, "x")[3 * t + j] = hadamard(t, j);
+        }
+}
+
+/* The head drops a coordinate: a CKA of 1/sqrt 2 twice, and one of 0, where the outputs have 1/2 three times. */
+static void fill_loss_drop(op_case *c, op_rng *r)
+{
+    fill_loss_halves(c, r);
+    zeros(3, op_in(c, "wp") + 6);
+}
+
+/* Outputs far from 0. */
+static void fill_loss_offset(op_case *c, op_rng *r)
+{
+    fill_loss_halves(c, r);
+    for (size_t k = 0; k < op_dim(c, 'N') * op_dim(c, 'd'); k++) op_in(c, "b2")[k] = 2;
+}
+
+/* A head whose hidden unit k sees the sum of the coordinates k and k + 1, less 3/2, of outputs that b2 moves. */
+static void fill_loss_sums(op_case *c, op_rng *r)
+{
+    const size_t d = op_dim(c, 'd'), g = op_dim(c, 'g');
+    fill_loss_halves(c, r);
+    for (size_t k = 0; k < g; k++) {
+        op_in(c, "wh")[k * d + k] = op_in(c, "wh")[k * d + (k + 1) % d] = 1;
+        op_in(c, "bh")[k] = -1.5;
+    }
+    for (size_t k = 0; k < op_dim(c, 'N') * d; k++) op_in(c, "b2")[k] = 0.5;
+}
+
+/* Expert i answers 16 GELU(-x_k) for two of three coordinates, with x_k from 3/2 to 3: the forms of GELU differ by parts of
+ * a hundred there. */
+static void fill_loss_tail(op_case *c, op_rng *r)
+{
+    const size_t d = op_dim(c, 'd'), h = op_dim(c, 'h');
+    fill_loss_halves(c, r);
+    for (size_t k = 0; k < op_dim(c, 'T') * d; k++) op_in(c, "x")[k] = op_representable(1.5 + 1.5 * op_uniform(r));
+    for (size_t i = 0; i < op_dim(c, 'N'); i++)
+        for (size_t m = 0; m < h; m++)
+            for (size_t k = 0; k < d; k++) {
+                const bool mine = m == k && (k == i || k == (i + 1) % d);
+                op_in(c, "w1")[(i * h + m) * d + k] = mine ? -1 : 0;
+                op_in(c, "w2")[(i * d + k) * h + m] = mine ? 16 : 0;
+                op_in(c, "b1")[i * h + m] = 0;
+            }
 }
 
 /* Expert 0 is dead, its output the same for all tokens; the others are as in fill_loss_halves(). */
@@ -799,7 +856,26 @@ static const op_spec loss_cases[] = {
     {"halves-mean", "adversarial", HALVES, "kind=linear,threshold=0.25,reduce=mean", "PairsReduce,PairsMeanActive",
      "the mean is over the six that are selected, not the four above", fill_loss_halves},
     {"three-halves", "adversarial", THREE_HALVES, "kind=linear,threshold=0.25", "ThresholdMissing,HeadDetached",
-     "twice a CKA of 1/2 from four tokens: what formats of few digits can tell", fill_loss_two_halves},
+     "a CKA of 1/2 from four tokens: what formats of few digits can tell", fill_loss_one_half},
+    {"three-halves-all", "adversarial", "T=4,d=3,N=3,K=3,h=6,g=3,p=3", "kind=linear,threshold=0.25",
+     "PairsOnlyK2,PairsExactSet,PairsOfFirst,PairsNeighbours", "three pairs a token, each with a CKA of 1/2",
+     fill_loss_all_three},
+    {"three-halves-two", "adversarial", "T=6,d=3,N=3,K=2,h=6,g=3,p=3", "kind=linear,threshold=0.25", "SmallNNaN",
+     "two tokens a pair: each CKA is 1", fill_loss_halves},
+    {"three-halves-drop", "adversarial", THREE_HALVES, "kind=linear,threshold=0.625", "HeadNone",
+     "the head drops what keeps the outputs apart", fill_loss_drop},
+    {"halves-offset", "adversarial", HALVES, "kind=linear,threshold=0.25", "Uncentred",
+     "outputs far from 0 whose kernels look alike unless they are centred", fill_loss_offset},
+    {"halves-sums", "adversarial", HALVES, "threshold=0.125", "HeadNoActivation,HeadBias,MissingBias",
+     "a head whose ReLU cuts", fill_loss_sums},
+    {"halves-rbf", "adversarial", HALVES, "kind=linear,kernel=rbf,threshold=0.125", "KernelLinear,RbfFractionSigma",
+     "an RBF far narrower than the distances", fill_loss_halves},
+    {"halves-median", "adversarial", HALVES, "kind=linear,kernel=rbf,bandwidth=median,threshold=0.125",
+     "RbfAbsoluteSigma,KernelLinear", "an RBF as wide as the distances", fill_loss_halves},
+    {"halves-unbiased", "adversarial", HALVES, "kind=linear,estimator=unbiased,threshold=-1",
+     "NegativeHsicRoot,BiasedSmallN", "a CKA below 0 where outputs have nothing in common", fill_loss_halves},
+    {"tail", "adversarial", "T=24,d=3,N=3,K=2,h=6,g=3,p=3", "kind=linear,activation=gelu,threshold=0.0625", "GeluTanh",
+     "outputs from where the forms of GELU differ most", fill_loss_tail},
     {"halves-high", "adversarial", HALVES, "kind=linear,threshold=0.75", "ThresholdMissing", "one of six is above 3/4",
      fill_loss_halves},
     {"zero-edge", "adversarial", HALVES, "kind=linear,threshold=0", "ThresholdEdge",
