@@ -254,10 +254,25 @@ static void describe(const op_case *c)
 
 static bool finite_values(const op_value *v) { return v->f64 == NULL || smoe_all_finite(v->count, v->f64); }
 
+/* Chapter S: a linear head reads no hidden layer, and of a matrix of pairs it is read what is above the diagonal. */
+static bool finite_input(const op_case *c, size_t i)
+{
+    const char *name = c->op->in[i].name;
+    if (strncmp(c->op->id, "simsmoe.", 8) != 0) return finite_values(&c->in[i]);
+    if (strcmp(name, "counter") == 0) {
+        const size_t N = op_dim(c, 'N');
+        for (size_t e = 0; e < N * N; e++)
+            if (e / N < e % N && !isfinite(c->in[i].f64[e])) return false;
+        return true;
+    }
+    const bool hidden = strcmp(name, "wh") == 0 || strcmp(name, "bh") == 0;
+    return (hidden && op_is(c, "kind", "linear")) || finite_values(&c->in[i]);
+}
+
 static bool finite_inputs(const op_case *c)
 {
     for (size_t i = 0; c->op->in[i].name != NULL; i++)
-        if (!finite_values(&c->in[i])) return false;
+        if (!finite_input(c, i)) return false;
     return true;
 }
 
@@ -385,8 +400,27 @@ static bool in_domain_of_compete(const op_case *c)
     return all_within(c->in[0].count, op_in(c, "t"), 0, INFINITY) && all_within(c->in[1].count, op_in(c, "u"), 0, 1);
 }
 
+/* What S.2 to S.6 ask: experts of a token that differ, counters that are not negative, flags of pairs that are 0 or 1. */
+static bool in_domain_of_simsmoe(const op_case *c)
+{
+    if (strncmp(c->op->id, "simsmoe.", 8) != 0 || strcmp(c->op->id, "simsmoe.head") == 0) return true;
+    const size_t N = op_dim(c, 'N');
+    for (size_t i = 0; c->op->in[i].name != NULL; i++) {
+        const op_value *v = &c->in[i];
+        const char *name = c->op->in[i].name;
+        if (strcmp(name, "index") == 0 && !(between(v, 0, (int64_t)N) && distinct_rows(v))) return false;
+        for (size_t e = 0; v->rank == 2 && e < N * N; e++) {
+            if (e / N >= e % N) continue;
+            if (strcmp(name, "counter") == 0 && !(v->f64[e] >= 0)) return false;
+            if (strcmp(name, "selected") == 0 && v->i64[e] != 0 && v->i64[e] != 1) return false;
+        }
+    }
+    return true;
+}
+
 static bool in_domain(const op_case *c)
 {
+    if (!in_domain_of_simsmoe(c)) return false;
     if (!in_domain_of_compete(c)) return false;
     if (!in_domain_of_gate(c)) return false;
     if (!indices_fit(c)) return false;
@@ -535,9 +569,10 @@ static void check_values(const op_case *c, const char *prefix, const char *name,
 /* The scores that a decision of this operation is taken on, as the reference has them: an input or a stage. */
 static const double *own_scores(const op_case *c)
 {
-    static const char *const on_r[] = {"gate.weights", "gate.sigmoid",   "gate.dropout",   "gate.gshard",
-                                       "layer.smoe",   "layer.capacity", "layer.shared",   "layer.load",
-                                       "balance.switch", "balance.gshard", "balance.global"};
+    static const char *const on_r[] = {"gate.weights",   "gate.sigmoid",   "gate.dropout",   "gate.gshard",
+                                       "layer.smoe",     "layer.capacity", "layer.shared",   "layer.load",
+                                       "balance.switch", "balance.gshard", "balance.global", "simsmoe.layer",
+                                       "simsmoe.step"};
     const char *name = "s";
     if (strcmp(c->op->id, "gate.stable") == 0 && op_is(c, "stage", "2")) name = "shat";
     if (strcmp(c->op->id, "balance.load") == 0 || strcmp(c->op->id, "gate.noisy") == 0) name = "noisy";

@@ -1075,7 +1075,9 @@ static void fill_integers(void)
         const size_t K = v->rank > 1 ? v->dim[1] : 1;
         for (size_t e = 0; v->i64 && e < v->count; e++) {
             const int64_t t = (int64_t)(e / K), j = (int64_t)(e % K);
-            if (strcmp(c->op->in[i].name, "slot") == 0)
+            if (strcmp(c->op->in[i].name, "selected") == 0)
+                v->i64[e] = t < j && (t > 0 || j < 2 || experts < 4);
+            else if (strcmp(c->op->in[i].name, "slot") == 0)
                 v->i64[e] = (int64_t)e % (places + 1) - 1;
             else
                 v->i64[e] = strcmp(c->op->in[i].name, "token") == 0 ? t % tokens
@@ -1233,8 +1235,11 @@ static double along(size_t i)
     twin_result_clear(&r);
     free(v);
     free(at);
-    return size > 0 ? d / size : d;
+    return size > 1e-25 ? d / size : d; /* a gradient that is 0 is 1e-38 here */
 }
+
+#define SHARING        "T=12,d=3,N=3,K=2,h=4,g=4,p=3"
+#define SHARING_LINEAR "T=12,d=3,N=3,K=2,h=4,g=3,p=3"
 
 /* Operations with every parameter that changes a formula; targets attached, for a difference sees through a stop. */
 static const struct {
@@ -1319,6 +1324,13 @@ static const struct {
     {"compete.layer", "T=4,d=3,N=4,h=4", "k=2,detach=no"},
     {"compete.layer", "T=4,d=3,N=4,h=4", "k=3,detach=no,activation=gelu,count=first,mean=square"},
     {"compete.layer", "T=4,d=3,N=4,h=4", "k=2,compete=no,order=softmax-topk"},
+    {"simsmoe.head", "n=3,d=4,h=5,p=2", ""},
+    {"simsmoe.head", "n=3,d=4,h=4,p=2", "kind=linear"},
+    {"simsmoe.loss", SHARING, "detach_x=no,threshold=0"},
+    {"simsmoe.loss", SHARING, "detach_x=no,threshold=-1,estimator=unbiased,activation=gelu,reduce=mean"},
+    {"simsmoe.loss", SHARING_LINEAR, "detach_x=no,detach=no,threshold=0,kind=linear,kernel=rbf,bandwidth=median"},
+    {"simsmoe.layer", "T=12,d=3,N=3,h=4,g=4,p=3", "k=2,detach_x=no,frequency=0,threshold=0"},
+    {"simsmoe.step", "T=12,d=3,N=3,h=4,g=4,p=3", "k=2,detach_x=no,frequency=0,threshold=0,order=softmax-topk"},
     {"similarity.kernel", "n=5,p=3", "centre=yes"},
     {"similarity.kernel", "n=6,p=3", "kernel=rbf,bandwidth=median,detach=no"},
     {"similarity.kernel", "n=5,p=3", "kernel=rbf,bandwidth=median,detach=no,diagonal=without,centre=yes"},
@@ -1766,6 +1778,31 @@ static const struct {
     {"compete.layer", "T=6,d=3,N=4,h=4", "k=2,detach=no,mean=square,count=first"},
     {"compete.layer", "T=6,d=3,N=4,h=4", "k=2,compete=no,order=topk-softmax,activation=gelu"},
     {"compete.layer", "T=6,d=3,N=4,h=4", "k=2,compete=no,order=softmax-topk"},
+    {"simsmoe.head", "n=3,d=4,h=4,p=2", ""},
+    {"simsmoe.pairs", "T=10,N=5,K=2", "frequency=1.75,absent=reset"},
+    {"simsmoe.pairs", "T=10,N=5,K=3", "frequency=1.75,unit=fraction"},
+    {"simsmoe.loss", SHARING, "threshold=0,activation=gelu"},
+    {"simsmoe.loss", SHARING, "threshold=0.9"},
+    {"simsmoe.loss", SHARING, "threshold=1"},
+    {"simsmoe.loss", SHARING, "threshold=0.9,reduce=mean,estimator=unbiased,detach_x=no"},
+    {"simsmoe.loss", "T=12,d=3,N=4,K=3,h=4,g=4,p=3", "threshold=0,estimator=unbiased"},
+    {"simsmoe.loss", "T=6,d=3,N=3,K=2,h=4,g=4,p=3", "threshold=0,kernel=rbf"},
+    {"simsmoe.loss", "T=24,d=3,N=3,K=2,h=8,g=8,p=4", "threshold=-1,estimator=unbiased"},
+    {"simsmoe.loss", SHARING, "threshold=0,kernel=rbf,bandwidth=median"},
+    {"simsmoe.loss", "T=8,d=3,N=3,K=2,h=4,g=3,p=3",
+     "threshold=0,kind=linear,kernel=rbf,bandwidth=median,diagonal=without,middle=lower,median=square,detach=no"},
+    {"simsmoe.layer", "T=12,d=3,N=4,h=4,g=4,p=3", "k=2,frequency=1,threshold=0.5,activation=gelu"},
+    {"simsmoe.layer", "T=12,d=3,N=4,h=4,g=3,p=3", "k=3,frequency=0.25,threshold=0.9,kind=linear,unit=fraction"},
+    {"simsmoe.layer", "T=12,d=3,N=4,h=4,g=4,p=3",
+     "k=2,frequency=1,threshold=-1,order=softmax-topk,absent=reset,estimator=unbiased,detach_x=no"},
+    {"simsmoe.layer", "T=12,d=3,N=4,h=4,g=4,p=3", "k=2,frequency=1,threshold=0.5,kernel=rbf,bandwidth=median"},
+    {"simsmoe.layer", "T=12,d=3,N=4,h=4,g=4,p=3", "k=2,frequency=1,threshold=0.5,kernel=rbf"},
+    {"simsmoe.step", "T=12,d=3,N=4,h=4,g=4,p=3", "k=2,frequency=1,threshold=0.5,activation=gelu"},
+    {"simsmoe.step", "T=12,d=3,N=4,h=4,g=3,p=3", "k=3,frequency=0.25,threshold=0.9,kind=linear,unit=fraction"},
+    {"simsmoe.step", "T=12,d=3,N=4,h=4,g=4,p=3",
+     "k=2,frequency=1,threshold=-1,order=softmax-topk,absent=reset,estimator=unbiased,detach_x=no"},
+    {"simsmoe.step", "T=12,d=3,N=4,h=4,g=4,p=3", "k=2,frequency=1,threshold=0.5,kernel=rbf,bandwidth=median"},
+    {"simsmoe.step", "T=12,d=3,N=4,h=4,g=4,p=3", "k=2,frequency=1,threshold=0.5,kernel=rbf"},
     {"similarity.kernel", "n=5,p=5", ""},
     {"similarity.kernel", "n=6,p=3", "centre=yes"},
     {"similarity.kernel", "n=8,p=3", "kernel=rbf"},
@@ -1839,6 +1876,18 @@ static void provoke(const twin_variant *v)
     if (strcmp(v->name, "ReluKink") == 0) { /* nothing goes in, and no bias */
         level(strcmp(v->op, "gate.hyper") == 0 ? "e" : "x", 0);
         level("b1", 0);
+        level("o", 0);
+        level("bh", 0);
+    }
+    if (strcmp(v->name, "PairsEdge") == 0 || strcmp(v->name, "PairsAbsent") == 0) { /* all tokens with one pair */
+        level("x", 0);
+        decide();
+        level("counter", op_real(c, "frequency") + (strcmp(v->name, "PairsAbsent") == 0));
+    }
+    if (strcmp(v->name, "ThresholdEdge") == 0) { /* experts that are all alike: a CKA of 1 */
+        level("w1", 0.5);
+        level("b1", 4);
+        level("w2", 0.5);
     }
     if (strcmp(v->name, "KlClamp") == 0) { /* a winner far behind the other */
         const op_value *s = &c->in[tensor(c->op->in, "s")];
@@ -1935,6 +1984,11 @@ START_TEST(variants_do_what_is_said_of_them)
     factor("similarity.cka", "n=6,p=3,q=2", "", "OneSideDetached", "y", true, 0);
     factor("layer.shared", "T=5,d=3,N=4,h=4,M=1", "k=2", "SharedHalf", "y", false, 0.5);
     factor("layer.fluctuation", "T=8", "", "FluctuationCount", "rate", false, 8);
+    factor("simsmoe.loss", SHARING, "threshold=0", "PairsTwice", "loss", false, 2);
+    factor("simsmoe.loss", SHARING, "threshold=0", "PairsReduce", "wp", true, 1.0 / 3);
+    factor("simsmoe.loss", SHARING, "threshold=0,reduce=mean", "PairsReduce", "loss", false, 3);
+    factor("simsmoe.loss", SHARING, "threshold=0", "ThresholdSubtracted", "w1", true, 1);
+    factor("simsmoe.loss", SHARING, "threshold=0", "SimilarityDistance", "w2", true, -1);
 }
 END_TEST
 

@@ -671,11 +671,13 @@ static void fill_loss_few(op_case *c, op_rng *r)
     }
 }
 
-/* Row t of a Hadamard matrix of order 8, without its first column. */
+/* Row t of a Hadamard matrix of order 8, without its first column.  Its last two rows are exchanged, for otherwise all rows
+ * in the reverse order would be columns times -1. */
 static double hadamard(size_t t, size_t k)
 {
-    size_t bits = (t % 8) & (k + 1), odd = 0;
-    for (; bits; bits >>= 1) odd ^= bits & 1;
+    const size_t row = t % 8 < 6 ? t % 8 : 13 - t % 8;
+    size_t odd = 0;
+    for (size_t bits = row & (k + 1); bits; bits >>= 1) odd ^= bits & 1;
     return odd ? -1 : 1;
 }
 
@@ -713,11 +715,66 @@ static void fill_loss_halves(op_case *c, op_rng *r)
     passing_experts(c, 0);
 }
 
-/* The last pair is left out: with all three of them the gradient is 0. */
-static void fill_loss_two_halves(op_case *c, op_rng *r)
+/* One pair alone: with all three of them the gradient is 0. */
+static void fill_loss_one_half(op_case *c, op_rng *r)
 {
     fill_loss_halves(c, r);
+    select_pair(c, 1, false);
     select_pair(c, 2, false);
+}
+
+/* All three experts have every token, named in the same order. */
+static void fill_loss_all_three(op_case *c, op_rng *r)
+{
+    fill_loss_halves(c, r);
+    for (size_t t = 0; t < op_dim(c, 'T'); t++)
+        for (size_t j = 0; j < 3; j++) {
+            op_in_i64(c, "index")[3 * t + j] = (int64_t)j;
+            op_in(c, "x")[3 * t + j] = hadamard(t, j);
+        }
+}
+
+/* The head drops a coordinate: a CKA of 1/sqrt 2 twice, and one of 0, where the outputs have 1/2 three times. */
+static void fill_loss_drop(op_case *c, op_rng *r)
+{
+    fill_loss_halves(c, r);
+    zeros(3, op_in(c, "wp") + 6);
+}
+
+/* Outputs far from 0. */
+static void fill_loss_offset(op_case *c, op_rng *r)
+{
+    fill_loss_halves(c, r);
+    for (size_t k = 0; k < op_dim(c, 'N') * op_dim(c, 'd'); k++) op_in(c, "b2")[k] = 2;
+}
+
+/* A head whose hidden unit k sees the sum of the coordinates k and k + 1, less 3/2, of outputs that b2 moves. */
+static void fill_loss_sums(op_case *c, op_rng *r)
+{
+    const size_t d = op_dim(c, 'd'), g = op_dim(c, 'g');
+    fill_loss_halves(c, r);
+    for (size_t k = 0; k < g; k++) {
+        op_in(c, "wh")[k * d + k] = op_in(c, "wh")[k * d + (k + 1) % d] = 1;
+        op_in(c, "bh")[k] = -1.5;
+    }
+    for (size_t k = 0; k < op_dim(c, 'N') * d; k++) op_in(c, "b2")[k] = 0.5;
+}
+
+/* Expert i answers 16 GELU(-x_k) for two of three coordinates, with x_k from 3/2 to 3: the forms of GELU differ by parts of
+ * a hundred there. */
+static void fill_loss_tail(op_case *c, op_rng *r)
+{
+    const size_t d = op_dim(c, 'd'), h = op_dim(c, 'h');
+    fill_loss_halves(c, r);
+    for (size_t k = 0; k < op_dim(c, 'T') * d; k++) op_in(c, "x")[k] = op_representable(1.5 + 1.5 * op_uniform(r));
+    for (size_t i = 0; i < op_dim(c, 'N'); i++)
+        for (size_t m = 0; m < h; m++)
+            for (size_t k = 0; k < d; k++) {
+                const bool mine = m == k && (k == i || k == (i + 1) % d);
+                op_in(c, "w1")[(i * h + m) * d + k] = mine ? -1 : 0;
+                op_in(c, "w2")[(i * d + k) * h + m] = mine ? 16 : 0;
+                op_in(c, "b1")[i * h + m] = 0;
+            }
 }
 
 /* Expert 0 is dead, its output the same for all tokens; the others are as in fill_loss_halves(). */
@@ -748,6 +805,8 @@ static void fill_loss_near(op_case *c, op_rng *r)
 
 #define FOUR         "T=48,d=6,N=4,K=2,h=8,g=8,p=4"
 #define FOUR_LINEAR  "T=48,d=6,N=4,K=2,h=8,g=6,p=4"
+#define THREE        "T=24,d=6,N=3,K=2,h=8,g=8,p=4"
+#define THREE_LINEAR "T=24,d=6,N=3,K=2,h=8,g=6,p=4"
 #define THREE_HALVES "T=12,d=3,N=3,K=2,h=6,g=3,p=3"
 #define HALVES       "T=48,d=4,N=4,K=2,h=8,g=4,p=4"
 
@@ -756,20 +815,20 @@ static const op_spec loss_cases[] = {
     {"small-rbf", "smoke", "T=18,d=4,N=3,K=2,h=6,g=4,p=3", "kind=linear,kernel=rbf,threshold=0.125", "",
      "a first look at the kernel of SimSMoE's code", fill_loss},
     {"random", "core", FOUR, "", "", "random weights, defaults", fill_loss},
-    {"random-mean", "core", FOUR, "reduce=mean", "", "the mean over the pairs", fill_loss_half},
-    {"code", "core", FOUR_LINEAR, "kind=linear,kernel=rbf", "", "SimSMoE's code: a linear head, an RBF of sigma 0.8",
+    {"random-mean", "core", THREE, "reduce=mean", "", "the mean over the pairs", fill_loss_half},
+    {"code", "core", THREE_LINEAR, "kind=linear,kernel=rbf", "", "SimSMoE's code: a linear head, an RBF of sigma 0.8",
      fill_loss},
-    {"unbiased", "core", FOUR, "estimator=unbiased,threshold=-1", "", "HSIC_1: a CKA may be negative", fill_loss},
-    {"debiased", "core", FOUR, "estimator=debiased,threshold=0.25", "", "HSIC_1 by U-centring", fill_loss},
-    {"rbf-median", "core", FOUR, "kernel=rbf,bandwidth=median,threshold=0.125", "RbfAbsoluteSigma,MedianRule",
+    {"unbiased", "core", THREE, "estimator=unbiased,threshold=-1", "", "HSIC_1: a CKA may be negative", fill_loss},
+    {"debiased", "core", THREE, "estimator=debiased,threshold=0.25", "", "HSIC_1 by U-centring", fill_loss},
+    {"rbf-median", "core", THREE, "kernel=rbf,bandwidth=median,threshold=0.125", "RbfAbsoluteSigma,MedianRule",
      "sigma is a fraction of the median distance", fill_loss},
-    {"rbf-median-rules", "core", FOUR,
+    {"rbf-median-rules", "core", THREE,
      "kernel=rbf,bandwidth=median,diagonal=without,middle=lower,median=square,threshold=0.125", "MedianRule",
      "the other rules of the median", fill_loss},
-    {"rbf-trained", "core", FOUR, "kernel=rbf,bandwidth=median,detach=no,threshold=0.125", "BandwidthDetached",
+    {"rbf-trained", "core", THREE, "kernel=rbf,bandwidth=median,detach=no,threshold=0.125", "BandwidthDetached",
      "a bandwidth that is trained", fill_loss},
-    {"attached", "core", FOUR, "detach_x=no,threshold=0.125", "XDetached", "the tokens get a gradient too", fill_loss},
-    {"gelu", "core", FOUR, "activation=gelu,threshold=0.125", "ReluHardCoded",
+    {"attached", "core", THREE, "detach_x=no,threshold=0.125", "XDetached", "the tokens get a gradient too", fill_loss},
+    {"gelu", "core", THREE, "activation=gelu,threshold=0.125", "ReluHardCoded",
      "GELU experts (SimSMoE's code has ReLU whatever the layer has)", fill_loss},
     {"top-3", "core", "T=24,d=6,N=4,K=3,h=8,g=8,p=4", "threshold=0.125", "PairsOnlyK2",
      "three experts a token: each token counts for three pairs", fill_loss},
@@ -797,7 +856,26 @@ static const op_spec loss_cases[] = {
     {"halves-mean", "adversarial", HALVES, "kind=linear,threshold=0.25,reduce=mean", "PairsReduce,PairsMeanActive",
      "the mean is over the six that are selected, not the four above", fill_loss_halves},
     {"three-halves", "adversarial", THREE_HALVES, "kind=linear,threshold=0.25", "ThresholdMissing,HeadDetached",
-     "twice a CKA of 1/2 from four tokens: what formats of few digits can tell", fill_loss_two_halves},
+     "a CKA of 1/2 from four tokens: what formats of few digits can tell", fill_loss_one_half},
+    {"three-halves-all", "adversarial", "T=4,d=3,N=3,K=3,h=6,g=3,p=3", "kind=linear,threshold=0.25",
+     "PairsOnlyK2,PairsExactSet,PairsOfFirst,PairsNeighbours", "three pairs a token, each with a CKA of 1/2",
+     fill_loss_all_three},
+    {"three-halves-two", "adversarial", "T=6,d=3,N=3,K=2,h=6,g=3,p=3", "kind=linear,threshold=0.25", "SmallNNaN",
+     "two tokens a pair: each CKA is 1", fill_loss_halves},
+    {"three-halves-drop", "adversarial", THREE_HALVES, "kind=linear,threshold=0.625", "HeadNone",
+     "the head drops what keeps the outputs apart", fill_loss_drop},
+    {"halves-offset", "adversarial", HALVES, "kind=linear,threshold=0.25", "Uncentred",
+     "outputs far from 0 whose kernels look alike unless they are centred", fill_loss_offset},
+    {"halves-sums", "adversarial", HALVES, "threshold=0.125", "HeadNoActivation,HeadBias,MissingBias",
+     "a head whose ReLU cuts", fill_loss_sums},
+    {"halves-rbf", "adversarial", HALVES, "kind=linear,kernel=rbf,threshold=0.125", "KernelLinear,RbfFractionSigma",
+     "an RBF far narrower than the distances", fill_loss_halves},
+    {"halves-median", "adversarial", HALVES, "kind=linear,kernel=rbf,bandwidth=median,threshold=0.125",
+     "RbfAbsoluteSigma,KernelLinear", "an RBF as wide as the distances", fill_loss_halves},
+    {"halves-unbiased", "adversarial", HALVES, "kind=linear,estimator=unbiased,threshold=-1",
+     "NegativeHsicRoot,BiasedSmallN", "a CKA below 0 where outputs have nothing in common", fill_loss_halves},
+    {"tail", "adversarial", "T=24,d=3,N=3,K=2,h=6,g=3,p=3", "kind=linear,activation=gelu,threshold=0.0625", "GeluTanh",
+     "outputs from where the forms of GELU differ most", fill_loss_tail},
     {"halves-high", "adversarial", HALVES, "kind=linear,threshold=0.75", "ThresholdMissing", "one of six is above 3/4",
      fill_loss_halves},
     {"zero-edge", "adversarial", HALVES, "kind=linear,threshold=0", "ThresholdEdge",
@@ -806,9 +884,9 @@ static const op_spec loss_cases[] = {
      "... but at least it", fill_loss_halves},
     {"dead", "adversarial", HALVES, "kind=linear,threshold=0.25", "ZeroVariance",
      "an expert whose output never changes: its CKA is undefined and skipped", fill_loss_dead},
-    {"apart", "adversarial", FOUR, "kernel=rbf,bandwidth=median,threshold=0.125", "RbfAbsoluteSigma",
+    {"apart", "adversarial", THREE, "kernel=rbf,bandwidth=median,threshold=0.125", "RbfAbsoluteSigma",
      "large outputs: an absolute sigma calls anything alike, with no gradient", fill_loss_apart},
-    {"near", "adversarial", FOUR, "activation=gelu,threshold=0.125", "ReluHardCoded", "pre-activations near 0",
+    {"near", "adversarial", THREE, "activation=gelu,threshold=0.125", "ReluHardCoded", "pre-activations near 0",
      fill_loss_near},
     {"large", "large", "T=128,d=64,N=8,K=2,h=128,g=64,p=16", "threshold=0.125", "", "a layer of some size",
      fill_loss_half},
@@ -1214,11 +1292,13 @@ static void fill_layer_biased(op_case *c, op_rng *r)
     for (size_t k = 0; k < N * d; k++) op_in(c, "b2")[k] = op_representable(2 + op_uniform(r));
 }
 
-#define OFTEN        "frequency=16,threshold=0.125"
-#define WHOLE        "c_balance=1,c_similarity=1"
-#define LAYER        "T=48,d=6,N=4,h=8,g=8,p=4"
-#define LAYER_LINEAR "T=48,d=6,N=4,h=8,g=6,p=4"
-#define LAYER_HALVES "T=48,d=8,N=4,h=8,g=8,p=4"
+#define OFTEN             "frequency=16,threshold=0.125"
+#define WHOLE             "c_balance=1,c_similarity=1"
+#define LAYER             "T=48,d=6,N=4,h=8,g=8,p=4"
+#define LAYER_LINEAR      "T=48,d=6,N=4,h=8,g=6,p=4"
+#define LAYER_OF_3        "T=24,d=6,N=3,h=8,g=8,p=4"
+#define LAYER_OF_3_LINEAR "T=24,d=6,N=3,h=8,g=6,p=4"
+#define LAYER_HALVES      "T=48,d=8,N=4,h=8,g=8,p=4"
 
 /* What a layer and a step have in common. */
 #define BOTH_SMOKE                                                                                                     \
@@ -1228,41 +1308,41 @@ static void fill_layer_biased(op_case *c, op_rng *r)
             "k=2,kind=linear,kernel=rbf,unit=fraction,absent=reset,frequency=4", "", "a first look at SimSMoE's code", \
             fill_layer                                                                                                 \
     }
-#define BOTH_CORE                                                                                                      \
-    {"random", "core", LAYER, "k=2," OFTEN, "", "random routing", fill_layer_free},                                    \
-        {"defaults", "core", LAYER, "", "", "all parameters as they are", fill_layer},                                 \
-        {"code",       "core",                                                                                         \
-         LAYER_LINEAR, "k=2,kind=linear,kernel=rbf,unit=fraction,absent=reset",                                        \
-         "",           "SimSMoE's code: a linear head, an RBF of sigma 0.8, fractions, the reset",                     \
-         fill_layer},                                                                                                  \
-        {"early",         "core", LAYER, "k=2," OFTEN, "UnselectedPairs", "no pair is due: the similarity is 0",       \
-         fill_layer_early},                                                                                            \
-        {"due", "core", LAYER, "k=2," WHOLE "," OFTEN, "", "every pair is due", fill_layer_due},                       \
-        {"before",  "core", LAYER, "k=2,order=softmax-topk," OFTEN, "NormTopK", "softmax before the selection",        \
-         fill_layer},                                                                                                  \
-        {"renorm",  "core", LAYER, "k=2,order=softmax-topk-renorm," OFTEN, "NormTopK", "the same, renormalised",       \
-         fill_layer},                                                                                                  \
-        {"gelu", "core", LAYER, "k=2,activation=gelu," OFTEN, "ReluHardCoded", "GELU experts", fill_layer_due},        \
-        {"atleast",         "core",    LAYER, "k=2,due=atleast,compare=atleast,absent=reset," OFTEN, "",               \
-         "at least, twice", fill_layer},                                                                               \
-        {"fraction", "core", LAYER, "k=2,unit=fraction,due=atleast," OFTEN, "PairsUnit", "fractions", fill_layer},     \
-        {"mean", "core", LAYER, "k=2,reduce=mean," OFTEN, "PairsReduce", "the mean over the pairs", fill_layer},       \
-        {"unbiased",     "core",   LAYER,         "k=2,estimator=unbiased,frequency=16,threshold=-2",                  \
-         "BiasedSmallN", "HSIC_1", fill_layer_due},                                                                    \
-        {"median",                                                                                                     \
-         "core",                                                                                                       \
-         LAYER,                                                                                                        \
-         "k=2,kernel=rbf,bandwidth=median," OFTEN,                                                                     \
-         "RbfAbsoluteSigma",                                                                                           \
-         "sigma is a fraction of the median distance",                                                                 \
-         fill_layer_due},                                                                                              \
-        {"attached",    "core", LAYER, "k=2,detach_x=no," OFTEN, "XDetached", "the tokens get a gradient too",         \
-         fill_layer_due},                                                                                              \
-        {"top-1", "core", LAYER, "k=1," OFTEN, "TopOneZeroGrad", "no pair shares a token", fill_layer},                \
-        {"top-3", "core", LAYER, "k=3," OFTEN, "PairsOnlyK2", "three pairs a token", fill_layer_due},                  \
-        {"all-chosen", "core", "T=8,d=6,N=3,h=8,g=8,p=4", "k=3," OFTEN, "PairsOnlyK2", "K = N", fill_layer_due},       \
-    {                                                                                                                  \
-        "one-expert", "core", "T=4,d=4,N=1,h=6,g=5,p=3", "k=1," OFTEN, "", "N = 1: a feed-forward layer", fill_layer   \
+#define BOTH_CORE                                                                                                       \
+    {"random", "core", LAYER, "k=2," OFTEN, "", "random routing", fill_layer_free},                                     \
+        {"defaults", "core", LAYER, "", "", "all parameters as they are", fill_layer},                                  \
+        {"code",       "core",                                                                                          \
+         LAYER_LINEAR, "k=2,kind=linear,kernel=rbf,unit=fraction,absent=reset",                                         \
+         "",           "SimSMoE's code: a linear head, an RBF of sigma 0.8, fractions, the reset",                      \
+         fill_layer},                                                                                                   \
+        {"early",         "core", LAYER, "k=2," OFTEN, "UnselectedPairs", "no pair is due: the similarity is 0",        \
+         fill_layer_early},                                                                                             \
+        {"due", "core", LAYER_OF_3, "k=2," WHOLE "," OFTEN, "", "every pair is due", fill_layer_due},                   \
+        {"before",  "core", LAYER_OF_3, "k=2,order=softmax-topk," OFTEN, "NormTopK", "softmax before the selection",    \
+         fill_layer},                                                                                                   \
+        {"renorm",  "core", LAYER_OF_3, "k=2,order=softmax-topk-renorm," OFTEN, "NormTopK", "the same, renormalised",   \
+         fill_layer},                                                                                                   \
+        {"gelu", "core", LAYER_OF_3, "k=2,activation=gelu," OFTEN, "ReluHardCoded", "GELU experts", fill_layer_due},    \
+        {"atleast",         "core",    LAYER_OF_3, "k=2,due=atleast,compare=atleast,absent=reset," OFTEN, "",           \
+         "at least, twice", fill_layer},                                                                                \
+        {"fraction", "core", LAYER_OF_3, "k=2,unit=fraction,due=atleast," OFTEN, "PairsUnit", "fractions", fill_layer}, \
+        {"mean", "core", LAYER_OF_3, "k=2,reduce=mean," OFTEN, "PairsReduce", "the mean over the pairs", fill_layer},   \
+        {"unbiased",     "core",   LAYER_OF_3,    "k=2,estimator=unbiased,frequency=16,threshold=-2",                   \
+         "BiasedSmallN", "HSIC_1", fill_layer_due},                                                                     \
+        {"median",                                                                                                      \
+         "core",                                                                                                        \
+         LAYER,                                                                                                         \
+         "k=2,kernel=rbf,bandwidth=median," OFTEN,                                                                      \
+         "RbfAbsoluteSigma",                                                                                            \
+         "sigma is a fraction of the median distance",                                                                  \
+         fill_layer_due},                                                                                               \
+        {"attached",    "core", LAYER_OF_3, "k=2,detach_x=no," OFTEN, "XDetached", "the tokens get a gradient too",     \
+         fill_layer_due},                                                                                               \
+        {"top-1", "core", LAYER, "k=1," OFTEN, "TopOneZeroGrad", "no pair shares a token", fill_layer},                 \
+        {"top-3", "core", LAYER, "k=3," OFTEN, "PairsOnlyK2", "three pairs a token", fill_layer_due},                   \
+        {"all-chosen", "core", "T=8,d=6,N=3,h=8,g=8,p=4", "k=3," OFTEN, "PairsOnlyK2", "K = N", fill_layer_due},        \
+    {                                                                                                                   \
+        "one-expert", "core", "T=4,d=4,N=1,h=6,g=5,p=3", "k=1," OFTEN, "", "N = 1: a feed-forward layer", fill_layer    \
     }
 #define BOTH_CRAFTED                                                                                                     \
     {"copies",                                                                                                           \
