@@ -11,7 +11,7 @@ mode=${1:?fuzz, replay or plain} out=${2:?a folder}
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(dirname "$here")
 pkg_config=${PKG_CONFIG:-pkg-config}
-targets=${TARGETS:-fuzz_safetensors fuzz_npy fuzz_npz fuzz_manifest fuzz_prompt fuzz_ops}
+targets=${TARGETS:-fuzz_safetensors fuzz_npy fuzz_npz fuzz_dump fuzz_manifest fuzz_prompt fuzz_ops}
 mkdir -p "$out"
 
 flags="-std=c11 -D_GNU_SOURCE -g -O1 -fno-omit-frame-pointer -ffp-contract=off -Wall -Wextra"
@@ -54,7 +54,7 @@ compile() { # sources...: objects into $out, their names into $made
 }
 
 compile "$top/verify/oracle/tensorfile.c" "$top/verify/oracle/safetensors.c" "$top/verify/oracle/npy.c" \
-    "$top/verify/oracle/manifest.c"
+    "$top/verify/oracle/dump.c" "$top/verify/oracle/manifest.c"
 formats=$made
 engine_object=
 if [ "$mode" != fuzz ]; then

@@ -14,6 +14,7 @@ import re
 import struct
 import subprocess
 import tempfile
+import zipfile
 
 import numpy as np
 
@@ -78,6 +79,24 @@ bomb = bytearray(npz(True, x=np.zeros(64)))
 at = bomb.find(b"PK\1\2")
 bomb[at + 24:at + 28] = bomb[22:26] = struct.pack("<I", 2**30 - 1)
 put("fuzz_npz", "bomb", bytes(bomb))
+
+grid = np.arange(24, dtype="<f4").reshape(2, 4, 3)
+dumped = safetensors({"expert.1": entry("F32", [4, 3], 0, 48), "expert.0": entry("F32", [4, 3], 48, 96),
+                      "ids": entry("I32", [4], 96, 112), "route": entry("I64", [4, 2], 112, 176)},
+                     grid.tobytes() + bytes(16) + np.arange(8, dtype="<i8").tobytes())
+put("fuzz_dump", "safetensors", dumped)
+put("fuzz_dump", "experts", safetensors({"x": entry("BF16", [2, 3, 2], 0, 24)}, bytes(range(24))))
+put("fuzz_dump", "nan", safetensors({"x": entry("F16", [1, 2], 0, 4)}, b"\x00\x3c\x00\x7e"))
+put("fuzz_dump", "truncated", dumped[:-8])
+put("fuzz_dump", "npy", npy(grid))
+put("fuzz_dump", "fortran", npy(np.asfortranarray(grid[0].astype(">f8"))))
+put("fuzz_dump", "half", npy(grid[1].astype("<f2")))
+put("fuzz_dump", "npz", npz(x=grid[0], e1=grid, y=np.array([3])))
+hollow = io.BytesIO()
+with zipfile.ZipFile(hollow, "w") as archive:
+    archive.writestr("x.npy", b"")
+put("fuzz_dump", "hollow", hollow.getvalue())
+put("fuzz_dump", "deflated", npz(True, x=np.zeros((9, 4)), e=grid[0]))
 
 case = {"name": "gate.weights-ties", "op": "gate.weights", "parameters": {"k": 2, "order": "topk-softmax", "theta": 0.125},
         "flags": ["ties", "wide"], "sha256": {"prompt": "a" * 64, "expected": "0123456789abcdef" * 4}}

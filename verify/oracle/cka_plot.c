@@ -107,7 +107,7 @@ static void print_script(FILE *f, const char *path, const cka_report *c)
     const size_t R = c->r->R;
     const int maps = c->routing ? 2 : 1;
     const size_t side = R <= 8 ? 520 : R <= NUMBERED ? 760 : 900, width = side + 90;
-    char kernel[CKA_TEXT], estimator[CKA_TEXT], title[2 * CKA_TEXT];
+    char kernel[CKA_TEXT], estimator[CKA_TEXT], title[2 * CKA_TEXT], both[80];
     fprintf(f, "set encoding utf8\nset terminal %s size %zu,%zu font 'sans,11' background rgb 'white'\n",
             ends_in(path, ".svg") ? "svg" : "pngcairo", width * (size_t)maps, side);
     fprintf(f, "%sset size ratio -1\nset xrange [-0.5:%zu.5]\nset yrange [%zu.5:-0.5]\nset xtics noenhanced\n"
@@ -120,9 +120,11 @@ static void print_script(FILE *f, const char *path, const cka_report *c)
     snprintf(title, sizeof title, "CKA, %s,\\n%s, n = %zu", cka_kernel_text(c->q, kernel), cka_estimator_text(c, estimator),
              c->r->n);
     if (c->routing) {
+        snprintf(both, sizeof both, "Samples that two experts share,\\ntop-%zu routing, n = %zu", c->routing->K,
+                 c->routing->T);
         print_cells(f, c, "shared", true);
         fputs("set multiplot layout 1,2\n", f);
-        print_map(f, c, "Samples that two experts share", "shared", true);
+        print_map(f, c, both, "shared", true);
     }
     print_map(f, c, title, "cka", false);
     if (c->routing) fputs("unset multiplot\n", f);

@@ -73,6 +73,9 @@ static void print_names(FILE *f, const cka_report *c)
     for (size_t i = 0; i < c->d->left_out; i++) fprintf(f, "  left out: %s\n", c->d->left[i]);
 }
 
+/* Four digits without a sign at a zero that they make. */
+static double shown(double v) { return v < 0 && v > -0.00005 ? 0.0 : v; }
+
 static void print_heading(FILE *f, size_t R, int left, int width)
 {
     fprintf(f, "%*s", left, "");
@@ -87,7 +90,7 @@ static void print_similarities(FILE *f, const cka_report *c)
     print_heading(f, R, left, width);
     for (size_t i = 0; i < R; i++) {
         fprintf(f, "%*zu", left, i);
-        for (size_t j = 0; j < R; j++) fprintf(f, " %*.4f", width, c->r->cka[i * R + j]);
+        for (size_t j = 0; j < R; j++) fprintf(f, " %*.4f", width, shown(c->r->cka[i * R + j]));
         fputc('\n', f);
     }
 }
@@ -106,8 +109,8 @@ static void print_summary(FILE *f, const cka_report *c)
         }
     if (R < 2) return;
     fprintf(f, "Of different ones: mean %.4f, least %.4f (%zu and %zu), greatest %.4f (%zu and %zu).\n",
-            sum / ((double)R * (double)(R - 1) / 2), c->r->cka[least], least / R, least % R, c->r->cka[most], most / R,
-            most % R);
+            shown(sum / ((double)R * (double)(R - 1) / 2)), shown(c->r->cka[least]), least / R, least % R,
+            shown(c->r->cka[most]), most / R, most % R);
 }
 
 static void print_intervals(FILE *f, const cka_report *c)
@@ -118,14 +121,14 @@ static void print_intervals(FILE *f, const cka_report *c)
             c->q->replicates, c->r->batches, c->r->batch, (unsigned long long)c->q->seed);
     for (size_t i = 0; i < R; i++)
         for (size_t j = i + 1; j < R; j++)
-            fprintf(f, "%*zu %*zu %8.4f  [%.4f, %.4f]\n", width, i, width, j, c->r->cka[i * R + j],
-                    c->r->lower[i * R + j], c->r->upper[i * R + j]);
+            fprintf(f, "%*zu %*zu %8.4f  [%.4f, %.4f]\n", width, i, width, j, shown(c->r->cka[i * R + j]),
+                    shown(c->r->lower[i * R + j]), shown(c->r->upper[i * R + j]));
 }
 
 static void print_shared(FILE *f, const cka_report *c)
 {
     const size_t R = c->r->R;
-    const int left = number_width(R - 1) + 2, width = number_width(c->routing->T) < 4 ? 4 : number_width(c->routing->T);
+    const int left = number_width(R - 1) + 2, digits = number_width(c->routing->T), width = digits < 7 ? 7 : digits;
     fprintf(f, "\nShared samples: how many of %zu chose both (on the diagonal, the one), top-%zu routing in ",
             c->routing->T, c->routing->K);
     print_name(f, c->routing->path);

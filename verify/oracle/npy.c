@@ -249,13 +249,13 @@ static int parse_npy(const char *label, const char *name, const unsigned char *b
 int tensor_layout_npy(const char *label, const char *name, const void *head, size_t have, size_t n, size_t *need,
                       tensor_layout *l, char *err, size_t errlen)
 {
-    const unsigned char *bytes = head;
-    cursor c = {label, name, bytes, bytes + have, err, errlen};
+    const unsigned char *bytes = head == NULL ? (const unsigned char *)"" : head;
     npy_header h = {.seen = 0};
     size_t length = 0;
     *l = (tensor_layout){0};
     *need = n < FRAME ? n : FRAME;
     if (have < *need) return 0;
+    cursor c = {label, name, bytes, bytes + have, err, errlen};
     if (read_frame(&c, n, &length) != 0) return -1;
     *need = (size_t)(c.at - bytes) + length;
     if (have < *need) return 0;
