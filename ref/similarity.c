@@ -23,7 +23,7 @@ static bool positive(double x) { return x > 0 && x <= DBL_MAX; }
 
 /* The fast forms go through a matrix in strips of rows, in blocks of their columns, and in tiles where it is read across.
  * None of these is in the bits. */
-enum { STRIP = 64, DEEP = 128, TILE = 8 };
+enum { STRIP = 64, DEEP = 1024, TILE = 8 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
