@@ -22,7 +22,7 @@ extern const char *const rates_estimator_name[RATES_ESTIMATORS];
 
 /* One line of the table. */
 typedef struct {
-    char name[48];         /* "norm, free weights" */
+    char name[48];         /* "norm, free weights, em" */
     const char *gate;      /* "norm" */
     smoe_mix_shape truth;  /* two atoms */
     smoe_mix_shape fitted; /* two, or three */
