@@ -74,6 +74,14 @@ void rates_truth(const rates_series *s, double *theta);
 double rates_fit_cost(const rates_plan *plan, size_t i); /* in evaluations times samples, roughly */
 
 /* --- one fit (rates_fit.c) --- */
+/* What fit i is given: samples with their labels, and starts [plan->starts,k,p]. */
+typedef struct {
+    size_t n;
+    double *x, *y, *start;
+    size_t *label;
+} rates_data;
+rates_data rates_draw(const rates_plan *plan, size_t i);
+void rates_data_free(rates_data *d);
 void rates_run(const rates_plan *plan, size_t i, rates_fit *result);
 
 /* --- the file of results (rates_store.c) --- */
