@@ -727,6 +727,7 @@ size_t smoe_voronoi_size(size_t k, const size_t *cell, size_t j)
 {
     size_t size = 0;
     /*@ loop invariant 0 <= i <= k && 0 <= size <= i;
+        loop invariant size == cell_size(cell, i, j);
         loop assigns i, size; loop variant k - i; */
     for (size_t i = 0; i < k; i++)
         if (cell[i] == j) size++;

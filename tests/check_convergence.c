@@ -98,6 +98,10 @@ START_TEST(gates_by_hand)
     OK(smoe_mix_weights(&shape, free_theta, &x, work, pi, &margin));
     SAME(pi, ((double[]){1, 0}), 2, "T.2 top 1");
     NEAR(margin, ln3 - ln2, 1, "T.2 margin");
+    /* equal scores: the lower index is taken, at a margin of 0 */
+    OK(smoe_mix_weights(&shape, ((double[]){0, 3, 1, 0, 0, -3, 1, 0}), &x, work, pi, &margin));
+    SAME(pi, ((double[]){1, 0}), 2, "T.2 tie");
+    ck_assert_msg(margin == 0, "T.2: the margin of a tie is %g", margin);
     ck_assert_msg(smoe_mix_score_deriv(SMOE_MIX_NORM, 0) == 0 && smoe_mix_score_deriv(SMOE_MIX_NORM, -1e-300) == -1,
                   "T.2: |h| has slope 0 at 0 and -1 below");
 }
