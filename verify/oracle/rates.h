@@ -22,7 +22,7 @@ extern const char *const rates_estimator_name[RATES_ESTIMATORS];
 
 /* One line of the table. */
 typedef struct {
-    char name[48];         /* "norm, free weights" */
+    char name[48];         /* "norm, free weights, em" */
     const char *gate;      /* "norm" */
     smoe_mix_shape truth;  /* two atoms */
     smoe_mix_shape fitted; /* two, or three */
@@ -74,6 +74,14 @@ void rates_truth(const rates_series *s, double *theta);
 double rates_fit_cost(const rates_plan *plan, size_t i); /* in evaluations times samples, roughly */
 
 /* --- one fit (rates_fit.c) --- */
+/* What fit i is given: samples with their labels, and starts [plan->starts,k,p]. */
+typedef struct {
+    size_t n;
+    double *x, *y, *start;
+    size_t *label;
+} rates_data;
+rates_data rates_draw(const rates_plan *plan, size_t i);
+void rates_data_free(rates_data *d);
 void rates_run(const rates_plan *plan, size_t i, rates_fit *result);
 
 /* --- the file of results (rates_store.c) --- */

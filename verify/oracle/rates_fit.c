@@ -10,16 +10,10 @@
 
 enum { POINTS = 32 }; /* the midpoints of as many parts of [-1,1], over which distances are averaged */
 
-typedef struct {
-    size_t n;
-    double *x, *y;
-    size_t *label;
-} sample;
-
 /* x uniform in [-1,1], then u and z of (T.7), one sample after the other, all from one stream. */
-static sample draw(const rates_plan *plan, const rates_series *s, size_t n, size_t repeat)
+static rates_data draw(const rates_plan *plan, const rates_series *s, size_t n, size_t repeat)
 {
-    sample d = {.n = n, .x = op_room(n, sizeof(double)), .y = op_room(n, sizeof(double))};
+    rates_data d = {.n = n, .x = op_room(n, sizeof(double)), .y = op_room(n, sizeof(double))};
     double *u = op_room(n, sizeof *u), *z = op_room(n, sizeof *z), truth[RATES_PARAMETERS];
     double *work = op_room(smoe_mix_work(&s->truth), sizeof *work);
     char stream[120];
@@ -38,13 +32,6 @@ static sample draw(const rates_plan *plan, const rates_series *s, size_t n, size
     free(z);
     free(work);
     return d;
-}
-
-static void sample_free(sample *d)
-{
-    free(d->x);
-    free(d->y);
-    free(d->label);
 }
 
 /* --- starts ------------------------------------------------------------------------------------------------------- */
@@ -87,6 +74,25 @@ static double *starts(const rates_plan *plan, const rates_series *s, size_t n, s
     }
     op_rng_free(r);
     return theta;
+}
+
+rates_data rates_draw(const rates_plan *plan, size_t i)
+{
+    const rates_place at = rates_place_of(plan, i);
+    const rates_series *s = &plan->series[at.series];
+    double truth[RATES_PARAMETERS] = {0};
+    rates_data d = draw(plan, s, plan->n[at.size], at.repeat);
+    rates_truth(s, truth);
+    d.start = starts(plan, s, d.n, at.repeat, truth);
+    return d;
+}
+
+void rates_data_free(rates_data *d)
+{
+    free(d->x);
+    free(d->y);
+    free(d->start);
+    free(d->label);
 }
 
 /* --- how far from the truth --------------------------------------------------------------------------------------- */
@@ -132,16 +138,15 @@ static smoe_status measure(const rates_series *s, const double *theta, const dou
 
 void rates_run(const rates_plan *plan, size_t i, rates_fit *result)
 {
-    const rates_place at = rates_place_of(plan, i);
-    const rates_series *s = &plan->series[at.series];
+    const rates_series *s = &plan->series[rates_place_of(plan, i).series];
     const fit_options options = fit_defaults();
     double truth[RATES_PARAMETERS] = {0}, theta[RATES_PARAMETERS] = {0};
-    sample d = draw(plan, s, plan->n[at.size], at.repeat);
+    rates_data d = rates_draw(plan, i);
     rates_truth(s, truth);
-    double *start = starts(plan, s, d.n, at.repeat, truth);
     fit_result f = {.status = FIT_UNDEFINED};
-    if (s->estimator == RATES_MLE) f = fit_likelihood(&s->fitted, d.n, d.x, d.y, plan->starts, start, &options, theta);
-    if (s->estimator == RATES_EM) f = fit_em(&s->fitted, d.n, d.x, d.y, plan->starts, start, &options, theta);
+    if (s->estimator == RATES_MLE)
+        f = fit_likelihood(&s->fitted, d.n, d.x, d.y, plan->starts, d.start, &options, theta);
+    if (s->estimator == RATES_EM) f = fit_em(&s->fitted, d.n, d.x, d.y, plan->starts, d.start, &options, theta);
     if (s->estimator == RATES_ORACLE) f = fit_oracle(&s->fitted, d.n, d.x, d.y, d.label, truth, theta);
     *result = (rates_fit){.done = true, .status = f.status, .evaluations = f.evaluations, .failed_starts = f.failed};
     if (f.status == FIT_CONVERGED) {
@@ -149,6 +154,5 @@ void rates_run(const rates_plan *plan, size_t i, rates_fit *result)
         memcpy(result->theta, theta, sizeof theta);
         if (measure(s, theta, truth, result) != SMOE_OK) result->status = FIT_UNDEFINED;
     }
-    free(start);
-    sample_free(&d);
+    rates_data_free(&d);
 }

@@ -36,9 +36,9 @@ static void add_series(rates_plan *plan, size_t gate, bool free_weights, size_t 
     s->truth.free_weights = free_weights || s->truth.gate == SMOE_MIX_SOFTMAX; /* beta0 is part of that gate */
     s->fitted = s->truth;
     s->fitted.k = k;
-    snprintf(s->name, sizeof s->name, "%s%s, %s", s->gate,
-             s->truth.free_weights && s->truth.gate != SMOE_MIX_SOFTMAX ? ", free" : "",
-             rates_estimator_name[estimator]);
+    snprintf(s->name, sizeof s->name, "%s%s%s%s", s->gate,
+             s->truth.free_weights && s->truth.gate != SMOE_MIX_SOFTMAX ? ", free weights" : "",
+             estimator == RATES_MLE ? "" : ", ", estimator == RATES_MLE ? "" : rates_estimator_name[estimator]);
 }
 
 static void add_all_series(rates_plan *plan)

@@ -47,7 +47,7 @@ static void print_data(FILE *g, const rates_plan *plan, const rates_fit *results
     }
 }
 
-/* Through the middle of the first series at the first size, one third higher: what -1/2 looks like. */
+/* A line of slope -1/2, one third above the highest series at the first size: its value is this over sqrt n. */
 static double reference(const rates_plan *plan, const rates_fit *results, int m)
 {
     double highest = 0;
@@ -60,7 +60,7 @@ static double reference(const rates_plan *plan, const rates_fit *results, int m)
 
 static void print_panel(FILE *g, const rates_plan *plan, const rates_fit *results, int m)
 {
-    fprintf(g, "set title '%s'\nset key %s\n", title[m], m == 0 ? "at screen 0.5,0.02 center bottom horizontal" : "off");
+    fprintf(g, "set title '%s'\nset key %s\n", title[m], m == 0 ? "left bottom Left reverse samplen 1.5" : "off");
     fprintf(g, "set ylabel '%s'\n", m == 0 ? "mean over repeats, with two standard errors" : "");
     fprintf(g, "plot %.6g/sqrt(x) with lines lc rgb '#808080' dt 2 lw 1.5 title 'slope -1/2'", reference(plan, results, m));
     for (size_t i = 0; i < plan->series_count; i++) {
@@ -83,7 +83,7 @@ static void print_script(FILE *g, const char *path, const rates_plan *plan, cons
         fprintf(g, "set terminal pngcairo size 1620,660 font 'sans,13'\n");
     fprintf(g, "set output \"%s\"\nset logscale xy\nset format x '10^{%%L}'\nset format y '10^{%%L}'\n", path);
     fprintf(g, "set samples 2\nset xrange [%.6g:%.6g]\nset xlabel 'samples n'\nset grid lc rgb '#e0e0e0'\n", from, to);
-    fprintf(g, "set multiplot layout 1,3 margins 0.07,0.985,0.26,0.91 spacing 0.06,0\n");
+    fprintf(g, "set multiplot layout 1,3 margins 0.07,0.985,0.14,0.91 spacing 0.06,0\n");
     for (int m = 0; m < RATES_MEASURES; m++) print_data(g, plan, results, m);
     for (int m = 0; m < RATES_MEASURES; m++) print_panel(g, plan, results, m);
     fprintf(g, "unset multiplot\nset output\n");

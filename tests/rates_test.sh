@@ -1,0 +1,190 @@
+#!/bin/sh
+# `smoeref rates` on a tiny experiment: the same bytes for any number of workers, for shards, and after being killed at
+# ten random moments; torn and altered files; options that make no sense.  Prints TAP.  SMOEREF: the command.
+set -u
+smoeref=${SMOEREF:-./smoeref}
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+TMPDIR=$work
+export TMPDIR
+n=0
+echo 1..42
+
+point() { # point STATUS DESCRIPTION
+    n=$((n + 1))
+    if [ "$1" -eq 0 ]; then echo "ok $n - $2"; else
+        echo "not ok $n - $2"
+        tail -n 30 "$work/log" | sed 's/^/# /'
+    fi
+}
+
+skip() { # skip DESCRIPTION REASON
+    n=$((n + 1))
+    echo "ok $n - $1 # SKIP $2"
+}
+
+# expect STATUS TEXT COMMAND...: 0 if the command's exit status is STATUS and its output has TEXT
+expect() {
+    wanted=$1
+    text=$2
+    shift 2
+    "$@" >"$work/log" 2>&1
+    got=$?
+    [ "$got" -eq "$wanted" ] || { echo "exit status $got instead of $wanted: $*" >>"$work/log"; return 1; }
+    grep -qF -e "$text" "$work/log" || { echo "the output lacks '$text': $*" >>"$work/log"; return 1; }
+}
+
+tiny() { # tiny OUT OPTION...: 3 gates, 3 sizes, 4 repeats
+    out=$1
+    shift
+    "$smoeref" rates exact --n 60,120,240 --repeats 4 --out "$work/$out" "$@"
+}
+
+same() { # same FILE: has it the bytes of one worker's run?
+    cmp "$work/one" "$work/$1" >>"$work/log" 2>&1
+}
+
+# --- one run, and what it says
+expect 0 'standard errors from -1/2' tiny one --workers 1
+point $? "a run ends with the table"
+[ "$(wc -l <"$work/one")" -eq 37 ]
+point $? "its file has the plan and one line a fit"
+! grep -qi 'nan\|inf' "$work/log" "$work/one"
+point $? "no NaN in the table or the file"
+for w in 2 4; do
+    tiny "workers$w" --workers $w >"$work/log" 2>&1 && same "workers$w"
+    point $? "$w workers: the same bytes"
+done
+cp "$work/one" "$work/again"
+tiny again >"$work/log" 2>&1 && same again
+point $? "a finished file is left as it is"
+"$smoeref" rates exact --n 60,120,240 --repeats 4 >"$work/table" 2>&1 && tiny again >"$work/log" 2>&1 &&
+    cmp "$work/table" "$work/log"
+point $? "the table without a file is the same"
+tiny seed --seed 2 >"$work/log" 2>&1 && ! same seed
+point $? "another seed, another file"
+
+# --- shards
+for i in 1 2 3; do tiny "shard$i" --shard $i/3 >>"$work/log" 2>&1; done
+"$smoeref" rates merge "$work/shard3" "$work/shard1" "$work/shard2" --out "$work/merged" >"$work/log" 2>&1 && same merged
+point $? "three shards, merged: the same bytes"
+cmp "$work/table" "$work/log"
+point $? "and the same table"
+"$smoeref" rates merge "$work/shard2" "$work/one" "$work/shard2" --out "$work/twice" >"$work/log" 2>&1 && same twice
+point $? "a fit that is in several files counts once"
+expect 3 '12 of 36 fits are missing' "$smoeref" rates merge "$work/shard1" "$work/shard3"
+point $? "a missing shard is told"
+expect 3 'of another experiment' "$smoeref" rates merge "$work/one" "$work/seed"
+point $? "files of two experiments do not merge"
+cp "$work/merged" "$work/over"
+expect 3 'holds another experiment' tiny over --seed 2
+point $? "a file of another experiment is not overwritten"
+same over
+point $? "nor touched"
+
+# --- killed at ten random moments, then resumed
+seed=$$
+draw() { # draw N: 0 .. N-1 into $drawn
+    seed=$(((seed * 1103515245 + 12345) % 2147483648))
+    drawn=$((seed / 65536 % $1))
+}
+
+lines() { # lines FILE: how many it has, 0 if it is not there
+    if [ -f "$1" ]; then wc -l <"$1"; else echo 0; fi
+}
+
+# kill_ten FILE COMMAND...: runs it ten times, each time until FILE has 0 to 3 more lines and some milliseconds longer
+kill_ten() {
+    file=$1
+    shift
+    kills=0
+    i=0
+    while [ $i -lt 10 ]; do
+        i=$((i + 1))
+        draw 4
+        until=$(($(lines "$file") + drawn))
+        "$@" >"$work/log" 2>&1 &
+        pid=$!
+        while kill -0 $pid 2>/dev/null && [ "$(lines "$file")" -lt $until ]; do sleep 0.01; done
+        draw 20
+        sleep "$(awk "BEGIN { print $drawn / 1000 }")"
+        kill -KILL $pid 2>/dev/null && kills=$((kills + 1))
+        wait $pid 2>/dev/null
+    done
+    echo "# $kills kills came before the end; $(lines "$file") lines then"
+}
+
+kill_ten "$work/killed" "$smoeref" rates exact --n 60,120,240 --repeats 4 --out "$work/killed" --workers 2
+tiny killed >"$work/log" 2>&1 && same killed
+point $? "killed ten times and resumed: the same bytes"
+kill_ten "$work/slow" "$smoeref" rates over --n 60,120 --repeats 4 --out "$work/slow" --workers 2
+"$smoeref" rates over --n 60,120 --repeats 4 --out "$work/slow" >"$work/slow.table" 2>"$work/log"
+"$smoeref" rates over --n 60,120 --repeats 4 --out "$work/whole" >"$work/whole.table" 2>>"$work/log"
+cmp "$work/slow" "$work/whole" >>"$work/log" 2>&1
+point $? "the same with three atoms"
+cmp "$work/slow.table" "$work/whole.table" >>"$work/log" 2>&1
+point $? "and the same table"
+
+# --- torn and altered files
+head -c -20 "$work/one" >"$work/torn"
+tiny torn >"$work/log" 2>&1 && same torn
+point $? "a torn last line is run again"
+sed '5s/"n":60/"n":61/' "$work/one" >"$work/altered"
+tiny altered >"$work/log" 2>&1 && same altered
+point $? "an altered line is run again"
+sed '7d' "$work/one" >"$work/lacking"
+tiny lacking >"$work/log" 2>&1 && same lacking
+point $? "a missing line is run again"
+(head -n 1 "$work/one"; sed 1d "$work/one" | sort -r; sed -n 4p "$work/one") >"$work/shuffled"
+tiny shuffled >"$work/log" 2>&1 && same shuffled
+point $? "order does not matter, nor does a line that is there twice"
+sed 's/0.1.0/0.0.9/' "$work/one" >"$work/altered"
+expect 3 'not a file of smoeref rates' tiny altered
+point $? "an altered plan is refused"
+echo 'my notes' >"$work/notes"
+expect 3 'not a file of smoeref rates' tiny notes
+point $? "a file of something else is refused"
+[ "$(cat "$work/notes")" = 'my notes' ]
+point $? "and left alone"
+mkdir "$work/folder"
+expect 3 'cannot write' tiny folder
+point $? "a folder is refused"
+
+# --- failures are counted
+expect 0 'Failed fits, left out of the means:' "$smoeref" rates over --n 16,20 --repeats 8 --workers 2
+point $? "failed fits are told"
+! grep -qi 'nan\|inf' "$work/log"
+point $? "and are no NaN"
+
+# --- other outputs
+"$smoeref" rates merge "$work/one" --json >"$work/log" 2>&1 && grep -q '"standard_errors_from_minus_half"' "$work/log"
+point $? "--json"
+"$smoeref" rates merge "$work/one" --csv >"$work/log" 2>&1 && [ "$(wc -l <"$work/log")" -eq 28 ]
+point $? "--csv has a line for each series, size and measure"
+if command -v gnuplot >/dev/null 2>&1; then
+    "$smoeref" rates merge "$work/one" --plot "$work/plot.svg" >"$work/log" 2>&1 && grep -q '</svg>' "$work/plot.svg"
+    point $? "--plot"
+else
+    skip "--plot" "gnuplot is not installed"
+fi
+expect 0 'softplus, oracle' "$smoeref" rates exact --n 60,120 --repeats 2 --estimator em,oracle
+point $? "EM and the oracle"
+
+# --- what makes no sense
+refused() { # refused TEXT OPTION...
+    text=$1
+    shift
+    expect 2 "$text" "$smoeref" rates "$@"
+    point $? "refused: $*"
+}
+refused 'which preset?'
+refused "did you mean 'exact'" exakt
+refused 'has 6 parameters' exact --n 5,60
+refused 'at least two sizes' exact --n 60
+refused 'must ascend' exact --n 60,60
+refused 'from 2 to' exact --repeats 1
+refused '1 <= I <= N' exact --shard 3/2 --out "$work/x"
+refused '--shard needs --out' exact --shard 1/2
+refused 'FILE.svg or FILE.png' exact --plot "$work/x.pdf"
+refused 'merge needs files' merge
