@@ -1362,7 +1362,7 @@ smoe_status smoe_cosine(size_t n, size_t d, const double *x, const double *y, do
 {
     smoe_status status = check_rows(n, d, x, y);
     double sum = 0;
-    /*@ loop invariant 0 <= i <= n;
+    /*@ loop invariant 0 <= i <= n && (n == 0 || d == 0 ==> status == SMOE_EINVAL);
         loop assigns i, status, sum; loop variant n - i; */
     for (size_t i = 0; i < n && status == SMOE_OK; i++) {
         /*@ assert i*d + d <= n*d; */
@@ -1378,7 +1378,7 @@ smoe_status smoe_cosine_absolute(size_t n, size_t d, const double *x, const doub
 {
     smoe_status status = check_rows(n, d, x, y);
     double sum = 0;
-    /*@ loop invariant 0 <= i <= n;
+    /*@ loop invariant 0 <= i <= n && (n == 0 || d == 0 ==> status == SMOE_EINVAL);
         loop assigns i, status, sum; loop variant n - i; */
     for (size_t i = 0; i < n && status == SMOE_OK; i++) {
         /*@ assert i*d + d <= n*d; */
