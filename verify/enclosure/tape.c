@@ -173,6 +173,7 @@ static void node_free(tape_node *y)
     if (y->base == y) _arb_vec_clear(y->v, n);
     if (y->g) _arb_vec_clear(y->g, n);
     free(y->tally);
+    free(y->beside);
     free(y->part);
     free(y->index);
     free(y->array);
@@ -260,9 +261,24 @@ void tape_seed(tape *t, tape_node *a, const double *cotangent)
     arb_clear(c);
 }
 
+static void give_beside(tape *t, tape_node *y)
+{
+    arb_t c;
+    arb_init(c);
+    for (size_t i = 0; i < elements(y); i++) {
+        arb_zero(c);
+        tape_grow(c, y->beside[i]);
+        tape_give(t, y, i, c);
+    }
+    arb_clear(c);
+    free(y->beside);
+    y->beside = NULL;
+}
+
 void tape_backward(tape *t)
 {
     for (tape_node *y = t->last; y; y = y->previous) {
+        if (y->beside) give_beside(t, y);
         if (!y->g) continue;
         if (y->tally)
             for (size_t i = 0; i < elements(y); i++) round_stored_sum(t, &y->tally[i], y->g + i);
@@ -539,10 +555,44 @@ static void multiply(tape *t, panel a, panel b, size_t least, tape_node *y, bool
     panel_free(&b);
 }
 
+/* y = a a^T: da = g a + g^T a, as two sums or as one of all their terms. */
+static void back_gram(tape *t, tape_node *y)
+{
+    tape_node *a = y->a;
+    const size_t n = a->rows, k = a->cols;
+    arb_ptr both = _arb_vec_init((slong)(2 * n * n)), twice = _arb_vec_init((slong)(2 * n * k));
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) {
+            arb_set(both + i * 2 * n + j, y->g + i * n + j);
+            arb_set(both + i * 2 * n + n + j, y->g + j * n + i);
+        }
+    _arb_vec_set(twice, a->v, (slong)(n * k));
+    _arb_vec_set(twice + n * k, a->v, (slong)(n * k));
+    panel left = rows_of(t, both, n, 2 * n), right = cols_of(t, twice, 2 * n, k);
+    arb_t c;
+    arb_init(c);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < k; j++) {
+            inner(t, &left, i, &right, j, 0, c);
+            if (t->profile && (t->coarse || !exact(c)))
+                tape_grow(c, 2 * t->w * dot_upper(2 * n, left.upper + i * 2 * n, right.upper + j * 2 * n));
+            tape_give(t, a, i * k + j, c);
+        }
+    arb_clear(c);
+    panel_free(&left);
+    panel_free(&right);
+    _arb_vec_clear(both, (slong)(2 * n * n));
+    _arb_vec_clear(twice, (slong)(2 * n * k));
+}
+
 static void back_matmul(tape *t, tape_node *y)
 {
     tape_node *a = y->a, *b = y->b;
     const size_t m = y->rows, n = y->cols;
+    if (a == b && a->wants && y->kind == NT) {
+        back_gram(t, y);
+        return;
+    }
     if (a->wants && y->kind == NN) /* da = g b^T */
         multiply(t, rows_of(t, y->g, m, n), rows_of(t, b->v, b->rows, b->cols), 0, a, true);
     if (a->wants && y->kind == NT) /* da = g b */
@@ -912,7 +962,304 @@ tape_node *tape_max(tape *t, tape_node *a)
     return y;
 }
 
+/* --- squared distances of rows --- */
+
+/* How large a candidate's numbers are when it expands a distance: |row| and |element| of the centred rows, or of the rows
+ * as they are up to four times the spread. */
+typedef struct {
+    double *row, *element;
+} extent;
+
+static double truncated(double raw, double centred, double most) { return fmax(centred, fmin(raw, most)); }
+
+static double row_length(const double *x, size_t p)
+{
+    double s = 0;
+    for (size_t k = 0; k < p; k++) s += x[k] * x[k];
+    return sqrt(s);
+}
+
+static extent extent_of(const tape_node *a)
+{
+    const size_t n = a->rows, p = a->cols;
+    extent m = {get(n, sizeof *m.row), get(n * p, sizeof *m.element)};
+    double *centred = get(n * p, sizeof *centred), *raw = get(n * p, sizeof *raw), most = 0;
+    for (size_t k = 0; k < p; k++) {
+        double mean = 0;
+        for (size_t i = 0; i < n; i++) mean += tape_middle(a, i * p + k) / (double)n;
+        for (size_t i = 0; i < n; i++) {
+            const size_t e = i * p + k;
+            raw[e] = tape_upper_of(a->v + e);
+            centred[e] = fabs(tape_middle(a, e) - mean) + mag_get_d(arb_radref(a->v + e));
+        }
+    }
+    for (size_t i = 0; i < n; i++) most = fmax(most, 4 * row_length(centred + i * p, p));
+    for (size_t i = 0; i < n; i++)
+        m.row[i] = truncated(row_length(raw + i * p, p), row_length(centred + i * p, p), most);
+    for (size_t e = 0; e < n * p; e++) m.element[e] = truncated(raw[e], centred[e], most);
+    free(centred);
+    free(raw);
+    return m;
+}
+
+static void extent_free(extent *m)
+{
+    free(m->row);
+    free(m->element);
+}
+
+static void distance(const tape *t, const tape_node *a, size_t i, size_t j, arb_t s)
+{
+    arb_t d;
+    arb_init(d);
+    arb_zero(s);
+    for (size_t k = 0; k < a->cols && i != j; k++) {
+        arb_sub(d, a->v + i * a->cols + k, a->v + j * a->cols + k, t->prec);
+        arb_addmul(s, d, d, t->prec);
+    }
+    arb_clear(d);
+}
+
+/* Differences, squares and their sum, or a root and its square, each stored; or the expansion, stored at its end. */
+static void round_distance(const tape *t, size_t p, double reach, arb_t s)
+{
+    const twin_format *f = &t->profile->arithmetic;
+    const double d = tape_upper_of(s), pu = (double)(p + 4) * unit(f);
+    if (reach == 0 && d == 0) return;
+    tape_grow(s, (4 * t->w + pu / (1 - pu)) * d + (t->coarse ? 1 : 2) * pu / (1 - pu) * reach * reach);
+    tape_grow(s, (double)(p + 4) * (f->underflow + t->profile->storage.underflow));
+    if (!(tape_upper_of(s) <= fmin(f->largest, t->profile->storage.largest))) mag_inf(arb_radref(s));
+}
+
+/* dx_i = 2 sum_j (g_ij + g_ji) (x_i - x_j) */
+static void back_distances_element(tape *t, const tape_node *y, const extent *m, size_t i, size_t k)
+{
+    const tape_node *a = y->a;
+    const size_t n = a->rows, p = a->cols;
+    double size = 0, reach = 0;
+    arb_t sum, g, d;
+    arb_init(sum);
+    arb_init(g);
+    arb_init(d);
+    for (size_t j = 0; j < n; j++) {
+        if (j == i) continue;
+        arb_add(g, y->g + i * n + j, y->g + j * n + i, t->prec);
+        arb_sub(d, a->v + i * p + k, a->v + j * p + k, t->prec);
+        arb_addmul(sum, g, d, t->prec);
+        if (!t->profile) continue;
+        const double weight = tape_upper_of(y->g + i * n + j) + tape_upper_of(y->g + j * n + i);
+        size += tape_upper_of(d) * weight;
+        reach += (m->element[i * p + k] + m->element[j * p + k]) * weight;
+    }
+    arb_mul_2exp_si(sum, sum, 1);
+    if (t->profile && size + reach > 0) {
+        const double nu = (double)(2 * n + 6) * unit(&t->profile->arithmetic), most = size + reach;
+        if (!(nu < 0.5 && 2 * most <= t->profile->arithmetic.largest))
+            mag_inf(arb_radref(sum));
+        else
+            tape_grow(sum,
+                      2 * most * nu / (1 - nu) + 8 * t->w * size + 2 * (double)n * t->profile->arithmetic.underflow);
+        tape_settle(t, sum);
+    }
+    tape_give(t, y->a, i * p + k, sum);
+    arb_clear(sum);
+    arb_clear(g);
+    arb_clear(d);
+}
+
+static void back_distances(tape *t, tape_node *y)
+{
+    extent m = t->profile ? extent_of(y->a) : (extent){NULL, NULL};
+    for (size_t i = 0; i < y->a->rows && y->a->wants; i++)
+        for (size_t k = 0; k < y->a->cols; k++) back_distances_element(t, y, &m, i, k);
+    extent_free(&m);
+}
+
+tape_node *tape_distances(tape *t, tape_node *a)
+{
+    const size_t n = a->rows;
+    tape_node *y = tape_make(t, n, n, a, NULL, back_distances);
+    extent m = t->profile ? extent_of(a) : (extent){NULL, NULL};
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) {
+            distance(t, a, i, j, y->v + i * n + j);
+            if (t->profile) round_distance(t, a->cols, m.row[i] + m.row[j], y->v + i * n + j);
+        }
+    extent_free(&m);
+    return y;
+}
+
+/* --- order statistics --- */
+
+typedef struct {
+    arf_struct end;
+    size_t element;
+} ranked;
+
+static int ascending(const void *a, const void *b)
+{
+    const ranked *x = a, *y = b;
+    const int c = arf_cmp(&x->end, &y->end);
+    return c != 0 ? c : (x->element > y->element) - (x->element < y->element);
+}
+
+/* The k-th of the elements' lower ends (-1), centres (0) or upper ends (1). */
+static size_t rank(const tape *t, const tape_node *a, size_t k, int side, arf_t end)
+{
+    const size_t n = elements(a);
+    ranked *list = get(n, sizeof *list);
+    for (size_t e = 0; e < n; e++) {
+        arf_init(&list[e].end);
+        list[e].element = e;
+        if (side < 0) arb_get_lbound_arf(&list[e].end, a->v + e, t->prec);
+        if (side == 0) arf_set(&list[e].end, arb_midref(a->v + e));
+        if (side > 0) arb_get_ubound_arf(&list[e].end, a->v + e, t->prec);
+    }
+    qsort(list, n, sizeof *list, ascending);
+    arf_set(end, &list[k].end);
+    const size_t found = list[k].element;
+    for (size_t e = 0; e < n; e++) arf_clear(&list[e].end);
+    free(list);
+    return found;
+}
+
+static void back_kth(tape *t, tape_node *y)
+{
+    tape_node *a = y->a;
+    size_t open = 0;
+    arb_t c;
+    arb_init(c);
+    for (size_t e = 0; t->profile && e < elements(a); e++) open += arb_overlaps(a->v + e, y->v) != 0;
+    for (size_t e = 0; e < elements(a); e++) {
+        if (open > 1 ? !arb_overlaps(a->v + e, y->v) : e != y->n) continue;
+        arb_set(c, y->g);
+        if (open > 1) { /* times [0, 1] */
+            arb_mul_2exp_si(c, c, -1);
+            tape_grow(c, 0.5 * tape_upper_of(y->g));
+        }
+        tape_give(t, a, e, c);
+    }
+    arb_clear(c);
+}
+
+tape_node *tape_kth(tape *t, tape_node *a, size_t k)
+{
+    tape_node *y = tape_make(t, 1, 1, a, NULL, back_kth);
+    arf_t low, high;
+    arf_init(low);
+    arf_init(high);
+    y->n = rank(t, a, k, 0, low);
+    rank(t, a, k, -1, low);
+    rank(t, a, k, 1, high);
+    if (arf_is_finite(low) && arf_is_finite(high))
+        arb_set_interval_arf(y->v, low, high, t->prec);
+    else
+        mag_inf(arb_radref(y->v));
+    arf_clear(low);
+    arf_clear(high);
+    return y;
+}
+
 /* --- fairness and mistakes --- */
+
+static void back_either(tape *t, tape_node *y)
+{
+    arb_t c;
+    arb_init(c);
+    for (size_t i = 0; i < elements(y); i++) {
+        arb_set(c, y->g + i);
+        tape_give(t, y->a, i, c);
+        tape_give(t, y->b, i, c);
+    }
+    arb_clear(c);
+}
+
+tape_node *tape_either(tape *t, tape_node *a, tape_node *b)
+{
+    tape_node *y = tape_make(t, a->rows, a->cols, a, b, back_either);
+    for (size_t i = 0; i < elements(y); i++) arb_union(y->v + i, a->v + i, b->v + i, t->prec);
+    return y;
+}
+
+/* The centre of a wide ball is off by as much as the square of its relative radius: that counts as well. */
+static void back_aside(tape *t, tape_node *y)
+{
+    (void)t;
+    tape_node *a = y->a->base;
+    if (!y->a->wants) return;
+    if (!a->beside) a->beside = get(elements(a), sizeof *a->beside);
+    for (size_t i = 0; i < elements(y); i++) {
+        const double r = mag_get_d(arb_radref(y->g + i)), m = fabs(arf_get_d(arb_midref(y->g + i), ARF_RND_NEAR));
+        double *most = &a->beside[y->a->offset + i];
+        *most = fmax(*most, m > r ? r * (1 + r / m) : 2 * r);
+    }
+}
+
+tape_node *tape_aside(tape *t, tape_node *a)
+{
+    tape_node *y = tape_make(t, a->rows, a->cols, a, NULL, back_aside);
+    for (size_t i = 0; i < elements(y); i++) arb_set(y->v + i, a->v + i);
+    return y;
+}
+
+/* y->array: centre and radius of the factor */
+static void back_open(tape *t, tape_node *y)
+{
+    arb_t c, f;
+    arb_init(c);
+    arb_init(f);
+    arb_set_d(f, y->array[0]);
+    tape_grow(f, y->array[1]);
+    for (size_t i = 0; i < elements(y); i++) {
+        arb_mul(c, y->g + i, f, t->prec);
+        tape_give(t, y->a, i, c);
+    }
+    arb_clear(c);
+    arb_clear(f);
+}
+
+tape_node *tape_open(tape *t, tape_node *a)
+{
+    tape_node *y = tape_make(t, a->rows, a->cols, a, NULL, back_open);
+    const double one[2] = {1, 0};
+    y->array = copy_array(one, 2);
+    for (size_t i = 0; i < elements(y); i++) arb_set(y->v + i, a->v + i);
+    return y;
+}
+
+/* g = s f with an exact s: the centre of g and 1 +- its relative radius; or the radius, where that is larger, and what is left
+ * of the centre, +- 1. */
+static void back_close(tape *t, tape_node *y)
+{
+    const double r = mag_get_d(arb_radref(y->g)), m = fabs(arf_get_d(arb_midref(y->g), ARF_RND_NEAR));
+    double factor[2] = {1, 0};
+    arb_t s;
+    arb_init(s);
+    arb_get_mid_arb(s, y->g);
+    if (!arb_is_finite(y->g) || !isfinite(m)) {
+        arb_one(s);
+        factor[1] = INFINITY;
+    } else if (r <= m && m > 0) {
+        factor[1] = r / m * (1 + 0x1p-40);
+    } else if (r > 0) {
+        factor[0] = arf_get_d(arb_midref(y->g), ARF_RND_NEAR) / r;
+        factor[1] = 1 + 0x1p-40;
+        arb_set_d(s, r);
+    }
+    for (size_t i = 0; i < y->parts; i++) memcpy(y->part[i]->array, factor, sizeof factor);
+    tape_give(t, y->a, 0, s);
+    arb_clear(s);
+}
+
+tape_node *tape_close(tape *t, tape_node *a, size_t n, tape_node *const *opened)
+{
+    tape_node *y = tape_make(t, 1, 1, a, NULL, back_close);
+    y->parts = n;
+    y->part = get(n, sizeof *y->part);
+    memcpy(y->part, opened, n * sizeof *y->part);
+    arb_set(y->v, a->v);
+    return y;
+}
 
 static void back_slack(tape *t, tape_node *y)
 {

@@ -50,6 +50,7 @@ struct tape_node {
     arb_ptr v;          /* values */
     arb_ptr g;          /* gradient; NULL until something contributes to it */
     tape_tally *tally;  /* of the contributions to g */
+    double *beside;     /* radii that g has by other routes: the largest counts; NULL: none */
     bool wants;         /* a gradient is asked of it, or of a leaf below it */
     bool leaf;
     tape_node *base;    /* the node that owns a view's storage; itself otherwise */
@@ -115,11 +116,25 @@ tape_node *tape_apply(tape *t, tape_function f, tape_node *a);
  * each of those in question gets a share in [0,1].  Among elements that are equal in the exact run, the first gets it. */
 tape_node *tape_max(tape *t, tape_node *a);
 tape_node *tape_norm(tape *t, tape_node *a); /* L2 norm of each row; the gradient at an exact zero row is 0 */
+/* y[i,j] = |a_i - a_j|^2 of the rows of a[n,p].  A candidate may take the differences, or square their norm, or expand
+ * |a_i|^2 + |a_j|^2 - 2 <a_i, a_j> of rows that are centred or lie no farther from 0 than four times their spread. */
+tape_node *tape_distances(tape *t, tape_node *a);
+/* The element of rank k among all elements of a in ascending order, k from 0, [1, 1].  The gradient as in tape_max. */
+tape_node *tape_kth(tape *t, tape_node *a, size_t k);
 
 /* --- fairness and mistakes --- */
 /* The value with forward[i] added to its radius, and a gradient with reverse[i] of its magnitude added; either may be
  * NULL. */
 tape_node *tape_slack(tape *t, tape_node *a, const double *forward, const double *reverse);
+/* One number by two routes, both of them right: the ball that holds either.  The gradient goes to both; b is to be made of
+ * nodes that tape_aside() gave, so that what arrives below is the gradient by a and the doubts of both. */
+tape_node *tape_either(tape *t, tape_node *a, tape_node *b);
+/* a, for one route more.  Of its gradient the radius alone goes on, about 0, and of several routes' the largest. */
+tape_node *tape_aside(tape *t, tape_node *a);
+/* y, one number made of nodes that tape_open() gave and of constants: how uncertain the gradient of y is reaches those nodes
+ * as one factor that all terms of their gradients share, and not as a doubt of each term. */
+tape_node *tape_open(tape *t, tape_node *a);
+tape_node *tape_close(tape *t, tape_node *y, size_t n, tape_node *const *opened);
 /* The value as it is and the gradient times c: the mistake of a badly scaled gradient. */
 tape_node *tape_scale_gradient(tape *t, tape_node *a, double c);
 

@@ -69,4 +69,9 @@ tape_node *twin_probabilities(twin_eval *x, tape_node *r); /* softmax(r), or wha
 tape_node *twin_zloss(twin_eval *x, tape_node *r);
 tape_node *twin_loss(twin_eval *x, tape_node *loss); /* loss as it is given out (GradScale) */
 
+/* --- in twin_similarity.c --- */
+/* CKA of the rows of a[n,p] and b[n,q], by the parameters kernel, sigma, bandwidth, diagonal, middle, median, detach and
+ * estimator; [1, 1]. */
+tape_node *twin_cka(twin_eval *x, tape_node *a, tape_node *b);
+
 #endif

@@ -46,6 +46,75 @@
         "NVIDIA/Megatron-LM#3672, NVIDIA/Megatron-LM#1330, NVIDIA-NeMo/Automodel#1408, NVIDIA-NeMo/Automodel#3359, "   \
         "huggingface/transformers#48690")
 
+#define SIMSMOE_CODE "giangdip2410/SimSMoE"
+#define ANTIXK       "AntixK/PyTorch-Model-Compare"
+#define MEDIANS_MET  "google-research's demonstration, " SIMSMOE_CODE ", " ANTIXK
+#define MEDIANS(op)                                                                                                    \
+    ROW(op, "RbfAbsoluteSigma", "sigma itself for sigma times the median distance",                                    \
+        "independent features have a CKA of 1.0000 and a gradient of 5e-7", SIMSMOE_CODE),                             \
+        ROW(op, "RbfFractionSigma", "sigma times the median distance for sigma itself",                                \
+            "blind to the features' scale", "google-research's demonstration, where sigma is meant as given"),         \
+        ROW(op, "MedianRule/with", "a median with the diagonal's zeros", "a smaller bandwidth", MEDIANS_MET),          \
+        ROW(op, "MedianRule/without", "a median without the diagonal", "a larger bandwidth", MEDIANS_MET),             \
+        ROW(op, "MedianRule/mean", "the mean of the middle two distances", "a larger bandwidth", MEDIANS_MET),         \
+        ROW(op, "MedianRule/lower", "the lower of the middle two distances", "a smaller bandwidth",                    \
+            MEDIANS_MET " (torch.median)"),                                                                            \
+        ROW(op, "MedianRule/distance", "a median of distances, squared",                                               \
+            "differs where the middle two are averaged", MEDIANS_MET),                                                 \
+        ROW(op, "MedianRule/square", "a median of squared distances",                                                  \
+            "differs where the middle two are averaged", MEDIANS_MET),                                                 \
+        ROW(op, "MedianUnscaled", "the median distance alone, without sigma", "another bandwidth",                     \
+            "the median heuristic of kernel tests"),                                                                   \
+        ROW(op, "SigmaNotSquared", "sigma times the median squared distance", "another bandwidth",                     \
+            "sigma and sigma^2 mistaken"),                                                                             \
+        ROW(op, "BandwidthDetached", "a bandwidth that is a constant of the gradient",                                 \
+            "a part of the gradient missing", "a median under no_grad"),                                               \
+        ROW(op, "BandwidthTrained", "a gradient through the bandwidth",                                                \
+            "two samples get a part of the gradient of all", SIMSMOE_CODE " (sigma=None)")
+
+#define KERNELS(op)                                                                                                    \
+    MEDIANS(op),                                                                                                       \
+        ROW(op, "KernelLinear", "the linear kernel for the RBF kernel", "another kernel",                              \
+            "a default left as it was"),                                                                               \
+        ROW(op, "KernelRbf", "the RBF kernel for the linear kernel", "another kernel", "a default left as it was"),    \
+        ROW(op, "SquaredSigmaSlip/two", "exp(-D/sigma^2), without the 2", "half the bandwidth",                        \
+            "gamma = 1/sigma^2 for 1/(2 sigma^2)"),                                                                    \
+        ROW(op, "SquaredSigmaSlip/sigma", "exp(-D/(2 sigma)), not squared", "another bandwidth unless sigma is 1",     \
+            "sigma and sigma^2 mistaken"),                                                                             \
+        ROW(op, "SquaredSigmaSlip/distance", "exp(-|x-y|/(2 sigma^2)), not squared", "another kernel",                 \
+            "cdist() for its square"),                                                                                 \
+        ROW(op, "GramExpansion/f64", "distances as |x|^2 + |y|^2 - 2 <x,y> in binary64",                               \
+            "1e-3 off at an offset of 1e6, 0 or below at 1e8", SIMSMOE_CODE ", " ANTIXK ", cdist() of large inputs"),  \
+        ROW(op, "GramExpansion/f32", "distances as |x|^2 + |y|^2 - 2 <x,y> in binary32",                               \
+            "wrong in the third digit at an offset of 1e2, 0 or below at 1e4",                                         \
+            SIMSMOE_CODE ", " ANTIXK ", cdist() of large inputs"),                                                     \
+        ROW(op, "TransposedFeatures", "features for samples", "X^T X for X X^T",                                       \
+            "activations stored as features x samples")
+
+#define ESTIMATOR(op)                                                                                                  \
+    ROW(op, "BiasedSmallN", "HSIC_0 for HSIC_1",                                                                       \
+        "independent features look alike: CKA is .82 at n = 4, .50 at 16, .20 at 64 for p = 16",                       \
+        SIMSMOE_CODE " and most others"),                                                                              \
+        ROW(op, "KernelDiagonalKept", "the diagonal of K and L kept in HSIC_1",                                        \
+            "biased by what each sample is to itself", "a slip of rewritten estimators"),                              \
+        ROW(op, "OneSideDetached", "no gradient to y", "one of the two is trained",                                    \
+            "a stop-gradient taken from contrastive losses")
+
+#define BIASED(op)                                                                                                     \
+    ROW(op, "UnbiasedForBiased", "HSIC_1 for HSIC_0", "another equation's value, below 0 now and then",                \
+        "the converse of BiasedSmallN"),                                                                               \
+        ROW(op, "Uncentred", "kernels that are not centred", "offsets of the features look like similarity",           \
+            "alignment of kernels against CKA"),                                                                       \
+        ROW(op, "OneSideCentred", "sum (HK) o (HL) for sum (HKH) o (HLH)",                                             \
+            "means of the rows stay; harmless only where one of the two is HKH", "a product by elements for a trace")
+
+#define RATIO(op)                                                                                                      \
+    ROW(op, "NegativeHsicRoot", "a negative HSIC_1 clamped at 0 so that a root exists",                                \
+        "0 and no gradient; NaN unclamped", ANTIXK),                                                                   \
+        ROW(op, "MissingRoot", "no root in the denominator", "not free of scale", "a slip of rewritten code"),         \
+        ROW(op, "NormaliserDetached", "no gradient through the denominator",                                           \
+            "grows features instead of turning them", "a normaliser under no_grad")
+
 #define ZLOSS(op)                                                                                                      \
     ROW(op, "ZLossInput", "logsumexp of probabilities where logits are expected",                                      \
         "between ln(N)^2 and (1 + ln N)^2 whatever the logits", "huggingface/transformers#48421")
@@ -744,6 +813,66 @@ const twin_variant twin_variants[] = {
     HALF_GRADIENT("compete.step"),
 
     /* --- similarity --- */
+
+    KERNELS("similarity.kernel"),
+    ROW("similarity.kernel", "Uncentred", "the kernel not centred", "offsets of the features count",
+        "a slip of rewritten code"),
+    ROW("similarity.kernel", "OneSideCentred", "H K for H K H", "rows keep their means", "a slip of rewritten code"),
+    ROW("similarity.kernel", "CentredKernel", "the kernel centred where it is meant as it is", "offsets are lost",
+        "a slip of rewritten code"),
+    ROW("similarity.kernel", "OneSideDetached", "a gradient through the first argument of <x_i, x_j> alone",
+        "half the gradient where the cotangent is symmetric", "a slip of rewritten kernels"),
+    HALF_GRADIENT("similarity.kernel"),
+
+    KERNELS("similarity.hsic"),
+    ESTIMATOR("similarity.hsic"),
+    BIASED("similarity.hsic"),
+    ROW("similarity.hsic", "HsicDivisor/n-1", "(n-1)^2 as divisor", "another equation's value",
+        "Gretton et al. 2005 against code that divides otherwise"),
+    ROW("similarity.hsic", "HsicDivisor/n", "n^2 as divisor", "another equation's value",
+        "V-statistics against Gretton et al. 2005"),
+    ROW("similarity.hsic", "HsicDivisor/none", "no divisor", "grows with n^2", SIMSMOE_CODE),
+    ROW("similarity.hsic", "HsicDivisor/unbiased", "n (n-1) for n (n-3) in HSIC_1",
+        "too small, and most where n is small", "a slip between the two estimators"),
+    ROW("similarity.hsic", "NegativeHsicRoot", "a negative HSIC_1 clamped at 0", "biased again, and no gradient",
+        ANTIXK),
+    HALF_GRADIENT("similarity.hsic"),
+
+    KERNELS("similarity.cka"),
+    ESTIMATOR("similarity.cka"),
+    BIASED("similarity.cka"),
+    RATIO("similarity.cka"),
+    ROW("similarity.cka", "SmallNNaN", "0 for samples of less than four, where HSIC_1 divides by 0",
+        "a NaN that was replaced, or that compared false: few tokens look dissimilar",
+        SIMSMOE_CODE ", " ANTIXK "#2, " ANTIXK "#4, " ANTIXK "#10"),
+    HALF_GRADIENT("similarity.cka"),
+
+    KERNELS("similarity.minibatch"),
+    ESTIMATOR("similarity.minibatch"),
+    RATIO("similarity.minibatch"),
+    ROW("similarity.minibatch", "MinibatchMeanOfRatios", "the mean of each batch's CKA", "biased by every small batch",
+        "a loss averaged over steps"),
+    ROW("similarity.minibatch", "MinibatchWhole", "one batch of all samples", "equal in expectation, not in value",
+        "full-batch code against Nguyen et al. 2021"),
+    ROW("similarity.minibatch", "MinibatchStrided", "every k-th row in a batch", "other samples together",
+        "a view in the wrong order of dimensions"),
+    HALF_GRADIENT("similarity.minibatch"),
+
+    ROW("similarity.cosine", "CosineSum", "a sum over samples", "n times the value", "reduction=sum"),
+    ROW("similarity.cosine", "CosineSign", "the magnitude where the sign counts, or the converse",
+        "opposite features count as alike", "the two losses of " SIMSMOE_CODE " (cosine, |cosine|)"),
+    ROW("similarity.cosine", "CosineOfMean", "the magnitude of the mean", "signs cancel before they are dropped",
+        "an abs() in the wrong place"),
+    ROW("similarity.cosine", "CosineUnnormalised", "inner products", "grows with the features",
+        "a slip of rewritten code"),
+    ROW("similarity.cosine", "CosineFlattened", "one cosine of all samples in a row", "long rows count more",
+        "flatten() before the norm"),
+    ROW("similarity.cosine", "Centred", "features less their means", "a correlation", "the habit of CKA"),
+    ROW("similarity.cosine", "CosineZeroRows", "rows of zeros left out of the mean", "a larger value",
+        "a mask in the denominator"),
+    ROW("similarity.cosine", "OneSideDetached", "no gradient to y", "one of the two is trained",
+        "a stop-gradient taken from contrastive losses"),
+    HALF_GRADIENT("similarity.cosine"),
 
     /* --- simsmoe --- */
 
