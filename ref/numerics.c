@@ -276,23 +276,24 @@ KERNELS(portable, , 4, 1, double, ONE_LOAD, ONE_STORE, ONE_SPLAT, fma)
 /* exp and expm1 in doubles, LANES at a time, proved rounded (spec, N.14, "The exponential in doubles"): with t = 2^(j/32),
  * e^x = 2^m t e^r, x = (32 m + j) ln 2 / 32 + r.  hi + lo is that, or that less one, up to `error`.  Where this leaves
  * the rounding open, and where x is outside [-708, 709], `otherwise` is asked.  y may be x. */
-static const double exp_table[64] = { /* t, and what t lacks; made by verify/strength/exponentials.c, which checks them */
-    0x1p+0, 0x0p+0, 0x1.059b0d3158574p+0, 0x1.d73e2a475b465p-55,
-    0x1.0b5586cf9890fp+0, 0x1.8a62e4adc610bp-54, 0x1.11301d0125b51p+0, -0x1.6c51039449b3ap-54,
-    0x1.172b83c7d517bp+0, -0x1.19041b9d78a76p-55, 0x1.1d4873168b9aap+0, 0x1.e016e00a2643cp-54,
-    0x1.2387a6e756238p+0, 0x1.9b07eb6c70573p-54, 0x1.29e9df51fdee1p+0, 0x1.612e8afad1255p-55,
-    0x1.306fe0a31b715p+0, 0x1.6f46ad23182e4p-55, 0x1.371a7373aa9cbp+0, -0x1.63aeabf42eae2p-54,
-    0x1.3dea64c123422p+0, 0x1.ada0911f09ebcp-55, 0x1.44e086061892dp+0, 0x1.89b7a04ef80dp-59,
-    0x1.4bfdad5362a27p+0, 0x1.d4397afec42e2p-56, 0x1.5342b569d4f82p+0, -0x1.07abe1db13cadp-55,
-    0x1.5ab07dd485429p+0, 0x1.6324c054647adp-54, 0x1.6247eb03a5585p+0, -0x1.383c17e40b497p-54,
-    0x1.6a09e667f3bcdp+0, -0x1.bdd3413b26456p-54, 0x1.71f75e8ec5f74p+0, -0x1.16e4786887a99p-55,
-    0x1.7a11473eb0187p+0, -0x1.41577ee04992fp-55, 0x1.82589994cce13p+0, -0x1.d4c1dd41532d8p-54,
-    0x1.8ace5422aa0dbp+0, 0x1.6e9f156864b27p-54, 0x1.93737b0cdc5e5p+0, -0x1.75fc781b57ebcp-57,
-    0x1.9c49182a3f09p+0, 0x1.c7c46b071f2bep-56, 0x1.a5503b23e255dp+0, -0x1.d2f6edb8d41e1p-54,
-    0x1.ae89f995ad3adp+0, 0x1.7a1cd345dcc81p-54, 0x1.b7f76f2fb5e47p+0, -0x1.5584f7e54ac3bp-56,
-    0x1.c199bdd85529cp+0, 0x1.11065895048ddp-55, 0x1.cb720dcef9069p+0, 0x1.503cbd1e949dbp-56,
-    0x1.d5818dcfba487p+0, 0x1.2ed02d75b3707p-55, 0x1.dfc97337b9b5fp+0, -0x1.1a5cd4f184b5cp-54,
-    0x1.ea4afa2a490dap+0, -0x1.e9c23179c2893p-54, 0x1.f50765b6e454p+0, 0x1.9d3e12dd8a18bp-54,
+/* t, and then what t lacks; made by verify/strength/exponentials.c, which checks them */
+static const double exp_table[64] = {
+    0x1p+0, 0x1.059b0d3158574p+0, 0x1.0b5586cf9890fp+0, 0x1.11301d0125b51p+0,
+    0x1.172b83c7d517bp+0, 0x1.1d4873168b9aap+0, 0x1.2387a6e756238p+0, 0x1.29e9df51fdee1p+0,
+    0x1.306fe0a31b715p+0, 0x1.371a7373aa9cbp+0, 0x1.3dea64c123422p+0, 0x1.44e086061892dp+0,
+    0x1.4bfdad5362a27p+0, 0x1.5342b569d4f82p+0, 0x1.5ab07dd485429p+0, 0x1.6247eb03a5585p+0,
+    0x1.6a09e667f3bcdp+0, 0x1.71f75e8ec5f74p+0, 0x1.7a11473eb0187p+0, 0x1.82589994cce13p+0,
+    0x1.8ace5422aa0dbp+0, 0x1.93737b0cdc5e5p+0, 0x1.9c49182a3f09p+0, 0x1.a5503b23e255dp+0,
+    0x1.ae89f995ad3adp+0, 0x1.b7f76f2fb5e47p+0, 0x1.c199bdd85529cp+0, 0x1.cb720dcef9069p+0,
+    0x1.d5818dcfba487p+0, 0x1.dfc97337b9b5fp+0, 0x1.ea4afa2a490dap+0, 0x1.f50765b6e454p+0,
+    0x0p+0, 0x1.d73e2a475b465p-55, 0x1.8a62e4adc610bp-54, -0x1.6c51039449b3ap-54,
+    -0x1.19041b9d78a76p-55, 0x1.e016e00a2643cp-54, 0x1.9b07eb6c70573p-54, 0x1.612e8afad1255p-55,
+    0x1.6f46ad23182e4p-55, -0x1.63aeabf42eae2p-54, 0x1.ada0911f09ebcp-55, 0x1.89b7a04ef80dp-59,
+    0x1.d4397afec42e2p-56, -0x1.07abe1db13cadp-55, 0x1.6324c054647adp-54, -0x1.383c17e40b497p-54,
+    -0x1.bdd3413b26456p-54, -0x1.16e4786887a99p-55, -0x1.41577ee04992fp-55, -0x1.d4c1dd41532d8p-54,
+    0x1.6e9f156864b27p-54, -0x1.75fc781b57ebcp-57, 0x1.c7c46b071f2bep-56, -0x1.d2f6edb8d41e1p-54,
+    0x1.7a1cd345dcc81p-54, -0x1.5584f7e54ac3bp-56, 0x1.11065895048ddp-55, 0x1.503cbd1e949dbp-56,
+    0x1.2ed02d75b3707p-55, -0x1.1a5cd4f184b5cp-54, -0x1.e9c23179c2893p-54, 0x1.9d3e12dd8a18bp-54,
 };
 typedef double scalar_function(double);
 
@@ -302,8 +303,8 @@ typedef double scalar_function(double);
         const VECTOR v = LOAD(x), shift = SPLAT(0x1.8p52), u = FMA(v, SPLAT(0x1.71547652b82fep+5), shift);          \
         const VECTOR k = u - shift, one = SPLAT(less_one ? 1 : 0); /* k is an integer, and the low bits of u */     \
         const BITS j = TO_BITS(u) & 31, sign = TO_BITS(v) & (less_one ? UINT64_C(1) << 63 : 0);                     \
-        const VECTOR power = FROM_BITS(((TO_BITS(u) >> 5) + 1023) << 52), t = LOOK_UP(exp_table, 2 * j);            \
-        const VECTOR t_low = LOOK_UP(exp_table + 1, 2 * j), inner = less_one ? power : SPLAT(1);                    \
+        const VECTOR power = FROM_BITS(((TO_BITS(u) >> 5) + 1023) << 52), t = LOOK_UP(exp_table, j);            \
+        const VECTOR t_low = LOOK_UP(exp_table + 32, j), inner = less_one ? power : SPLAT(1);                    \
         const VECTOR r_high = FMA(k, SPLAT(-0x1.62e42fefa39efp-6), v), r_low = k * SPLAT(-0x1.abc9e3b39803fp-61);   \
         const VECTOR r = r_high + r_low, r2 = r * r; /* what follows is e^r - 1 - r_high = q */                     \
         const VECTOR q6 = FMA(r, SPLAT(0x1.a01a01a01a01ap-13), SPLAT(0x1.6c16c16c16c17p-10)); /* 1/7!, 1/6! */      \
@@ -361,7 +362,10 @@ static inline double from_bits(uint64_t bits)
 typedef uint64_t eight_bits __attribute__((vector_size(64)));
 #define BITS_8(x)           ((eight_bits)(x))
 #define DOUBLES_8(b)        ((__m512d)(b))
-#define LOOK_UP_8(table, j) _mm512_i64gather_pd((__m512i)(j), (table), 8)
+#define PERMUTED(table, j)  _mm512_permutex2var_pd(_mm512_loadu_pd(table), (__m512i)(j), _mm512_loadu_pd((table) + 8))
+#define LOOK_UP_8(table, j)                                                                              \
+    _mm512_mask_blend_pd(_mm512_test_epi64_mask((__m512i)(j), _mm512_set1_epi64(16)), PERMUTED(table, j), \
+                         PERMUTED((table) + 16, j))
 #define AT_MOST_8(a, b)     ((unsigned)_mm512_cmp_pd_mask(a, b, _CMP_LE_OQ))
 EXPONENTIALS(avx512_exponential, __attribute__((target("avx512f"))), 8, __m512d, eight_bits, _mm512_loadu_pd,
             _mm512_storeu_pd, _mm512_set1_pd, _mm512_fmadd_pd, BITS_8, DOUBLES_8, LOOK_UP_8, AT_MOST_8)

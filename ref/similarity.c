@@ -32,7 +32,7 @@ static bool positive(double x) { return x > 0 && x <= DBL_MAX; }
 
 /* The fast forms go through a matrix in strips of rows, in blocks of their columns, and in tiles where it is read across.
  * None of these is in the bits. */
-enum { STRIP = 64, DEEP = 128, TILE = 8 };
+enum { STRIP = 48, DEEP = 256, WIDE = 1024, TILE = 8 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -98,9 +98,11 @@ smoe_status smoe_squared_distances(size_t n, size_t p, const double *x, double *
         const size_t rows = least(STRIP, n - i);
         for (size_t a = i; a < i + rows; a++) memset(D + a * n + i, 0, (n - i) * sizeof *D);
         smoe_distances_acc(0, rows, n - i, p, x + i * p, x + i * p, D + i * n + i, n); /* (K.2) */
+        for (size_t a = i; a < i + rows; a++)
+            if (!smoe_all_finite(n - i, D + a * n + i)) return SMOE_EOVRFLW;
     }
     mirror(n, D);
-    return finite_or_overflow(n * n, D);
+    return SMOE_OK;
 }
 
 smoe_status smoe_squared_distances_vjp_naive(size_t n, size_t p, const double *x, const double *dD, double *dx)
@@ -129,10 +131,8 @@ static void both_sides(size_t n, const double *dD, size_t i, size_t rows, size_t
                     both[r * columns + c] = 2 * (dD[(i + r) * n + j + c] + dD[(j + c) * n + i + r]);
 }
 
-smoe_status smoe_squared_distances_vjp(size_t n, size_t p, const double *x, const double *dD, double *dx)
+static smoe_status distances_vjp(size_t n, size_t p, const double *x, const double *dD, double *dx)
 {
-    if (n == 0 || p == 0) return SMOE_EINVAL;
-    if (!smoe_all_finite(n * p, x) || !smoe_all_finite(n * n, dD)) return SMOE_EDOM;
     memset(dx, 0, n * p * sizeof *dx);
     for (size_t i = 0; i < n; i += STRIP)
         for (size_t j = 0; j < n; j += DEEP) {
@@ -142,6 +142,13 @@ smoe_status smoe_squared_distances_vjp(size_t n, size_t p, const double *x, cons
             smoe_pull_acc(0, rows, p, columns, both, x + i * p, x + j * p, dx + i * p); /* (K.2') */
         }
     return finite_or_overflow(n * p, dx);
+}
+
+smoe_status smoe_squared_distances_vjp(size_t n, size_t p, const double *x, const double *dD, double *dx)
+{
+    if (n == 0 || p == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(n * p, x) || !smoe_all_finite(n * n, dD)) return SMOE_EDOM;
+    return distances_vjp(n, p, x, dD, dx);
 }
 
 /* --- K.3: bandwidths --- */
@@ -308,26 +315,24 @@ smoe_status smoe_gram_rbf(size_t n, const double *D, double variance, double *K)
     return SMOE_OK;
 }
 
-smoe_status smoe_gram_rbf_less_one(size_t n, const double *D, double variance, double *K)
+static void rbf_less_one(size_t n, const double *D, double variance, double *K)
 {
-    const smoe_status status = check_rbf(n, D, variance);
-    if (status != SMOE_OK) return status;
-    /*@ loop invariant 0 <= i <= n;
-        loop assigns i, K[0 .. n*n-1]; loop variant n - i; */
     for (size_t i = 0; i < n; i++) {
-        /*@ assert i*n + n <= n*n; */
         exponents(n, D + i * n, variance, K + i * n);
         smoe_expm1_many(n, K + i * n, K + i * n);                       /* (K.4), less one */
     }
-    return SMOE_OK;
 }
 
-smoe_status smoe_gram_rbf_vjp(size_t n, const double *D, double variance, const double *dK, double *dD,
-                              double *dvariance)
+smoe_status smoe_gram_rbf_less_one(size_t n, const double *D, double variance, double *K)
 {
     const smoe_status status = check_rbf(n, D, variance);
-    if (status != SMOE_OK) return status;
-    if (!smoe_all_finite(n * n, dK)) return SMOE_EDOM;
+    if (status == SMOE_OK) rbf_less_one(n, D, variance, K);
+    return status;
+}
+
+static smoe_status gram_rbf_vjp(size_t n, const double *D, double variance, const double *dK, double *dD,
+                                double *dvariance)
+{
     double sum = 0;
     for (size_t i = 0; i < n; i++) {
         double *weight = dD + i * n; /* dK k, for now */
@@ -339,6 +344,15 @@ smoe_status smoe_gram_rbf_vjp(size_t n, const double *D, double variance, const 
     }
     *dvariance = sum / (2 * variance) / variance;                       /* (K.4') */
     return isfinite(*dvariance) ? finite_or_overflow(n * n, dD) : SMOE_EOVRFLW;
+}
+
+smoe_status smoe_gram_rbf_vjp(size_t n, const double *D, double variance, const double *dK, double *dD,
+                              double *dvariance)
+{
+    const smoe_status status = check_rbf(n, D, variance);
+    if (status != SMOE_OK) return status;
+    if (!smoe_all_finite(n * n, dK)) return SMOE_EDOM;
+    return gram_rbf_vjp(n, D, variance, dK, dD, dvariance);
 }
 
 /* --- K.5: centring --- */
@@ -376,24 +390,31 @@ smoe_status smoe_centre_features(size_t n, size_t p, const double *x, double *xc
     return finite_or_overflow(n * p, xc);
 }
 
-smoe_status smoe_centre(size_t n, const double *K, double *C)
+static smoe_status centre(size_t n, const double *K, double *C)
 {
-    if (n == 0) return SMOE_EINVAL;
-    if (!smoe_all_finite(n * n, K)) return SMOE_EDOM;
     for (size_t i = 0; i < n; i++) {
         const double mean = smoe_sum(n, K + i * n) / (double)n;
         for (size_t j = 0; j < n; j++) C[i * n + j] = K[i * n + j] - mean; /* (K.5), K H */
     }
-    for (size_t first = 0; first < n; first += DEEP) { /* columns, a block at a time */
-        double mean[DEEP] = {0};
-        const size_t columns = least(DEEP, n - first);
+    for (size_t first = 0; first < n; first += WIDE) { /* columns, a block at a time */
+        double mean[WIDE] = {0};
+        const size_t columns = least(WIDE, n - first);
         for (size_t i = 0; i < n; i++)
             for (size_t j = 0; j < columns; j++) mean[j] += C[i * n + first + j];
         for (size_t j = 0; j < columns; j++) mean[j] /= (double)n;
-        for (size_t i = 0; i < n; i++)
-            for (size_t j = 0; j < columns; j++) C[i * n + first + j] -= mean[j]; /* (K.5), H (K H) */
+        for (size_t i = 0; i < n; i++) {
+            double *row = C + i * n + first;
+            for (size_t j = 0; j < columns; j++) row[j] -= mean[j];     /* (K.5), H (K H) */
+            if (!smoe_all_finite(columns, row)) return SMOE_EOVRFLW;
+        }
     }
-    return finite_or_overflow(n * n, C);
+    return SMOE_OK;
+}
+
+smoe_status smoe_centre(size_t n, const double *K, double *C)
+{
+    if (n == 0) return SMOE_EINVAL;
+    return smoe_all_finite(n * n, K) ? centre(n, K, C) : SMOE_EDOM;
 }
 
 smoe_status smoe_centre_definition(size_t n, const double *K, double *work, double *C)
@@ -841,12 +862,12 @@ static smoe_status rbf_vjp(const smoe_similarity *how, size_t n, size_t p, const
                            double variance, const double *dK, double *dD, double *more, double *dx)
 {
     double dvariance;
-    smoe_status status = smoe_gram_rbf_vjp(n, D, variance, dK, dD, &dvariance);
+    smoe_status status = gram_rbf_vjp(n, D, variance, dK, dD, &dvariance);
     if (status == SMOE_OK && how->bandwidth == SMOE_BANDWIDTH_MEDIAN && !how->detach) {
         status = smoe_bandwidth_median_vjp(how, n, D, dvariance, more);
         for (size_t k = 0; k < n * n; k++) dD[k] += more[k];
     }
-    return status == SMOE_OK ? smoe_squared_distances_vjp(n, p, x, dD, dx) : status;
+    return status == SMOE_OK ? distances_vjp(n, p, x, dD, dx) : status;
 }
 
 size_t smoe_gram_work(size_t n, size_t p) { return 4 * n * n + n * p; }
@@ -887,7 +908,8 @@ static smoe_status gram_to_centre(const smoe_similarity *how, size_t n, size_t p
         return status == SMOE_OK ? smoe_gram_linear(n, p, xc, K) : status;
     }
     status = distances_and_bandwidth(how, n, p, x, D, variance);
-    return status == SMOE_OK ? smoe_gram_rbf_less_one(n, D, *variance, K) : status;
+    if (status == SMOE_OK) rbf_less_one(n, D, *variance, K);
+    return status;
 }
 
 smoe_status smoe_gram_centred(const smoe_similarity *how, size_t n, size_t p, const double *x, double *work, double *K,
@@ -937,7 +959,7 @@ static smoe_status prepare(const smoe_similarity *how, size_t n, double *sums, g
 {
     const smoe_status status = gram_to_centre(how, n, s->p, s->x, s->xc, s->D, s->K, &s->variance);
     if (status != SMOE_OK) return status;
-    return how->estimator == SMOE_HSIC_BIASED ? smoe_centre(n, s->K, s->A) : smoe_u_centre(n, s->K, sums, s->A);
+    return how->estimator == SMOE_HSIC_BIASED ? centre(n, s->K, s->A) : smoe_u_centre(n, s->K, sums, s->A);
 }
 
 static double divisor_of(const smoe_similarity *how, size_t n)
