@@ -315,15 +315,9 @@ smoe_status smoe_gram_rbf(size_t n, const double *D, double variance, double *K)
     return SMOE_OK;
 }
 
-/*@ requires smoe_size(n*n) && \valid_read(D + (0 .. n*n-1)) && \valid(K + (0 .. n*n-1));
-    requires \separated(D + (0 .. n*n-1), K + (0 .. n*n-1));
-    assigns K[0 .. n*n-1]; */
 static void rbf_less_one(size_t n, const double *D, double variance, double *K)
 {
-    /*@ loop invariant 0 <= i <= n;
-        loop assigns i, K[0 .. n*n-1]; loop variant n - i; */
     for (size_t i = 0; i < n; i++) {
-        /*@ assert i*n + n <= n*n; */
         exponents(n, D + i * n, variance, K + i * n);
         smoe_expm1_many(n, K + i * n, K + i * n);                       /* (K.4), less one */
     }
@@ -1390,7 +1384,7 @@ smoe_status smoe_cosine(size_t n, size_t d, const double *x, const double *y, do
 {
     smoe_status status = check_rows(n, d, x, y);
     double sum = 0;
-    /*@ loop invariant 0 <= i <= n;
+    /*@ loop invariant 0 <= i <= n && (n == 0 || d == 0 ==> status == SMOE_EINVAL);
         loop assigns i, status, sum; loop variant n - i; */
     for (size_t i = 0; i < n && status == SMOE_OK; i++) {
         /*@ assert i*d + d <= n*d; */
@@ -1406,7 +1400,7 @@ smoe_status smoe_cosine_absolute(size_t n, size_t d, const double *x, const doub
 {
     smoe_status status = check_rows(n, d, x, y);
     double sum = 0;
-    /*@ loop invariant 0 <= i <= n;
+    /*@ loop invariant 0 <= i <= n && (n == 0 || d == 0 ==> status == SMOE_EINVAL);
         loop assigns i, status, sum; loop variant n - i; */
     for (size_t i = 0; i < n && status == SMOE_OK; i++) {
         /*@ assert i*d + d <= n*d; */
