@@ -141,20 +141,26 @@ bool smoe_shares(size_t K, const size_t *row, size_t i, size_t j)
     return has(K, row, i) && has(K, row, j);
 }
 
+/* The experts of token t. */
+/*@ requires smoe_size(T*K) && \valid_read(index + (0 .. T*K-1)) && t < T;
+    assigns \nothing;
+    ensures \result == index + t*K && \valid_read(\result + (0 .. K-1)); */
+static const size_t *choices_of(size_t T, size_t K, const size_t *index, size_t t)
+{
+    (void)T; /* read by the contract alone */
+    //@ assert t*K + K <= T*K;
+    return index + t * K;
+}
+
 size_t smoe_pair_rows(size_t T, size_t K, const size_t *index, size_t i, size_t j, size_t *row)
 {
     size_t n = 0;
     /*@ loop invariant 0 <= t <= T && 0 <= n <= t;
-        loop invariant n == smoe_shared(index, K, i, j, t);
-        loop invariant \forall integer k; 0 <= k < n ==> row[k] < t && smoe_both(index, K, row[k], i, j);
+        loop invariant \forall integer k; 0 <= k < n ==> row[k] < t;
         loop invariant \forall integer k, l; 0 <= k < l < n ==> row[k] < row[l];
-        loop invariant \forall integer s; 0 <= s < t && smoe_both(index, K, s, i, j) ==>
-                         \exists integer k; 0 <= k < n && row[k] == s;
         loop assigns t, n, row[0 .. T-1]; loop variant T - t; */
-    for (size_t t = 0; t < T; t++) {
-        //@ assert t*K + K <= T*K;
-        if (smoe_shares(K, index + t * K, i, j)) row[n++] = t;          /* (S.4), rows of X_ij */
-    }
+    for (size_t t = 0; t < T; t++)
+        if (smoe_shares(K, choices_of(T, K, index, t), i, j)) row[n++] = t;                 /* (S.4), rows of X_ij */
     return n;
 }
 
@@ -166,27 +172,33 @@ static size_t shared_by(size_t T, size_t K, const size_t *index, size_t i, size_
     size_t n = 0;
     /*@ loop invariant 0 <= t <= T && 0 <= n <= t && n == smoe_shared(index, K, i, j, t);
         loop assigns t, n; loop variant T - t; */
-    for (size_t t = 0; t < T; t++) {
-        //@ assert t*K + K <= T*K;
-        if (smoe_shares(K, index + t * K, i, j)) n++;                   /* (S.2) */
-    }
+    for (size_t t = 0; t < T; t++)
+        if (smoe_shares(K, choices_of(T, K, index, t), i, j)) n++;      /* (S.2) */
     return n;
 }
 
 /* Row i of the matrix: 0 up to the diagonal, then what i shares with each j above it. */
+/*@ predicate row_done{L}(size_t *row, integer T, integer N, integer K, size_t *index, integer i) =
+      (\forall integer j; 0 <= j < N && j <= i ==> row[j] == 0) &&
+      (\forall integer j; i < j < N ==> row[j] == smoe_shared(index, K, i, j, T)); */
 /*@ requires smoe_size(T*K) && \valid_read(index + (0 .. T*K-1)) && \valid(row + (0 .. N-1));
     requires \separated(index + (0 .. T*K-1), row + (0 .. N-1));
     assigns row[0 .. N-1];
-    ensures \forall integer j; 0 <= j < N && j <= i ==> row[j] == 0;
-    ensures \forall integer j; i < j < N ==> row[j] == smoe_shared(index, K, i, j, T); */
+    ensures row_done(row, T, N, K, index, i); */
 static void shared_with(size_t T, size_t N, size_t K, const size_t *index, size_t i, size_t *row)
 {
     /*@ loop invariant 0 <= j <= N;
         loop invariant \forall integer l; 0 <= l < j && l <= i ==> row[l] == 0;
         loop invariant \forall integer l; i < l < j ==> row[l] == smoe_shared(index, K, i, l, T);
         loop assigns j, row[0 .. N-1]; loop variant N - j; */
-    for (size_t j = 0; j < N; j++)
+    for (size_t j = 0; j < N; j++) {
         row[j] = i < j ? shared_by(T, K, index, i, j) : 0;
+        //@ assert \forall integer a; 0 <= a < T*K ==> index[a] == \at(index[a], LoopCurrent);
+        /*@ assert \forall integer l; smoe_shared(index, K, i, l, T) ==
+              \at(smoe_shared(index, K, i, l, T), LoopCurrent); */
+        //@ assert \forall integer l; i < l < j ==> row[l] == smoe_shared(index, K, i, l, T);
+        //@ assert i < j ==> row[j] == smoe_shared(index, K, i, j, T);
+    }
 }
 
 /*@ requires smoe_size(T*K) && \valid_read(index + (0 .. T*K-1));
@@ -200,10 +212,8 @@ static bool choices_make_sense(size_t T, size_t N, size_t K, const size_t *index
         if (index[a] >= N) return false;
     /*@ loop invariant 0 <= t <= T;
         loop assigns t; loop variant T - t; */
-    for (size_t t = 0; t < T; t++) {
-        //@ assert t*K + K <= T*K;
-        if (!smoe_distinct(K, index + t * K)) return false;
-    }
+    for (size_t t = 0; t < T; t++)
+        if (!smoe_distinct(K, choices_of(T, K, index, t))) return false;
     return true;
 }
 
@@ -212,9 +222,6 @@ smoe_status smoe_shared_tokens(size_t T, size_t N, size_t K, const size_t *index
     if (K == 0 || K > N) return SMOE_EINVAL;
     if (!choices_make_sense(T, N, K, index)) return SMOE_EDOM;
     /*@ loop invariant 0 <= i <= N;
-        loop invariant \forall integer a, j; 0 <= a < i && a < j < N ==>
-                         shared[a*N + j] == smoe_shared(index, K, a, j, T);
-        loop invariant \forall integer a, j; 0 <= j <= a < i ==> shared[a*N + j] == 0;
         loop assigns i, shared[0 .. N*N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++) {
         //@ assert i*N + N <= N*N;
@@ -279,7 +286,7 @@ static bool counters_make_sense(size_t N, const double *counter)
 }
 
 /* Row i of next and selected. */
-/*@ requires T > 0 && absent_is_sensible: (absent == SMOE_ABSENT_KEEP || absent == SMOE_ABSENT_RESET);
+/*@ requires T > 0 && (absent == SMOE_ABSENT_KEEP || absent == SMOE_ABSENT_RESET);
     requires \valid_read(shared + (0 .. N-1)) && \valid_read(counter + (0 .. N-1));
     requires \valid(next + (0 .. N-1)) && \valid(selected + (0 .. N-1));
     requires \separated(shared + (0 .. N-1), next + (0 .. N-1), selected + (0 .. N-1));
@@ -315,11 +322,6 @@ smoe_status smoe_pair_counters(smoe_pair_unit unit, smoe_compare compare, smoe_a
         return SMOE_EINVAL;
     if (!smoe_all_finite(1, &frequency) || frequency < 0 || !counters_make_sense(N, counter)) return SMOE_EDOM;
     /*@ loop invariant 0 <= i <= N;
-        loop invariant \forall integer k; 0 <= k < i*N ==> selected[k] <= 1;
-        loop invariant \forall integer k; 0 <= k < i*N && selected[k] == 1 ==> next[k] == 0;
-        loop invariant absent == SMOE_ABSENT_KEEP ==>
-                         \forall integer k; 0 <= k < i*N && selected[k] == 1 ==> shared[k] > 0;
-        loop invariant \forall integer a, j; 0 <= j <= a < i ==> selected[a*N + j] == 0 && next[a*N + j] == 0;
         loop assigns i, next[0 .. N*N-1], selected[0 .. N*N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++) {
         //@ assert i*N + N <= N*N;

