@@ -4,6 +4,7 @@
 set -u
 smoeref=${SMOEREF:-./smoeref}
 python=${PYTHON:-python3}
+top=$(cd "$(dirname "$0")/.." && pwd)
 schema=$(cd "$(dirname "$0")/../spec/schema" && pwd)/report.json
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -339,37 +340,10 @@ assert "<details open><summary><b class=\"bad\">balance.switch.random" in text a
 assert len(text) < 2 << 20
 P
 point $? 'the page is whole and needs nothing from outside'
-# The part of JSON Schema that the schema uses.
-cat >"$work/schema.py" <<'P'
-import json, re, sys
-root, report = (json.load(open(path)) for path in sys.argv[1:])
-TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
-KNOWN = {"$schema", "definitions", "title", "description", "$ref", "type", "enum", "required", "properties",
-         "additionalProperties", "items", "minimum", "minLength", "pattern"}
-
-def is_type(x, t):
-    if t in ("integer", "number"):
-        return isinstance(x, int if t == "integer" else (int, float)) and not isinstance(x, bool)
-    return isinstance(x, TYPES[t])
-
-def wrong(s, x, at):
-    assert set(s) <= KNOWN, "a keyword that this check does not know: %s" % (set(s) - KNOWN)
-    if "$ref" in s:
-        return wrong(root["definitions"][s["$ref"].rsplit("/", 1)[1]], x, at)
-    types = s.get("type", [])
-    if types and not any(is_type(x, t) for t in ([types] if isinstance(types, str) else types)):
-        return at + ": not of type %s" % types
-    if ("enum" in s and x not in s["enum"]) or ("minimum" in s and x < s["minimum"]):
-        return at + ": %r" % x
-    if isinstance(x, str) and (len(x) < s.get("minLength", 0) or not re.search(s.get("pattern", ""), x)):
-        return at + ": %r" % x
-    if isinstance(x, dict):
-        if set(s.get("required", [])) - set(x) or set(x) - set(s["properties"]):
-            return at + ": fields are %s" % sorted(x)
-        return next(filter(None, (wrong(s["properties"][k], x[k], at + "." + k) for k in x)), None)
-    if isinstance(x, list):
-        return next(filter(None, (wrong(s["items"], y, "%s[%d]" % (at, i)) for i, y in enumerate(x))), None)
-
+cat >"$work/spoil.py" <<'P'
+import json, sys
+sys.path.insert(0, sys.argv[3])
+from schema import wrong, root, document as report
 assert wrong(root, report, "report") is None, wrong(root, report, "report")
 for spoil in (lambda r: r.pop("suite"), lambda r: r.update(extra=1), lambda r: r.update(precision="f8"),
               lambda r: r["cases"][0]["tensors"][0].update(ratio="big"), lambda r: r.update(failed=-1)):
@@ -377,7 +351,9 @@ for spoil in (lambda r: r.pop("suite"), lambda r: r.update(extra=1), lambda r: r
     spoil(other)
     assert wrong(root, other, "report") is not None, "a spoilt report is accepted"
 P
-follows() { "$python" "$work/schema.py" "$schema" "$1" >"$work/log" 2>&1; }
+follows() {
+    PYTHONDONTWRITEBYTECODE=1 "$python" "$work/spoil.py" "$schema" "$1" "$top/tests" >"$work/log" 2>&1
+}
 follows "$work/r.json"
 point $? 'and the JSON one follows its schema, which refuses five spoilt ones'
 fresh
