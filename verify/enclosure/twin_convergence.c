@@ -105,10 +105,93 @@ static void convergence_loglik(twin_eval *x)
     twin_out(x, "loglik", twin_is(x, "GradScale") ? tape_scale_gradient(x->t, L, 0.5) : L);
 }
 
+/* --- the Hessian's product (T.6) --- */
+
+/* s' and s'' at h, [n, N]; the sign of |h| is a number, 0 at 0 */
+static tape_node *slope(twin_eval *x, tape_node *h)
+{
+    tape *t = x->t;
+    const size_t n = h->rows * h->cols;
+    tape_node *sigma = tape_apply(t, TAPE_SIGMOID, h);
+    if (op_is(x->c, "gate", "softplus")) return tape_div(t, sigma, tape_apply(t, TAPE_SOFTPLUS, h));
+    if (!op_is(x->c, "gate", "norm")) return sigma;
+    double *sign = calloc(n, sizeof *sign);
+    if (!sign) abort();
+    for (size_t i = 0; i < n; i++) sign[i] = (tape_middle(h, i) > 0) - (tape_middle(h, i) < 0);
+    tape_node *y = twin_numbers(x, h->rows, h->cols, sign);
+    free(sign);
+    return y;
+}
+
+static tape_node *second_slope(twin_eval *x, tape_node *h)
+{
+    tape *t = x->t;
+    if (op_is(x->c, "gate", "norm") || twin_is(x, "HvpNoSecond")) return tape_fill(t, h->rows, h->cols, 0);
+    tape_node *other = tape_apply(t, TAPE_SIGMOID, tape_scale(t, h, -1)), *first = slope(x, h);
+    if (!op_is(x->c, "gate", "softplus")) return tape_mul(t, first, other);
+    return tape_mul(t, first, tape_sub(t, other, first));
+}
+
+/* p (u - sum p u), row by row */
+static tape_node *centred(twin_eval *x, tape_node *p, tape_node *u)
+{
+    return tape_mul(x->t, p, tape_sub(x->t, u, tape_sum(x->t, tape_mul(x->t, p, u), TAPE_COLS)));
+}
+
+static void hessian_out(twin_eval *x, tape_node *dht, tape_node *dgt, tape_node *dnut)
+{
+    tape *t = x->t;
+    const size_t N = op_dim(x->c, 'N'), d = op_dim(x->c, 'd');
+    tape_node *rows = twin_in(x, "x");
+    const double share = 1 / (double)rows->rows;
+    const size_t *of = x->choice.of;
+    dht = tape_scale(t, tape_scatter_cols(t, dht, N, of), share);
+    dgt = tape_scale(t, tape_scatter_cols(t, dgt, N, of), share);
+    dnut = tape_scale(t, tape_scatter_cols(t, dnut, N, of), share);
+    const bool softmax = op_is(x->c, "gate", "softmax"), weighed = op_is(x->c, "free", "yes");
+    twin_out(x, "ha", tape_matmul_tn(t, dht, rows));
+    twin_out(x, "hb", tape_sum(t, dht, TAPE_ROWS));
+    twin_out(x, "hnu", tape_sum(t, dnut, TAPE_ROWS));
+    twin_out(x, "hbeta0", weighed ? tape_sum(t, dgt, TAPE_ROWS) : tape_fill(t, 1, N, 0));
+    twin_out(x, "hbeta1", softmax ? tape_matmul_tn(t, dgt, rows) : tape_fill(t, N, d, 0));
+}
+
+static void convergence_hvp(twin_eval *x)
+{
+    tape *t = x->t;
+    tape_node *h = means(x), *s = scores(x, h), *rows = twin_in(x, "x");
+    const size_t n = rows->rows;
+    const bool softmax = op_is(x->c, "gate", "softmax");
+    twin_scores(x, "index", s);
+    if (!twin_decide(x, "index", n, (size_t)op_int(x->c, "k"), op_dim(x->c, 'N'))) return;
+    tape_node *logpi = log_weights(x, s), *pi = tape_apply(t, TAPE_EXP, logpi);
+    tape_node *q = twin_softmax(x, tape_add(t, logpi, log_normals(x, h)));
+    tape_node *nu = chosen(x, twin_in(x, "nu")), *vnu = chosen(x, twin_in(x, "vnu"));
+    tape_node *r = tape_sub(t, tape_view(t, twin_in(x, "y"), 0, n, 1), chosen(x, h));
+    tape_node *rn = tape_div(t, r, nu),
+              *ht_all = tape_add(t, tape_matmul_nt(t, rows, twin_in(x, "va")), twin_in(x, "vb"));
+    tape_node *ht = chosen(x, ht_all), *first = chosen(x, slope(x, h)), *second = chosen(x, second_slope(x, h));
+    tape_node *one = tape_fill(t, 1, 1, 1), *rr = tape_mul(t, r, rn); /* r^2 / nu */
+    tape_node *gt = softmax ? chosen(x, tape_matmul_nt(t, rows, twin_in(x, "vbeta1"))) : tape_mul(t, first, ht);
+    if (op_is(x->c, "free", "yes") != twin_is(x, "FreeWeightDropped"))
+        gt = tape_add(t, gt, chosen(x, twin_in(x, "vbeta0")));
+    tape_node *by_nu = tape_scale(t, tape_div(t, tape_sub(t, rr, one), nu), 0.5);
+    tape_node *tt = tape_add(t, gt, tape_add(t, tape_mul(t, rn, ht), tape_mul(t, by_nu, vnu)));
+    tape_node *dnt = centred(x, q, tt), *dg = tape_sub(t, q, pi), *vn = tape_div(t, vnu, nu);
+    tape_node *dgt = tape_sub(t, dnt, centred(x, pi, gt));
+    if (twin_is(x, "HvpGaussNewton")) dnt = tape_fill(t, dnt->rows, dnt->cols, 0);
+    tape_node *dht =
+        tape_sub(t, tape_mul(t, dnt, rn), tape_mul(t, q, tape_add(t, tape_div(t, ht, nu), tape_mul(t, rn, vn))));
+    if (!softmax)
+        dht = tape_add(t, dht, tape_add(t, tape_mul(t, dgt, first), tape_mul(t, tape_mul(t, dg, second), ht)));
+    tape_node *half = tape_fill(t, 1, 1, 0.5);
+    tape_node *bend =
+        tape_sub(t, tape_mul(t, tape_div(t, tape_sub(t, half, rr), nu), vn), tape_mul(t, rn, tape_div(t, ht, nu)));
+    hessian_out(x, dht, dgt, tape_add(t, tape_mul(t, dnt, by_nu), tape_mul(t, q, bend)));
+}
+
 const twin_entry twin_convergence[] = {
-    {"convergence.density", convergence_density},
-    {"convergence.density.hidden", convergence_density},
-    {"convergence.loglik", convergence_loglik},
-    {"convergence.loglik.hidden", convergence_loglik},
-    {NULL, NULL},
+    {"convergence.density", convergence_density}, {"convergence.density.hidden", convergence_density},
+    {"convergence.loglik", convergence_loglik},   {"convergence.loglik.hidden", convergence_loglik},
+    {"convergence.hvp", convergence_hvp},         {NULL, NULL},
 };

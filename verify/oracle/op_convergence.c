@@ -100,48 +100,47 @@ static size_t parts_of(const op_case *c, const smoe_mix_shape *s, part *parts)
     return n;
 }
 
-/* theta [k,p] of the inputs with these names after the prefix; for free(). */
-static double *theta_of(const op_case *c, const smoe_mix_shape *s, const char *prefix)
+static const char *prefixed(char *name, const char *prefix, const char *rest)
 {
-    part parts[PARTS];
-    const size_t n = parts_of(c, s, parts), p = smoe_mix_stride(s);
-    double *theta = op_room(smoe_mix_parameters(s), sizeof *theta);
-    for (size_t j = 0; j < n; j++) {
-        char name[16];
-        strcpy(name, prefix);
-        strcat(name, parts[j].name);
-        const double *from = op_in(c, name);
-        for (size_t i = 0; i < s->k && parts[j].at != SIZE_MAX; i++)
-            memcpy(theta + i * p + parts[j].at, from + i * parts[j].width, parts[j].width * sizeof *theta);
-    }
-    return theta;
+    strcpy(name, prefix);
+    return strcat(name, rest);
 }
 
+/* A vector [k,p] of the tensors with these names after the prefix; for free(). */
+static double *vector_of(const op_case *c, const smoe_mix_shape *s, double *(*of)(const op_case *, const char *),
+                         const char *prefix)
+{
+    part parts[PARTS];
+    const size_t n = parts_of(c, s, parts), p = smoe_mix_stride(s);
+    double *vector = op_room(smoe_mix_parameters(s), sizeof *vector);
+    for (size_t j = 0; j < n; j++) {
+        char name[16];
+        const double *from = of(c, prefixed(name, prefix, parts[j].name));
+        for (size_t i = 0; i < s->k && parts[j].at != SIZE_MAX; i++)
+            memcpy(vector + i * p + parts[j].at, from + i * parts[j].width, parts[j].width * sizeof *vector);
+    }
+    return vector;
+}
+
+static double *theta_of(const op_case *c, const smoe_mix_shape *s) { return vector_of(c, s, op_in, ""); }
+
 /* Adds theta's gradient to those of the inputs. */
-static void add_to_inputs(op_case *c, const smoe_mix_shape *s, const char *prefix, const double *dtheta)
+static void add_to_inputs(op_case *c, const smoe_mix_shape *s, const double *dtheta)
 {
     part parts[PARTS];
     const size_t n = parts_of(c, s, parts), p = smoe_mix_stride(s);
     for (size_t j = 0; j < n; j++) {
-        char name[16];
-        strcpy(name, prefix);
-        strcat(name, parts[j].name);
-        double *to = op_grad(c, name);
+        double *to = op_grad(c, parts[j].name);
         for (size_t i = 0; i < s->k && parts[j].at != SIZE_MAX; i++)
             for (size_t l = 0; l < parts[j].width; l++) to[i * parts[j].width + l] += dtheta[i * p + parts[j].at + l];
     }
 }
 
-static void zero_inputs(op_case *c, const smoe_mix_shape *s, const char *prefix)
+static void zero_inputs(op_case *c, const smoe_mix_shape *s)
 {
     part parts[PARTS];
     const size_t n = parts_of(c, s, parts);
-    for (size_t j = 0; j < n; j++) {
-        char name[16];
-        strcpy(name, prefix);
-        strcat(name, parts[j].name);
-        memset(op_grad(c, name), 0, s->k * parts[j].width * sizeof(double));
-    }
+    for (size_t j = 0; j < n; j++) { memset(op_grad(c, parts[j].name), 0, s->k * parts[j].width * sizeof(double)); }
 }
 
 /* The scores that compete at x_t, [n,N]; the k largest of each; the margin of each. */
@@ -180,7 +179,7 @@ static const op_tensor density_out[] = {
 static smoe_status density_forward(op_case *c)
 {
     const smoe_mix_shape s = shape_of(c);
-    double *theta = theta_of(c, &s, ""), *work = op_room(smoe_mix_work(&s), sizeof *work);
+    double *theta = theta_of(c, &s), *work = op_room(smoe_mix_work(&s), sizeof *work);
     smoe_status status = decide(c, &s, theta, work);
     for (size_t t = 0; t < op_dim(c, 'n') && status == SMOE_OK; t++)
         status =
@@ -193,14 +192,14 @@ static smoe_status density_forward(op_case *c)
 static smoe_status density_vjp(op_case *c)
 {
     const smoe_mix_shape s = shape_of(c);
-    double *theta = theta_of(c, &s, ""), *work = op_room(smoe_mix_work(&s), sizeof *work);
+    double *theta = theta_of(c, &s), *work = op_room(smoe_mix_work(&s), sizeof *work);
     double *dtheta = op_room(smoe_mix_parameters(&s), sizeof *dtheta);
     smoe_status status = SMOE_OK;
-    zero_inputs(c, &s, "");
+    zero_inputs(c, &s);
     for (size_t t = 0; t < op_dim(c, 'n') && status == SMOE_OK; t++) {
         status = smoe_mix_log_density_vjp(&s, theta, op_in(c, "x") + t * s.d, op_in(c, "y")[t], op_cot(c, "logp")[t],
                                           work, dtheta, op_grad(c, "x") + t * s.d, op_grad(c, "y") + t);
-        if (status == SMOE_OK) add_to_inputs(c, &s, "", dtheta);
+        if (status == SMOE_OK) add_to_inputs(c, &s, dtheta);
     }
     free(theta);
     free(work);
@@ -219,7 +218,7 @@ static const op_tensor loglik_out[] = {
 static smoe_status loglik_forward(op_case *c)
 {
     const smoe_mix_shape s = shape_of(c);
-    double *theta = theta_of(c, &s, ""), *work = op_room(smoe_mix_work(&s), sizeof *work);
+    double *theta = theta_of(c, &s), *work = op_room(smoe_mix_work(&s), sizeof *work);
     smoe_status status = decide(c, &s, theta, work);
     if (status == SMOE_OK)
         status = smoe_mix_loglik(&s, op_dim(c, 'n'), theta, op_in(c, "x"), op_in(c, "y"), work, op_out(c, "loglik"));
@@ -231,18 +230,88 @@ static smoe_status loglik_forward(op_case *c)
 static smoe_status loglik_vjp(op_case *c)
 {
     const smoe_mix_shape s = shape_of(c);
-    double *theta = theta_of(c, &s, ""), *work = op_room(smoe_mix_work(&s), sizeof *work);
+    double *theta = theta_of(c, &s), *work = op_room(smoe_mix_work(&s), sizeof *work);
     double *dtheta = op_room(smoe_mix_parameters(&s), sizeof *dtheta);
-    zero_inputs(c, &s, "");
+    zero_inputs(c, &s);
     const smoe_status status =
         smoe_mix_loglik_vjp(&s, op_dim(c, 'n'), theta, op_in(c, "x"), op_in(c, "y"), *op_cot(c, "loglik"), work, dtheta,
                             op_grad(c, "x"), op_grad(c, "y"));
-    if (status == SMOE_OK) add_to_inputs(c, &s, "", dtheta);
+    if (status == SMOE_OK) add_to_inputs(c, &s, dtheta);
     free(theta);
     free(work);
     free(dtheta);
     return status;
 }
+
+/* --- convergence.hvp ---------------------------------------------------------------------------------------------- */
+
+static const op_tensor hvp_in[] = {
+    {"x", "n,d", OP_INPUT, 0, "what the density is conditional on"},
+    {"y", "n", OP_INPUT, 0, "outcomes"},
+    {"a", "N,d", OP_INPUT, 0, "slopes of the experts"},
+    {"b", "N", OP_INPUT, 0, "intercepts of the experts"},
+    {"nu", "N", OP_INPUT, 0, "variances of the atoms, above 0"},
+    {"beta0", "N", OP_INPUT, 0, "logs of the free weights; unused if free=no"},
+    {"beta1", "N,d", OP_INPUT, 0, "slopes of the softmax gate; unused under other gates"},
+    {"va", "N,d", OP_INPUT, OP_DIFF, "the direction's part along a"},
+    {"vb", "N", OP_INPUT, OP_DIFF, "along b"},
+    {"vnu", "N", OP_INPUT, OP_DIFF, "along nu"},
+    {"vbeta0", "N", OP_INPUT, OP_DIFF, "along beta0; unused, with gradient 0, if free=no"},
+    {"vbeta1", "N,d", OP_INPUT, OP_DIFF, "along beta1; unused, with gradient 0, under other gates than softmax"},
+    {NULL, NULL, OP_INPUT, 0, NULL},
+};
+static const op_tensor hvp_out[] = {
+    {"ha", "N,d", OP_BOUNDED, OP_DIFF, "the product's part for a"},
+    {"hb", "N", OP_BOUNDED, OP_DIFF, "for b"},
+    {"hnu", "N", OP_BOUNDED, OP_DIFF, "for nu"},
+    {"hbeta0", "N", OP_BOUNDED, OP_DIFF, "for beta0; 0 if free=no"},
+    {"hbeta1", "N,d", OP_BOUNDED, OP_DIFF, "for beta1; 0 under other gates than softmax"},
+    DECISION_OUTPUTS,
+    {NULL, NULL, OP_INPUT, 0, NULL},
+};
+
+typedef double *(*named)(const op_case *c, const char *name);
+
+/* The parts of a vector [k,p] that stand under prefixed names, zeros where the model has none. */
+static void split(const op_case *c, const smoe_mix_shape *s, named of, const char *prefix, const double *vector)
+{
+    part parts[PARTS];
+    const size_t n = parts_of(c, s, parts), p = smoe_mix_stride(s);
+    for (size_t j = 0; j < n; j++) {
+        char name[16];
+        double *to = of(c, prefixed(name, prefix, parts[j].name));
+        for (size_t i = 0; i < s->k; i++)
+            for (size_t l = 0; l < parts[j].width; l++)
+                to[i * parts[j].width + l] = parts[j].at == SIZE_MAX ? 0 : vector[i * p + parts[j].at + l];
+    }
+}
+
+/* H times the vector under `from`, into the tensors under `to`: the forward, and, as H is symmetric, the gradient. */
+static smoe_status hessian_times(op_case *c, named from, const char *from_prefix, named to, const char *to_prefix)
+{
+    const smoe_mix_shape s = shape_of(c);
+    double *theta = theta_of(c, &s), *v = vector_of(c, &s, from, from_prefix);
+    double *work = op_room(smoe_mix_work(&s), sizeof *work), *Hv = op_room(smoe_mix_parameters(&s), sizeof *Hv);
+    const smoe_status status = smoe_mix_hvp(&s, op_dim(c, 'n'), theta, v, op_in(c, "x"), op_in(c, "y"), work, Hv);
+    if (status == SMOE_OK) split(c, &s, to, to_prefix, Hv);
+    free(theta);
+    free(v);
+    free(work);
+    free(Hv);
+    return status;
+}
+
+static smoe_status hvp_forward(op_case *c)
+{
+    const smoe_mix_shape s = shape_of(c);
+    double *theta = theta_of(c, &s), *work = op_room(smoe_mix_work(&s), sizeof *work);
+    const smoe_status status = decide(c, &s, theta, work);
+    free(theta);
+    free(work);
+    return status == SMOE_OK ? hessian_times(c, op_in, "v", op_out, "h") : status;
+}
+
+static smoe_status hvp_vjp(op_case *c) { return hessian_times(c, op_cot, "h", op_grad, "v"); }
 
 /* --- cases of both ------------------------------------------------------------------------------------------------ */
 
@@ -357,6 +426,21 @@ static const op_spec hidden_cases[] = {
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
+static const op_spec hvp_cases[] = {
+    {"small", "smoke", "n=3,N=2,d=1", "", "", "first look: two atoms, one dimension", fill_model},
+    {"softmax", "smoke", "n=3,N=2,d=2", "gate=softmax", "", "the ordinary gate", fill_model},
+    {"norm", "core", "n=6,N=3,d=2", "k=3", "", "version 1, all atoms", fill_model},
+    {"softplus", "core", "n=6,N=3,d=2", "gate=softplus,k=3", "HvpNoSecond", "version 2 as the algorithm weighs",
+     fill_model},
+    {"softplus-softmax", "core", "n=6,N=3,d=2", "gate=softplus-softmax,k=3", "", "version 2 through a softmax",
+     fill_model},
+    {"no-free", "core", "n=6,N=3,d=2", "free=no,k=3", "FreeWeightDropped", "no free weights", fill_model},
+    {"top2", "core", "n=5,N=4,d=3", "k=2", "", "two of four atoms, scores apart", fill_apart},
+    {"one", "core", "n=4,N=1,d=2", "k=1", "HvpGaussNewton", "one atom: a regression", fill_model},
+    {"kink", "adversarial", "n=3,N=2,d=2", "k=2", "", "|h| at 0", fill_kink},
+    {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
+};
+
 #define DENSITY_CODE "ref/convergence.c: smoe_mix_log_density, smoe_mix_log_density_vjp"
 #define LOGLIK_CODE  "ref/convergence.c: smoe_mix_loglik, smoe_mix_loglik_vjp"
 #define MODEL_SOURCE                                                                                                   \
@@ -374,5 +458,8 @@ const op_record op_convergence[] = {
     {"convergence.loglik.hidden", "Log-likelihood, experts with one hidden layer", "T.5",
      "loglik = (1/n) sum_t ln p(y_t|x_t)", MODEL_SOURCE, LOGLIK_CODE, hidden_in, loglik_out, hidden_param, hidden_cases,
      model_check, loglik_forward, loglik_vjp},
+    {"convergence.hvp", "Hessian of the log-likelihood times a vector, linear experts", "T.6",
+     "h = d/de grad loglik(theta + e v) at e = 0", "Pearlmutter 1994 (from memory), derived in spec T.6",
+     "ref/convergence.c: smoe_mix_hvp", hvp_in, hvp_out, linear_param, hvp_cases, model_check, hvp_forward, hvp_vjp},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
