@@ -277,6 +277,9 @@ START_TEST(em_by_hand)
     NEAR(next[0], 0.5, 2, "T.12 a");
     NEAR(next[1], 1.0 / 6, 4, "T.12 b");
     NEAR(next[2], 1.0 / 18, 4, "T.12 nu");
+    double direction[2];
+    OK(smoe_mix_em_direction(&one, 3, theta, x, y, q, work, direction));
+    SAME(direction, next, 2, "T.12 direction from 0"); /* the step is as long as the direction */
     NEAR(loglik, -0.91893853320467274178 - 1.0 / 3, 4,
          "T.12 L at theta"); /* residuals 0, 1, 1: mean square 2/3, half */
     const smoe_mix_shape flat = {.gate = SMOE_MIX_SOFTMAX, .free_weights = true, .k = 2, .d = 1};
@@ -1171,6 +1174,7 @@ START_TEST(shape_errors)
         ck_assert_int_eq(smoe_mix_complete_loglik(s, 1, theta, &x, &y, &q, work, out), SMOE_EINVAL);
         ck_assert_int_eq(smoe_mix_m_step(s, 1, theta, &x, &y, &q, 1, work, out), SMOE_EINVAL);
         ck_assert_int_eq(smoe_mix_em_step(s, 1, theta, &x, &y, 1, work, out, out + 1, out + 7), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_em_direction(s, 1, theta, &x, &y, &q, work, out), SMOE_EINVAL);
     }
     ck_assert_msg(untouched(8, out) && label == 99, "a bad shape, and yet something was written");
 }
@@ -1204,6 +1208,7 @@ START_TEST(value_errors)
         ck_assert_int_eq(smoe_mix_responsibilities(s, 2, wrong, x, y, work, out, out + 4), SMOE_EDOM);
         ck_assert_int_eq(smoe_mix_complete_loglik(s, 2, wrong, x, y, q, work, out), SMOE_EDOM);
         ck_assert_int_eq(smoe_mix_m_step(s, 2, wrong, x, y, q, 1, work, out), SMOE_EDOM);
+        ck_assert_int_eq(smoe_mix_em_direction(s, 2, wrong, x, y, q, work, out), SMOE_EDOM);
         ck_assert_int_eq(smoe_mix_em_step(s, 2, wrong, x, y, 1, work, out, out + 4, out + 11), SMOE_EDOM);
     }
     ck_assert_int_eq(smoe_mix_mean(s, good, &bad, work, out), SMOE_EDOM);
