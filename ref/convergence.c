@@ -1122,6 +1122,24 @@ smoe_status smoe_mix_m_step(const smoe_mix_shape *shape, size_t n, const double 
     return status == SMOE_OK ? finite_or_overflow(parameters, next) : status;
 }
 
+smoe_status smoe_mix_em_direction(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
+                                  const double *y, const double *q, double *work, double *direction)
+{
+    smoe_status status = smoe_mix_check(shape);
+    if (status != SMOE_OK || shape->expert != SMOE_MIX_LINEAR || shape->topk > 0) return SMOE_EINVAL;
+    status = check_sample(shape, n, theta, x, y);
+    if (status == SMOE_OK) status = check_q(n * shape->k, q);
+    if (status != SMOE_OK) return status;
+    const scratch s = scratch_of(shape, work);
+    double *blocks = work + smoe_mix_work(shape) + smoe_mix_parameters(shape);
+    status = expert_direction(shape, n, theta, x, y, q, &s, blocks);
+    for (size_t i = 0; i < shape->k && status == SMOE_OK; i++) {
+        const normal e = normal_at(shape, blocks, i);
+        for (size_t l = 0; l <= shape->d; l++) direction[i * (shape->d + 1) + l] = e.g[l];
+    }
+    return status;
+}
+
 smoe_status smoe_mix_em_step(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
                              const double *y, double least, double *work, double *q, double *next, double *loglik)
 {

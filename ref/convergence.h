@@ -470,6 +470,23 @@ size_t smoe_mix_em_work(const smoe_mix_shape *shape);
 smoe_status smoe_mix_m_step(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
                             const double *y, const double *q, double least, double *work, double *next);
 
+/* (T.12) The direction of the experts' step alone, before any halving
+ *
+ *   direction [k,d+1]  out: for a and b of each atom
+ *   work      [smoe_mix_em_work]
+ *
+ * Errors: as smoe_mix_m_step.
+ */
+/*@ requires mix_model(shape, theta, work);
+    requires mix_sample(shape, n, x, y);
+    requires \valid(work + (0 .. mix_w(shape)+mix_all(shape)+shape->k*(shape->d+1)*(shape->d+3)-1));
+    requires \valid_read(q + (0 .. n*shape->k-1)) && \valid(direction + (0 .. shape->k*(shape->d+1)-1));
+    assigns work[0 .. mix_w(shape)+mix_all(shape)+shape->k*(shape->d+1)*(shape->d+3)-1],
+            direction[0 .. shape->k*(shape->d+1)-1];
+    ensures mix_status(\result); */
+smoe_status smoe_mix_em_direction(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
+                                  const double *y, const double *q, double *work, double *direction);
+
 /* (T.12) One step of (generalised) EM: responsibilities at theta, then the conditional M-steps.
  *
  *   q      [n,k]  out: the responsibilities at theta

@@ -105,10 +105,401 @@ static void convergence_loglik(twin_eval *x)
     twin_out(x, "loglik", twin_is(x, "GradScale") ? tape_scale_gradient(x->t, L, 0.5) : L);
 }
 
+/* --- the Hessian's product (T.6) --- */
+
+/* s' and s'' at h, [n, N]; the sign of |h| is a number, 0 at 0 */
+static tape_node *slope(twin_eval *x, tape_node *h)
+{
+    tape *t = x->t;
+    const size_t n = h->rows * h->cols;
+    tape_node *sigma = tape_apply(t, TAPE_SIGMOID, h);
+    if (op_is(x->c, "gate", "softplus")) return tape_div(t, sigma, tape_apply(t, TAPE_SOFTPLUS, h));
+    if (!op_is(x->c, "gate", "norm")) return sigma;
+    double *sign = calloc(n, sizeof *sign);
+    if (!sign) abort();
+    for (size_t i = 0; i < n; i++) sign[i] = (tape_middle(h, i) > 0) - (tape_middle(h, i) < 0);
+    tape_node *y = twin_numbers(x, h->rows, h->cols, sign);
+    free(sign);
+    return y;
+}
+
+static tape_node *second_slope(twin_eval *x, tape_node *h)
+{
+    tape *t = x->t;
+    if (op_is(x->c, "gate", "norm") || twin_is(x, "HvpNoSecond")) return tape_fill(t, h->rows, h->cols, 0);
+    tape_node *other = tape_apply(t, TAPE_SIGMOID, tape_scale(t, h, -1)), *first = slope(x, h);
+    if (!op_is(x->c, "gate", "softplus")) return tape_mul(t, first, other);
+    return tape_mul(t, first, tape_sub(t, other, first));
+}
+
+/* p (u - sum p u), row by row */
+static tape_node *centred(twin_eval *x, tape_node *p, tape_node *u)
+{
+    return tape_mul(x->t, p, tape_sub(x->t, u, tape_sum(x->t, tape_mul(x->t, p, u), TAPE_COLS)));
+}
+
+static void hessian_out(twin_eval *x, tape_node *dht, tape_node *dgt, tape_node *dnut)
+{
+    tape *t = x->t;
+    const size_t N = op_dim(x->c, 'N'), d = op_dim(x->c, 'd');
+    tape_node *rows = twin_in(x, "x");
+    const double share = 1 / (double)rows->rows;
+    const size_t *of = x->choice.of;
+    dht = tape_scale(t, tape_scatter_cols(t, dht, N, of), share);
+    dgt = tape_scale(t, tape_scatter_cols(t, dgt, N, of), share);
+    dnut = tape_scale(t, tape_scatter_cols(t, dnut, N, of), share);
+    const bool softmax = op_is(x->c, "gate", "softmax"), weighed = op_is(x->c, "free", "yes");
+    twin_out(x, "ha", tape_matmul_tn(t, dht, rows));
+    twin_out(x, "hb", tape_sum(t, dht, TAPE_ROWS));
+    twin_out(x, "hnu", tape_sum(t, dnut, TAPE_ROWS));
+    twin_out(x, "hbeta0", weighed ? tape_sum(t, dgt, TAPE_ROWS) : tape_fill(t, 1, N, 0));
+    twin_out(x, "hbeta1", softmax ? tape_matmul_tn(t, dgt, rows) : tape_fill(t, N, d, 0));
+}
+
+static void convergence_hvp(twin_eval *x)
+{
+    tape *t = x->t;
+    tape_node *h = means(x), *s = scores(x, h), *rows = twin_in(x, "x");
+    const size_t n = rows->rows;
+    const bool softmax = op_is(x->c, "gate", "softmax");
+    twin_scores(x, "index", s);
+    if (!twin_decide(x, "index", n, (size_t)op_int(x->c, "k"), op_dim(x->c, 'N'))) return;
+    tape_node *logpi = log_weights(x, s), *pi = tape_apply(t, TAPE_EXP, logpi);
+    tape_node *q = twin_softmax(x, tape_add(t, logpi, log_normals(x, h)));
+    tape_node *nu = chosen(x, twin_in(x, "nu")), *vnu = chosen(x, twin_in(x, "vnu"));
+    tape_node *r = tape_sub(t, tape_view(t, twin_in(x, "y"), 0, n, 1), chosen(x, h));
+    tape_node *rn = tape_div(t, r, nu),
+              *ht_all = tape_add(t, tape_matmul_nt(t, rows, twin_in(x, "va")), twin_in(x, "vb"));
+    tape_node *ht = chosen(x, ht_all), *first = chosen(x, slope(x, h)), *second = chosen(x, second_slope(x, h));
+    tape_node *one = tape_fill(t, 1, 1, 1), *rr = tape_mul(t, r, rn); /* r^2 / nu */
+    tape_node *gt = softmax ? chosen(x, tape_matmul_nt(t, rows, twin_in(x, "vbeta1"))) : tape_mul(t, first, ht);
+    if (op_is(x->c, "free", "yes") != twin_is(x, "FreeWeightDropped"))
+        gt = tape_add(t, gt, chosen(x, twin_in(x, "vbeta0")));
+    tape_node *by_nu = tape_scale(t, tape_div(t, tape_sub(t, rr, one), nu), 0.5);
+    tape_node *tt = tape_add(t, gt, tape_add(t, tape_mul(t, rn, ht), tape_mul(t, by_nu, vnu)));
+    tape_node *dnt = centred(x, q, tt), *dg = tape_sub(t, q, pi), *vn = tape_div(t, vnu, nu);
+    tape_node *dgt = tape_sub(t, dnt, centred(x, pi, gt));
+    if (twin_is(x, "HvpGaussNewton")) dnt = tape_fill(t, dnt->rows, dnt->cols, 0);
+    tape_node *dht =
+        tape_sub(t, tape_mul(t, dnt, rn), tape_mul(t, q, tape_add(t, tape_div(t, ht, nu), tape_mul(t, rn, vn))));
+    if (!softmax)
+        dht = tape_add(t, dht, tape_add(t, tape_mul(t, dgt, first), tape_mul(t, tape_mul(t, dg, second), ht)));
+    tape_node *half = tape_fill(t, 1, 1, 0.5);
+    tape_node *bend =
+        tape_sub(t, tape_mul(t, tape_div(t, tape_sub(t, half, rr), nu), vn), tape_mul(t, rn, tape_div(t, ht, nu)));
+    hessian_out(x, dht, dgt, tape_add(t, tape_mul(t, dnt, by_nu), tape_mul(t, q, bend)));
+}
+
+/* --- sampling (T.7) --- */
+
+static size_t *numbers_to(size_t n)
+{
+    size_t *of = calloc(n + 1, sizeof *of);
+    if (!of) abort();
+    for (size_t i = 0; i < n; i++) of[i] = i;
+    return of;
+}
+
+/* The choice of all atoms in their order, where there is no decision. */
+static void choose_all(twin_eval *x, size_t n, size_t N)
+{
+    free(x->choice.of);
+    x->choice = (twin_choice){n, N, N, numbers_to(n * N)};
+    for (size_t i = 0; i < n * N; i++) x->choice.of[i] = i % N;
+}
+
+/* Half an atom's share less the distance of u from its middle: above 0 for the one atom in whose share u is. */
+static tape_node *shares(twin_eval *x, tape_node *pi)
+{
+    tape *t = x->t;
+    const size_t n = pi->rows, N = pi->cols;
+    double *sum = calloc(N * N, sizeof *sum);
+    if (!sum) abort();
+    for (size_t j = 0; j < N; j++)
+        for (size_t i = j; i < N; i++) sum[j * N + i] = i == j ? 0.5 : 1;
+    tape_node *middle = tape_matmul_nn(t, pi, twin_numbers(x, N, N, sum));
+    tape_node *off = tape_sub(t, tape_view(t, twin_in(x, "u"), 0, n, 1), middle);
+    tape_node *far = tape_view(t, tape_norm(t, tape_view(t, off, 0, n * N, 1)), 0, n, N);
+    free(sum);
+    return tape_sub(t, tape_scale(t, pi, 0.5), far);
+}
+
+static void convergence_sample(twin_eval *x)
+{
+    tape *t = x->t;
+    const size_t n = op_dim(x->c, 'n'), N = op_dim(x->c, 'N');
+    tape_node *h = means(x), *s = scores(x, h);
+    choose_all(x, n, N);
+    twin_scores(x, "label", shares(x, tape_apply(t, TAPE_EXP, log_weights(x, s))));
+    if (!twin_decide(x, "label", n, 1, N)) return;
+    tape_node *nu = twin_in(x, "nu"), *sigma = twin_is(x, "SampleNuIsSigma") ? nu : tape_apply(t, TAPE_SQRT, nu);
+    tape_node *noise = tape_mul(t, chosen(x, sigma), tape_view(t, twin_in(x, "z"), 0, n, 1));
+    twin_out(x, "y", tape_view(t, tape_add(t, chosen(x, h), noise), 0, 1, n));
+}
+
+/* --- losses (T.9 to T.11) --- */
+
+/* Rows theta_i - theta*_j for the pairs (i, j) given by two lists of n. */
+static tape_node *pairs(twin_eval *x, size_t n, const size_t *atom, const size_t *of)
+{
+    tape *t = x->t;
+    return tape_sub(t, tape_gather_rows(t, twin_in(x, "atoms"), n, atom),
+                    tape_gather_rows(t, twin_in(x, "truth"), n, of));
+}
+
+/* |row|^rho of each row */
+static tape_node *power(twin_eval *x, tape_node *rows, double rho)
+{
+    tape *t = x->t;
+    tape_node *norm = tape_norm(t, rows), *y = norm;
+    if (rho != floor(rho)) return tape_apply(t, TAPE_EXP, tape_scale(t, tape_apply(t, TAPE_LOG, norm), rho));
+    for (double j = 1; j < rho; j++) y = tape_mul(t, y, norm);
+    return y;
+}
+
+static tape_node *columns(twin_eval *x, tape_node *a, size_t first, size_t n)
+{
+    size_t *col = numbers_to(a->rows * n);
+    for (size_t i = 0; i < a->rows * n; i++) col[i] = first + i % n;
+    tape_node *y = tape_gather_cols(x->t, a, n, col);
+    free(col);
+    return y;
+}
+
+/* What atom i with M - 1 companions costs, its weight apart: [1, 1] */
+static tape_node *cost(twin_eval *x, tape_node *off, size_t M)
+{
+    tape *t = x->t;
+    const size_t d = off->cols;
+    const bool by_cell = op_is(x->c, "powers", "cell");
+    if (M < 2 || twin_is(x, "VoronoiNoPowers")) return tape_norm(t, off);
+    if (by_cell && M > 3) twin_fail(x, "no order is known for a cell of", "more than three atoms");
+    const double r = M == 2 ? 4 : 6;
+    tape_node *slopes = power(x, columns(x, off, 0, d - 2), by_cell ? 2 : op_real(x->c, "slope"));
+    tape_node *b = power(x, columns(x, off, d - 2, 1), by_cell ? r : op_real(x->c, "intercept"));
+    tape_node *nu = power(x, columns(x, off, d - 1, 1), by_cell ? r / 2 : op_real(x->c, "variance"));
+    return tape_add(t, tape_add(t, slopes, b), nu);
+}
+
+/* sum_j | sum_{A_j} e^beta0 - e^beta0*_j |, [1, 1] */
+static tape_node *mass_error(twin_eval *x, tape_node *mass)
+{
+    tape *t = x->t;
+    const size_t N = op_dim(x->c, 'N'), S = op_dim(x->c, 'S');
+    double *member = calloc(N * S, sizeof *member);
+    if (!member) abort();
+    for (size_t i = 0; i < N; i++) member[i * S + x->choice.of[i]] = 1;
+    tape_node *cell = tape_matmul_nn(t, mass, twin_numbers(x, N, S, member));
+    tape_node *off = tape_sub(t, cell, tape_apply(t, TAPE_EXP, twin_in(x, "beta0star")));
+    free(member);
+    return tape_sum(t, tape_norm(t, tape_view(t, off, 0, S, 1)), TAPE_ALL);
+}
+
+static size_t companions(const twin_eval *x, size_t cell)
+{
+    size_t M = 0;
+    for (size_t i = 0; i < x->choice.T; i++) M += x->choice.of[i] == cell;
+    return M;
+}
+
+static void convergence_voronoi(twin_eval *x)
+{
+    tape *t = x->t;
+    const size_t N = op_dim(x->c, 'N'), S = op_dim(x->c, 'S');
+    size_t *atom = numbers_to(N * S), *of = numbers_to(N * S);
+    for (size_t e = 0; e < N * S; e++) {
+        atom[e] = e / S;
+        of[e] = e % S;
+    }
+    tape_node *far = tape_view(t, tape_norm(t, pairs(x, N * S, atom, of)), 0, N, S);
+    twin_scores(x, "cell", tape_scale(t, far, -1));
+    if (twin_decide(x, "cell", N, 1, S)) {
+        tape_node *mass = tape_apply(t, TAPE_EXP, twin_in(x, "beta0")), **over = calloc(N, sizeof *over);
+        if (!over) abort();
+        for (size_t i = 0; i < N; i++)
+            over[i] = cost(x, pairs(x, 1, &i, &x->choice.of[i]), companions(x, x->choice.of[i]));
+        tape_node *first = mass_error(x, mass),
+                  *weight = twin_is(x, "VoronoiUnweighted") ? tape_fill(t, 1, N, 1) : mass;
+        tape_node *near = tape_view(t, chosen(x, far), 0, N, 1);
+        twin_out(x, "exact", tape_add(t, first, tape_matmul_nn(t, weight, near)));
+        twin_out(x, "over", tape_add(t, first, tape_matmul_nn(t, weight, tape_concat_rows(t, N, over))));
+        free(over);
+    }
+    free(atom);
+    free(of);
+}
+
+/* --- weighted least squares (T.12, T.13) --- */
+
+static tape_node *element(twin_eval *x, tape_node *a, size_t i, size_t j)
+{
+    return columns(x, tape_view(x->t, a, i, 1, a->cols), j, 1);
+}
+
+/* C step = v by elimination, C [d,d] positive definite, v [d,1]: step [1,d] */
+static tape_node *eliminate(twin_eval *x, tape_node *C, tape_node *v)
+{
+    tape *t = x->t;
+    const size_t d = C->rows, wide = d + 1;
+    tape_node **A = calloc(d * wide, sizeof *A), **step = calloc(d, sizeof *step);
+    if (!A || !step) abort();
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = 0; j <= d; j++) A[i * wide + j] = j < d ? element(x, C, i, j) : element(x, v, i, 0);
+    for (size_t k = 0; k < d; k++)
+        for (size_t i = k + 1; i < d; i++) {
+            tape_node *f = tape_div(t, A[i * wide + k], A[k * wide + k]);
+            for (size_t j = k; j <= d; j++)
+                A[i * wide + j] = tape_sub(t, A[i * wide + j], tape_mul(t, f, A[k * wide + j]));
+        }
+    for (size_t i = d; i-- > 0;) {
+        tape_node *rest = A[i * wide + d];
+        for (size_t j = i + 1; j < d; j++) rest = tape_sub(t, rest, tape_mul(t, A[i * wide + j], step[j]));
+        step[i] = tape_div(t, rest, A[i * wide + i]);
+    }
+    tape_node *y = tape_concat_cols(t, d, step);
+    free(A);
+    free(step);
+    return y;
+}
+
+/* (sum w x~x~')^-1 sum g x~ with x~ = (x,1): slopes [1,d] and intercept [1,1]; w, g [n,1] */
+static tape_node *least_squares(twin_eval *x, tape_node *rows, tape_node *w, tape_node *g, tape_node **intercept)
+{
+    tape *t = x->t;
+    tape_node *S = tape_sum(t, w, TAPE_ALL), *centre = tape_div(t, tape_matmul_tn(t, w, rows), S);
+    tape_node *off = tape_sub(t, rows, centre);
+    tape_node *a = eliminate(x, tape_matmul_tn(t, tape_mul(t, off, w), off), tape_matmul_tn(t, off, g));
+    *intercept = tape_sub(t, tape_div(t, tape_sum(t, g, TAPE_ALL), S), tape_matmul_nt(t, a, centre));
+    return a;
+}
+
+static void convergence_em(twin_eval *x)
+{
+    tape *t = x->t;
+    const size_t n = op_dim(x->c, 'n'), N = op_dim(x->c, 'N');
+    tape_node *h = means(x), *s = scores(x, h), *rows = twin_in(x, "x"), *nu = twin_in(x, "nu");
+    tape_node **da = calloc(N, sizeof *da), **db = calloc(N, sizeof *db);
+    if (!da || !db) abort();
+    choose_all(x, n, N);
+    tape_node *logpi = log_weights(x, s), *normals = log_normals(x, h);
+    tape_node *joint = twin_is(x, "ResponsibilityNoGate") ? normals : tape_add(t, logpi, normals);
+    tape_node *q = twin_softmax(x, joint), *r = tape_sub(t, tape_view(t, twin_in(x, "y"), 0, n, 1), h);
+    tape_node *pull = tape_mul(t, q, r);
+    if (!op_is(x->c, "gate", "softmax") && !twin_is(x, "EmIgnoresGate")) {
+        tape_node *gate = tape_mul(t, tape_sub(t, q, tape_apply(t, TAPE_EXP, logpi)), slope(x, h));
+        pull = tape_add(t, pull, tape_mul(t, gate, nu));
+    }
+    for (size_t i = 0; i < N; i++) da[i] = least_squares(x, rows, columns(x, q, i, 1), columns(x, pull, i, 1), &db[i]);
+    twin_out(x, "q", q);
+    twin_out(x, "loglik", tape_mean(t, twin_logsumexp(x, tape_add(t, logpi, normals)), TAPE_ALL, n));
+    twin_out(x, "da", tape_concat_rows(t, N, da));
+    twin_out(x, "db", tape_concat_cols(t, N, db));
+    free(da);
+    free(db);
+}
+
+/* Least squares of one atom's m samples, given by their numbers. */
+static void fit(twin_eval *x, size_t m, const size_t *of, tape_node **a, tape_node **b, tape_node **nu)
+{
+    tape *t = x->t;
+    const size_t n = op_dim(x->c, 'n'), d = op_dim(x->c, 'd');
+    tape_node *rows = tape_gather_rows(t, twin_in(x, "x"), m, of);
+    tape_node *y = tape_gather_rows(t, tape_view(t, twin_in(x, "y"), 0, n, 1), m, of);
+    tape_node *my = tape_mean(t, y, TAPE_ALL, m), *rest;
+    *a = least_squares(x, rows, tape_fill(t, m, 1, 1), tape_sub(t, y, my), &rest);
+    *b = tape_sub(t, my, tape_matmul_nt(t, *a, tape_mean(t, rows, TAPE_ROWS, m)));
+    tape_node *r = tape_sub(t, y, tape_add(t, tape_matmul_nt(t, rows, *a), *b));
+    *nu = tape_mean(t, tape_apply(t, TAPE_SQUARE, r), TAPE_ALL, twin_is(x, "OracleUnbiased") ? m - d - 1 : m);
+}
+
+static void convergence_oracle(twin_eval *x)
+{
+    const size_t n = op_dim(x->c, 'n'), N = (size_t)op_int(x->c, "experts");
+    if (!twin_given(x, "label", n, 1, N)) return;
+    tape_node **a = calloc(3 * N, sizeof *a), **b = a + N, **nu = b + N;
+    if (!a) abort();
+    size_t *of = numbers_to(n);
+    for (size_t i = 0; i < N; i++) {
+        size_t m = 0;
+        for (size_t t = 0; t < n; t++)
+            if (x->choice.of[t] == i) of[m++] = t;
+        fit(x, m, of, &a[i], &b[i], &nu[i]);
+    }
+    twin_out(x, "a", tape_concat_rows(x->t, N, a));
+    twin_out(x, "b", tape_concat_cols(x->t, N, b));
+    twin_out(x, "nu", tape_concat_cols(x->t, N, nu));
+    free(a);
+    free(of);
+}
+
+/* --- derivatives of units (T.14) --- */
+
+static tape_node *plus(twin_eval *x, tape_node *a, double c) { return tape_add(x->t, a, tape_fill(x->t, 1, 1, c)); }
+
+/* phi, phi' and phi'' at z */
+static void unit(twin_eval *x, tape_node *z, tape_node **value, tape_node **first, tape_node **second)
+{
+    tape *t = x->t;
+    tape_node *zero = tape_fill(t, z->rows, z->cols, 0);
+    if (op_is(x->c, "activation", "tanh")) {
+        *value = tape_apply(t, TAPE_TANH, z);
+        *first = tape_scale(t, plus(x, tape_apply(t, TAPE_SQUARE, *value), -1), -1);
+        *second = tape_scale(t, tape_mul(t, *value, *first), -2);
+    } else if (op_is(x->c, "activation", "sigmoid")) {
+        tape_node *other = tape_apply(t, TAPE_SIGMOID, tape_scale(t, z, -1));
+        *value = tape_apply(t, TAPE_SIGMOID, z);
+        *first = tape_mul(t, *value, other);
+        *second = tape_mul(t, *first, tape_sub(t, other, *value));
+    } else if (op_is(x->c, "activation", "gelu")) {
+        tape_node *density = tape_apply(t, TAPE_NORMAL_PDF, z);
+        *value = tape_apply(t, TAPE_GELU, z);
+        *first = tape_add(t, tape_apply(t, TAPE_NORMAL_CDF, z), tape_mul(t, z, density));
+        *second = tape_mul(t, density, tape_scale(t, plus(x, tape_apply(t, TAPE_SQUARE, z), -2), -1));
+    } else {
+        *value = z;
+        *first = plus(x, zero, 1);
+        *second = zero;
+    }
+}
+
+/* column [m,1] times rows [n,d] repeated N times, m = n N */
+static tape_node *spread(twin_eval *x, tape_node *column, size_t N)
+{
+    tape_node *rows = twin_in(x, "x");
+    size_t *of = numbers_to(rows->rows * N);
+    for (size_t e = 0; e < rows->rows * N; e++) of[e] = e / N;
+    tape_node *y = tape_mul(x->t, column, tape_gather_rows(x->t, rows, rows->rows * N, of));
+    free(of);
+    return y;
+}
+
+static void convergence_identifiability(twin_eval *x)
+{
+    tape *t = x->t;
+    const size_t n = op_dim(x->c, 'n'), N = op_dim(x->c, 'N'), d = op_dim(x->c, 'd');
+    tape_node *z = tape_add(t, tape_matmul_nt(t, twin_in(x, "x"), twin_in(x, "w")), twin_in(x, "c"));
+    tape_node *value, *first, *second, **hessian = calloc(d, sizeof *hessian);
+    if (!hessian) abort();
+    unit(x, z, &value, &first, &second);
+    tape_node *bends = spread(x, tape_view(t, second, 0, n * N, 1), N);
+    for (size_t l = 0; l < d; l++) hessian[l] = spread(x, columns(x, bends, l, 1), N);
+    twin_out(x, "value", value);
+    twin_out(x, "slope", first);
+    twin_out(x, "slopes", spread(x, tape_view(t, first, 0, n * N, 1), N));
+    twin_out(x, "bend", second);
+    twin_out(x, "bends", bends);
+    twin_out(x, "hessian", tape_view(t, tape_concat_cols(t, d, hessian), 0, n * N * d, d));
+    free(hessian);
+}
+
 const twin_entry twin_convergence[] = {
-    {"convergence.density", convergence_density},
-    {"convergence.density.hidden", convergence_density},
-    {"convergence.loglik", convergence_loglik},
-    {"convergence.loglik.hidden", convergence_loglik},
+    {"convergence.density", convergence_density}, {"convergence.density.hidden", convergence_density},
+    {"convergence.loglik", convergence_loglik},   {"convergence.loglik.hidden", convergence_loglik},
+    {"convergence.hvp", convergence_hvp},
+    {"convergence.sample", convergence_sample},
+    {"convergence.voronoi", convergence_voronoi},
+    {"convergence.em", convergence_em},
+    {"convergence.oracle", convergence_oracle},
+    {"convergence.identifiability", convergence_identifiability},
     {NULL, NULL},
 };
