@@ -82,7 +82,8 @@ static void print_script(FILE *g, const char *path, const rates_plan *plan, cons
     else
         fprintf(g, "set terminal pngcairo size 1620,660 font 'sans,13'\n");
     fprintf(g, "set output \"%s\"\nset logscale xy\nset format x '10^{%%L}'\nset format y '10^{%%L}'\n", path);
-    fprintf(g, "set samples 2\nset xrange [%.6g:%.6g]\nset xlabel 'samples n'\nset grid lc rgb '#e0e0e0'\n", from, to);
+    fprintf(g, "set samples 2\nset xrange [%.6g:%.6g]\nset xlabel 'samples n'\nset grid lc rgb '#e0e0e0'\n"
+               "set pointintervalbox 0\nset errorbars 0\n", from, to);
     fprintf(g, "set multiplot layout 1,3 margins 0.07,0.985,0.14,0.91 spacing 0.06,0\n");
     for (int m = 0; m < RATES_MEASURES; m++) print_data(g, plan, results, m);
     for (int m = 0; m < RATES_MEASURES; m++) print_panel(g, plan, results, m);
@@ -96,7 +97,7 @@ int rates_plot(const char *path, const rates_plan *plan, const rates_fit *result
         return -1;
     }
     void (*old)(int) = signal(SIGPIPE, SIG_IGN);
-    FILE *g = popen("gnuplot -", "w");
+    FILE *g = popen("gnuplot - >/dev/null", "w");
     int status = -1;
     if (g) {
         print_script(g, path, plan, results);

@@ -1,0 +1,170 @@
+/* The figures of spec/06-similarity.md, "Properties shown":  make facts
+ *
+ * Draws are those of spec/operations.md (stream "facts/..."), so that everybody gets the same table.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "op.h"
+#include "similarity.h"
+
+static const smoe_similarity linear = {.kernel = SMOE_KERNEL_LINEAR, .route = SMOE_ROUTE_FEATURES};
+static const smoe_similarity rbf = {.kernel = SMOE_KERNEL_RBF, .sigma = 0.8, .detach = true};
+
+static double *doubles(size_t n) { return op_room(n, sizeof(double)); }
+
+static void draw(op_rng *r, double scale, size_t n, double *x)
+{
+    for (size_t k = 0; k < n; k++) x[k] = scale * op_normal(r);
+}
+
+static double cka(smoe_similarity how, size_t n, size_t p, const double *x, size_t q, const double *y)
+{
+    double *work = doubles(smoe_cka_work(&how, n, p, q)), value = NAN;
+    (void)smoe_cka(&how, n, p, x, q, y, work, &value);
+    free(work);
+    return value;
+}
+
+/* The largest element of the gradient of x. */
+static double steepest(smoe_similarity how, size_t n, size_t p, const double *x, const double *y)
+{
+    double *work = doubles(smoe_cka_work(&how, n, p, p)), *dx = doubles(n * p), *dy = doubles(n * p), most = NAN;
+    if (smoe_cka_vjp(&how, n, p, x, p, y, 1, work, dx, dy) == SMOE_OK) {
+        most = 0;
+        for (size_t k = 0; k < n * p; k++) most = fmax(most, fabs(dx[k]));
+    }
+    free(work);
+    free(dx);
+    free(dy);
+    return most;
+}
+
+static void print_mean(size_t draws, double sum, double square)
+{
+    const double R = (double)draws, mean = sum / R, variance = (square - sum * mean) / (R - 1);
+    printf("   %8.4f +- %.4f", mean, sqrt(variance / R));
+}
+
+static void bias(size_t n, size_t p, size_t q, size_t draws)
+{
+    op_rng *r = op_rng_new(1, "facts/bias");
+    double *x = doubles(n * p), *y = doubles(n * q), sum[2] = {0, 0}, square[2] = {0, 0};
+    for (size_t draw_ = 0; draw_ < draws; draw_++) {
+        draw(r, 1, n * p, x);
+        draw(r, 1, n * q, y);
+        for (int e = 0; e < 2; e++) {
+            smoe_similarity how = linear;
+            how.estimator = e == 0 ? SMOE_HSIC_BIASED : SMOE_HSIC_UNBIASED;
+            const double value = cka(how, n, p, x, q, y);
+            sum[e] += value;
+            square[e] += value * value;
+        }
+    }
+    const double N = (double)n, P = (double)p, Q = (double)q;
+    printf("%6zu %5zu %5zu   %8.4f", n, p, q, sqrt(P * Q / ((N + P) * (N + Q))));
+    for (int e = 0; e < 2; e++) print_mean(draws, sum[e], square[e]);
+    printf("\n");
+    free(x);
+    free(y);
+    op_rng_free(r);
+}
+
+static void scale_of_features(size_t n, size_t p, double scale)
+{
+    op_rng *r = op_rng_new(1, "facts/scale");
+    double *x = doubles(n * p), *y = doubles(n * p);
+    draw(r, scale, n * p, x);
+    draw(r, scale, n * p, y);
+    smoe_similarity median = rbf;
+    median.bandwidth = SMOE_BANDWIDTH_MEDIAN;
+    printf("%8.0e   %8.4f  %8.1e   %8.4f  %8.1e   %8.4f\n", scale, cka(rbf, n, p, x, p, y), steepest(rbf, n, p, x, y),
+           cka(median, n, p, x, p, y), steepest(median, n, p, x, y), cka(linear, n, p, x, p, y));
+    free(x);
+    free(y);
+    op_rng_free(r);
+}
+
+static void rules_of_the_median(size_t n, size_t p)
+{
+    static const char *const diagonals[] = {"with", "without"}, *const middles[] = {"mean", "lower"},
+                             *const medians[] = {"distance", "square"};
+    op_rng *r = op_rng_new(1, "facts/median");
+    double *x = doubles(n * p), *D = doubles(n * n), variance;
+    draw(r, 1, n * p, x);
+    if (smoe_squared_distances(n, p, x, D) != SMOE_OK) abort();
+    for (int d = 0; d < 2; d++)
+        for (int m = 0; m < 2; m++)
+            for (int s = 0; s < 2; s++) {
+                const smoe_similarity how = {.kernel = SMOE_KERNEL_RBF,
+                                             .sigma = 1,
+                                             .bandwidth = SMOE_BANDWIDTH_MEDIAN,
+                                             .diagonal = d == 0 ? SMOE_DIAGONAL_WITH : SMOE_DIAGONAL_WITHOUT,
+                                             .middle = m == 0 ? SMOE_MIDDLE_MEAN : SMOE_MIDDLE_LOWER,
+                                             .median = s == 0 ? SMOE_MEDIAN_DISTANCE : SMOE_MEDIAN_SQUARE};
+                if (smoe_bandwidth_median(&how, n, D, &variance) != SMOE_OK) abort();
+                printf("%-8s %-6s %-9s %10.4f\n", diagonals[d], middles[m], medians[s], variance);
+            }
+    free(x);
+    free(D);
+    op_rng_free(r);
+}
+
+/* Gaussians rounded to multiples of 2^-20, so that adding the offset loses no digit. */
+static void offset(size_t n, size_t p, double by)
+{
+    op_rng *r = op_rng_new(1, "facts/offset");
+    double *x = doubles(n * p), *y = doubles(n * p), *moved = doubles(n * p), worst = 0;
+    size_t negative = 0;
+    for (size_t k = 0; k < n * p; k++) x[k] = nearbyint(0x1p20 * op_normal(r)) * 0x1p-20;
+    for (size_t k = 0; k < n * p; k++) y[k] = nearbyint(0x1p20 * op_normal(r)) * 0x1p-20;
+    for (size_t k = 0; k < n * p; k++) moved[k] = x[k] + by;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < i; j++) {
+            double direct = 0, ii = 0, jj = 0, ij = 0;
+            for (size_t k = 0; k < p; k++) {
+                const double a = moved[i * p + k], b = moved[j * p + k];
+                direct += (a - b) * (a - b);
+                ii += a * a;
+                jj += b * b;
+                ij += a * b;
+            }
+            const double expanded = ii + jj - 2 * ij;
+            if (expanded < 0) negative++;
+            worst = fmax(worst, fabs(expanded - direct) / direct);
+        }
+    printf("%8.0e", by);
+    for (int h = 0; h < 3; h++) {
+        smoe_similarity how = h == 2 ? rbf : linear;
+        if (h == 0) how.route = SMOE_ROUTE_GRAM;
+        printf("   %12.1e", fabs(cka(how, n, p, moved, p, y) - cka(how, n, p, x, p, y)));
+    }
+    printf("   %10.1e %6zu\n", worst, negative);
+    free(x);
+    free(y);
+    free(moved);
+    op_rng_free(r);
+}
+
+int main(void)
+{
+    printf("Linear CKA of independent standard normal features: sqrt(p q / ((n+p)(n+q))), and means over draws\n");
+    printf("     n     p     q   expected   biased                unbiased\n");
+    static const size_t n[] = {4, 8, 16, 32, 64, 256, 1024};
+    for (size_t k = 0; k < sizeof n / sizeof *n; k++) bias(n[k], 16, 16, n[k] <= 64 ? 2000 : 200);
+    bias(64, 4, 64, 2000);
+    bias(64, 64, 64, 500);
+    bias(256, 256, 256, 20);
+    printf("\nIndependent features of one scale, n = 64, p = 16: RBF CKA and the largest element of its gradient\n");
+    printf("   scale   absolute sigma .8      .8 times the median    linear\n");
+    static const double scale[] = {3e-4, 1e-2, 0.1, 0.3, 1, 3, 10};
+    for (size_t k = 0; k < sizeof scale / sizeof *scale; k++) scale_of_features(64, 16, scale[k]);
+    printf("\nsigma^2 by the rules of the median, n = 10, p = 16, sigma = 1\ndiagonal middle of        sigma^2\n");
+    rules_of_the_median(10, 16);
+    printf("\nAn offset added to x, n = 32, p = 16: change of CKA, and what the expansion g_ii + g_jj - 2 g_ij would do\n");
+    printf("  offset    linear, Gram   linear, feat.     RBF .8      rel. error  negative\n");
+    static const double by[] = {1e3, 1e6, 1e8};
+    for (size_t k = 0; k < sizeof by / sizeof *by; k++) offset(32, 16, by[k]);
+    return 0;
+}
