@@ -68,8 +68,9 @@ static void print_panel(FILE *g, const rates_plan *plan, const rates_fit *result
         const char *c = colour[i % COLOURS];
         if (s.known)
             fprintf(g, ", %.6g*x**(%.6g) with lines lc rgb '%s' lw 1 notitle", smoe_exp(s.intercept), s.slope, c);
-        fprintf(g, ", $d%d_%zu with yerrorbars lc rgb '%s' pt %d ps 0.6 title '%s, k = %zu'", m, i, c,
-                mark[i % COLOURS], plan->series[i].name, plan->series[i].fitted.k);
+        fprintf(g, ", $d%d_%zu using 1:($2-$3):(0):(2*$3) with vectors nohead lc rgb '%s' notitle", m, i, c);
+        fprintf(g, ", $d%d_%zu with points lc rgb '%s' pt %d ps 0.6 title '%s, k = %zu'", m, i, c, mark[i % COLOURS],
+                plan->series[i].name, plan->series[i].fitted.k);
     }
     fprintf(g, "\n");
 }
@@ -82,8 +83,7 @@ static void print_script(FILE *g, const char *path, const rates_plan *plan, cons
     else
         fprintf(g, "set terminal pngcairo size 1620,660 font 'sans,13'\n");
     fprintf(g, "set output \"%s\"\nset logscale xy\nset format x '10^{%%L}'\nset format y '10^{%%L}'\n", path);
-    fprintf(g, "set samples 2\nset xrange [%.6g:%.6g]\nset xlabel 'samples n'\nset grid lc rgb '#e0e0e0'\n"
-               "set pointintervalbox 0\nset errorbars 0\n", from, to);
+    fprintf(g, "set samples 2\nset xrange [%.6g:%.6g]\nset xlabel 'samples n'\nset grid lc rgb '#e0e0e0'\n", from, to);
     fprintf(g, "set multiplot layout 1,3 margins 0.07,0.985,0.14,0.91 spacing 0.06,0\n");
     for (int m = 0; m < RATES_MEASURES; m++) print_data(g, plan, results, m);
     for (int m = 0; m < RATES_MEASURES; m++) print_panel(g, plan, results, m);
