@@ -313,8 +313,6 @@ static int run_preset(const request *r)
     atomic_bool *stop = jobs_share(sizeof *stop);
     if (!results || !stop)
         status = cli_input("out of memory");
-    else if (r->plot && cli_writable(r->plot, err, sizeof err) != 0)
-        status = cli_input("%s", err);
     else if (r->out && rates_store_open(&store, r->out, &r->plan, results, err, sizeof err) != 0)
         status = cli_input("%s", err);
     if (status == STATUS_PASS) status = run_fits(r, &store, results, stop, &signal_number);
@@ -333,5 +331,8 @@ int cmd_rates(int argc, char **argv)
     bool stop = false;
     const int status = parse(&r, argc, argv, &stop);
     if (stop || status) return status;
+    char err[600];
+    if (r.plot && cli_writable(r.plot, err, sizeof err) != 0) return cli_input("%s", err);
+    if (r.merge && r.out && cli_writable(r.out, err, sizeof err) != 0) return cli_input("%s", err);
     return r.merge ? merge_files(&r) : run_preset(&r);
 }

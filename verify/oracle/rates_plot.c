@@ -68,8 +68,9 @@ static void print_panel(FILE *g, const rates_plan *plan, const rates_fit *result
         const char *c = colour[i % COLOURS];
         if (s.known)
             fprintf(g, ", %.6g*x**(%.6g) with lines lc rgb '%s' lw 1 notitle", smoe_exp(s.intercept), s.slope, c);
-        fprintf(g, ", $d%d_%zu with yerrorbars lc rgb '%s' pt %d ps 0.6 title '%s, k = %zu'", m, i, c,
-                mark[i % COLOURS], plan->series[i].name, plan->series[i].fitted.k);
+        fprintf(g, ", $d%d_%zu using 1:($2-$3):(0):(2*$3) with vectors nohead lc rgb '%s' notitle", m, i, c);
+        fprintf(g, ", $d%d_%zu with points lc rgb '%s' pt %d ps 0.6 title '%s, k = %zu'", m, i, c, mark[i % COLOURS],
+                plan->series[i].name, plan->series[i].fitted.k);
     }
     fprintf(g, "\n");
 }
@@ -96,7 +97,7 @@ int rates_plot(const char *path, const rates_plan *plan, const rates_fit *result
         return -1;
     }
     void (*old)(int) = signal(SIGPIPE, SIG_IGN);
-    FILE *g = popen("gnuplot -", "w");
+    FILE *g = popen("gnuplot - >/dev/null", "w");
     int status = -1;
     if (g) {
         print_script(g, path, plan, results);
