@@ -45,7 +45,7 @@ static double *room(size_t n)
 
 static const smoe_similarity linear_biased = {.kernel = SMOE_KERNEL_LINEAR};
 
-static smoe_similarity with_estimator(smoe_similarity how, smoe_estimator estimator, smoe_route route)
+static smoe_similarity with_estimator(smoe_similarity how, smoe_estimator estimator, smoe_similarity_route route)
 {
     how.estimator = estimator;
     how.route = route;
@@ -255,7 +255,7 @@ START_TEST(biased_by_hand)
         OK(smoe_hsic_biased(4, K, L, how.divide, work, &value));
         ck_assert_msg(value == want[d], "K.6 divisor %d: %a, by hand %a", d, value, want[d]);
         for (int route = 0; route < 2; route++) {
-            how.route = (smoe_route)route;
+            how.route = (smoe_similarity_route)route;
             const double composite = hsic_of(how, 4, 1, x, 1, y);
             ck_assert_msg(composite == want[d], "K.6 divisor %d, route %d: %a", d, route, composite);
         }
@@ -305,7 +305,7 @@ START_TEST(unbiased_by_hand)
     SAME(dL, ((double[]){0, 6, -3, -3, 6, 0, -3, -3, -3, -3, 0, 6, -3, -3, 6, 0}), 16, "K.8 dL");
     for (int e = 1; e < 3; e++)
         for (int route = 0; route < 2; route++) {
-            const smoe_similarity how = with_estimator(linear_biased, (smoe_estimator)e, (smoe_route)route);
+            const smoe_similarity how = with_estimator(linear_biased, (smoe_estimator)e, (smoe_similarity_route)route);
             value = hsic_of(how, 4, 1, x, 1, y);
             ck_assert_msg(value == -6.75, "K.8 estimator %d, route %d: %a, by hand -27/4", e, route, value);
             hsic_gradient(how, 4, 1, x, 1, y, 1, dx, dy);
@@ -315,7 +315,7 @@ START_TEST(unbiased_by_hand)
             ck_assert_msg(value == -0.5, "K.9 estimator %d, route %d: %a, by hand -1/2", e, route, value);
         }
     for (int route = 0; route < 2; route++) {
-        const smoe_similarity how = with_estimator(linear_biased, SMOE_HSIC_BIASED, (smoe_route)route);
+        const smoe_similarity how = with_estimator(linear_biased, SMOE_HSIC_BIASED, (smoe_similarity_route)route);
         ck_assert_msg(cka_of(how, 4, 1, x, 1, y) == 0, "K.9: the biased form is 0");
     }
 }
@@ -359,7 +359,7 @@ START_TEST(cka_by_hand)
     double dx[4], dy[4];
     for (int route = 0; route < 2; route++)
         for (int d = 0; d < 3; d++) {
-            smoe_similarity how = with_estimator(linear_biased, SMOE_HSIC_BIASED, (smoe_route)route);
+            smoe_similarity how = with_estimator(linear_biased, SMOE_HSIC_BIASED, (smoe_similarity_route)route);
             how.divide = (smoe_hsic_divisor)d;
             const double value = cka_of(how, 4, 1, x, 1, y);
             ck_assert_msg(near(value, 1.0 / 3, 1), "K.9 route %d: %a, by hand 1/3", route, value);
@@ -1117,7 +1117,7 @@ START_TEST(gradients_of_similarities)
         for (int e = 0; e < 3; e++)
             for (int route = 0; route < (k == 0 ? 2 : 1); route++) {
                 problem t = {.kind = (what)_i, .how = kernel_of(k), .n = 7, .p = 3, .q = 2};
-                t.how = with_estimator(t.how, (smoe_estimator)e, (smoe_route)route);
+                t.how = with_estimator(t.how, (smoe_estimator)e, (smoe_similarity_route)route);
                 both_methods(t, kernel_name[k]);
             }
 }
@@ -1415,7 +1415,7 @@ START_TEST(two_samples_say_nothing)
 {
     for (int k = 0; k < KERNELS; k++)
         for (int route = 0; route < (k == 0 ? 2 : 1); route++) {
-            const smoe_similarity how = with_estimator(kernel_of(k), SMOE_HSIC_BIASED, (smoe_route)route);
+            const smoe_similarity how = with_estimator(kernel_of(k), SMOE_HSIC_BIASED, (smoe_similarity_route)route);
             const double x[] = {1, 2, -0.5, 0.25}, y[] = {3, 2.5};
             double dx[4], dy[2];
             const double value = cka_of(how, 2, 2, x, 1, y);
@@ -2022,7 +2022,7 @@ START_TEST(similarities_refuse)
         how.estimator = (smoe_estimator)3;
         similarity_refuses(SMOE_EINVAL, how, 8, 2, x, 2, y);
         how = kind_of(i, &name);
-        how.route = (smoe_route)2;
+        how.route = (smoe_similarity_route)2;
         similarity_refuses(SMOE_EINVAL, how, 8, 2, x, 2, y);
         how = kind_of(i, &name);
         const double kept = x[15];
