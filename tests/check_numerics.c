@@ -227,6 +227,48 @@ START_TEST(another_order_has_other_bits)
 }
 END_TEST
 
+/* The steps of (K.2) and of its gradient on every kernel, against their chains; columns beyond n stay what they were. */
+static void compare_steps(uint64_t *state, size_t m, size_t n, size_t k)
+{
+    const size_t wide = n + 3;
+    double *A = draw(state, m * k), *B = draw(state, n * k), *own = draw(state, m * n), *rows = draw(state, k * n);
+    double *start = draw(state, m * wide), *got = draw(state, m * wide), *want = draw(state, m * wide);
+    for (size_t kernel = 0; smoe_matmul_kernel(kernel); kernel++) {
+        memcpy(got, start, m * wide * sizeof *got);
+        memcpy(want, start, m * wide * sizeof *want);
+        smoe_distances_acc(kernel, m, n, k, A, B, got, wide);
+        for (size_t i = 0; i < m; i++)
+            for (size_t j = 0; j < n; j++)
+                for (size_t l = 0; l < k; l++) {
+                    const double d = A[i * k + l] - B[j * k + l];
+                    want[i * wide + j] = fma(d, d, want[i * wide + j]);
+                }
+        ck_assert_msg(memcmp(got, want, m * wide * sizeof *got) == 0, "%s, m=%zu n=%zu k=%zu: not the chains of (K.2)",
+                      smoe_matmul_kernel(kernel), m, n, k);
+        got[m * n] = 42;
+        smoe_pull_acc(kernel, m, n, k, A, own, rows, got);
+        for (size_t i = 0; i < m; i++)
+            for (size_t j = 0; j < n; j++) {
+                double s = want[i * n + j];
+                for (size_t l = 0; l < k; l++) s = fma(A[i * k + l], own[i * n + j] - rows[l * n + j], s);
+                ck_assert_msg(same(got[i * n + j], s), "%s, m=%zu n=%zu k=%zu: not the chain of (K.2')",
+                              smoe_matmul_kernel(kernel), m, n, k);
+            }
+        ck_assert_msg(got[m * n] == 42, "%s wrote beyond its matrix", smoe_matmul_kernel(kernel));
+    }
+    free(A), free(B), free(own), free(rows), free(start), free(got), free(want);
+}
+
+/* evidence properties: N.13 */
+START_TEST(other_steps_have_the_bits_of_their_chains)
+{
+    static const size_t size[][3] = {{1, 1, 1},   {3, 0, 2},   {2, 3, 0},   {8, 24, 7},   {9, 25, 8}, {7, 23, 9},
+                                     {4, 12, 11}, {5, 13, 1},  {47, 5, 31}, {49, 7, 257}, {97, 27, 3}, {300, 13, 5}};
+    uint64_t state = 26;
+    for (size_t i = 0; i < sizeof size / sizeof *size; i++) compare_steps(&state, size[i][0], size[i][1], size[i][2]);
+}
+END_TEST
+
 START_TEST(kernels_have_names)
 {
     size_t kernels = 0;
@@ -499,6 +541,54 @@ START_TEST(random_arguments_are_rounded_correctly)
     const int count = wrong(e, e->f, points, 14 + (uint64_t)_i, &x);
     ck_assert_msg(count == 0, "%s: %d of %d not the nearest double, first at %a: got %a, nearest %a (N.14)", e->name,
                   count, points, x, e->f(x), nearest(e->exact, x));
+}
+END_TEST
+
+/* Arguments on both sides of every way through the exponentials, and what is beyond them. */
+static double special_argument(size_t i)
+{
+    static const double special[] = {
+        0, -0.0, 0x1p-1074, -0x1p-1074, 0x1p-1022, -0x1p-1022, 0x1p-53, -0x1p-54, 0x1.7e43c8800759cp-996, 1, -1,
+        -708, -0x1.6200000000001p9, 709, 0x1.6280000000001p9, 0x1.62e42fefa39efp9, 0x1.62e42fefa39fp9,
+        -0x1.74910d52d3051p9, -0x1.74910d52d3052p9, -745, -746, -0x1.7500000000001p9, -1e300, 1e300,
+        0x1.62e42fefa39efp-7, -0x1.62e42fefa39efp-7, 0x1.62e42fefa39fp-7, -0x1.62e42fefa39fp-7, 0x1.62e42fefa39efp-6,
+        0x1.62e42fefa39efp-1, -0x1.62e42fefa39efp-1, -37, -38, 0x1.9e9cbbfd6080bp-31};
+    const size_t specials = sizeof special / sizeof *special, corpora = sizeof corpus / sizeof *corpus;
+    if (i < specials) return special[i];
+    i -= specials;
+    if (i < corpora) return corpus[i].x;
+    return (const double[]){INFINITY, -INFINITY, NAN}[(i - corpora) % 3];
+}
+
+enum { ARGUMENTS = 120, MANY = 1000 };
+
+/* Every kernel's exponentials of many, at every length up to 20 and in place, are those of one number, and those are the
+ * nearest doubles. */
+/* evidence properties: N.14 */
+START_TEST(exponentials_of_many_are_those_of_one)
+{
+    const elementary *e = elementary_named(_i ? "expm1" : "exp");
+    uint64_t state = 27;
+    double x[MANY + 1], y[MANY + 1], one[MANY];
+    for (size_t i = 0; i < MANY; i++) {
+        x[i] = i < ARGUMENTS ? special_argument(i) : argument(e, &state);
+        one[i] = e->f(x[i]);
+        if (i < ARGUMENTS || !light()) SAME(one[i], nearest(e->exact, x[i]), "%s(%a), nearest", e->name, x[i]);
+    }
+    for (size_t kernel = 0; smoe_matmul_kernel(kernel); kernel++)
+        for (size_t first = 0; first < MANY; first += 7) {
+            const size_t n = first == 0 ? MANY : first % 21 < MANY - first ? first % 21 : 0;
+            memcpy(y, x, sizeof y);
+            y[first + n] = 42;
+            smoe_exponential_on(kernel, _i == 1, n, x + first, y + first);
+            for (size_t i = 0; i < n; i++)
+                SAME(y[first + i], one[first + i], "%s(%a) of %zu on %s", e->name, x[first + i], n,
+                     smoe_matmul_kernel(kernel));
+            SAME(y[first + n], 42, "written beyond the end");
+        }
+    memcpy(y, x, sizeof y);
+    (_i ? smoe_expm1_many : smoe_exp_many)(MANY, y, y);
+    for (size_t i = 0; i < MANY; i++) SAME(y[i], one[i], "%s(%a) in place", e->name, x[i]);
 }
 END_TEST
 
@@ -1350,6 +1440,7 @@ int main(void)
     tcase_add_test(products, matrices_by_hand);
     tcase_add_test(products, kernels_give_the_bits_of_the_triple_loop);
     tcase_add_test(products, another_order_has_other_bits);
+    tcase_add_test(products, other_steps_have_the_bits_of_their_chains);
     tcase_add_test(products, kernels_have_names);
     tcase_add_test(products, products_are_adjoint);
     tcase_add_test(products, sums_and_products_obey_their_laws);
@@ -1357,6 +1448,7 @@ int main(void)
     tcase_add_test(functions, elementary_functions_by_hand);
     tcase_add_test(functions, hard_cases_are_rounded_correctly);
     tcase_add_loop_test(functions, random_arguments_are_rounded_correctly, 0, ELEMENTARIES);
+    tcase_add_loop_test(functions, exponentials_of_many_are_those_of_one, 0, 2);
     tcase_add_test(functions, a_bent_function_is_found);
     tcase_add_test(functions, odd_functions_are_odd_and_all_are_monotonic);
     tcase_add_test(functions, mpfr_state_is_the_callers);

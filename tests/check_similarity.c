@@ -2233,6 +2233,60 @@ START_TEST(overflow_is_said)
 }
 END_TEST
 
+/* The fast forms have the bits of the plain loops, at sizes on both sides of strips (48), tiles (8), blocks (256, 1024). */
+static void compare_with_plain_loops(size_t n, size_t p, uint64_t seed)
+{
+    double *x = room(n * p), *D = room(n * n), *plain = room(n * n), *dx = room(n * p), *plain_dx = room(n * p), v;
+    double *K = room(n * n), *C = room(n * n);
+    for (size_t k = 0; k < n * p; k++) x[k] = 1e3 + 2 * slopes_draw(&seed);
+    OK(smoe_squared_distances(n, p, x, D));
+    OK(smoe_squared_distances_naive(n, p, x, plain));
+    ck_assert_msg(memcmp(D, plain, n * n * sizeof *D) == 0, "distances, n=%zu p=%zu: other bits", n, p);
+    OK(smoe_gram_rbf(n, D, 1.5, K));
+    OK(smoe_gram_rbf_less_one(n, D, 1.5, C));
+    for (size_t k = 0; k < n * n; k++)
+        ck_assert_msg(K[k] == smoe_exp(-(D[k] / 3)) && C[k] == smoe_expm1(-(D[k] / 3)), "exp of %a has other bits", D[k]);
+    for (size_t k = 0; k < n * n; k++) K[k] = slopes_draw(&seed);
+    OK(smoe_squared_distances_vjp(n, p, x, K, dx));
+    OK(smoe_squared_distances_vjp_naive(n, p, x, K, plain_dx));
+    ck_assert_msg(memcmp(dx, plain_dx, n * p * sizeof *dx) == 0, "their gradient, n=%zu p=%zu: other bits", n, p);
+    OK(smoe_gram_rbf_vjp(n, D, 1.5, K, C, &v));
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        double row = 0;
+        for (size_t k = i * n; k < (i + 1) * n; k++) {
+            const double weight = K[k] * smoe_exp(-(D[k] / 3));
+            ck_assert_msg(C[k] == -(weight / 3), "gradient of the kernel, n=%zu: other bits", n);
+            row = fma(weight, D[k], row);
+        }
+        sum += row;
+    }
+    ck_assert_msg(v == sum / 3 / 1.5, "gradient of the variance, n=%zu: other bits", n);
+    OK(smoe_centre(n, K, C));
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) plain[i * n + j] = K[i * n + j] - smoe_sum(n, K + i * n) / (double)n;
+    for (size_t j = 0; j < n; j++) {
+        double mean = 0;
+        for (size_t i = 0; i < n; i++) mean += plain[i * n + j];
+        mean /= (double)n;
+        for (size_t i = 0; i < n; i++) plain[i * n + j] -= mean;
+    }
+    ck_assert_msg(memcmp(C, plain, n * n * sizeof *C) == 0, "centring, n=%zu: other bits", n);
+    free(x), free(D), free(plain), free(dx), free(plain_dx), free(K), free(C);
+}
+
+/* evidence properties: K.2 K.4 K.5 */
+START_TEST(fast_forms_have_the_bits_of_plain_loops)
+{
+    static const size_t size[][2] = {{1, 1}, {2, 3}, {7, 25}, {8, 24}, {9, 64}, {47, 2}, {48, 5}, {49, 257}, {97, 8}};
+    for (size_t i = 0; i < sizeof size / sizeof *size; i++) compare_with_plain_loops(size[i][0], size[i][1], 40 + i);
+    if (getenv("SMOE_TEST_LIGHT") == NULL) {
+        compare_with_plain_loops(259, 5, 50);
+        compare_with_plain_loops(1025, 1, 51);
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("similarity");
@@ -2287,6 +2341,7 @@ static Suite *suite(void)
     tcase_add_test(property, minibatches);
     tcase_add_test(property, cosines);
     tcase_add_test(property, kernels_are_their_parts);
+    tcase_add_test(property, fast_forms_have_the_bits_of_plain_loops);
     tcase_add_test(error, parts_refuse);
     tcase_add_test(error, bandwidths_refuse);
     tcase_add_test(error, similarities_refuse);
