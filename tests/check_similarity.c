@@ -1684,29 +1684,6 @@ START_TEST(narrow_features_tend_to_linear)
 }
 END_TEST
 
-/* The fast forms have the bits of the definitions, on both sides of every strip, block and tile. */
-/* evidence properties: K.2 */
-START_TEST(fast_distances_have_the_bits_of_the_definition)
-{
-    static const size_t rows[] = {1, 2, 7, 8, 9, 63, 64, 65, 127, 129, 150}, widths[] = {1, 3, 8, 17};
-    for (size_t a = 0; a < sizeof rows / sizeof *rows; a++)
-        for (size_t b = 0; b < sizeof widths / sizeof *widths; b++) {
-            const size_t n = rows[a], p = widths[b];
-            double *x = room(n * p), *D = room(n * n), *E = room(n * n), *dx = room(n * p), *ex = room(n * p);
-            uint64_t seed = 43 + n;
-            slopes_fill(&seed, 1.0, n * p, x);
-            OK(smoe_squared_distances(n, p, x, D));
-            OK(smoe_squared_distances_naive(n, p, x, E));
-            ck_assert_msg(memcmp(D, E, n * n * sizeof *D) == 0, "K.2: n = %zu, p = %zu: other bits", n, p);
-            slopes_fill(&seed, 1.0, n * n, D);
-            OK(smoe_squared_distances_vjp(n, p, x, D, dx));
-            OK(smoe_squared_distances_vjp_naive(n, p, x, D, ex));
-            ck_assert_msg(memcmp(dx, ex, n * p * sizeof *dx) == 0, "K.2: n = %zu, p = %zu: other bits of dx", n, p);
-            free(x), free(D), free(E), free(dx), free(ex);
-        }
-}
-END_TEST
-
 static int by_value(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -2336,7 +2313,6 @@ static Suite *suite(void)
     tcase_add_test(property, unbiased_by_simulation);
     tcase_add_test(property, expectation_of_the_biased_form);
     tcase_add_test(property, narrow_features_tend_to_linear);
-    tcase_add_test(property, fast_distances_have_the_bits_of_the_definition);
     tcase_add_test(property, medians_are_those_of_a_sorted_list);
     tcase_add_test(property, minibatches);
     tcase_add_test(property, cosines);
