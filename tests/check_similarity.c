@@ -36,6 +36,9 @@ static bool untouched(size_t n, const double *x)
     return true;
 }
 
+/* Under Valgrind a simulation is a tenth as long. */
+static int draws_of(int all) { return getenv("SMOE_TEST_LIGHT") != NULL ? all / 10 : all; }
+
 static double *room(size_t n)
 {
     double *x = calloc(n + 1, sizeof *x);
@@ -1051,6 +1054,9 @@ static void hold_bandwidths(problem *t, const double *theta)
     }
 }
 
+/* Where a long double is a double, R at 2^-22 is half rounding. */
+static double least_order(void) { return slopes_narrow() ? 1.4 : 1.9; }
+
 enum { THETA = 2 * MOST * MOST };
 
 static void draw_problem(problem *t, uint64_t seed, double *theta)
@@ -1074,8 +1080,8 @@ static void both_methods(problem t, const char *name)
         const size_t n = inputs(&t);
         gradient(&t, theta, g);
         const double order = slopes_order(n, theta, g, exact, &t, seed);
-        ck_assert_msg(order > 1.9, "%s, %s: Taylor remainder falls with order %.3f, not 2", what_name[t.kind], name,
-                      order);
+        ck_assert_msg(order > least_order(), "%s, %s: Taylor remainder falls with order %.3f, not 2", what_name[t.kind],
+                      name, order);
         if (!has_adjoint(&t)) continue;
         const double off = slopes_adjoint(n, theta, g, library, &t, 0, n, seed);
         ck_assert_msg(off <= 1e-7, "%s, %s: <cotangent, J v> and <g, v> differ by %.1e", what_name[t.kind], name, off);
@@ -1611,20 +1617,21 @@ END_TEST
 /* evidence properties: K.6 K.8 */
 START_TEST(unbiased_by_simulation)
 {
-    enum { DRAWS = 20000, N = 6, P = 2, Q = 3 };
+    enum { N = 6, P = 2, Q = 3 };
+    const int draws = draws_of(20000);
     for (int dependent = 0; dependent < 2; dependent++)
         for (int e = 0; e < 3; e++) {
             const smoe_similarity how = with_estimator(linear_biased, (smoe_estimator)e, SMOE_ROUTE_GRAM);
             double x[N * P], y[N * Q], sum = 0, square = 0;
             uint64_t seed = 2024;
-            for (int d = 0; d < DRAWS; d++) {
+            for (int d = 0; d < draws; d++) {
                 slopes_fill(&seed, 1.0, N * P, x);
                 slopes_fill(&seed, 1.0, N * Q, y);
                 const double value = dependent ? hsic_of(how, N, P, x, P, x) : hsic_of(how, N, P, x, Q, y);
                 sum += value;
                 square += value * value;
             }
-            const double mean = sum / DRAWS, error = sqrt((square / DRAWS - mean * mean) / DRAWS);
+            const double mean = sum / draws, error = sqrt((square / draws - mean * mean) / draws);
             const double off = fabs(mean - (dependent ? P / 9.0 : 0));
             if (e == SMOE_HSIC_BIASED)
                 ck_assert_msg(off > 5 * error, "K.6: the biased form passes for unbiased: %g off, error %g", off,
@@ -1640,19 +1647,20 @@ END_TEST
 /* evidence properties: K.6 K.11 */
 START_TEST(expectation_of_the_biased_form)
 {
-    enum { DRAWS = 20000, N = 7, P = 3, Q = 2 };
+    enum { N = 7, P = 3, Q = 2 };
+    const int draws = draws_of(20000);
     smoe_similarity how = with_estimator(linear_biased, SMOE_HSIC_BIASED, SMOE_ROUTE_GRAM);
     how.divide = SMOE_DIVIDE_NONE;
     double x[N * P], y[N * Q], sum = 0, square = 0;
     uint64_t seed = 77;
-    for (int d = 0; d < DRAWS; d++) {
+    for (int d = 0; d < draws; d++) {
         slopes_fill(&seed, 1.0, N * P, x);
         slopes_fill(&seed, 1.0, N * Q, y);
         const double value = hsic_of(how, N, P, x, Q, y);
         sum += value;
         square += value * value;
     }
-    const double mean = sum / DRAWS, error = sqrt((square / DRAWS - mean * mean) / DRAWS);
+    const double mean = sum / draws, error = sqrt((square / draws - mean * mean) / draws);
     ck_assert_msg(fabs(mean - (N - 1) * P * Q / 9.0) <= 5 * error, "K.6: mean %g, expected %g", mean,
                   (N - 1) * P * Q / 9.0);
 }
@@ -1857,6 +1865,8 @@ START_TEST(parts_refuse)
     REFUSED(SMOE_EINVAL, smoe_squared_distances(2, 0, x, out), out);
     REFUSED(SMOE_EINVAL, smoe_squared_distances_vjp(0, 2, x, G, out), out);
     REFUSED(SMOE_EINVAL, smoe_squared_distances_vjp(2, 0, x, G, out), out);
+    REFUSED(SMOE_EINVAL, smoe_squared_distances_naive(0, 2, x, out), out);
+    REFUSED(SMOE_EINVAL, smoe_squared_distances_vjp_naive(2, 0, x, G, out), out);
     REFUSED(SMOE_EINVAL, smoe_gram_rbf(0, x, 1, out), out);
     REFUSED(SMOE_EINVAL, smoe_gram_rbf_less_one(0, x, 1, out), out);
     REFUSED(SMOE_EINVAL, smoe_gram_rbf_vjp(0, x, 1, G, out, &a), out, &a);
@@ -1886,6 +1896,9 @@ START_TEST(parts_refuse)
         REFUSED(SMOE_EDOM, smoe_squared_distances(4, 4, m, out), out);
         REFUSED(SMOE_EDOM, smoe_squared_distances_vjp(4, 4, m, G, out), out);
         REFUSED(SMOE_EDOM, smoe_squared_distances_vjp(4, 4, x, m, out), out);
+        REFUSED(SMOE_EDOM, smoe_squared_distances_naive(4, 4, m, out), out);
+        REFUSED(SMOE_EDOM, smoe_squared_distances_vjp_naive(4, 4, m, G, out), out);
+        REFUSED(SMOE_EDOM, smoe_squared_distances_vjp_naive(4, 4, x, m, out), out);
         REFUSED(SMOE_EDOM, smoe_gram_rbf(4, m, 1, out), out);
         REFUSED(SMOE_EDOM, smoe_gram_rbf_less_one(4, m, 1, out), out);
         REFUSED(SMOE_EDOM, smoe_gram_rbf_vjp(4, m, 1, G, out, &a), out, &a);
@@ -2176,7 +2189,7 @@ START_TEST(overflow_is_said)
     how = kernel_of(0);
     ck_assert_int_eq(smoe_gram(&how, 4, 2, x, work, out, &a), SMOE_EOVRFLW);
     ck_assert_int_eq(smoe_gram_centred(&how, 4, 1, wide, work, out, &a), SMOE_EOVRFLW);
-    ck_assert_int_eq(smoe_gram_centred_vjp(&how, 4, 1, wide, one, work, out), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_gram_centred_vjp(&how, 4, 1, wide, far_, work, out), SMOE_EOVRFLW);
     moments_room r;
     start_moments(&r, 2, 1);
     ck_assert_int_eq(smoe_moments_add(&r.m, 4, x, one, NULL, NULL, NULL), SMOE_EOVRFLW);
