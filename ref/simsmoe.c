@@ -253,9 +253,7 @@ static bool absent_is_known(smoe_absent absent)
     return absent == SMOE_ABSENT_KEEP || absent == SMOE_ABSENT_RESET;
 }
 
-/*@ assigns \nothing;
-    ensures compare == SMOE_ABOVE ==> (\result <==> x > bar);
-    ensures compare != SMOE_ABOVE ==> (\result <==> x >= bar); */
+/*@ assigns \nothing; */
 static bool passes(smoe_compare compare, double x, double bar)
 {
     return compare == SMOE_ABOVE ? x > bar : x >= bar;
@@ -285,32 +283,52 @@ static bool counters_make_sense(size_t N, const double *counter)
     return true;
 }
 
-/* Row i of next and selected. */
-/*@ requires T > 0 && (absent == SMOE_ABSENT_KEEP || absent == SMOE_ABSENT_RESET);
-    requires \valid_read(shared + (0 .. N-1)) && \valid_read(counter + (0 .. N-1));
-    requires \valid(next + (0 .. N-1)) && \valid(selected + (0 .. N-1));
-    requires \separated(shared + (0 .. N-1), next + (0 .. N-1), selected + (0 .. N-1));
-    requires \separated(counter + (0 .. N-1), next + (0 .. N-1), selected + (0 .. N-1));
-    assigns next[0 .. N-1], selected[0 .. N-1];
+/* (S.3), counter */
+/*@ requires T > 0;
+    assigns \nothing; */
+static double counted(smoe_pair_unit unit, size_t T, size_t shared, double counter)
+{
+    return counter + share(unit, T, shared);
+}
+
+/* Row i of selected. */
+/*@ requires T > 0 && \valid_read(shared + (0 .. N-1)) && \valid_read(counter + (0 .. N-1));
+    requires \valid(selected + (0 .. N-1)) && \separated(shared + (0 .. N-1), selected + (0 .. N-1));
+    requires \separated(counter + (0 .. N-1), selected + (0 .. N-1));
+    assigns selected[0 .. N-1];
     ensures \forall integer j; 0 <= j < N ==> selected[j] <= 1;
-    ensures \forall integer j; 0 <= j < N && selected[j] == 1 ==> next[j] == 0;
-    ensures \forall integer j; 0 <= j < N && selected[j] == 1 && absent == SMOE_ABSENT_KEEP ==> shared[j] > 0;
-    ensures \forall integer j; 0 <= j < N && j <= i ==> selected[j] == 0 && next[j] == 0; */
-static void count_pairs(smoe_pair_unit unit, smoe_compare compare, smoe_absent absent, double frequency, size_t T,
-                        size_t N, size_t i, const size_t *shared, const double *counter, double *next,
-                        size_t *selected)
+    ensures \forall integer j; 0 <= j < N && j <= i ==> selected[j] == 0;
+    ensures absent != SMOE_ABSENT_RESET ==> \forall integer j; 0 <= j < N && selected[j] == 1 ==> shared[j] > 0; */
+static void select_pairs(smoe_pair_unit unit, smoe_compare compare, smoe_absent absent, double frequency, size_t T,
+                         size_t N, size_t i, const size_t *shared, const double *counter, size_t *selected)
 {
     /*@ loop invariant 0 <= j <= N;
         loop invariant \forall integer l; 0 <= l < j ==> selected[l] <= 1;
-        loop invariant \forall integer l; 0 <= l < j && selected[l] == 1 ==> next[l] == 0;
-        loop invariant \forall integer l; 0 <= l < j && selected[l] == 1 && absent == SMOE_ABSENT_KEEP ==> shared[l] > 0;
-        loop invariant \forall integer l; 0 <= l < j && l <= i ==> selected[l] == 0 && next[l] == 0;
-        loop assigns j, next[0 .. N-1], selected[0 .. N-1]; loop variant N - j; */
+        loop invariant \forall integer l; 0 <= l < j && l <= i ==> selected[l] == 0;
+        loop invariant absent != SMOE_ABSENT_RESET ==>
+                         \forall integer l; 0 <= l < j && selected[l] == 1 ==> shared[l] > 0;
+        loop assigns j, selected[0 .. N-1]; loop variant N - j; */
     for (size_t j = 0; j < N; j++) {
-        double c = i < j ? counter[j] + share(unit, T, shared[j]) : 0;                      /* (S.3), counter */
         bool here = absent == SMOE_ABSENT_RESET || shared[j] > 0;
-        selected[j] = i < j && here && passes(compare, c, frequency) ? 1 : 0;               /* (S.3), selection */
-        next[j] = selected[j] == 1 ? 0 : c;                                                 /* (S.3), reset */
+        bool due = i < j && passes(compare, counted(unit, T, shared[j], counter[j]), frequency);
+        selected[j] = here && due ? 1 : 0;                              /* (S.3), selection */
+    }
+}
+
+/* Row i of next. */
+/*@ requires T > 0 && \valid_read(shared + (0 .. N-1)) && \valid_read(counter + (0 .. N-1));
+    requires \valid_read(selected + (0 .. N-1)) && \valid(next + (0 .. N-1));
+    requires \separated(shared + (0 .. N-1), next + (0 .. N-1)) && \separated(counter + (0 .. N-1), next + (0 .. N-1));
+    requires \separated(selected + (0 .. N-1), next + (0 .. N-1));
+    assigns next[0 .. N-1]; */
+static void count_pairs(smoe_pair_unit unit, size_t T, size_t N, size_t i, const size_t *shared, const double *counter,
+                        const size_t *selected, double *next)
+{
+    /*@ loop invariant 0 <= j <= N;
+        loop assigns j, next[0 .. N-1]; loop variant N - j; */
+    for (size_t j = 0; j < N; j++) {
+        next[j] = 0;                                                    /* (S.3), reset */
+        if (i < j && selected[j] == 0) next[j] = counted(unit, T, shared[j], counter[j]);
     }
 }
 
@@ -325,8 +343,8 @@ smoe_status smoe_pair_counters(smoe_pair_unit unit, smoe_compare compare, smoe_a
         loop assigns i, next[0 .. N*N-1], selected[0 .. N*N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++) {
         //@ assert i*N + N <= N*N;
-        count_pairs(unit, compare, absent, frequency, T, N, i, shared + i * N, counter + i * N, next + i * N,
-                    selected + i * N);
+        select_pairs(unit, compare, absent, frequency, T, N, i, shared + i * N, counter + i * N, selected + i * N);
+        count_pairs(unit, T, N, i, shared + i * N, counter + i * N, selected + i * N, next + i * N);
     }
     return SMOE_OK;
 }

@@ -1,12 +1,12 @@
 /* SimSMoE (spec/07-simsmoe.md): pairs of experts that share tokens are made dissimilar.
  *
- *   T tokens, N experts, K of them a token, d width, h hidden width of an expert, g hidden width and p output width of the
- *   projection head.  A pair is i < j; a matrix of pairs is [N,N], and only its elements above the diagonal are read or
+ *   T tokens, N experts, K of them a token, d width, h hidden width of an expert, g hidden width and p output width of
+ *   the projection head.  A pair is i < j; a matrix of pairs is [N,N], and only its elements above the diagonal are read or
  *   mean anything: the others are written as 0.
  *
- * Tokens' experts, counters, selections and the threshold's test are constants in all gradients.  vjps overwrite, those
- * called _acc start at what is there; outputs may not overlap inputs or each other.  SMOE_EINVAL means a size that makes
- * no sense or an unknown variant; SMOE_EDOM a value that is not finite or out of range, such as an expert not below N or
+ * Tokens' experts, counters, selections and the threshold's test are constants in all gradients.  vjps overwrite, the
+ * ones called _acc start at what is there; outputs may not overlap inputs or each other.  SMOE_EINVAL means a size that
+ * makes no sense or an unknown variant; SMOE_EDOM a value that is not finite or out of range, such as an expert not below N or
  * named twice by one token (nothing is written in either case, except to what is called kept, row or work);
  * SMOE_EOVRFLW that a finite input overflowed (the outputs are then unspecified).
  */
@@ -256,8 +256,8 @@ typedef struct {
  *   active    [N,N]  out: 1 for the pairs whose CKA is in the loss, else 0
  *   loss      []     out
  *   row       [T]    work
- *   work      smoe_similarity_loss_work doubles, which is enough for a pair that shares every token: T^2 is in it.  Only
- *             what the largest pair needs is touched
+ *   work      smoe_similarity_loss_work doubles, which is enough for a pair that shares every token: T^2 is in it.
+ *             Only what the largest pair needs is touched
  *
  * A selected pair is not compared, and adds nothing, if it shares fewer than 2 rows (biased estimator) or 4 (the others),
  * or if its CKA is undefined because a representation or the bandwidth has no variance.

@@ -21,8 +21,8 @@ static bool near(double got, double want, double ulps) { return fabs(got - want)
 
 #define NEAR(got, want, n, ulps, what)                                                                                 \
     for (size_t near_k = 0; near_k < (n); near_k++)                                                                    \
-    ck_assert_msg(near((got)[near_k], (want)[near_k], ulps), "%s[%zu] is %a, by hand %a", what, near_k,                \
-                  (got)[near_k], (want)[near_k])
+    ck_assert_msg(near((got)[near_k], (want)[near_k], ulps), "%s[%zu] is %a, by hand %a", what, near_k, (got)[near_k], \
+                  (want)[near_k])
 
 #define OK(call)         ck_assert_int_eq(call, SMOE_OK)
 #define IS(status, call) ck_assert_int_eq(call, status)
@@ -249,8 +249,8 @@ END_TEST
 /* evidence hand: S.6 S.7 */
 START_TEST(layer_and_step_by_hand)
 {
-    const smoe_simsmoe_options opt = {.threshold = 0.5, .frequency = 2, .c_task = 1, .c_balance = 0.5,
-                                      .c_similarity = 2};
+    const smoe_simsmoe_options opt = {
+        .threshold = 0.5, .frequency = 2, .c_task = 1, .c_balance = 0.5, .c_similarity = 2};
     const double r[6] = {0}, weight[] = {0.5, 0.5, 0.5, 0.5, 0.5, 0.5}, counter[4] = {0}, none[3] = {0};
     const double target[] = {-3.5, -3, -1};
     double y[3], loss, balance, similarity, next[4], cka[4], task, p[6], xs[6], o[6], a[12], u[12], f[2], P[2];
@@ -290,9 +290,9 @@ enum { X, W1, B1, W2, B2, WH, BH, WP, BP, R, WEIGHT, PARTS };
 typedef struct {
     smoe_simsmoe_shape shape;
     smoe_simsmoe_options opt;
-    size_t at[PARTS + 1];       /* where each part starts */
-    double *theta, *g;          /* the numbers, their gradient */
-    double *frozen_x;           /* what (S.5) sees of x where it is detached */
+    size_t at[PARTS + 1]; /* where each part starts */
+    double *theta, *g; /* the numbers, their gradient */
+    double *frozen_x; /* what (S.5) sees of x where it is detached */
     double *counter, *target, *dy;
     double cot_loss, cot_balance, cot_similarity, cot_task;
     size_t *index, *row;
@@ -346,19 +346,26 @@ static void allocate(world *w)
     w->scalars = room(3);
     w->out = (smoe_simsmoe_out){room(T * l->d), w->scalars,   w->scalars + 1, w->scalars + 2, flags(N * N),
                                 flags(N * N),   flags(N * N), room(N * N),    room(N * N)};
-    w->kept = (smoe_simsmoe_kept){{flags(N + 1), flags(A), flags(A), room(T * N), room(A * l->d), room(A * l->d),
-                                   room(A * l->h), room(A * l->h)},
-                                  room(N), room(N), flags(N), w->row};
+    w->kept = (smoe_simsmoe_kept){
+        {flags(N + 1), flags(A), flags(A), room(T * N), room(A * l->d), room(A * l->d), room(A * l->h), room(A * l->h)},
+        room(N),
+        room(N),
+        flags(N),
+        w->row};
     w->work = room(smoe_simsmoe_layer_vjp_work(&w->shape, &w->opt) + T * (most + N + l->d) + N);
 }
 
 static void release(world *w)
 {
-    double *const numbers[] = {w->theta, w->g, w->frozen_x, w->counter, w->target, w->dy, w->out.y, w->out.next,
-                               w->out.cka, w->kept.layer.p, w->kept.layer.xs, w->kept.layer.o, w->kept.layer.a,
-                               w->kept.layer.u, w->kept.f, w->kept.P, w->scalars, w->work};
-    size_t *const indices[] = {w->index, w->row, w->out.shared, w->out.selected, w->out.active, w->kept.layer.offset,
-                               w->kept.layer.slot, w->kept.layer.place, w->kept.count};
+    double *const numbers[] = {
+        w->theta,    w->g,       w->frozen_x,     w->counter,       w->target,       w->dy,           w->out.y,
+        w->out.next, w->out.cka, w->kept.layer.p, w->kept.layer.xs, w->kept.layer.o, w->kept.layer.a, w->kept.layer.u,
+        w->kept.f,   w->kept.P,  w->scalars,      w->work};
+    size_t *const indices[] = {w->index,           w->row,
+                               w->out.shared,      w->out.selected,
+                               w->out.active,      w->kept.layer.offset,
+                               w->kept.layer.slot, w->kept.layer.place,
+                               w->kept.count};
     for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++) free(numbers[k]);
     for (size_t k = 0; k < sizeof indices / sizeof *indices; k++) free(indices[k]);
 }
@@ -379,8 +386,8 @@ static void draw_choices(uint64_t *seed, size_t T, size_t N, size_t K, size_t *i
 /* Everything random; every pair is due. */
 static world new_world(smoe_simsmoe_shape shape, smoe_simsmoe_options opt, uint64_t seed)
 {
-    world w = {.shape = shape, .opt = opt, .cot_loss = 0.75, .cot_balance = -0.5, .cot_similarity = 0.625,
-               .cot_task = 0.25};
+    world w = {
+        .shape = shape, .opt = opt, .cot_loss = 0.75, .cot_balance = -0.5, .cot_similarity = 0.625, .cot_task = 0.25};
     const smoe_layer_shape *l = &shape.layer;
     allocate(&w);
     slopes_fill(&seed, 1, w.at[PARTS], w.theta);
@@ -461,8 +468,7 @@ static long double phi_of(smoe_activation phi, long double a)
 }
 
 /* y [m] = W v + b, W [m,n]. */
-static void affine(size_t m, size_t n, const long double *W, const long double *b, const long double *v,
-                   long double *y)
+static void affine(size_t m, size_t n, const long double *W, const long double *b, const long double *v, long double *y)
 {
     for (size_t i = 0; i < m; i++) {
         y[i] = b[i];
@@ -530,7 +536,8 @@ static long double exact_hsic(smoe_estimator estimator, size_t n, const long dou
         sl += rl;
         cross += rk * rl;
     }
-    return biased ? trace - 2 * cross / m + sk * sl / (m * m) : trace + sk * sl / ((m - 1) * (m - 2)) - 2 * cross / (m - 2);
+    return biased ? trace - 2 * cross / m + sk * sl / (m * m)
+                  : trace + sk * sl / ((m - 1) * (m - 2)) - 2 * cross / (m - 2);
 }
 
 static long double exact_cka(const smoe_similarity *how, size_t n, size_t p, const long double *y, const long double *z)
@@ -610,7 +617,8 @@ static long double exact_layer_scalar(const void *test, const long double *theta
 {
     const world *w = test;
     const smoe_simsmoe_options *o = &w->opt;
-    return exact_outputs(w, theta, 0) + ((long double)w->cot_balance + o->c_balance * w->cot_loss) * exact_balance(w, theta) +
+    return exact_outputs(w, theta, 0) +
+           ((long double)w->cot_balance + o->c_balance * w->cot_loss) * exact_balance(w, theta) +
            ((long double)w->cot_similarity + o->c_similarity * w->cot_loss) * exact_similarity(w, theta);
 }
 
@@ -675,12 +683,16 @@ static world varied_world(int i, size_t T)
     const smoe_activation phi = i / 2 % 2 ? SMOE_RELU : SMOE_GELU;
     const smoe_simsmoe_shape shape = {{SMOE_TOPK_SOFTMAX, phi, T, 3, 4, 3, 2}, head, head == SMOE_HEAD_MLP ? 5 : 3, 2};
     const smoe_estimator estimator[] = {SMOE_HSIC_BIASED, SMOE_HSIC_UNBIASED, SMOE_HSIC_DEBIASED};
-    const smoe_simsmoe_options opt = {
-        .similarity = {.kernel = i / 4 % 2 ? SMOE_KERNEL_RBF : SMOE_KERNEL_LINEAR, .sigma = 0.8,
-                       .estimator = estimator[i % 3]},
-        .threshold = i % 3 ? -1 : 0.0625, .reduce = i / 8 % 2 ? SMOE_PAIRS_MEAN : SMOE_PAIRS_SUM,
-        .through_x = i % 5 == 0 ? SMOE_X_ATTACHED : SMOE_X_DETACHED, .frequency = 10, .c_task = 1.25,
-        .c_balance = 0.5, .c_similarity = 1.5};
+    const smoe_simsmoe_options opt = {.similarity = {.kernel = i / 4 % 2 ? SMOE_KERNEL_RBF : SMOE_KERNEL_LINEAR,
+                                                     .sigma = 0.8,
+                                                     .estimator = estimator[i % 3]},
+                                      .threshold = i % 3 ? -1 : 0.0625,
+                                      .reduce = i / 8 % 2 ? SMOE_PAIRS_MEAN : SMOE_PAIRS_SUM,
+                                      .through_x = i % 5 == 0 ? SMOE_X_ATTACHED : SMOE_X_DETACHED,
+                                      .frequency = 10,
+                                      .c_task = 1.25,
+                                      .c_balance = 0.5,
+                                      .c_similarity = 1.5};
     return new_world(shape, opt, 1000 + (uint64_t)i);
 }
 
@@ -691,7 +703,8 @@ START_TEST(gradient_of_the_heads)
     const size_t n = 9, d = 3, g = w.shape.g, p = 2;
     uint64_t seed = 5;
     double *o = room(n * d), *dz = room(n * p), *a = room(n * g), *u = room(n * g), *z = room(n * p), *up = room(n * d);
-    double *d_o = room(n * d), *dwh = room(g * d), *dbh = room(g), *dwp = room(p * g), *dbp = room(p), *da = room(n * g);
+    double *d_o = room(n * d), *dwh = room(g * d), *dbh = room(g), *dwp = room(p * g), *dbp = room(p),
+           *da = room(n * g);
     const smoe_simsmoe_in in = inputs(&w, w.theta);
     slopes_fill(&seed, 1, n * d, o);
     slopes_fill(&seed, 1, n * p, dz);
@@ -718,7 +731,8 @@ START_TEST(gradient_of_the_heads)
             value[side] = inner(n * p, dz, z);
         }
         const double slope = (value[0] - value[1]) / (2 * step), square = inner(size[k], grad[k], grad[k]);
-        ck_assert_msg(fabs(slope - square) < 1e-7 * square, "S.1, argument %d: slope %g, |gradient|^2 %g", k, slope, square);
+        ck_assert_msg(fabs(slope - square) < 1e-7 * square, "S.1, argument %d: slope %g, |gradient|^2 %g", k, slope,
+                      square);
         free(moved);
     }
     double *const all[] = {o, dz, a, u, z, up, d_o, dwh, dbh, dwp, dbp, da};
@@ -817,7 +831,8 @@ START_TEST(resumed)
     for (size_t step = 0; step < steps; step++) {
         draw_choices(&seed, T, N, K, index);
         OK(smoe_shared_tokens(T, N, K, index, shared));
-        OK(smoe_pair_counters(unit, SMOE_ABOVE, SMOE_ABSENT_KEEP, _i ? 1.5 : 16, T, N, shared, counter, next, selected));
+        OK(smoe_pair_counters(unit, SMOE_ABOVE, SMOE_ABSENT_KEEP, _i ? 1.5 : 16, T, N, shared, counter, next,
+                              selected));
         memcpy(counter, next, sizeof next);
         if (step == 23) /* a checkpoint */
             for (size_t k = 0; k < 25; k++) {
@@ -827,7 +842,8 @@ START_TEST(resumed)
             }
         OK(smoe_pair_counters(unit, SMOE_ABOVE, SMOE_ABSENT_KEEP, _i ? 1.5 : 16, T, N, shared, other, next, again));
         memcpy(other, next, sizeof next);
-        ck_assert_msg(memcmp(selected, again, sizeof again) == 0, "S.3: step %zu selects other pairs after resuming", step);
+        ck_assert_msg(memcmp(selected, again, sizeof again) == 0, "S.3: step %zu selects other pairs after resuming",
+                      step);
         for (size_t k = 0; k < 25; k++) picked += selected[k];
     }
     ck_assert_msg(picked > 20 && memcmp(counter, other, sizeof other) == 0, "S.3: %zu selections", picked);
@@ -854,7 +870,8 @@ START_TEST(units_and_edges)
             equal += at;
         }
         memcpy(tokens, next, sizeof next);
-        OK(smoe_pair_counters(SMOE_UNIT_FRACTION, SMOE_ABOVE, SMOE_ABSENT_KEEP, 6.0 / 16, T, N, shared, fractions, next, c));
+        OK(smoe_pair_counters(SMOE_UNIT_FRACTION, SMOE_ABOVE, SMOE_ABSENT_KEEP, 6.0 / 16, T, N, shared, fractions, next,
+                              c));
         memcpy(fractions, next, sizeof next);
         ck_assert_msg(memcmp(a, c, sizeof a) == 0, "S.3: fractions select other pairs than tokens at f/T");
         for (size_t k = 0; k < 25; k++) ck_assert_msg(tokens[k] == 16 * fractions[k], "S.3: %a", fractions[k]);
@@ -976,7 +993,8 @@ START_TEST(nothing_to_do)
         OK(run_loss(&w, w.theta));
         ck_assert_msg(*w.out.similarity == 0, "S.5: loss %a of nothing", *w.out.similarity);
         OK(run_loss_vjp(&w, 1));
-        ck_assert_msg(all_zero(w.at[WH], w.g) && all_zero(w.at[R] - w.at[WP], w.g + w.at[WP]), "S.5: a gradient of nothing");
+        ck_assert_msg(all_zero(w.at[WH], w.g) && all_zero(w.at[R] - w.at[WP], w.g + w.at[WP]),
+                      "S.5: a gradient of nothing");
         ck_assert_msg((w.out.cka[1] != 0) == (idle == 1), "S.5: cka %a", w.out.cka[1]);
     }
     release(&w);
@@ -1188,7 +1206,8 @@ START_TEST(pairs_add_up)
     ck_assert_msg(*w.out.similarity == sum, "S.5: loss %a, its pairs' %a", *w.out.similarity, sum);
     OK(run_loss_vjp(&w, 1));
     for (size_t e = 0; e < w.at[R]; e++)
-        ck_assert_msg(fabs(w.g[e] - g[e]) <= 1e-12 * (1 + fabs(g[e])), "S.5: gradient %zu is %g, its pairs' %g", e, w.g[e], g[e]);
+        ck_assert_msg(fabs(w.g[e] - g[e]) <= 1e-12 * (1 + fabs(g[e])), "S.5: gradient %zu is %g, its pairs' %g", e,
+                      w.g[e], g[e]);
     w.opt.reduce = SMOE_PAIRS_MEAN;
     OK(run_loss(&w, w.theta));
     ck_assert_msg(*w.out.similarity == sum / 3, "S.5: mean %a", *w.out.similarity);
@@ -1226,8 +1245,13 @@ START_TEST(layer_is_the_smoe_layer)
     double *f = room(N), *P = room(N), *lse = room(T), *pp = room(T * N), *none = room(T * K);
     size_t *index = flags(T * K), *count = flags(N);
     const smoe_compete_out out = {y, r2, s, index, weight2, margin2, terms, terms + 1, terms + 2, terms + 3, terms + 4};
-    const smoe_router_kept kept = {{flags(N + 1), flags(T * K), flags(T * K), room(T * N), room(T * K * d), room(T * K * d),
-                                    room(T * K * h), room(T * K * h)}, pp, f, P, lse, count};
+    const smoe_router_kept kept = {{flags(N + 1), flags(T * K), flags(T * K), room(T * N), room(T * K * d),
+                                    room(T * K * d), room(T * K * h), room(T * K * h)},
+                                   pp,
+                                   f,
+                                   P,
+                                   lse,
+                                   count};
     OK(smoe_router_step(&w.shape.layer, &opt, &in, &out, &kept));
     SAME(w.out.y, y, T * d, "S.6 y against L.3's");
     SAME(w.index, index, T * K, "S.6 index against L.3's");
@@ -1247,8 +1271,30 @@ START_TEST(layer_is_the_smoe_layer)
 
     OK(smoe_router_vjp(&w.shape.layer, w.theta, wr, w.index, weight, p, g.r, g.weight, g.x, g.x, dwr, dbr, work));
     SAME(g.x, dx, T * d, "S.6 dx in the place of the experts' share");
-    double *const numbers[] = {p, dx, work, y, r2, s, weight2, margin2, f, P, lse, pp, none, gx, g1, gb1, g2, gb2, work2,
-                               kept.layer.p, kept.layer.xs, kept.layer.o, kept.layer.a, kept.layer.u};
+    double *const numbers[] = {p,
+                               dx,
+                               work,
+                               y,
+                               r2,
+                               s,
+                               weight2,
+                               margin2,
+                               f,
+                               P,
+                               lse,
+                               pp,
+                               none,
+                               gx,
+                               g1,
+                               gb1,
+                               g2,
+                               gb2,
+                               work2,
+                               kept.layer.p,
+                               kept.layer.xs,
+                               kept.layer.o,
+                               kept.layer.a,
+                               kept.layer.u};
     size_t *const indices[] = {index, count, kept.layer.offset, kept.layer.slot, kept.layer.place};
     for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++) free(numbers[k]);
     for (size_t k = 0; k < sizeof indices / sizeof *indices; k++) free(indices[k]);
@@ -1269,7 +1315,8 @@ START_TEST(composition)
     OK(run_layer(&w, w.theta));
     const double layer = *w.out.loss, similarity = *w.out.similarity, balance = *w.out.balance;
     OK(smoe_shared_tokens(24, 3, 2, w.index, shared));
-    OK(smoe_pair_counters(w.opt.unit, w.opt.due, w.opt.absent, w.opt.frequency, 24, 3, shared, w.counter, next, selected));
+    OK(smoe_pair_counters(w.opt.unit, w.opt.due, w.opt.absent, w.opt.frequency, 24, 3, shared, w.counter, next,
+                          selected));
     SAME(w.out.shared, shared, 9, "S.6 shared");
     SAME(w.out.next, next, 9, "S.6 next");
     SAME(w.out.selected, selected, 9, "S.6 selected");
@@ -1339,8 +1386,8 @@ static smoe_status gate_5(gate_room *m, const double *x, double *r, size_t *inde
 
 static smoe_status gate_6(gate_room *m, const double *x, double *r, size_t *index, double *weight)
 {
-    return smoe_gate_noisy(GT, GD, GN, GK, 0.01, x, m->a, m->b, m->noise, m->w0, m->w1, m->w2, r, index, weight, m->margin,
-                           m->w3);
+    return smoe_gate_noisy(GT, GD, GN, GK, 0.01, x, m->a, m->b, m->noise, m->w0, m->w1, m->w2, r, index, weight,
+                           m->margin, m->w3);
 }
 
 static smoe_status gate_7(gate_room *m, const double *x, double *r, size_t *index, double *weight)
@@ -1363,8 +1410,8 @@ static smoe_status gate_8(gate_room *m, const double *x, double *r, size_t *inde
 static smoe_status gate_10(gate_room *m, const double *x, double *r, size_t *index, double *weight)
 {
     OK(smoe_gate_linear(GT, GD, GN, x, m->a, m->bias, r));
-    return smoe_gate_gshard(GT, GN, 5, SMOE_SECOND_THRESHOLD, 0.25, SMOE_NORM_BEFORE, r, m->unit, index, weight, m->kept,
-                            m->margin, m->w0, m->w1, m->count);
+    return smoe_gate_gshard(GT, GN, 5, SMOE_SECOND_THRESHOLD, 0.25, SMOE_NORM_BEFORE, r, m->unit, index, weight,
+                            m->kept, m->margin, m->w0, m->w1, m->count);
 }
 
 static smoe_status gate_11(gate_room *m, const double *x, double *r, size_t *index, double *weight)
@@ -1415,10 +1462,10 @@ static smoe_status gate_c2(gate_room *m, const double *x, double *r, size_t *ind
 static const struct {
     const char *name;
     any_gate gate;
-} every[] = {{"G.1 G.2", gate_1}, {"G.3", gate_3}, {"G.4", gate_4}, {"G.5", gate_5}, {"G.6", gate_6},
-             {"G.7", gate_7}, {"G.7 plain", gate_7a}, {"G.8", gate_8}, {"G.10", gate_10}, {"G.11", gate_11},
-             {"G.12", gate_12}, {"G.12 raw sigmoid", gate_12a}, {"G.13", gate_13}, {"G.16", gate_16},
-             {"C.2", gate_c2}};
+} every[] = {{"G.1 G.2", gate_1}, {"G.3", gate_3},   {"G.4", gate_4},        {"G.5", gate_5},
+             {"G.6", gate_6},     {"G.7", gate_7},   {"G.7 plain", gate_7a}, {"G.8", gate_8},
+             {"G.10", gate_10},   {"G.11", gate_11}, {"G.12", gate_12},      {"G.12 raw sigmoid", gate_12a},
+             {"G.13", gate_13},   {"G.16", gate_16}, {"C.2", gate_c2}};
 enum { GATES = sizeof every / sizeof *every };
 
 static void fill_gate(gate_room *m)
@@ -1450,13 +1497,15 @@ static void check_against_definition(world *w, const char *name)
             ck_assert_msg(got == smoe_dot(d, w->dy + t * d, o), "S.6 on %s: dweight %a", name, got);
         }
         for (size_t e = 0; e < d; e++)
-            ck_assert_msg(w->out.y[t * d + e] == y[e], "S.6 on %s: y %a, by definition %a", name, w->out.y[t * d + e], y[e]);
+            ck_assert_msg(w->out.y[t * d + e] == y[e], "S.6 on %s: y %a, by definition %a", name, w->out.y[t * d + e],
+                          y[e]);
     }
     for (size_t k = 0; k < GN * GN; k++) {
         const size_t n = smoe_pair_rows(GT, K, w->index, k / GN, k % GN, w->row);
         if (k / GN >= k % GN) continue;
         ck_assert_msg(w->out.shared[k] == n, "S.2 on %s: %zu shared", name, w->out.shared[k]);
-        ck_assert_msg(w->out.selected[k] == (n > 0), "S.3 on %s: %zu shared, selected %zu", name, n, w->out.selected[k]);
+        ck_assert_msg(w->out.selected[k] == (n > 0), "S.3 on %s: %zu shared, selected %zu", name, n,
+                      w->out.selected[k]);
         pairs += w->out.active[k];
     }
     ck_assert_msg(K == 1 ? pairs == 0 : pairs >= 3, "S.5 on %s: %zu pairs are compared", name, pairs);
@@ -1467,7 +1516,8 @@ static void check_against_definition(world *w, const char *name)
 START_TEST(every_gate)
 {
     const bool stable = _i == GATES; /* G.14: one expert a token, so no pairs */
-    const smoe_simsmoe_shape shape = {{SMOE_TOPK_SOFTMAX, SMOE_GELU, GT, GD, 4, GN, stable ? 1 : GK}, SMOE_HEAD_LINEAR, 3, 3};
+    const smoe_simsmoe_shape shape = {
+        {SMOE_TOPK_SOFTMAX, SMOE_GELU, GT, GD, 4, GN, stable ? 1 : GK}, SMOE_HEAD_LINEAR, 3, 3};
     const smoe_simsmoe_options opt = {.frequency = 16, .c_task = 1, .c_balance = 0.5, .c_similarity = 1.5};
     world w = new_world(shape, opt, 31);
     gate_room *m = calloc(1, sizeof *m);
@@ -1519,12 +1569,13 @@ static void all_refuse(world *w, smoe_status loss, smoe_status layer, const char
 {
     for (size_t k = 0; k < 9; k++) w->out.selected[k] = w->out.active[k] = k == 1;
     poison_outputs(w);
-    const smoe_status got[] = {run_loss(w, w->theta), run_loss_vjp(w, 1),       run_layer(w, w->theta),
+    const smoe_status got[] = {run_loss(w, w->theta), run_loss_vjp(w, 1),    run_layer(w, w->theta),
                                run_layer_vjp(w),      run_step(w, w->theta), run_step_vjp(w)};
     for (int k = 0; k < 6; k++) {
         const smoe_status want = k < 2 ? loss : layer;
         if (want == SMOE_OK) continue;
-        ck_assert_msg(got[k] == want, "%s: call %d says %s, not %s", what, k, smoe_strerror(got[k]), smoe_strerror(want));
+        ck_assert_msg(got[k] == want, "%s: call %d says %s, not %s", what, k, smoe_strerror(got[k]),
+                      smoe_strerror(want));
     }
     ck_assert_msg(loss == SMOE_OK || nothing_written(w), "%s: refused, and something is written", what);
 }
@@ -1533,7 +1584,7 @@ START_TEST(refused_shapes_and_options)
 {
     const world good = varied_world(_i, 12); /* 0: MLP head, 1: linear, 4: RBF */
     world w;
-#define REFUSED(status, change) (w = good, (change), all_refuse(&w, status, status, #change))
+#define REFUSED(status, change)          (w = good, (change), all_refuse(&w, status, status, #change))
 #define REFUSED_BY_LAYER(status, change) (w = good, (change), all_refuse(&w, SMOE_OK, status, #change))
     REFUSED(SMOE_EINVAL, w.shape.layer.d = 0);
     REFUSED(SMOE_EINVAL, w.shape.layer.h = 0);
@@ -1676,14 +1727,17 @@ END_TEST
 
 START_TEST(refused_by_the_heads)
 {
-    double o[] = {1, 2}, wh[] = {1, 0, 0, 1}, bh[] = {0, 0}, wp[] = {3, 5}, bp[] = {1}, dz[] = {2}, out[32], *in[] = {o, wh, bh, wp, bp};
+    double o[] = {1, 2}, wh[] = {1, 0, 0, 1}, bh[] = {0, 0}, wp[] = {3, 5}, bp[] = {1}, dz[] = {2}, out[32],
+           *in[] = {o, wh, bh, wp, bp};
     double a[2] = {1, 2}, u[2] = {1, 2}, *back[] = {o, wh, wp, a, u, dz};
     poison_all(32, out);
     for (int zero_ = 0; zero_ < 3; zero_++) {
         const size_t d = zero_ == 0 ? 0 : 2, g = zero_ == 1 ? 0 : 2, p = zero_ == 2 ? 0 : 1;
         IS(SMOE_EINVAL, smoe_head_mlp(1, d, g, p, o, wh, bh, wp, bp, out, out + 2, out + 4));
-        IS(SMOE_EINVAL, smoe_head_mlp_vjp(1, d, g, p, o, wh, wp, a, u, dz, out, out + 2, out + 6, out + 8, out + 10, out + 11));
-        IS(SMOE_EINVAL, smoe_head_mlp_vjp_acc(1, d, g, p, o, wh, wp, a, u, dz, out, out + 2, out + 6, out + 8, out + 10, out + 11));
+        IS(SMOE_EINVAL,
+           smoe_head_mlp_vjp(1, d, g, p, o, wh, wp, a, u, dz, out, out + 2, out + 6, out + 8, out + 10, out + 11));
+        IS(SMOE_EINVAL,
+           smoe_head_mlp_vjp_acc(1, d, g, p, o, wh, wp, a, u, dz, out, out + 2, out + 6, out + 8, out + 10, out + 11));
         if (zero_ == 1) continue;
         IS(SMOE_EINVAL, smoe_head_linear(1, d, p, o, wp, bp, out));
         IS(SMOE_EINVAL, smoe_head_linear_vjp(1, d, p, o, wp, dz, out, out + 2, out + 4));
@@ -1699,7 +1753,8 @@ START_TEST(refused_by_the_heads)
     for (int k = 0; k < 6; k++) {
         const double was = *back[k];
         *back[k] = NAN;
-        IS(SMOE_EDOM, smoe_head_mlp_vjp(1, 2, 2, 1, o, wh, wp, a, u, dz, out, out + 2, out + 6, out + 8, out + 10, out + 11));
+        IS(SMOE_EDOM,
+           smoe_head_mlp_vjp(1, 2, 2, 1, o, wh, wp, a, u, dz, out, out + 2, out + 6, out + 8, out + 10, out + 11));
         if (k != 1 && k != 3 && k != 4) IS(SMOE_EDOM, smoe_head_linear_vjp(1, 2, 1, o, wp, dz, out, out + 2, out + 4));
         *back[k] = was;
     }
@@ -1710,7 +1765,8 @@ START_TEST(refused_by_the_heads)
     dz[0] = 100;
     IS(SMOE_EOVRFLW, smoe_head_mlp(1, 2, 2, 1, o, wh, bh, wp, bp, out, out + 2, out + 4));
     IS(SMOE_EOVRFLW, smoe_head_linear(1, 2, 1, o, wp, bp, out));
-    IS(SMOE_EOVRFLW, smoe_head_mlp_vjp(1, 2, 2, 1, o, wh, wp, a, u, dz, out, out + 2, out + 6, out + 8, out + 10, out + 11));
+    IS(SMOE_EOVRFLW,
+       smoe_head_mlp_vjp(1, 2, 2, 1, o, wh, wp, a, u, dz, out, out + 2, out + 6, out + 8, out + 10, out + 11));
     IS(SMOE_EOVRFLW, smoe_head_linear_vjp(1, 2, 1, o, wp, dz, out, out + 2, out + 4));
     wh[0] = 1e308;
     wp[0] = 0;
@@ -1720,7 +1776,8 @@ START_TEST(refused_by_the_heads)
     for (int k = 0; k < 4; k++) {
         memset(out, 0, sizeof out);
         out[start[k]] = INFINITY;
-        IS(SMOE_EOVRFLW, smoe_head_mlp_vjp_acc(1, 2, 2, 1, o, wh, wp, a, u, dz, out, out + 2, out + 6, out + 8, out + 10, out + 11));
+        IS(SMOE_EOVRFLW,
+           smoe_head_mlp_vjp_acc(1, 2, 2, 1, o, wh, wp, a, u, dz, out, out + 2, out + 6, out + 8, out + 10, out + 11));
         if (k >= 2) IS(SMOE_EOVRFLW, smoe_head_linear_vjp_acc(1, 2, 1, o, wp, dz, out, out + 8, out + 10));
     }
     OK(smoe_head_mlp(0, 2, 2, 1, o, wh, bh, wp, bp, out, out, out));
@@ -1740,8 +1797,8 @@ START_TEST(refused_by_the_pairs)
     IS(SMOE_EDOM, smoe_shared_tokens(2, 3, 2, beyond, got));
     ck_assert_msg(got[0] == poison_flag, "S.2: refused, and something is written");
 #define COUNTERS(unit, compare, absent, f, T, N)                                                                       \
-    smoe_pair_counters((smoe_pair_unit)(unit), (smoe_compare)(compare), (smoe_absent)(absent), f, T, N, shared, counter, \
-                       next, selected)
+    smoe_pair_counters((smoe_pair_unit)(unit), (smoe_compare)(compare), (smoe_absent)(absent), f, T, N, shared,        \
+                       counter, next, selected)
     IS(SMOE_EINVAL, COUNTERS(7, 0, 0, 1, 2, 3));
     IS(SMOE_EINVAL, COUNTERS(0, 7, 0, 1, 2, 3));
     IS(SMOE_EINVAL, COUNTERS(0, 0, 7, 1, 2, 3));
@@ -1764,7 +1821,8 @@ START_TEST(refused_by_the_router)
 {
     world w = varied_world(0, 12);
     const size_t T = 12, N = 3;
-    double wr[9] = {1, 2, 3}, br[3] = {0}, margin[12], *p = room(T * N), *r = w.theta + w.at[R], *weight = w.theta + w.at[WEIGHT];
+    double wr[9] = {1, 2, 3}, br[3] = {0}, margin[12], *p = room(T * N), *r = w.theta + w.at[R],
+           *weight = w.theta + w.at[WEIGHT];
     double dr[36] = {0}, dweight[24] = {0}, dx_experts[36] = {0}, dx[36], dwr[9], dbr[3], work[36 + 36 + 3];
     smoe_layer_shape s = w.shape.layer;
 #define FORWARD()  smoe_router(&s, w.theta, wr, br, r, w.index, weight, margin, p)

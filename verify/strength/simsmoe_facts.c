@@ -157,7 +157,8 @@ static size_t waiting(smoe_pair_unit unit, smoe_compare compare)
 
 int main(void)
 {
-    printf("Experts that are copies, and copies with a share of another: CKA and the largest elements of its gradient\n");
+    printf(
+        "Experts that are copies, and copies with a share of another: CKA and the largest elements of its gradient\n");
     printf("    share   CKA                  W2         W1         Wp\n");
     static const double apart[] = {0, 1e-4, 1e-2, 0.5};
     for (size_t k = 0; k < sizeof apart / sizeof *apart; k++) collapse(apart[k]);
@@ -170,6 +171,7 @@ int main(void)
     printf("\nEven routing, N = 16, K = 2, f = 16, one token a pair: steps up to the first selection\n");
     printf("unit       above  atleast\n");
     printf("tokens    %6zu  %7zu\n", waiting(SMOE_UNIT_TOKENS, SMOE_ABOVE), waiting(SMOE_UNIT_TOKENS, SMOE_AT_LEAST));
-    printf("fraction  %6zu  %7zu\n", waiting(SMOE_UNIT_FRACTION, SMOE_ABOVE), waiting(SMOE_UNIT_FRACTION, SMOE_AT_LEAST));
+    printf("fraction  %6zu  %7zu\n", waiting(SMOE_UNIT_FRACTION, SMOE_ABOVE),
+           waiting(SMOE_UNIT_FRACTION, SMOE_AT_LEAST));
     return 0;
 }
