@@ -81,8 +81,8 @@ static void open_as(const dump_choice *choice, const tensor_file *whole)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const names[] = {"x", "e*"};
-    const dump_choice choices[] = {{0, NULL, false, false}, {0, NULL, true, false}, {0, NULL, false, true},
-                                   {2, names, false, false}};
+    const dump_choice choices[] = {
+        {0, NULL, false, false}, {0, NULL, true, false}, {0, NULL, false, true}, {2, names, false, false}};
     tensor_file whole;
     char err[2 * TENSOR_ERROR];
     write_scratch(data, size);

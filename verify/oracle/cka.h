@@ -20,9 +20,9 @@ typedef struct {
 } cka_report;
 
 enum { CKA_TEXT = 240 };
-const char *cka_kernel_text(const similarity_request *q, char text[CKA_TEXT]);    /* "linear kernel" */
-const char *cka_estimator_text(const cka_report *c, char text[CKA_TEXT]);         /* "debiased" */
-const char *cka_estimator_name(const similarity_request *q);                       /* the option's value */
+const char *cka_kernel_text(const similarity_request *q, char text[CKA_TEXT]); /* "linear kernel" */
+const char *cka_estimator_text(const cka_report *c, char text[CKA_TEXT]); /* "debiased" */
+const char *cka_estimator_name(const similarity_request *q); /* the option's value */
 
 void cka_print_table(FILE *f, const cka_report *c);
 void cka_print_csv(FILE *f, const cka_report *c);

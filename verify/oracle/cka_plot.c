@@ -96,8 +96,9 @@ static void print_map(FILE *f, const cka_report *c, const char *title, const cha
             shared ? "samples that chose both" : "CKA", low, high);
     fprintf(f, "plot $%s using 1:2:3 with image pixels notitle", name);
     if (R <= NUMBERED)
-        fprintf(f, ", $%s using 1:2:(sprintf('%s', $3)):($3 > %.6g ? 0xffffff : 0x202020) with labels font ',9' "
-                   "textcolor rgb variable notitle",
+        fprintf(f,
+                ", $%s using 1:2:(sprintf('%s', $3)):($3 > %.6g ? 0xffffff : 0x202020) with labels font ',9' "
+                "textcolor rgb variable notitle",
                 name, shared ? "%d" : "%.2f", middle);
     fputc('\n', f);
 }
@@ -110,15 +111,16 @@ static void print_script(FILE *f, const char *path, const cka_report *c)
     char kernel[CKA_TEXT], estimator[CKA_TEXT], title[2 * CKA_TEXT], both[80];
     fprintf(f, "set encoding utf8\nset terminal %s size %zu,%zu font 'sans,11' background rgb 'white'\n",
             ends_in(path, ".svg") ? "svg" : "pngcairo", width * (size_t)maps, side);
-    fprintf(f, "%sset size ratio -1\nset xrange [-0.5:%zu.5]\nset yrange [%zu.5:-0.5]\nset xtics noenhanced\n"
-               "set ytics noenhanced\nset border 0\n",
+    fprintf(f,
+            "%sset size ratio -1\nset xrange [-0.5:%zu.5]\nset yrange [%zu.5:-0.5]\nset xtics noenhanced\n"
+            "set ytics noenhanced\nset border 0\n",
             palette, R - 1, R - 1);
     print_labels(f, c, "x");
     print_labels(f, c, "y");
     fputs("set xtics rotate by 90 right\n", f);
     print_cells(f, c, "cka", false);
-    snprintf(title, sizeof title, "CKA, %s,\\n%s, n = %zu", cka_kernel_text(c->q, kernel), cka_estimator_text(c, estimator),
-             c->r->n);
+    snprintf(title, sizeof title, "CKA, %s,\\n%s, n = %zu", cka_kernel_text(c->q, kernel),
+             cka_estimator_text(c, estimator), c->r->n);
     if (c->routing) {
         snprintf(both, sizeof both, "Samples that two experts share,\\ntop-%zu routing, n = %zu", c->routing->K,
                  c->routing->T);

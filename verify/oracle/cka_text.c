@@ -27,7 +27,9 @@ const char *cka_kernel_text(const similarity_request *q, char text[CKA_TEXT])
 const char *cka_estimator_name(const similarity_request *q)
 {
     if (q->minibatch) return "minibatch";
-    return q->how.estimator == SMOE_HSIC_BIASED ? "biased" : q->how.estimator == SMOE_HSIC_UNBIASED ? "unbiased" : "debiased";
+    return q->how.estimator == SMOE_HSIC_BIASED     ? "biased"
+           : q->how.estimator == SMOE_HSIC_UNBIASED ? "unbiased"
+                                                    : "debiased";
 }
 
 const char *cka_estimator_text(const cka_report *c, char text[CKA_TEXT])
@@ -292,8 +294,8 @@ char *cka_json(const cka_report *c)
     json_object_set_new(j, "smoeref", json_string(cli_version));
     json_object_set_new(j, "kernel", kernel_to_json(c->q));
     json_object_set_new(j, "estimator", json_string(cka_estimator_name(c->q)));
-    json_object_set_new(j, "route", c->q->minibatch ? json_string("batches")
-                                                    : json_string(r->by_features ? "features" : "gram"));
+    json_object_set_new(j, "route",
+                        c->q->minibatch ? json_string("batches") : json_string(r->by_features ? "features" : "gram"));
     json_object_set_new(j, "samples", count(r->n));
     json_object_set_new(j, "batch", r->batches ? count(r->batch) : json_null());
     json_object_set_new(j, "batches", r->batches ? count(r->batches) : json_null());

@@ -9,9 +9,25 @@
 #include "cmd.h"
 
 enum {
-    OPTION_TENSOR, OPTION_EXPERTS, OPTION_ESTIMATOR, OPTION_BATCH, OPTION_KERNEL, OPTION_SIGMA, OPTION_BANDWIDTH,
-    OPTION_DIAGONAL, OPTION_MIDDLE, OPTION_MEDIAN, OPTION_ROUTE, OPTION_MEMORY, OPTION_BOOTSTRAP, OPTION_LEVEL,
-    OPTION_SEED, OPTION_ROUTING, OPTION_JSON, OPTION_CSV, OPTION_PLOT
+    OPTION_TENSOR,
+    OPTION_EXPERTS,
+    OPTION_ESTIMATOR,
+    OPTION_BATCH,
+    OPTION_KERNEL,
+    OPTION_SIGMA,
+    OPTION_BANDWIDTH,
+    OPTION_DIAGONAL,
+    OPTION_MIDDLE,
+    OPTION_MEDIAN,
+    OPTION_ROUTE,
+    OPTION_MEMORY,
+    OPTION_BOOTSTRAP,
+    OPTION_LEVEL,
+    OPTION_SEED,
+    OPTION_ROUTING,
+    OPTION_JSON,
+    OPTION_CSV,
+    OPTION_PLOT
 };
 static const cli_option options[] = {
     [OPTION_TENSOR] = {"--tensor", "NAME", "which tensors: a name or a pattern (* ? [...]); again for more; all"},
@@ -77,8 +93,8 @@ static int parse_count(int option, const char *value, size_t least, size_t most,
     errno = 0;
     const unsigned long long v = strtoull(value, &end, 10);
     if (*value < '0' || *value > '9' || *end || errno || v < least || v > most)
-        return cli_usage(&command, "%s is '%.40s', expected a number from %zu to %zu", options[option].name, value, least,
-                         most);
+        return cli_usage(&command, "%s is '%.40s', expected a number from %zu to %zu", options[option].name, value,
+                         least, most);
     *n = (size_t)v;
     return 0;
 }
@@ -125,10 +141,10 @@ static int parse_estimator(arguments *a, const char *value)
 static int parse_word(arguments *a, int option, const char *value)
 {
     static const char *const experts[] = {"first", "second", NULL}, *const kernels[] = {"linear", "rbf", NULL},
-                            *const bandwidths[] = {"absolute", "median", NULL},
-                            *const diagonals[] = {"with", "without", NULL}, *const middles[] = {"mean", "lower", NULL},
-                            *const medians[] = {"distance", "square", NULL},
-                            *const routes[] = {"auto", "features", "gram", NULL};
+                             *const bandwidths[] = {"absolute", "median", NULL},
+                             *const diagonals[] = {"with", "without", NULL}, *const middles[] = {"mean", "lower", NULL},
+                             *const medians[] = {"distance", "square", NULL},
+                             *const routes[] = {"auto", "features", "gram", NULL};
     const char *const *words = option == OPTION_EXPERTS     ? experts
                                : option == OPTION_KERNEL    ? kernels
                                : option == OPTION_BANDWIDTH ? bandwidths
@@ -216,7 +232,8 @@ static int check_options(const arguments *a)
             return cli_usage(&command, "%s makes sense with --bootstrap only", options[of_bootstrap[i]].name);
     if (q->batch && !q->minibatch && !q->replicates)
         return cli_usage(&command, "--batch makes sense with --estimator minibatch or --bootstrap only");
-    if (q->route == SIMILARITY_BY_FEATURES && rbf) return cli_usage(&command, "--route features needs the linear kernel");
+    if (q->route == SIMILARITY_BY_FEATURES && rbf)
+        return cli_usage(&command, "--route features needs the linear kernel");
     if (q->route != SIMILARITY_BY_COST && q->minibatch)
         return cli_usage(&command, "--route makes no sense with --estimator minibatch");
     return -1;
@@ -245,8 +262,9 @@ static int count_row(const cka_routing *g, const dump_matrix *m, size_t R, size_
     char q[TENSOR_QUOTED];
     for (size_t a = 0; a < g->K; a++) {
         if (!(expert[a] >= 0 && expert[a] < (double)R))
-            return tensor_fail(err, errlen, "%s: tensor %s: row %zu, column %zu: expert %.0f, expected 0 to %zu: one a "
-                                            "representation",
+            return tensor_fail(err, errlen,
+                               "%s: tensor %s: row %zu, column %zu: expert %.0f, expected 0 to %zu: one a "
+                               "representation",
                                m->path, tensor_quote(q, m->tensor), row, a, expert[a], R - 1);
         for (size_t b = 0; b < a; b++)
             if ((size_t)expert[a] == (size_t)expert[b])
@@ -282,11 +300,12 @@ static int check_routing(const cka_routing *g, const dump *routing, const dump *
     char q[TENSOR_QUOTED];
     const dump_matrix *m = &routing->matrix[0];
     if (routing->matrices > 1)
-        return tensor_fail(err, errlen, "%s: %zu tensors could be the routing: say which, --routing FILE:TENSOR", m->path,
-                           routing->matrices);
+        return tensor_fail(err, errlen, "%s: %zu tensors could be the routing: say which, --routing FILE:TENSOR",
+                           m->path, routing->matrices);
     if (g->T != d->matrix[0].n)
-        return tensor_fail(err, errlen, "%s: tensor %s has %zu samples, the representations have %zu: expected the same",
-                           m->path, tensor_quote(q, m->tensor), g->T, d->matrix[0].n);
+        return tensor_fail(err, errlen,
+                           "%s: tensor %s has %zu samples, the representations have %zu: expected the same", m->path,
+                           tensor_quote(q, m->tensor), g->T, d->matrix[0].n);
     if (g->K > d->matrices)
         return tensor_fail(err, errlen, "%s: tensor %s chooses %zu experts of %zu representations", m->path,
                            tensor_quote(q, m->tensor), g->K, d->matrices);
@@ -433,7 +452,10 @@ int cmd_cka(int argc, char **argv)
     a.request = (similarity_request){.how = {SMOE_KERNEL_LINEAR, 0.8, SMOE_BANDWIDTH_MEDIAN, SMOE_DIAGONAL_WITH,
                                              SMOE_MIDDLE_MEAN, SMOE_MEDIAN_DISTANCE, true, SMOE_HSIC_DEBIASED,
                                              SMOE_ROUTE_GRAM, SMOE_DIVIDE_N_LESS_1},
-                                     .memory = (size_t)1 << 30, .level = 0.95, .seed = 1, .progress = progress};
+                                     .memory = (size_t)1 << 30,
+                                     .level = 0.95,
+                                     .seed = 1,
+                                     .progress = progress};
     const int status = parse(&p, &a);
     if (status >= 0) return status;
     a.choice.pattern = a.pattern;

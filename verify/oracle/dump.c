@@ -19,9 +19,9 @@ struct dump_source {
     char *path;
     int fd;
     size_t size;
-    zip_t *archive;       /* of an .npz, else NULL */
+    zip_t *archive; /* of an .npz, else NULL */
     tensor_layout layout;
-    zip_uint64_t *entry;  /* by tensor, of an .npz */
+    zip_uint64_t *entry; /* by tensor, of an .npz */
 };
 
 struct dump_stream {
@@ -79,8 +79,7 @@ static int go_to(const dump_source *s, const tensor_place *t, zip_uint64_t entry
     if (stream->file == NULL) {
         stream->file = zip_fopen_index(s->archive, entry, 0);
         stream->at = 0;
-        if (stream->file == NULL)
-            return tensor_fail(err, errlen, "%s: %s", s->path, zip_strerror(s->archive));
+        if (stream->file == NULL) return tensor_fail(err, errlen, "%s: %s", s->path, zip_strerror(s->archive));
     }
     while (stream->at < at) {
         const size_t step = at - stream->at < sizeof passed ? at - stream->at : sizeof passed;
@@ -293,7 +292,8 @@ static int open_contents(dump_source *s, const dump_choice *c, char *err, size_t
 {
     unsigned char head[9];
     const size_t have = s->size < sizeof head ? s->size : sizeof head;
-    if (s->size == 0) return tensor_fail(err, errlen, "%s: is empty, expected a safetensors, .npy or .npz file", s->path);
+    if (s->size == 0)
+        return tensor_fail(err, errlen, "%s: is empty, expected a safetensors, .npy or .npz file", s->path);
     if (read_plain(s, 0, have, head, err, errlen) != 0) return -1;
     const tensor_format format = tensor_format_of(head, have);
     if (format == TENSOR_NPZ) return open_archive(s, c, err, errlen);
@@ -351,8 +351,9 @@ static int refuse(const dump_source *s, const tensor_place *t, const char *expec
 {
     char q[TENSOR_QUOTED], dtype[TENSOR_QUOTED], shape[TENSOR_SHAPE];
     tensor_quote(dtype, t->dtype_name);
-    return tensor_fail(err, errlen, "%s: tensor %s: dtype %.*s, shape %s, expected %s", s->path, tensor_quote(q, t->name),
-                       (int)strlen(dtype) - 2, dtype + 1, tensor_shape_text(shape, t->rank, t->dim), expected);
+    return tensor_fail(err, errlen, "%s: tensor %s: dtype %.*s, shape %s, expected %s", s->path,
+                       tensor_quote(q, t->name), (int)strlen(dtype) - 2, dtype + 1,
+                       tensor_shape_text(shape, t->rank, t->dim), expected);
 }
 
 static int leave_out(dump *d, const tensor_place *t)
@@ -372,8 +373,8 @@ static int leave_out(dump *d, const tensor_place *t)
 static int add_matrix(dump *d, const dump_matrix *m, char *err, size_t errlen)
 {
     if (d->matrices == DUMP_MATRICES)
-        return tensor_fail(err, errlen, "%s: more than %d representations, expected fewer: choose with --tensor", m->path,
-                           (int)DUMP_MATRICES);
+        return tensor_fail(err, errlen, "%s: more than %d representations, expected fewer: choose with --tensor",
+                           m->path, (int)DUMP_MATRICES);
     dump_matrix *to = &d->matrix[d->matrices++];
     *to = *m;
     to->stream = calloc(1, sizeof *to->stream);

@@ -13,11 +13,11 @@ typedef struct dump_source dump_source; /* an open file */
 typedef struct dump_stream dump_stream; /* a place in a compressed tensor */
 
 typedef struct {
-    char *label;           /* what it is called in tables: unique in its dump */
-    const char *path;      /* the file */
-    const char *tensor;    /* its name there */
-    size_t index;          /* which of the matrices of a tensor of three dimensions */
-    bool indexed;          /* is it one of several? */
+    char *label; /* what it is called in tables: unique in its dump */
+    const char *path; /* the file */
+    const char *tensor; /* its name there */
+    size_t index; /* which of the matrices of a tensor of three dimensions */
+    bool indexed; /* is it one of several? */
     tensor_dtype dtype;
     size_t n, p;
     /* where it is: element (t, k) is number start + t row + k column of the tensor */
@@ -38,8 +38,8 @@ enum { DUMP_MATRICES = 1024 }; /* at most */
 typedef struct {
     size_t patterns;
     const char *const *pattern; /* names, or patterns with * ? [...]; none: every tensor */
-    bool second;                /* the second of three dimensions counts the matrices, not the first */
-    bool integers;              /* I64 [n,p] or [n] instead of floating point */
+    bool second; /* the second of three dimensions counts the matrices, not the first */
+    bool integers; /* I64 [n,p] or [n] instead of floating point */
 } dump_choice;
 
 /* Matrices in the order of the files; within a file in that of the patterns, and then by name with numbers in their

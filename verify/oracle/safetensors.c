@@ -20,8 +20,8 @@ static const bool big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
 /* What every function of the reader needs, so that an error can name the file. */
 typedef struct {
     const char *label;
-    size_t size;     /* of the section after the header */
-    bool any_dtype;  /* one that this library does not read is no error */
+    size_t size; /* of the section after the header */
+    bool any_dtype; /* one that this library does not read is no error */
     tensor_layout *to;
     tensor_file *metadata; /* NULL: it is checked and forgotten */
     char *err;

@@ -16,9 +16,9 @@ typedef struct {
     const similarity_request *q;
     similarity_result *r;
     size_t R, n, pairs;
-    bool *varies;   /* [R]  is some row unlike the first? */
+    bool *varies; /* [R]  is some row unlike the first? */
     double **first; /* [R]  the first row */
-    double *hsic;   /* [pairs]  of the pairs i <= j */
+    double *hsic; /* [pairs]  of the pairs i <= j */
     char *err;
     size_t errlen;
 } task;
@@ -89,16 +89,16 @@ static smoe_status centred_gram(const smoe_similarity *how, bool biased, size_t 
     smoe_status s;
     if (how->kernel == SMOE_KERNEL_LINEAR) {
         s = smoe_centre_features(n, p, x, xc);
-        if (s == SMOE_OK) s = smoe_gram_linear(n, p, xc, K);                                        /* (K.1) */
+        if (s == SMOE_OK) s = smoe_gram_linear(n, p, xc, K); /* (K.1) */
     } else {
-        s = smoe_squared_distances(n, p, x, A);                                                     /* (K.2) */
+        s = smoe_squared_distances(n, p, x, A); /* (K.2) */
         if (s == SMOE_OK)
             s = how->bandwidth == SMOE_BANDWIDTH_ABSOLUTE ? smoe_bandwidth_absolute(how->sigma, &variance)
                                                           : smoe_bandwidth_median(how, n, A, &variance); /* (K.3) */
-        if (s == SMOE_OK) s = smoe_gram_rbf_less_one(n, A, variance, K);                            /* (K.4) */
+        if (s == SMOE_OK) s = smoe_gram_rbf_less_one(n, A, variance, K); /* (K.4) */
     }
     if (s != SMOE_OK) return s;
-    return biased ? smoe_centre(n, K, A) : smoe_u_centre(n, K, sums, A);                      /* (K.5), (K.7) */
+    return biased ? smoe_centre(n, K, A) : smoe_u_centre(n, K, sums, A); /* (K.5), (K.7) */
 }
 
 static size_t scratch_size(size_t n, size_t p) { return n * n + n * p + 2 * n; }
@@ -130,7 +130,7 @@ static int hsic_of_groups(task *t, size_t hold, double *x, double *scratch, doub
             double *mine = i < end ? A + (i - begin) * size : passing;
             if (whole_gram(t, i, x, scratch, mine) != 0) return -1;
             for (size_t g = begin; g < end && g <= i; g++)
-                t->hsic[pair_of(t, g, i)] = smoe_dot(size, A + (g - begin) * size, mine);       /* (K.6), (K.8) */
+                t->hsic[pair_of(t, g, i)] = smoe_dot(size, A + (g - begin) * size, mine); /* (K.6), (K.8) */
         }
         t->r->passes++;
     }
@@ -165,13 +165,13 @@ static int by_gram(task *t)
 
 /* The sums of (K.10) over rows less their shift; those of one matrix stand once, not once a pair. */
 typedef struct {
-    size_t rows;          /* of a block */
-    double **shift;       /* [R] of [p] */
-    double **x;           /* [R] of [rows,p]  the block, shifted */
-    double *norms;        /* [rows,R+1]  |x|^2 of each matrix, and 1 */
-    double **by_norm;     /* [R] of [p,R+1]  sums x |y|^2 over all y, and sum x */
+    size_t rows; /* of a block */
+    double **shift; /* [R] of [p] */
+    double **x; /* [R] of [rows,p]  the block, shifted */
+    double *norms; /* [rows,R+1]  |x|^2 of each matrix, and 1 */
+    double **by_norm; /* [R] of [p,R+1]  sums x |y|^2 over all y, and sum x */
     double *norm_by_norm; /* [R+1,R+1]  sums |x|^2 |y|^2, and sums |x|^2 */
-    double **c;           /* [pairs] of [p,q], those of this pass: sum x y^T */
+    double **c; /* [pairs] of [p,q], those of this pass: sum x y^T */
 } sums;
 
 /* The mean of the first rows, as an offset from the first. */
@@ -209,13 +209,14 @@ static void add_block(const task *t, sums *s, size_t rows, bool first_pass, size
     const size_t R = t->R, W = R + 1;
     const dump_matrix *m = t->d->matrix;
     if (first_pass) {
-        for (size_t i = 0; i < R; i++) smoe_matmul_tn_acc(m[i].p, W, rows, s->x[i], s->norms, s->by_norm[i]); /* (K.10) */
-        smoe_matmul_tn_acc(W, W, rows, s->norms, s->norms, s->norm_by_norm);                               /* (K.10) */
+        for (size_t i = 0; i < R; i++)
+            smoe_matmul_tn_acc(m[i].p, W, rows, s->x[i], s->norms, s->by_norm[i]); /* (K.10) */
+        smoe_matmul_tn_acc(W, W, rows, s->norms, s->norms, s->norm_by_norm); /* (K.10) */
     }
     for (size_t i = 0, pair = 0; i < R; i++)
         for (size_t j = i; j < R; j++, pair++)
             if (pair >= begin && pair < end)
-                smoe_matmul_tn_acc(m[i].p, m[j].p, rows, s->x[i], s->x[j], s->c[pair - begin]);    /* (K.10) */
+                smoe_matmul_tn_acc(m[i].p, m[j].p, rows, s->x[i], s->x[j], s->c[pair - begin]); /* (K.10) */
 }
 
 /* Column `of` of a [p,W] array. */
@@ -228,8 +229,17 @@ static void column(size_t p, size_t W, const double *from, size_t of, double *to
 static smoe_status hsic_of_pair(const task *t, const sums *s, size_t i, size_t j, double *c, double *work, double *hsic)
 {
     const size_t p = t->d->matrix[i].p, q = t->d->matrix[j].p, W = t->R + 1, one = t->R;
-    smoe_moments m = {t->n, p, q, work, work + p, c, work + p + q, work + 2 * p + q,
-                      s->norm_by_norm[i * W + one], s->norm_by_norm[j * W + one], s->norm_by_norm[i * W + j]};
+    smoe_moments m = {t->n,
+                      p,
+                      q,
+                      work,
+                      work + p,
+                      c,
+                      work + p + q,
+                      work + 2 * p + q,
+                      s->norm_by_norm[i * W + one],
+                      s->norm_by_norm[j * W + one],
+                      s->norm_by_norm[i * W + j]};
     column(p, W, s->by_norm[i], one, m.sx);
     column(q, W, s->by_norm[j], one, m.sy);
     column(p, W, s->by_norm[i], j, m.xyy);
@@ -358,7 +368,7 @@ static int hsic_of_batch(task *t, size_t b, double *x, double *scratch, double *
         if (s != SMOE_OK) return fail_of(t, i, smoe_strerror(s));
     }
     smoe_matmul_nt(R, R, m * m, A, A, square);
-    for (size_t k = 0; k < R * R; k++) square[k] /= (double)m * (double)(m - 3);                   /* (K.8) */
+    for (size_t k = 0; k < R * R; k++) square[k] /= (double)m * (double)(m - 3); /* (K.8) */
     return 0;
 }
 
@@ -439,8 +449,8 @@ static void draw(const task *t, gsl_rng *g, double *times)
 
 /* The two quantiles of a pair's ratios, as deviations from that of all batches.  A replicate without variance is left
  * out. */
-static int deviations(const task *t, const double *h, const double *mean, size_t i, size_t j, double *value, double *low,
-                      double *high)
+static int deviations(const task *t, const double *h, const double *mean, size_t i, size_t j, double *value,
+                      double *low, double *high)
 {
     const size_t ij = pair_of(t, i, j), ii = pair_of(t, i, i), jj = pair_of(t, j, j);
     const double tail = (1 - t->q->level) / 2;
@@ -511,12 +521,15 @@ static int check_samples(const task *t)
     char q[TENSOR_QUOTED], p[TENSOR_QUOTED], what[120];
     for (size_t i = 1; i < t->R; i++)
         if (m[i].n != m[0].n)
-            return tensor_fail(t->err, t->errlen, "%s: tensor %s has %zu samples, but tensor %s of %s has %zu: "
-                                                  "expected the same samples in all",
+            return tensor_fail(t->err, t->errlen,
+                               "%s: tensor %s has %zu samples, but tensor %s of %s has %zu: "
+                               "expected the same samples in all",
                                m[i].path, tensor_quote(q, m[i].label), m[i].n, tensor_quote(p, m[0].label), m[0].path,
                                m[0].n);
     snprintf(what, sizeof what, "%zu samples, expected at least %d for the %s estimator", t->n, biased ? 2 : 4,
-             t->q->minibatch ? "minibatch" : biased ? "biased" : "debiased");
+             t->q->minibatch ? "minibatch"
+             : biased        ? "biased"
+                             : "debiased");
     return t->n < (biased ? 2 : 4) ? fail_of(t, 0, what) : 0;
 }
 

@@ -19,24 +19,24 @@
 typedef enum { SIMILARITY_BY_COST, SIMILARITY_BY_FEATURES, SIMILARITY_BY_GRAM } similarity_route;
 
 typedef struct {
-    smoe_similarity how;    /* kernel and estimator; its route and divisor are not looked at */
-    bool minibatch;         /* (K.12) in the place of the estimator */
-    size_t batch;           /* rows of a batch; 0: similarity_batch() */
+    smoe_similarity how; /* kernel and estimator; its route and divisor are not looked at */
+    bool minibatch; /* (K.12) in the place of the estimator */
+    size_t batch; /* rows of a batch; 0: similarity_batch() */
     similarity_route route; /* by cost: features where that is fewer numbers than Gram matrices */
-    size_t memory;          /* bytes for what grows with n, p or the number of pairs */
-    size_t replicates;      /* of the bootstrap; 0: no intervals */
+    size_t memory; /* bytes for what grows with n, p or the number of pairs */
+    size_t replicates; /* of the bootstrap; 0: no intervals */
     double level;
     uint64_t seed;
     void (*progress)(const char *what, size_t done, size_t all); /* may be NULL */
 } similarity_request;
 
 typedef struct {
-    size_t R, n;            /* representations; samples */
-    bool by_features;       /* the route that was taken (not for minibatch) */
-    size_t batch, batches;  /* 0 if there were none; the rows beyond batch * batches are in no batch */
-    size_t passes;          /* over the files */
-    double *cka;            /* [R,R] symmetric, 1 on the diagonal */
-    double *lower, *upper;  /* [R,R], or NULL without bootstrap */
+    size_t R, n; /* representations; samples */
+    bool by_features; /* the route that was taken (not for minibatch) */
+    size_t batch, batches; /* 0 if there were none; the rows beyond batch * batches are in no batch */
+    size_t passes; /* over the files */
+    double *cka; /* [R,R] symmetric, 1 on the diagonal */
+    double *lower, *upper; /* [R,R], or NULL without bootstrap */
 } similarity_result;
 
 /* Rows of a batch if nobody says: 256, but fewer for 32 batches, and at least 8. */

@@ -20,8 +20,17 @@ typedef struct {
 
 static smoe_moments moments(void)
 {
-    return (smoe_moments){0, P, P, room(P, sizeof(double)), room(P, sizeof(double)), room(P * P, sizeof(double)),
-                          room(P, sizeof(double)), room(P, sizeof(double)), 0, 0, 0};
+    return (smoe_moments){0,
+                          P,
+                          P,
+                          room(P, sizeof(double)),
+                          room(P, sizeof(double)),
+                          room(P * P, sizeof(double)),
+                          room(P, sizeof(double)),
+                          room(P, sizeof(double)),
+                          0,
+                          0,
+                          0};
 }
 
 static void mean(const double *x, double *to)
@@ -86,8 +95,15 @@ int main(int argc, char **argv)
         return 2;
     }
     const size_t n = (size_t)SAMPLES * P;
-    bench b = {room(n, sizeof(double)), room(n, sizeof(double)), room(P, sizeof(double)), room(P, sizeof(double)),
-               room(BLOCK * 2 * P, sizeof(double)), room(P, sizeof(double)), moments(), moments(), moments()};
+    bench b = {room(n, sizeof(double)),
+               room(n, sizeof(double)),
+               room(P, sizeof(double)),
+               room(P, sizeof(double)),
+               room(BLOCK * 2 * P, sizeof(double)),
+               room(P, sizeof(double)),
+               moments(),
+               moments(),
+               moments()};
     double *seconds = room((size_t)repeats, sizeof *seconds), cka[2];
     uint64_t seed = 2024;
     draw(&seed, 1, n, b.x);
