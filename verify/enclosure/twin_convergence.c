@@ -285,7 +285,7 @@ static tape_node *cost(twin_eval *x, tape_node *off, size_t M)
 static tape_node *mass_error(twin_eval *x, tape_node *mass)
 {
     tape *t = x->t;
-    const size_t N = op_dim(x->c, 'N'), S = op_dim(x->c, 'S');
+    const size_t N = op_dim(x->c, 'S'), S = op_dim(x->c, 'N'); /* estimated and true atoms */
     double *member = calloc(N * S, sizeof *member);
     if (!member) abort();
     for (size_t i = 0; i < N; i++) member[i * S + x->choice.of[i]] = 1;
@@ -305,7 +305,7 @@ static size_t companions(const twin_eval *x, size_t cell)
 static void convergence_voronoi(twin_eval *x)
 {
     tape *t = x->t;
-    const size_t N = op_dim(x->c, 'N'), S = op_dim(x->c, 'S');
+    const size_t N = op_dim(x->c, 'S'), S = op_dim(x->c, 'N'); /* estimated and true atoms */
     size_t *atom = numbers_to(N * S), *of = numbers_to(N * S);
     for (size_t e = 0; e < N * S; e++) {
         atom[e] = e / S;
@@ -493,8 +493,10 @@ static void convergence_identifiability(twin_eval *x)
 }
 
 const twin_entry twin_convergence[] = {
-    {"convergence.density", convergence_density}, {"convergence.density.hidden", convergence_density},
-    {"convergence.loglik", convergence_loglik},   {"convergence.loglik.hidden", convergence_loglik},
+    {"convergence.density", convergence_density},
+    {"convergence.density.hidden", convergence_density},
+    {"convergence.loglik", convergence_loglik},
+    {"convergence.loglik.hidden", convergence_loglik},
     {"convergence.hvp", convergence_hvp},
     {"convergence.sample", convergence_sample},
     {"convergence.voronoi", convergence_voronoi},

@@ -527,17 +527,17 @@ static const op_spec sample_cases[] = {
 /* --- convergence.voronoi ------------------------------------------------------------------------------------------ */
 
 static const op_tensor voronoi_in[] = {
-    {"atoms", "N,d", OP_INPUT, 0, "estimated atoms: slopes, then intercept, then variance, in any normal form"},
-    {"truth", "S,d", OP_INPUT, 0, "true atoms"},
-    {"beta0", "N", OP_INPUT, 0, "logs of the estimated weights"},
-    {"beta0star", "S", OP_INPUT, 0, "logs of the true weights"},
+    {"atoms", "S,d", OP_INPUT, 0, "estimated atoms: slopes, then intercept, then variance, in any normal form"},
+    {"truth", "N,d", OP_INPUT, 0, "true atoms"},
+    {"beta0", "S", OP_INPUT, 0, "logs of the estimated weights"},
+    {"beta0star", "N", OP_INPUT, 0, "logs of the true weights"},
     {NULL, NULL, OP_INPUT, 0, NULL},
 };
 static const op_tensor voronoi_out[] = {
     {"exact", "", OP_BOUNDED, 0, "D1: errors of the weights, and weighted distances"},
     {"over", "", OP_BOUNDED, 0, "D2: with powers where a cell has several atoms"},
-    {"margin", "N", OP_STAGE, OP_MARGIN, "second least distance less the least"},
-    {"cell", "N,1", OP_DECISION, OP_I64 | OP_OPTIONAL, "the nearest true atom of each"},
+    {"margin", "S", OP_STAGE, OP_MARGIN, "second least distance less the least"},
+    {"cell", "S,1", OP_DECISION, OP_I64 | OP_OPTIONAL, "the nearest true atom of each"},
     {NULL, NULL, OP_INPUT, 0, NULL},
 };
 static const op_param voronoi_param[] = {
@@ -558,19 +558,20 @@ static const char *voronoi_check(const op_case *c)
 
 static smoe_status voronoi_forward(op_case *c)
 {
-    const size_t N = op_dim(c, 'N'), S = op_dim(c, 'S'), d = op_dim(c, 'd'), width[] = {d - 2, 1, 1};
+    const size_t k = op_dim(c, 'S'), kstar = op_dim(c, 'N'), d = op_dim(c, 'd'), width[] = {d - 2, 1, 1};
     const double *atoms = op_in(c, "atoms"), *truth = op_in(c, "truth"), *b = op_in(c, "beta0");
     const double *star = op_in(c, "beta0star"), by_cell[] = {2, 0, 0}, times[] = {0, 1, 0.5}, none[] = {0, 0, 0};
     const double fixed[] = {op_real(c, "slope"), op_real(c, "intercept"), op_real(c, "variance")};
     const bool cell_powers = op_is(c, "powers", "cell");
     double *work = op_room(d, sizeof *work);
-    size_t *cell = op_room(N, sizeof *cell);
-    smoe_status status = smoe_voronoi_cells(N, S, d, atoms, truth, work, cell, op_out(c, "margin"));
-    if (status == SMOE_OK) status = smoe_voronoi_exact(N, S, d, atoms, truth, b, star, cell, work, op_out(c, "exact"));
+    size_t *cell = op_room(k, sizeof *cell);
+    smoe_status status = smoe_voronoi_cells(k, kstar, d, atoms, truth, work, cell, op_out(c, "margin"));
     if (status == SMOE_OK)
-        status = smoe_voronoi_over(N, S, d, atoms, truth, b, star, cell, 3, width, cell_powers ? by_cell : fixed,
+        status = smoe_voronoi_exact(k, kstar, d, atoms, truth, b, star, cell, work, op_out(c, "exact"));
+    if (status == SMOE_OK)
+        status = smoe_voronoi_over(k, kstar, d, atoms, truth, b, star, cell, 3, width, cell_powers ? by_cell : fixed,
                                    cell_powers ? times : none, work, op_out(c, "over"));
-    if (status == SMOE_OK) op_write_index(c, "cell", N, cell);
+    if (status == SMOE_OK) op_write_index(c, "cell", k, cell);
     free(work);
     free(cell);
     return status;
@@ -579,13 +580,13 @@ static smoe_status voronoi_forward(op_case *c)
 /* True atoms four apart along the first slope, estimates within one half of them, in turn. */
 static void fill_near_truth(op_case *c, op_rng *r)
 {
-    const size_t N = op_dim(c, 'N'), S = op_dim(c, 'S'), d = op_dim(c, 'd');
+    const size_t k = op_dim(c, 'S'), kstar = op_dim(c, 'N'), d = op_dim(c, 'd');
     op_fill_default(c, r);
-    for (size_t j = 0; j < S; j++) op_in(c, "truth")[j * d] = 4 * (double)j;
-    for (size_t i = 0; i < N; i++)
+    for (size_t j = 0; j < kstar; j++) op_in(c, "truth")[j * d] = 4 * (double)j;
+    for (size_t i = 0; i < k; i++)
         for (size_t l = 0; l < d; l++)
             op_in(c, "atoms")[i * d + l] =
-                op_representable(op_in(c, "truth")[i % S * d + l] + 0.0625 * ((double)op_below(r, 17) - 8));
+                op_representable(op_in(c, "truth")[i % kstar * d + l] + 0.0625 * ((double)op_below(r, 17) - 8));
 }
 
 /* The middle between two true atoms: the lower one has it. */
@@ -601,9 +602,9 @@ static void fill_middle(op_case *c, op_rng *r)
 static const op_spec voronoi_cases[] = {
     {"small", "smoke", "N=2,S=2,d=3", "", "", "first look: one atom a cell", fill_near_truth},
     {"exact", "core", "N=3,S=3,d=4", "", "VoronoiUnweighted", "exact-specified", fill_near_truth},
-    {"over", "core", "N=5,S=2,d=4", "", "VoronoiNoPowers", "cells of three and two atoms", fill_near_truth},
-    {"fixed", "core", "N=4,S=2,d=3", "powers=fixed,intercept=2,variance=1", "", "powers (2, 2, 1)", fill_near_truth},
-    {"empty", "core", "N=1,S=3,d=3", "", "", "two cells without an atom", fill_near_truth},
+    {"over", "core", "N=2,S=5,d=4", "", "VoronoiNoPowers", "cells of three and two atoms", fill_near_truth},
+    {"fixed", "core", "N=2,S=4,d=3", "powers=fixed,intercept=2,variance=1", "", "powers (2, 2, 1)", fill_near_truth},
+    {"empty", "core", "N=3,S=1,d=3", "", "", "two cells without an atom", fill_near_truth},
     {"middle", "adversarial", "N=2,S=2,d=3", "", "ties", "an atom between two true ones", fill_middle},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
