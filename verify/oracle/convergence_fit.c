@@ -266,11 +266,23 @@ static void take(fit_result *r, fit_status status, double loglik, const double *
     }
 }
 
+/* Fewer samples than parameters, or a coordinate of x that is the same everywhere, determine no fit. */
+static bool determined(const smoe_mix_shape *shape, size_t n, const double *x)
+{
+    if (smoe_mix_check(shape) != SMOE_OK || n <= smoe_mix_parameters(shape)) return false;
+    for (size_t j = 0; j < shape->d; j++) {
+        size_t t = 1;
+        while (t < n && !(x[t * shape->d + j] < x[j]) && !(x[t * shape->d + j] > x[j])) t++;
+        if (t == n) return false;
+    }
+    return true;
+}
+
 fit_result fit_likelihood(const smoe_mix_shape *shape, size_t n, const double *x, const double *y, size_t starts,
                           const double *start, const fit_options *options, double *theta)
 {
     fit_result r = {.status = FIT_UNDEFINED, .loglik = -INFINITY};
-    if (smoe_mix_check(shape) != SMOE_OK || n == 0) return r;
+    if (!determined(shape, n, x)) return r;
     gsl_error_handler_t *handler = gsl_set_error_handler_off();
     problem p = problem_new(shape, n, x, y);
     gsl_multimin_fdfminimizer *b = gsl_multimin_fdfminimizer_alloc(gsl_multimin_fdfminimizer_vector_bfgs2, p.m);
@@ -317,7 +329,7 @@ fit_result fit_em(const smoe_mix_shape *shape, size_t n, const double *x, const 
                   const double *start, const fit_options *options, double *theta)
 {
     fit_result r = {.status = FIT_UNDEFINED, .loglik = -INFINITY};
-    if (smoe_mix_check(shape) != SMOE_OK || n == 0) return r;
+    if (!determined(shape, n, x)) return r;
     const size_t parameters = smoe_mix_parameters(shape);
     double *fitted = op_room(parameters, sizeof *fitted);
     em_room room = {.work = op_room(smoe_mix_em_work(shape), sizeof(double)),

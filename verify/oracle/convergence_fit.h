@@ -19,7 +19,8 @@ typedef enum {
     FIT_STALLED,   /* no step raises the likelihood, and yet the score is not small */
     FIT_LIMIT,     /* too many iterations */
     FIT_COLLAPSED, /* an atom's variance fell below `floor` times the least at the start: the likelihood is unbounded */
-    FIT_UNDEFINED, /* the likelihood, the information or a step of EM is undefined at some point */
+    FIT_UNDEFINED, /* the likelihood, the information or a step of EM is undefined at some point; a constant x, or no
+                    * more samples than parameters */
     FIT_STATUSES
 } fit_status;
 extern const char *const fit_status_name[FIT_STATUSES]; /* "converged", ... */
