@@ -64,7 +64,8 @@ START_TEST(the_claimed_error_holds)
         mix_distance d;
         draw_pair(r, i, p, q);
         ck_assert_int_eq(mix_distances(&one, p, &one, q, 1, &x, &d), SMOE_OK);
-        const long double v = variation_of(as_gaussian(p), as_gaussian(q)), h = square_of(as_gaussian(p), as_gaussian(q));
+        const long double v = variation_of(as_gaussian(p), as_gaussian(q)),
+                          h = square_of(as_gaussian(p), as_gaussian(q));
         ck_assert_msg(fabsl((long double)d.variation - v) <= (long double)d.variation_error,
                       "pair %d: V is %.17g, claimed within %.3g, but is off by %.3Lg", i, d.variation,
                       d.variation_error, fabsl((long double)d.variation - v));
