@@ -25,7 +25,8 @@ enum {
     OPTION_PLOT
 };
 static const cli_option options[] = {
-    [OPTION_FREE] = {"--free-weights", "yes|no", "a free weight e^beta0 for each atom (default: no in exact, else yes)"},
+    [OPTION_FREE] = {"--free-weights", "yes|no",
+                     "a free weight e^beta0 for each atom (default: no in exact, else yes)"},
     [OPTION_N] = {"--n", "LIST", "sample sizes: 316,1000,3162 or FROM:TO:COUNT (default 316:56234:8)"},
     [OPTION_REPEATS] = {"--repeats", "R", "data sets of each size (default 24)"},
     [OPTION_SEED] = {"--seed", "S", "of all random draws (default 1)"},
@@ -42,10 +43,12 @@ static const cli_option options[] = {
 static const cli_command command = {
     "rates",
     "PRESET [options]\n       smoeref rates merge FILE ... [--out FILE] [--json|--csv] [--plot FILE]",
-    "Measures rates of convergence: draws data from mixtures of two linear experts, fits them, and regresses the log of\n"
+    "Measures rates of convergence: draws data from mixtures of two linear experts, fits them, and regresses the log "
+    "of\n"
     "the mean total variation, Hellinger distance and Voronoi loss on log n.  Theory says -1/2.\n\n"
     "  exact                   two atoms are fitted: gates norm, softplus, softmax\n"
-    "  over                    three atoms are fitted; without free weights competition then does not contain the truth\n"
+    "  over                    three atoms are fitted; without free weights competition then does not contain the "
+    "truth\n"
     "  softmax-vs-competition  as over, all gates\n"
     "  merge                   joins the files of shards, or shows a finished file again",
     options,
@@ -115,13 +118,19 @@ static int parse_plan_option(rates_plan *plan, int option, const char *value)
         plan->free_weights = strcmp(value, "yes") == 0 ? "yes" : "no";
         if (strcmp(value, plan->free_weights) != 0) wrong = "expected yes or no";
         break;
-    case OPTION_N: wrong = rates_plan_sizes(plan, value); break;
-    case OPTION_REPEATS: return parse_number("--repeats", value, 2, 100000, &plan->repeats);
-    case OPTION_STARTS: return parse_number("--starts", value, 1, 100, &plan->starts);
+    case OPTION_N:
+        wrong = rates_plan_sizes(plan, value);
+        break;
+    case OPTION_REPEATS:
+        return parse_number("--repeats", value, 2, 100000, &plan->repeats);
+    case OPTION_STARTS:
+        return parse_number("--starts", value, 1, 100, &plan->starts);
     case OPTION_SEED:
         if (!cli_parse_seed(value, &plan->seed)) wrong = "expected a whole number below 2^53";
         break;
-    default: wrong = rates_plan_estimators(plan, value); break;
+    default:
+        wrong = rates_plan_estimators(plan, value);
+        break;
     }
     return wrong ? cli_usage(&command, "%s is '%.40s': %s", options[option].name, value, wrong) : 0;
 }
@@ -135,11 +144,20 @@ static int parse_option(request *r, int option, const char *value)
         r->workers = (int)n;
         return status;
     }
-    case OPTION_OUT: r->out = value; return 0;
-    case OPTION_SHARD: return parse_shard(r, value);
-    case OPTION_JSON: r->json = true; return 0;
-    case OPTION_CSV: r->csv = true; return 0;
-    default: r->plot = value; return 0;
+    case OPTION_OUT:
+        r->out = value;
+        return 0;
+    case OPTION_SHARD:
+        return parse_shard(r, value);
+    case OPTION_JSON:
+        r->json = true;
+        return 0;
+    case OPTION_CSV:
+        r->csv = true;
+        return 0;
+    default:
+        r->plot = value;
+        return 0;
     }
 }
 
@@ -153,7 +171,9 @@ static int check_request(request *r, bool named, const char *plan_option)
     if (r->merge && r->file_count == 0) return cli_usage(&command, "merge needs files");
     if (r->merge && (plan_option || r->shards || r->workers))
         return cli_usage(&command, "%s does not go with merge: the files say what was run",
-                         plan_option ? plan_option : r->shards ? "--shard" : "--workers");
+                         plan_option ? plan_option
+                         : r->shards ? "--shard"
+                                     : "--workers");
     if (r->json && r->csv) return cli_usage(&command, "--json or --csv, not both");
     if (r->shards && !r->out) return cli_usage(&command, "--shard needs --out: its results are merged later");
     if (r->shards && (r->json || r->csv || r->plot))
@@ -212,7 +232,8 @@ static int one_fit(void *context, size_t piece, char message[JOB_MESSAGE])
     const size_t i = r->todo[piece];
     if (atomic_load(r->stop)) return 0;
     rates_run(r->plan, i, &r->results[i]);
-    if (!r->store->path || rates_store_append(r->store, r->plan, i, &r->results[i], message, JOB_MESSAGE) == 0) return 0;
+    if (!r->store->path || rates_store_append(r->store, r->plan, i, &r->results[i], message, JOB_MESSAGE) == 0)
+        return 0;
     atomic_store(r->stop, true);
     return STATUS_INPUT;
 }
@@ -237,7 +258,8 @@ static size_t what_is_left(const request *r, const rates_fit *results, size_t *t
     return count;
 }
 
-static int run_fits(const request *q, const rates_store *store, rates_fit *results, atomic_bool *stop, int *signal_number)
+static int run_fits(const request *q, const rates_store *store, rates_fit *results, atomic_bool *stop,
+                    int *signal_number)
 {
     size_t *todo = calloc(rates_fits(&q->plan) + 1, sizeof *todo);
     double *cost = calloc(rates_fits(&q->plan) + 1, sizeof *cost);
@@ -286,8 +308,9 @@ static int merge_files(const request *r)
         if (rates_store_finish(&whole, &plan, results, err, sizeof err) != 0) status = cli_input("%s", err);
     }
     if (status == STATUS_PASS && missing > 0)
-        status = cli_input("%zu of %zu fits are missing: run the shards that are not finished, or merge their files too",
-                           missing, rates_fits(&plan));
+        status =
+            cli_input("%zu of %zu fits are missing: run the shards that are not finished, or merge their files too",
+                      missing, rates_fits(&plan));
     if (status == STATUS_PASS) status = show(r, &plan, results);
     free(results);
     return status;

@@ -12,7 +12,7 @@
 #include "op.h"
 
 enum { SUBINTERVALS = 200, PROBES = 8 };
-static const double reach = 10;           /* standard deviations: 1.5e-23 of the mass is beyond */
+static const double reach = 10; /* standard deviations: 1.5e-23 of the mass is beyond */
 static const double absolute = 1e-13, relative = 1e-10; /* asked of each piece */
 
 /* The two densities at one x, and the tools. */
@@ -42,8 +42,7 @@ static double variation(double y, void *context)
 static double hellinger(double y, void *context)
 {
     const bench *b = context;
-    return smoe_hellinger_integrand(smoe_mixture_log_density(b->kp, b->p, y),
-                                    smoe_mixture_log_density(b->kq, b->q, y));
+    return smoe_hellinger_integrand(smoe_mixture_log_density(b->kp, b->p, y), smoe_mixture_log_density(b->kq, b->q, y));
 }
 
 /* --- where to cut ------------------------------------------------------------------------------------------------- */
@@ -133,8 +132,8 @@ static double integrate(bench *b, double (*f)(double, void *), double *error)
         double part = 0, off = 0;
         if (!(b->cut[c] < b->cut[c + 1])) continue;
         /* a status says that the accuracy was not reached; the estimate then says so too */
-        gsl_integration_qag(&g, b->cut[c], b->cut[c + 1], absolute, relative, SUBINTERVALS, GSL_INTEG_GAUSS21,
-                            b->space, &part, &off);
+        gsl_integration_qag(&g, b->cut[c], b->cut[c + 1], absolute, relative, SUBINTERVALS, GSL_INTEG_GAUSS21, b->space,
+                            &part, &off);
         sum += part;
         *error += off;
     }

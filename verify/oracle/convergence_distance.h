@@ -11,8 +11,8 @@
 #include "convergence.h"
 
 typedef struct {
-    double variation, variation_error;           /* mean over x of V = 1/2 int |p - q| dy */
-    double hellinger_square, square_error;       /* mean over x of h^2 = 1/2 int (sqrt p - sqrt q)^2 dy */
+    double variation, variation_error; /* mean over x of V = 1/2 int |p - q| dy */
+    double hellinger_square, square_error; /* mean over x of h^2 = 1/2 int (sqrt p - sqrt q)^2 dy */
 } mix_distance;
 
 /* Between p(y|x; theta_p) and q(y|x; theta_q), averaged over x [n,d].  The shapes must agree in d.

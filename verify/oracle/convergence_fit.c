@@ -15,13 +15,13 @@ const char *const fit_status_name[FIT_STATUSES] = {"converged", "stalled", "iter
 
 enum {
     INFORMATION = 1000, /* samples that the information is estimated from */
-    ROUNDS = 40,         /* times that the coordinates are made round anew */
-    ROUND = 6,          /* iterations of BFGS in one round */
-    QUIET = 3           /* iterations without visible gain that end a fit */
+    ROUNDS = 40, /* times that the coordinates are made round anew */
+    ROUND = 6, /* iterations of BFGS in one round */
+    QUIET = 3 /* iterations without visible gain that end a fit */
 };
-static const double ridge = 1e-3;    /* part of its diagonal added to the information */
-static const double visible = 1e-4;  /* a gain of n L below this is none: the test statistic 2 n L has scale 1 */
-static const double kink = 0.05;     /* where |h| has its corner no score need be small; within this it is as good */
+static const double ridge = 1e-3; /* part of its diagonal added to the information */
+static const double visible = 1e-4; /* a gain of n L below this is none: the test statistic 2 n L has scale 1 */
+static const double kink = 0.05; /* where |h| has its corner no score need be small; within this it is as good */
 
 fit_options fit_defaults(void) { return (fit_options){.iterations = 200, .tolerance = 5e-3, .floor = 1e-3}; }
 
@@ -32,12 +32,12 @@ typedef struct {
     const smoe_mix_shape *shape;
     size_t n, parameters, m;
     const double *x, *y;
-    size_t *place;   /* [m] of each u in theta */
+    size_t *place; /* [m] of each u in theta */
     bool *logarithm; /* [m] */
     double *theta, *score, *work;
-    gsl_matrix *root;             /* R */
-    gsl_vector *origin, *u;       /* [m] */
-    gsl_vector *z, *gradient;     /* where the likelihood was evaluated last, and its gradient there */
+    gsl_matrix *root; /* R */
+    gsl_vector *origin, *u; /* [m] */
+    gsl_vector *z, *gradient; /* where the likelihood was evaluated last, and its gradient there */
     double value, least_variance; /* minus the likelihood */
     bool known, undefined;
     size_t evaluations;
@@ -101,8 +101,7 @@ static bool make_round(problem *p)
         gsl_blas_dsyr(CblasLower, 1 / (double)count, &s.vector, p->root);
     }
     free(du);
-    for (size_t j = 0; j < p->m; j++)
-        gsl_matrix_set(p->root, j, j, gsl_matrix_get(p->root, j, j) * (1 + ridge));
+    for (size_t j = 0; j < p->m; j++) gsl_matrix_set(p->root, j, j, gsl_matrix_get(p->root, j, j) * (1 + ridge));
     read_theta(p);
     return status == SMOE_OK && gsl_linalg_cholesky_decomp1(p->root) == GSL_SUCCESS;
 }
@@ -116,8 +115,7 @@ static void evaluate(problem *p, const gsl_vector *z)
     write_theta(p, z);
     p->known = true;
     p->evaluations++;
-    const smoe_status status =
-        smoe_mix_loglik_score(p->shape, p->n, p->theta, p->x, p->y, p->work, &loglik, p->score);
+    const smoe_status status = smoe_mix_loglik_score(p->shape, p->n, p->theta, p->x, p->y, p->work, &loglik, p->score);
     p->undefined = status != SMOE_OK;
     if (p->undefined) {
         p->value = 1e6;
@@ -266,11 +264,23 @@ static void take(fit_result *r, fit_status status, double loglik, const double *
     }
 }
 
+/* Fewer samples than parameters, or a coordinate of x that is the same everywhere, determine no fit. */
+static bool determined(const smoe_mix_shape *shape, size_t n, const double *x)
+{
+    if (smoe_mix_check(shape) != SMOE_OK || n <= smoe_mix_parameters(shape)) return false;
+    for (size_t j = 0; j < shape->d; j++) {
+        size_t t = 1;
+        while (t < n && !(x[t * shape->d + j] < x[j]) && !(x[t * shape->d + j] > x[j])) t++;
+        if (t == n) return false;
+    }
+    return true;
+}
+
 fit_result fit_likelihood(const smoe_mix_shape *shape, size_t n, const double *x, const double *y, size_t starts,
                           const double *start, const fit_options *options, double *theta)
 {
     fit_result r = {.status = FIT_UNDEFINED, .loglik = -INFINITY};
-    if (smoe_mix_check(shape) != SMOE_OK || n == 0) return r;
+    if (!determined(shape, n, x)) return r;
     gsl_error_handler_t *handler = gsl_set_error_handler_off();
     problem p = problem_new(shape, n, x, y);
     gsl_multimin_fdfminimizer *b = gsl_multimin_fdfminimizer_alloc(gsl_multimin_fdfminimizer_vector_bfgs2, p.m);
@@ -317,7 +327,7 @@ fit_result fit_em(const smoe_mix_shape *shape, size_t n, const double *x, const 
                   const double *start, const fit_options *options, double *theta)
 {
     fit_result r = {.status = FIT_UNDEFINED, .loglik = -INFINITY};
-    if (smoe_mix_check(shape) != SMOE_OK || n == 0) return r;
+    if (!determined(shape, n, x)) return r;
     const size_t parameters = smoe_mix_parameters(shape);
     double *fitted = op_room(parameters, sizeof *fitted);
     em_room room = {.work = op_room(smoe_mix_em_work(shape), sizeof(double)),

@@ -16,26 +16,27 @@
 
 typedef enum {
     FIT_CONVERGED,
-    FIT_STALLED,   /* no step raises the likelihood, and yet the score is not small */
-    FIT_LIMIT,     /* too many iterations */
+    FIT_STALLED, /* no step raises the likelihood, and yet the score is not small */
+    FIT_LIMIT, /* too many iterations */
     FIT_COLLAPSED, /* an atom's variance fell below `floor` times the least at the start: the likelihood is unbounded */
-    FIT_UNDEFINED, /* the likelihood, the information or a step of EM is undefined at some point */
+    FIT_UNDEFINED, /* the likelihood, the information or a step of EM is undefined at some point; a constant x, or no
+                    * more samples than parameters */
     FIT_STATUSES
 } fit_status;
 extern const char *const fit_status_name[FIT_STATUSES]; /* "converged", ... */
 
 typedef struct {
     size_t iterations; /* limit, of one start */
-    double tolerance;  /* in standard errors */
-    double floor;      /* of a variance, relative to the least at the start */
+    double tolerance; /* in standard errors */
+    double floor; /* of a variance, relative to the least at the start */
 } fit_options;
 fit_options fit_defaults(void);
 
 typedef struct {
     fit_status status;
-    double loglik;      /* mean over the samples; where status is FIT_CONVERGED */
+    double loglik; /* mean over the samples; where status is FIT_CONVERGED */
     size_t evaluations; /* of the likelihood or steps of EM, over all starts */
-    size_t failed;      /* starts that did not converge */
+    size_t failed; /* starts that did not converge */
 } fit_result;
 
 /* The converged fit of greatest likelihood over the starts [starts,k,p]; x [n,d], y [n].  theta [k,p] is written if

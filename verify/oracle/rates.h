@@ -22,9 +22,9 @@ extern const char *const rates_estimator_name[RATES_ESTIMATORS];
 
 /* One line of the table. */
 typedef struct {
-    char name[48];         /* "norm, free weights, em" */
-    const char *gate;      /* "norm" */
-    smoe_mix_shape truth;  /* two atoms */
+    char name[48]; /* "norm, free weights, em" */
+    const char *gate; /* "norm" */
+    smoe_mix_shape truth; /* two atoms */
     smoe_mix_shape fitted; /* two, or three */
     rates_estimator estimator;
 } rates_series;
@@ -45,7 +45,7 @@ typedef struct {
     fit_status status;
     size_t evaluations, failed_starts;
     double loglik, variation, hellinger, voronoi; /* averages over x of V; the root of the average of h^2; D */
-    double variation_error;                       /* of the quadrature */
+    double variation_error; /* of the quadrature */
     double theta[RATES_PARAMETERS];
 } rates_fit;
 

@@ -115,8 +115,7 @@ static smoe_status voronoi(const rates_series *s, const double *theta, const dou
     if (status == SMOE_OK) status = smoe_mix_atoms(&s->truth, b, true_atoms, true_beta0);
     if (status == SMOE_OK) status = smoe_voronoi_cells(s->fitted.k, 2, m, atoms, true_atoms, work, cell, NULL);
     if (status != SMOE_OK) return status;
-    if (s->fitted.k == 2)
-        return smoe_voronoi_exact(2, 2, m, atoms, true_atoms, beta0, true_beta0, cell, work, loss);
+    if (s->fitted.k == 2) return smoe_voronoi_exact(2, 2, m, atoms, true_atoms, beta0, true_beta0, cell, work, loss);
     const size_t skip = s->fitted.gate == SMOE_MIX_SOFTMAX ? 0 : 1; /* beta1 */
     return smoe_voronoi_over(s->fitted.k, 2, m, atoms, true_atoms, beta0, true_beta0, cell, 4 - skip, width + skip,
                              power + skip, times + skip, work, loss);

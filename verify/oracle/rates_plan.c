@@ -165,9 +165,9 @@ json_t *rates_plan_json(const rates_plan *plan)
     for (size_t i = 0; i < plan->sizes; i++) json_array_append_new(n, json_integer((json_int_t)plan->n[i]));
     for (int e = 0; e < RATES_ESTIMATORS; e++)
         if (plan->estimator[e]) json_array_append_new(estimators, json_string(rates_estimator_name[e]));
-    return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I}", "preset", plan->preset, "free_weights",
-                     plan->free_weights, "estimators", estimators, "n", n, "repeats", (json_int_t)plan->repeats,
-                     "starts", (json_int_t)plan->starts, "seed", (json_int_t)plan->seed);
+    return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I}", "preset", plan->preset, "free_weights", plan->free_weights,
+                     "estimators", estimators, "n", n, "repeats", (json_int_t)plan->repeats, "starts",
+                     (json_int_t)plan->starts, "seed", (json_int_t)plan->seed);
 }
 
 static const char *const free_words[] = {"default", "yes", "no"};
@@ -178,18 +178,18 @@ const char *rates_plan_from_json(rates_plan *plan, const json_t *object, char te
     json_t *estimators, *n, *item;
     json_int_t repeats, starts, seed;
     size_t i;
-    if (json_unpack((json_t *)object, "{s:s, s:s, s:o, s:o, s:I, s:I, s:I}", "preset", &preset, "free_weights",
-                    &words, "estimators", &estimators, "n", &n, "repeats", &repeats, "starts", &starts, "seed",
-                    &seed) != 0)
+    if (json_unpack((json_t *)object, "{s:s, s:s, s:o, s:o, s:I, s:I, s:I}", "preset", &preset, "free_weights", &words,
+                    "estimators", &estimators, "n", &n, "repeats", &repeats, "starts", &starts, "seed", &seed) != 0)
         return "its plan lacks something";
     if (!rates_plan_start(plan, preset)) return "its preset is unknown";
     for (i = 0; i < 3; i++)
         if (strcmp(words, free_words[i]) == 0) plan->free_weights = free_words[i];
-    json_array_foreach (estimators, i, item)
-        for (int e = 0; e < RATES_ESTIMATORS; e++)
-            if (json_is_string(item) && strcmp(json_string_value(item), rates_estimator_name[e]) == 0)
-                plan->estimator[e] = true;
-    json_array_foreach (n, i, item) {
+    json_array_foreach(estimators, i, item) for (int e = 0; e < RATES_ESTIMATORS;
+                                                 e++) if (json_is_string(item) &&
+                                                          strcmp(json_string_value(item), rates_estimator_name[e]) == 0)
+        plan->estimator[e] = true;
+    json_array_foreach(n, i, item)
+    {
         if (i == RATES_SIZES || json_integer_value(item) <= 0) return "its sample sizes make no sense";
         plan->n[plan->sizes++] = (size_t)json_integer_value(item);
     }

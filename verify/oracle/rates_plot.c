@@ -62,7 +62,8 @@ static void print_panel(FILE *g, const rates_plan *plan, const rates_fit *result
 {
     fprintf(g, "set title '%s'\nset key %s\n", title[m], m == 0 ? "left bottom Left reverse samplen 1.5" : "off");
     fprintf(g, "set ylabel '%s'\n", m == 0 ? "mean over repeats, with two standard errors" : "");
-    fprintf(g, "plot %.6g/sqrt(x) with lines lc rgb '#808080' dt 2 lw 1.5 title 'slope -1/2'", reference(plan, results, m));
+    fprintf(g, "plot %.6g/sqrt(x) with lines lc rgb '#808080' dt 2 lw 1.5 title 'slope -1/2'",
+            reference(plan, results, m));
     for (size_t i = 0; i < plan->series_count; i++) {
         const rates_slope s = rates_slope_of(plan, results, i, (rates_measure)m);
         const char *c = colour[i % COLOURS];

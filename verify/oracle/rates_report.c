@@ -64,8 +64,7 @@ static double distance(const rates_slope *s) { return (s->slope + 0.5) / s->erro
 static size_t failures(const rates_plan *plan, const rates_fit *results, size_t series)
 {
     size_t failed = 0;
-    for (size_t i = 0; i < plan->sizes; i++)
-        failed += rates_point_of(plan, results, series, i, RATES_VARIATION).failed;
+    for (size_t i = 0; i < plan->sizes; i++) failed += rates_point_of(plan, results, series, i, RATES_VARIATION).failed;
     return failed;
 }
 
@@ -99,9 +98,10 @@ void rates_print_table(const rates_plan *plan, const rates_fit *results)
     const size_t last = plan->sizes - 1;
     printf("%s: seed %llu, %zu repeats, %zu sample sizes from %zu to %zu\n", plan->preset,
            (unsigned long long)plan->seed, plan->repeats, plan->sizes, plan->n[0], plan->n[last]);
-    printf("Slopes of the log of the mean on log n, their standard errors, and how many of these they are from -1/2.\n\n");
-    printf("%-28s k  %-22s  %-22s  %-22s  %-18s failed\n", "series", "total variation V", "Hellinger h",
-           "Voronoi D", "V at largest n");
+    printf(
+        "Slopes of the log of the mean on log n, their standard errors, and how many of these they are from -1/2.\n\n");
+    printf("%-28s k  %-22s  %-22s  %-22s  %-18s failed\n", "series", "total variation V", "Hellinger h", "Voronoi D",
+           "V at largest n");
     for (size_t i = 0; i < plan->series_count; i++) {
         const rates_series *s = &plan->series[i];
         const rates_point p = rates_point_of(plan, results, i, last, RATES_VARIATION);
@@ -170,7 +170,8 @@ int rates_print_json(const rates_plan *plan, const rates_fit *results)
             json_object_set_new(o, rates_measure_name[m], measure_json(plan, results, i, (rates_measure)m));
         json_array_append_new(series, o);
     }
-    json_t *whole = json_pack("{s:s, s:o, s:o}", "smoeref", cli_version, "plan", rates_plan_json(plan), "series", series);
+    json_t *whole =
+        json_pack("{s:s, s:o, s:o}", "smoeref", cli_version, "plan", rates_plan_json(plan), "series", series);
     char *text = whole ? json_dumps(whole, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
     json_decref(whole);
     if (!text) return cli_input("out of memory");

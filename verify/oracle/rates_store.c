@@ -80,13 +80,13 @@ static char *fit_line(const rates_plan *plan, size_t i, const rates_fit *f)
     json_t *theta = json_array();
     for (size_t j = 0; j < smoe_mix_parameters(&s->fitted) && f->status == FIT_CONVERGED; j++)
         json_array_append_new(theta, json_real(f->theta[j]));
-    return sealed_line(json_pack(
-        "{s:I, s:s, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "fit", (json_int_t)i, "series", s->name,
-        "n", (json_int_t)plan->n[at.size], "repeat", (json_int_t)at.repeat, "status", fit_status_name[f->status],
-        "evaluations", (json_int_t)f->evaluations, "failed_starts", (json_int_t)f->failed_starts, "loglik",
-        number(f, f->loglik), "total_variation", number(f, f->variation), "total_variation_error",
-        number(f, f->variation_error), "hellinger", number(f, f->hellinger), "voronoi", number(f, f->voronoi), "theta",
-        theta));
+    return sealed_line(json_pack("{s:I, s:s, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "fit",
+                                 (json_int_t)i, "series", s->name, "n", (json_int_t)plan->n[at.size], "repeat",
+                                 (json_int_t)at.repeat, "status", fit_status_name[f->status], "evaluations",
+                                 (json_int_t)f->evaluations, "failed_starts", (json_int_t)f->failed_starts, "loglik",
+                                 number(f, f->loglik), "total_variation", number(f, f->variation),
+                                 "total_variation_error", number(f, f->variation_error), "hellinger",
+                                 number(f, f->hellinger), "voronoi", number(f, f->voronoi), "theta", theta));
 }
 
 /* false: the line does not say what a line of this plan says */
@@ -220,8 +220,7 @@ static int lock(const rates_store *s, char *err, size_t errlen)
 {
     const struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     if (fcntl(s->file, F_SETLK, &whole) == 0) return 0;
-    if (errno == EACCES || errno == EAGAIN)
-        return say(err, errlen, "%s: another process is working on it", s->path);
+    if (errno == EACCES || errno == EAGAIN) return say(err, errlen, "%s: another process is working on it", s->path);
     return say(err, errlen, "%s: cannot lock: %s", s->path, strerror(errno));
 }
 
@@ -295,8 +294,7 @@ static char *whole_text(const rates_plan *plan, const rates_fit *results, size_t
     return NULL;
 }
 
-int rates_store_finish(const rates_store *s, const rates_plan *plan, const rates_fit *results, char *err,
-                       size_t errlen)
+int rates_store_finish(const rates_store *s, const rates_plan *plan, const rates_fit *results, char *err, size_t errlen)
 {
     size_t n, old = 0;
     char *text = whole_text(plan, results, &n), *bytes = s->file >= 0 ? read_all(s->file, &old) : NULL;

@@ -1,0 +1,239 @@
+/* What `smoeref rates` is made of: the quadrature of distances against closed forms, within the error that it claims;
+ * estimators that agree with each other; data that determine nothing. */
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "convergence_distance.h"
+#include "convergence_fit.h"
+#include "op.h"
+
+static const smoe_mix_shape one = {.gate = SMOE_MIX_NORM, .expert = SMOE_MIX_LINEAR, .k = 1, .d = 1};
+static const smoe_mix_shape two = {.gate = SMOE_MIX_NORM, .expert = SMOE_MIX_LINEAR, .k = 2, .d = 1};
+
+/* --- closed forms for two Gaussians ------------------------------------------------------------------------------- */
+
+typedef struct {
+    long double m, s; /* mean, standard deviation */
+} gaussian;
+
+static long double below(gaussian g, long double y) { return erfcl((g.m - y) / g.s / sqrtl(2)) / 2; }
+
+/* The narrower density is the larger one between the roots of  (y-m)^2/s^2 - (y-M)^2/S^2 + 2 ln(s/S) = 0. */
+static long double variation_of(gaussian a, gaussian b)
+{
+    const gaussian p = a.s < b.s ? a : b, q = a.s < b.s ? b : a;
+    const long double gap = q.m - p.m;
+    if (!(p.s < q.s)) return erfl(fabsl(gap) / p.s / (2 * sqrtl(2)));
+    /* with u = y - p.m:  (1/s^2 - 1/S^2) u^2 + 2 gap/S^2 u - gap^2/S^2 + 2 ln(s/S) = 0 */
+    const long double A = (q.s - p.s) * (q.s + p.s) / (p.s * p.s * q.s * q.s), B = gap / (q.s * q.s);
+    const long double C = -gap * gap / (q.s * q.s) + 2 * log1pl((p.s - q.s) / q.s);
+    const long double root = sqrtl(B * B - A * C), far = -(B + copysignl(root, B)), u = far / A, v = C / far;
+    const long double lo = p.m + fminl(u, v), hi = p.m + fmaxl(u, v);
+    return below(p, hi) - below(p, lo) - (below(q, hi) - below(q, lo));
+}
+
+/* h^2 = 1 - sqrt(2 s S/(s^2 + S^2)) exp(-(m - M)^2 / (4 (s^2 + S^2))) */
+static long double square_of(gaussian a, gaussian b)
+{
+    const long double sum = a.s * a.s + b.s * b.s, gap = a.m - b.m;
+    return -expm1l(log1pl(-(a.s - b.s) * (a.s - b.s) / sum) / 2 - gap * gap / (4 * sum));
+}
+
+static gaussian as_gaussian(const double *theta) { return (gaussian){theta[1], sqrtl(theta[2])}; }
+
+/* Half of the pairs are as near to each other as fits are to the truth, and nearer. */
+static void draw_pair(op_rng *r, int i, double *p, double *q)
+{
+    const double near = i % 2 ? smoe_exp(-14 * op_uniform(r)) : 1;
+    p[0] = q[0] = 0;
+    p[1] = 6 * op_uniform(r) - 3;
+    p[2] = smoe_exp(6 * op_uniform(r) - 3);
+    q[1] = p[1] + near * 6 * (op_uniform(r) - 0.5) * sqrt(p[2]);
+    q[2] = p[2] * smoe_exp(near * 4 * (op_uniform(r) - 0.5));
+}
+
+START_TEST(the_claimed_error_holds)
+{
+    op_rng *r = op_rng_new(1, "check_rates/pairs");
+    const double x = 0;
+    double widest = 0;
+    for (int i = 0; i < 1000; i++) {
+        double p[3], q[3];
+        mix_distance d;
+        draw_pair(r, i, p, q);
+        ck_assert_int_eq(mix_distances(&one, p, &one, q, 1, &x, &d), SMOE_OK);
+        const long double v = variation_of(as_gaussian(p), as_gaussian(q)),
+                          h = square_of(as_gaussian(p), as_gaussian(q));
+        ck_assert_msg(fabsl((long double)d.variation - v) <= (long double)d.variation_error,
+                      "pair %d: V is %.17g, claimed within %.3g, but is off by %.3Lg", i, d.variation,
+                      d.variation_error, fabsl((long double)d.variation - v));
+        ck_assert_msg(fabsl((long double)d.hellinger_square - h) <= (long double)d.square_error,
+                      "pair %d: h^2 is %.17g, claimed within %.3g, but is off by %.3Lg", i, d.hellinger_square,
+                      d.square_error, fabsl((long double)d.hellinger_square - h));
+        widest = fmax(widest, fmax(d.variation_error, d.square_error));
+    }
+    op_rng_free(r);
+    ck_assert_msg(widest < 1e-10, "a claim of %.3g is of little use", widest); /* or anything would hold */
+}
+END_TEST
+
+/* N(0,1) and N(2,1), the worked example of T.8: V = erf(1/sqrt 2) = 0.6826894921370859, h^2 = 1 - e^(-1/2). */
+START_TEST(worked_example)
+{
+    const double p[3] = {0, 0, 1}, q[3] = {0, 2, 1}, x[2] = {-1, 1};
+    mix_distance d;
+    ck_assert_int_eq(mix_distances(&one, p, &one, q, 2, x, &d), SMOE_OK);
+    ck_assert_double_le(fabs(d.variation - 0.68268949213708589717), 1e-12);
+    ck_assert_double_le(fabs(d.hellinger_square - 0.39346934028736657640), 1e-12);
+}
+END_TEST
+
+static void draw_mixture(op_rng *r, double *theta)
+{
+    for (size_t i = 0; i < 2; i++) {
+        theta[3 * i] = 2 * op_normal(r);
+        theta[3 * i + 1] = 2 * op_normal(r);
+        theta[3 * i + 2] = smoe_exp(2 * op_normal(r));
+    }
+}
+
+START_TEST(inequalities_of_mixtures)
+{
+    op_rng *r = op_rng_new(1, "check_rates/mixtures");
+    for (int i = 0; i < 200; i++) {
+        double p[6], q[6];
+        const double x[3] = {-1, 0.25, 0.75};
+        mix_distance d, back, self;
+        draw_mixture(r, p);
+        draw_mixture(r, q);
+        ck_assert_int_eq(mix_distances(&two, p, &two, q, 3, x, &d), SMOE_OK);
+        ck_assert_int_eq(mix_distances(&two, q, &two, p, 3, x, &back), SMOE_OK);
+        ck_assert_int_eq(mix_distances(&two, p, &two, p, 3, x, &self), SMOE_OK);
+        ck_assert_double_le(d.hellinger_square - d.square_error, d.variation + d.variation_error);
+        ck_assert_double_le(d.variation - d.variation_error, sqrt(2 * (d.hellinger_square + d.square_error)));
+        ck_assert_double_le(d.variation, 1 + d.variation_error);
+        ck_assert_double_le(fabs(d.variation - back.variation), d.variation_error + back.variation_error);
+        ck_assert_double_eq(self.variation, 0);
+        ck_assert_double_eq(self.hellinger_square, 0);
+    }
+    op_rng_free(r);
+}
+END_TEST
+
+START_TEST(refused_distances)
+{
+    const double p[3] = {0, 0, 1}, bad[3] = {0, 0, 0}, x = 0;
+    smoe_mix_shape wide = one;
+    mix_distance d;
+    wide.d = 2;
+    ck_assert_int_eq(mix_distances(&one, p, &one, p, 0, &x, &d), SMOE_EINVAL);
+    ck_assert_int_eq(mix_distances(&one, p, &wide, p, 1, &x, &d), SMOE_EINVAL);
+    ck_assert_int_eq(mix_distances(&one, p, &one, bad, 1, &x, &d), SMOE_EDOM);
+}
+END_TEST
+
+/* --- estimators --------------------------------------------------------------------------------------------------- */
+
+enum { N = 600 };
+static const double truth[6] = {1.5, 1, 0.25, -1, -1, 0.16};
+
+static void draw_data(double *x, double *y, size_t *label)
+{
+    double u[N], z[N], work[64];
+    op_rng *r = op_rng_new(1, "check_rates/data");
+    for (size_t t = 0; t < N; t++) {
+        x[t] = 2 * op_uniform(r) - 1;
+        u[t] = op_uniform(r);
+        z[t] = op_normal(r);
+    }
+    op_rng_free(r);
+    ck_assert_int_eq(smoe_mix_sample(&two, N, truth, x, u, z, work, label, NULL, y), SMOE_OK);
+}
+
+/* The same maximum by two ways, above the truth and above what knows the labels: n L differs by less than 0.001. */
+START_TEST(two_ways_to_one_maximum)
+{
+    double x[N], y[N], bfgs[6], em[6], oracle[6], at_truth, work[64];
+    size_t label[N];
+    const fit_options o = fit_defaults();
+    draw_data(x, y, label);
+    const fit_result a = fit_likelihood(&two, N, x, y, 1, truth, &o, bfgs);
+    const fit_result b = fit_em(&two, N, x, y, 1, truth, &o, em);
+    const fit_result c = fit_oracle(&two, N, x, y, label, truth, oracle);
+    ck_assert_int_eq(smoe_mix_loglik(&two, N, truth, x, y, work, &at_truth), SMOE_OK);
+    ck_assert_int_eq(a.status, FIT_CONVERGED);
+    ck_assert_int_eq(b.status, FIT_CONVERGED);
+    ck_assert_int_eq(c.status, FIT_CONVERGED);
+    ck_assert_msg(N * fabs(a.loglik - b.loglik) < 1e-3, "BFGS %.9f and EM %.9f", N * a.loglik, N * b.loglik);
+    ck_assert_double_gt(a.loglik, at_truth);
+    ck_assert_double_gt(a.loglik, c.loglik);
+    for (size_t j = 0; j < 6; j++) {
+        ck_assert_double_le(fabs(bfgs[j] - em[j]), 0.005);
+        ck_assert_double_le(fabs(bfgs[j] - truth[j]), 0.3); /* some 5 standard errors */
+    }
+}
+END_TEST
+
+/* From the oracle's fit the score of BFGS's maximum is small in its own units: a start elsewhere ends at the same place. */
+START_TEST(starts_do_not_matter)
+{
+    double x[N], y[N], first[6], second[6];
+    size_t label[N];
+    const double start[12] = {1, 0.5, 1, -0.5, -0.5, 1, 1.5, 1, 0.25, -1, -1, 0.16};
+    const fit_options o = fit_defaults();
+    draw_data(x, y, label);
+    const fit_result a = fit_likelihood(&two, N, x, y, 1, start, &o, first);
+    const fit_result b = fit_likelihood(&two, N, x, y, 2, start, &o, second);
+    ck_assert_int_eq(a.status, FIT_CONVERGED);
+    ck_assert_int_eq(b.status, FIT_CONVERGED);
+    ck_assert_double_ge(b.loglik, a.loglik);
+    ck_assert_double_le(N * (b.loglik - a.loglik), 1e-3);
+    ck_assert_uint_gt(b.evaluations, a.evaluations);
+}
+END_TEST
+
+START_TEST(data_that_determine_nothing)
+{
+    double x[N], y[N], theta[6] = {7, 7, 7, 7, 7, 7}, constant[N], line[N];
+    size_t label[N], none[N] = {0};
+    const fit_options o = fit_defaults();
+    draw_data(x, y, label);
+    for (size_t t = 0; t < N; t++) {
+        constant[t] = 0.5;
+        line[t] = 1.5 * x[t] + 1; /* no noise */
+    }
+    ck_assert_int_eq(fit_likelihood(&two, N, constant, y, 1, truth, &o, theta).status, FIT_UNDEFINED);
+    ck_assert_int_eq(fit_em(&two, N, constant, y, 1, truth, &o, theta).status, FIT_UNDEFINED);
+    ck_assert_int_eq(fit_oracle(&two, N, constant, y, label, truth, theta).status, FIT_UNDEFINED);
+    ck_assert_int_eq(fit_likelihood(&two, 6, x, y, 1, truth, &o, theta).status, FIT_UNDEFINED);
+    ck_assert_int_eq(fit_em(&two, 6, x, y, 1, truth, &o, theta).status, FIT_UNDEFINED);
+    ck_assert_int_eq(fit_oracle(&two, N, x, y, none, truth, theta).status, FIT_UNDEFINED);
+    ck_assert_int_ne(fit_likelihood(&two, N, x, line, 1, truth, &o, theta).status, FIT_CONVERGED);
+    ck_assert_int_ne(fit_em(&two, N, x, line, 1, truth, &o, theta).status, FIT_CONVERGED);
+    for (size_t j = 0; j < 6; j++) ck_assert_double_eq(theta[j], 7); /* a failed fit writes nothing */
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("rates");
+    TCase *c = tcase_create("distances"), *e = tcase_create("estimators");
+    tcase_set_timeout(c, 600);
+    tcase_set_timeout(e, 600);
+    tcase_add_test(c, worked_example);
+    tcase_add_test(c, the_claimed_error_holds);
+    tcase_add_test(c, inequalities_of_mixtures);
+    tcase_add_test(c, refused_distances);
+    tcase_add_test(e, two_ways_to_one_maximum);
+    tcase_add_test(e, starts_do_not_matter);
+    tcase_add_test(e, data_that_determine_nothing);
+    suite_add_tcase(s, c);
+    suite_add_tcase(s, e);
+    SRunner *runner = srunner_create(s);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
