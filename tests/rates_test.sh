@@ -94,7 +94,7 @@ lines() { # lines FILE: how many it has, 0 if it is not there
     if [ -f "$1" ]; then wc -l <"$1"; else echo 0; fi
 }
 
-# kill_ten FILE COMMAND...: runs it ten times, each time until FILE has 0 to 3 more lines and some milliseconds longer
+# kill_ten FILE COMMAND...: runs it ten times, each time until FILE has 0 or 1 more lines and some milliseconds longer
 kill_ten() {
     file=$1
     shift
@@ -102,12 +102,12 @@ kill_ten() {
     i=0
     while [ $i -lt 10 ]; do
         i=$((i + 1))
-        draw 4
+        draw 2
         until=$(($(lines "$file") + drawn))
         "$@" >"$work/log" 2>&1 &
         pid=$!
         while kill -0 $pid 2>/dev/null && [ "$(lines "$file")" -lt $until ]; do sleep 0.01; done
-        draw 20
+        draw 10
         sleep "$(awk "BEGIN { print $drawn / 1000 }")"
         kill -KILL $pid 2>/dev/null && kills=$((kills + 1))
         wait $pid 2>/dev/null
