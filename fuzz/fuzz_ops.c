@@ -502,8 +502,28 @@ static bool no_mean(const op_case *c, const double *v)
     return fabs(sum / (double)op_dim(c, 'N')) < 0x1p-500 && op_real(c, "epsilon") < 0x1p-1000;
 }
 
+/* Are all numbers of a size that products of four of them stay within the format?  Elsewhere an intermediate of a
+ * gradient may underflow in one order of its factors and not in another, and is then multiplied up again: (x /
+ * norm) dnorm is 0 where x (dnorm / norm) is not.  The twin takes one order and its bound speaks of that one. */
+static bool tame_values(const op_value *v)
+{
+    for (size_t i = 0; v->f64 != NULL && i < v->count; i++)
+        if (v->f64[i] != 0 && !(fabs(v->f64[i]) > 0x1p-150 && fabs(v->f64[i]) < 0x1p150)) return false;
+    return true;
+}
+
+/* May a similarity be undefined?  A kernel or HSIC is where a median distance is 0, or sigma^2 or a norm underflows; CKA is
+ * also where a representation does not vary, or not beyond rounding. */
+static bool without_variance(const op_case *c)
+{
+    if (strcmp(c->op->id, "similarity.cosine") == 0) return !tame_values(&c->in[0]) || !tame_values(&c->in[1]);
+    if (strcmp(c->op->id, "similarity.cka") == 0 || strcmp(c->op->id, "similarity.minibatch") == 0) return true;
+    return op_is(c, "kernel", "rbf");
+}
+
 static bool silent(const op_case *c)
 {
+    if (strncmp(c->op->id, "similarity.", 11) == 0) return without_variance(c);
     if (strcmp(c->op->id, "gate.deepseek") == 0) return op_is(c, "normalise", "yes") && silent_gate(c);
     if (strcmp(c->op->id, "gate.sigmoid") == 0) return op_is(c, "normalise", "yes") && low_logits(c);
     if (strcmp(c->op->id, "layer.collapse") == 0) return true; /* means that coincide, or that depend on each other */
@@ -601,16 +621,6 @@ static void check_decision(const op_case *c, size_t i, const twin_tensor *score)
                     CASE_FINDING(c, "token %zu: expert %zu comes after %lld", t, n, (long long)index[j]);
         }
     }
-}
-
-/* Are all numbers of a size that products of four of them stay within the format?  Elsewhere an intermediate of a
- * gradient may underflow in one order of its factors and not in another, and is then multiplied up again: (x /
- * norm) dnorm is 0 where x (dnorm / norm) is not.  The twin takes one order and its bound speaks of that one. */
-static bool tame_values(const op_value *v)
-{
-    for (size_t i = 0; v->f64 != NULL && i < v->count; i++)
-        if (v->f64[i] != 0 && !(fabs(v->f64[i]) > 0x1p-150 && fabs(v->f64[i]) < 0x1p150)) return false;
-    return true;
 }
 
 static bool tame(const op_case *c)

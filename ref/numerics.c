@@ -3,6 +3,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #ifndef __FRAMAC__ /* Frama-C takes the elementary functions of (N.14) by their contracts, and fma by this one */
@@ -17,6 +18,24 @@ double fma(double x, double y, double z);
 #endif
 #if FLT_RADIX != 2 || DBL_MANT_DIG != 53 || DBL_MAX_EXP != 1024
 #error "smoeref needs a double that is IEEE 754 binary64 (N.1)"
+#endif
+
+#if !defined SMOE_PORTABLE_KERNEL && !defined __FRAMAC__ && defined __GNUC__
+#if defined __x86_64__
+#define X86_KERNELS
+#include <immintrin.h>
+#elif defined __aarch64__
+#define NEON_KERNEL
+#include <arm_neon.h>
+#endif
+#endif
+
+#ifdef __FRAMAC__
+#define UNROLL
+#define ALWAYS_INLINE
+#else
+#define UNROLL        _Pragma("GCC unroll 8")
+#define ALWAYS_INLINE __attribute__((always_inline)) inline
 #endif
 
 const char *smoe_strerror(smoe_status status)
@@ -113,7 +132,11 @@ double smoe_sum(size_t n, const double *x)
     return s;
 }
 
-double smoe_dot(size_t n, const double *x, const double *y)
+/* The chains that other functions call most, written once and compiled twice: fma() is a call in the C library unless the
+ * compiler may take the instruction.  The bits are the same. */
+/*@ requires \valid_read(x + (0 .. n-1)) && \valid_read(y + (0 .. n-1));
+    assigns \nothing; */
+ALWAYS_INLINE static double dot(size_t n, const double *x, const double *y)
 {
     double s = 0;
     /*@ loop invariant 0 <= i <= n;
@@ -123,12 +146,46 @@ double smoe_dot(size_t n, const double *x, const double *y)
     return s;
 }
 
-void smoe_axpy(size_t n, double a, const double *x, double *y)
+/*@ requires \valid_read(x + (0 .. n-1)) && \valid(y + (0 .. n-1));
+    requires \separated(x + (0 .. n-1), y + (0 .. n-1));
+    assigns y[0 .. n-1]; */
+ALWAYS_INLINE static void axpy(size_t n, double a, const double *x, double *y)
 {
     /*@ loop invariant 0 <= i <= n;
         loop assigns i, y[0 .. n-1]; loop variant n - i; */
     for (size_t i = 0; i < n; i++)
         y[i] = fma(a, x[i], y[i]); /* (N.12) */
+}
+
+#ifdef X86_KERNELS
+__attribute__((target("fma"))) static double dot_by_instruction(size_t n, const double *x, const double *y)
+{
+    return dot(n, x, y);
+}
+
+__attribute__((target("fma"))) static void axpy_by_instruction(size_t n, double a, const double *x, double *y)
+{
+    axpy(n, a, x, y);
+}
+#endif
+
+double smoe_dot(size_t n, const double *x, const double *y)
+{
+#ifdef X86_KERNELS
+    if (__builtin_cpu_supports("fma")) return dot_by_instruction(n, x, y);
+#endif
+    return dot(n, x, y);
+}
+
+void smoe_axpy(size_t n, double a, const double *x, double *y)
+{
+#ifdef X86_KERNELS
+    if (__builtin_cpu_supports("fma")) {
+        axpy_by_instruction(n, a, x, y);
+        return;
+    }
+#endif
+    axpy(n, a, x, y);
 }
 
 /* The element (i,j) of a product whose factors are read with any strides, from the start s. (N.13) */
@@ -167,28 +224,15 @@ NAIVE(smoe_matmul_naive_nn_acc, i * k, 1, j, n, C[i * n + j])
 NAIVE(smoe_matmul_naive_nt_acc, i * k, 1, j * k, 1, C[i * n + j])
 NAIVE(smoe_matmul_naive_tn_acc, i, m, j, n, C[i * n + j])
 
-#if !defined SMOE_PORTABLE_KERNEL && !defined __FRAMAC__ && defined __GNUC__
-#if defined __x86_64__
-#define X86_KERNELS
-#include <immintrin.h>
-#elif defined __aarch64__
-#define NEON_KERNEL
-#include <arm_neon.h>
-#endif
-#endif
-
-#ifdef __FRAMAC__
-#define UNROLL
-#else
-#define UNROLL _Pragma("GCC unroll 8")
-#endif
-
-/* A kernel adds the product of a strip of A (ROWS rows; element (r,l) at a[r ar + l al]) and a packed panel of B (three
- * vectors wide; element (l,j) at b[l COLS + j]) to a tile of C.  The tile is held in ROWS x 3 vector registers, loaded
- * from C and stored to C: each element continues the chain that the panels before began, so l ascends throughout. */
-#define KERNEL(NAME, TARGET, ROWS, LANES, VECTOR, LOAD, STORE, SPLAT, FMA)                                          \
-    TARGET static void NAME(size_t k, const double *a, size_t ar, size_t al, const double *b, double *c, size_t cr) \
+/* A kernel adds to a tile of C what a strip of A (ROWS rows; element (r,l) at a[r ar + l al]) and a packed panel of B
+ * (three vectors wide; element (l,j) at b[l COLS + j]) give, STEP by step.  The tile is held in ROWS x 3 vector registers,
+ * loaded from C and stored to C: each element continues the chain that the panels before began, so l ascends throughout.
+ * own is laid out as c, and only PULL looks at it. */
+#define KERNEL(NAME, STEP, TARGET, ROWS, LANES, VECTOR, LOAD, STORE, SPLAT, FMA)                                   \
+    TARGET static void NAME(size_t k, const double *a, size_t ar, size_t al, const double *b, const double *own,    \
+                            double *c, size_t cr)                                                                   \
     {                                                                                                               \
+        (void)own;                                                                                                  \
         VECTOR s[ROWS][3];                                                                                          \
         UNROLL for (size_t r = 0; r < ROWS; r++)                                                                    \
             UNROLL for (size_t v = 0; v < 3; v++) s[r][v] = LOAD(c + r * cr + v * LANES);                           \
@@ -196,51 +240,174 @@ NAIVE(smoe_matmul_naive_tn_acc, i, m, j, n, C[i * n + j])
             VECTOR b0 = LOAD(b), b1 = LOAD(b + LANES), b2 = LOAD(b + 2 * LANES);                                    \
             UNROLL for (size_t r = 0; r < ROWS; r++) {                                                              \
                 VECTOR x = SPLAT(a[r * ar]);                                                                        \
-                s[r][0] = FMA(x, b0, s[r][0]); /* (N.13) */                                                         \
-                s[r][1] = FMA(x, b1, s[r][1]);                                                                      \
-                s[r][2] = FMA(x, b2, s[r][2]);                                                                      \
+                s[r][0] = STEP(FMA, x, b0, LOAD(own + r * cr), s[r][0]);                                            \
+                s[r][1] = STEP(FMA, x, b1, LOAD(own + r * cr + LANES), s[r][1]);                                    \
+                s[r][2] = STEP(FMA, x, b2, LOAD(own + r * cr + 2 * LANES), s[r][2]);                                \
             }                                                                                                       \
         }                                                                                                           \
         UNROLL for (size_t r = 0; r < ROWS; r++)                                                                    \
             UNROLL for (size_t v = 0; v < 3; v++) STORE(c + r * cr + v * LANES, s[r][v]);                           \
     }
+#define TIMES(FMA, x, y, own, s)   FMA(x, y, s)                   /* (N.13) */
+#define SQUARED(FMA, x, y, own, s) FMA((x) - (y), (x) - (y), s)   /* (K.2) */
+#define PULL(FMA, x, y, own, s)    FMA(x, (own) - (y), s)         /* (K.2') */
+
+/* The three kernels of a machine: steps of a product, of squared distances, and of their gradient. */
+#define KERNELS(NAME, ...)                    \
+    KERNEL(NAME##_times, TIMES, __VA_ARGS__)     \
+    KERNEL(NAME##_squared, SQUARED, __VA_ARGS__) \
+    KERNEL(NAME##_pull, PULL, __VA_ARGS__)
 
 #ifdef X86_KERNELS
-KERNEL(kernel_avx512, __attribute__((target("avx512f"))), 8, 8, __m512d, _mm512_loadu_pd, _mm512_storeu_pd,
+KERNELS(avx512, __attribute__((target("avx512f"))), 8, 8, __m512d, _mm512_loadu_pd, _mm512_storeu_pd,
        _mm512_set1_pd, _mm512_fmadd_pd)
-KERNEL(kernel_avx2, __attribute__((target("avx2,fma"))), 4, 4, __m256d, _mm256_loadu_pd, _mm256_storeu_pd,
+KERNELS(avx2, __attribute__((target("avx2,fma"))), 4, 4, __m256d, _mm256_loadu_pd, _mm256_storeu_pd,
        _mm256_set1_pd, _mm256_fmadd_pd)
 #endif
 #ifdef NEON_KERNEL
 #define NEON_FMA(x, y, s) vfmaq_f64(s, x, y)
-KERNEL(kernel_neon, , 8, 2, float64x2_t, vld1q_f64, vst1q_f64, vdupq_n_f64, NEON_FMA)
+KERNELS(neon, , 8, 2, float64x2_t, vld1q_f64, vst1q_f64, vdupq_n_f64, NEON_FMA)
 #endif
 #define ONE_LOAD(p) (*(p))
 #define ONE_STORE(p, x) (*(p) = (x))
 #define ONE_SPLAT(x) (x)
-KERNEL(kernel_portable, , 4, 1, double, ONE_LOAD, ONE_STORE, ONE_SPLAT, fma)
+KERNELS(portable, , 4, 1, double, ONE_LOAD, ONE_STORE, ONE_SPLAT, fma)
 
+/* exp and expm1 in doubles, LANES at a time, proved rounded (spec, N.14, "The exponential in doubles"): with t = 2^(j/32),
+ * e^x = 2^m t e^r, x = (32 m + j) ln 2 / 32 + r.  hi + lo is that, or that less one, up to `error`.  Where this leaves
+ * the rounding open, and where x is outside [-708, 709], `otherwise` is asked.  y may be x. */
+/* t, and then what t lacks; made by verify/strength/exponentials.c, which checks them */
+static const double exp_table[64] = {
+    0x1p+0, 0x1.059b0d3158574p+0, 0x1.0b5586cf9890fp+0, 0x1.11301d0125b51p+0,
+    0x1.172b83c7d517bp+0, 0x1.1d4873168b9aap+0, 0x1.2387a6e756238p+0, 0x1.29e9df51fdee1p+0,
+    0x1.306fe0a31b715p+0, 0x1.371a7373aa9cbp+0, 0x1.3dea64c123422p+0, 0x1.44e086061892dp+0,
+    0x1.4bfdad5362a27p+0, 0x1.5342b569d4f82p+0, 0x1.5ab07dd485429p+0, 0x1.6247eb03a5585p+0,
+    0x1.6a09e667f3bcdp+0, 0x1.71f75e8ec5f74p+0, 0x1.7a11473eb0187p+0, 0x1.82589994cce13p+0,
+    0x1.8ace5422aa0dbp+0, 0x1.93737b0cdc5e5p+0, 0x1.9c49182a3f09p+0, 0x1.a5503b23e255dp+0,
+    0x1.ae89f995ad3adp+0, 0x1.b7f76f2fb5e47p+0, 0x1.c199bdd85529cp+0, 0x1.cb720dcef9069p+0,
+    0x1.d5818dcfba487p+0, 0x1.dfc97337b9b5fp+0, 0x1.ea4afa2a490dap+0, 0x1.f50765b6e454p+0,
+    0x0p+0, 0x1.d73e2a475b465p-55, 0x1.8a62e4adc610bp-54, -0x1.6c51039449b3ap-54,
+    -0x1.19041b9d78a76p-55, 0x1.e016e00a2643cp-54, 0x1.9b07eb6c70573p-54, 0x1.612e8afad1255p-55,
+    0x1.6f46ad23182e4p-55, -0x1.63aeabf42eae2p-54, 0x1.ada0911f09ebcp-55, 0x1.89b7a04ef80dp-59,
+    0x1.d4397afec42e2p-56, -0x1.07abe1db13cadp-55, 0x1.6324c054647adp-54, -0x1.383c17e40b497p-54,
+    -0x1.bdd3413b26456p-54, -0x1.16e4786887a99p-55, -0x1.41577ee04992fp-55, -0x1.d4c1dd41532d8p-54,
+    0x1.6e9f156864b27p-54, -0x1.75fc781b57ebcp-57, 0x1.c7c46b071f2bep-56, -0x1.d2f6edb8d41e1p-54,
+    0x1.7a1cd345dcc81p-54, -0x1.5584f7e54ac3bp-56, 0x1.11065895048ddp-55, 0x1.503cbd1e949dbp-56,
+    0x1.2ed02d75b3707p-55, -0x1.1a5cd4f184b5cp-54, -0x1.e9c23179c2893p-54, 0x1.9d3e12dd8a18bp-54,
+};
+typedef double scalar_function(double);
+
+#define SOME_EXPONENTIALS(NAME, TARGET, LANES, VECTOR, BITS, LOAD, STORE, SPLAT, FMA, TO_BITS, FROM_BITS, LOOK_UP, AT_MOST)  \
+    TARGET static inline void NAME##_some(bool less_one, scalar_function *otherwise, const double *x, double *y)           \
+    {                                                                                                               \
+        const VECTOR v = LOAD(x), shift = SPLAT(0x1.8p52), u = FMA(v, SPLAT(0x1.71547652b82fep+5), shift);          \
+        const VECTOR k = u - shift, one = SPLAT(less_one ? 1 : 0); /* k is an integer, and the low bits of u */     \
+        const BITS j = TO_BITS(u) & 31, sign = TO_BITS(v) & (less_one ? UINT64_C(1) << 63 : 0);                     \
+        const VECTOR power = FROM_BITS(((TO_BITS(u) >> 5) + 1023) << 52), t = LOOK_UP(exp_table, j);            \
+        const VECTOR t_low = LOOK_UP(exp_table + 32, j), inner = less_one ? power : SPLAT(1);                    \
+        const VECTOR r_high = FMA(k, SPLAT(-0x1.62e42fefa39efp-6), v), r_low = k * SPLAT(-0x1.abc9e3b39803fp-61);   \
+        const VECTOR r = r_high + r_low, r2 = r * r; /* what follows is e^r - 1 - r_high = q */                     \
+        const VECTOR q6 = FMA(r, SPLAT(0x1.a01a01a01a01ap-13), SPLAT(0x1.6c16c16c16c17p-10)); /* 1/7!, 1/6! */      \
+        const VECTOR q4 = FMA(r2, q6, FMA(r, SPLAT(0x1.1111111111111p-7), SPLAT(0x1.5555555555555p-5)));            \
+        const VECTOR q2 = FMA(r2, q4, FMA(r, SPLAT(0x1.5555555555555p-3), SPLAT(0.5))), q = FMA(r2, q2, r_low);     \
+        const VECTOR s = t * r_high, rest = FMA(t, q, FMA(t_low, r_high, t_low) + FMA(t, r_high, -s));              \
+        const VECTOR c = t * inner - one, minus = c - t * inner; /* c and c_low are the exact difference */         \
+        const VECTOR c_low = (t * inner - (c - minus)) - (one + minus), h = c + s * inner;                          \
+        const VECTOR l = (s * inner - (h - c)) + FMA(inner, rest, c_low), hi = h + l, lo = l - (hi - h);            \
+        const VECTOR size = FROM_BITS(TO_BITS(k) & ~(UINT64_C(1) << 63));                                           \
+        const VECTOR noise = FMA(size, SPLAT(less_one ? 0x1p-100 : 0), SPLAT(less_one ? 0 : 0x1p-85)); \
+        const VECTOR error = FMA(FMA(r2, SPLAT(0x1p-49), noise), inner, noise);                                     \
+        const VECTOR gap = (hi + (lo + error)) - (hi + (lo - error)), outer = less_one ? SPLAT(1) : power; \
+        const VECTOR result = FROM_BITS(TO_BITS(hi * outer) | sign); /* expm1 has the sign of x, if x = -0 too */       \
+        const unsigned all = (1U << LANES) - 1;                                                                     \
+        const unsigned open =                                                                                       \
+            all & ~(AT_MOST(gap, SPLAT(0)) & AT_MOST(SPLAT(-708), v) & AT_MOST(v, SPLAT(709)));                     \
+        double argument[LANES];                                                                                     \
+        if (open) STORE(argument, v);                                                                               \
+        STORE(y, result);                                                                                           \
+        for (unsigned i = 0; open >> i; i++)                                                                        \
+            if (open >> i & 1) y[i] = otherwise(argument[i]);                                                       \
+    }
+
+#define EXPONENTIALS(NAME, TARGET, LANES, ...) \
+    SOME_EXPONENTIALS(NAME, TARGET, LANES, __VA_ARGS__) \
+    TARGET static void NAME(bool less_one, scalar_function *otherwise, size_t n, const double *x, double *y)        \
+    {                                                                                                               \
+        size_t i = 0;                                                                                               \
+        for (; n - i >= LANES; i += LANES) NAME##_some(less_one, otherwise, x + i, y + i);                          \
+        if (i == n) return;                                                                                         \
+        double last[LANES] = { 0 };                                                                                 \
+        memcpy(last, x + i, (n - i) * sizeof *x);                                                                   \
+        NAME##_some(less_one, otherwise, last, last);                                                               \
+        memcpy(y + i, last, (n - i) * sizeof *y);                                                                   \
+    }
+
+static inline uint64_t bits_of(double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline double from_bits(uint64_t bits)
+{
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+#define ONE_LOOK_UP(table, j) ((table)[j])
+#define ONE_AT_MOST(a, b)     ((a) <= (b) ? 1U : 0U)
+#ifdef X86_KERNELS
+typedef uint64_t eight_bits __attribute__((vector_size(64)));
+#define BITS_8(x)           ((eight_bits)(x))
+#define DOUBLES_8(b)        ((__m512d)(b))
+#define PERMUTED(table, j)  _mm512_permutex2var_pd(_mm512_loadu_pd(table), (__m512i)(j), _mm512_loadu_pd((table) + 8))
+#define LOOK_UP_8(table, j)                                                                              \
+    _mm512_mask_blend_pd(_mm512_test_epi64_mask((__m512i)(j), _mm512_set1_epi64(16)), PERMUTED(table, j), \
+                         PERMUTED((table) + 16, j))
+#define AT_MOST_8(a, b)     ((unsigned)_mm512_cmp_pd_mask(a, b, _CMP_LE_OQ))
+EXPONENTIALS(avx512_exponential, __attribute__((target("avx512f"))), 8, __m512d, eight_bits, _mm512_loadu_pd,
+            _mm512_storeu_pd, _mm512_set1_pd, _mm512_fmadd_pd, BITS_8, DOUBLES_8, LOOK_UP_8, AT_MOST_8)
+typedef uint64_t four_bits __attribute__((vector_size(32)));
+#define BITS_4(x)           ((four_bits)(x))
+#define DOUBLES_4(b)        ((__m256d)(b))
+#define LOOK_UP_4(table, j) _mm256_i64gather_pd((table), (__m256i)(j), 8)
+#define AT_MOST_4(a, b)     ((unsigned)_mm256_movemask_pd(_mm256_cmp_pd(a, b, _CMP_LE_OQ)))
+EXPONENTIALS(avx2_exponential, __attribute__((target("avx2,fma"))), 4, __m256d, four_bits, _mm256_loadu_pd,
+            _mm256_storeu_pd, _mm256_set1_pd, _mm256_fmadd_pd, BITS_4, DOUBLES_4, LOOK_UP_4, AT_MOST_4)
+SOME_EXPONENTIALS(fma_exponential, __attribute__((target("fma"))), 1, double, uint64_t, ONE_LOAD, ONE_STORE, ONE_SPLAT,
+            __builtin_fma, bits_of, from_bits, ONE_LOOK_UP, ONE_AT_MOST)
+#endif
+EXPONENTIALS(portable_exponential, , 1, double, uint64_t, ONE_LOAD, ONE_STORE, ONE_SPLAT, fma, bits_of, from_bits,
+            ONE_LOOK_UP, ONE_AT_MOST)
+#define neon_exponential portable_exponential
+
+typedef void tile_function(size_t k, const double *a, size_t ar, size_t al, const double *b, const double *own,
+                           double *c, size_t cr);
 typedef struct {
     const char *name;
     size_t rows, cols; /* the tile: at most MAX_ROWS x MAX_COLS */
-    void (*run)(size_t k, const double *a, size_t ar, size_t al, const double *b, double *c, size_t cr);
+    tile_function *times, *squared, *pull;
+    void (*exponential)(bool less_one, scalar_function *otherwise, size_t n, const double *x, double *y);
 } kernel;
+#define PARTS(NAME) NAME##_times, NAME##_squared, NAME##_pull, NAME##_exponential
 enum { MAX_ROWS = 8, MAX_COLS = 24 };
 
 /* The kernel of that number among those that this machine can run; false, and the last one, beyond them. */
 static bool kernel_number(size_t number, kernel *t)
 {
 #ifdef X86_KERNELS
-    *t = (kernel){ "avx512", 8, 24, kernel_avx512 };
+    *t = (kernel){ "avx512", 8, 24, PARTS(avx512) };
     if (__builtin_cpu_supports("avx512f") && number-- == 0) return true;
-    *t = (kernel){ "avx2", 4, 12, kernel_avx2 };
+    *t = (kernel){ "avx2", 4, 12, PARTS(avx2) };
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && number-- == 0) return true;
 #endif
 #ifdef NEON_KERNEL
-    *t = (kernel){ "neon", 8, 6, kernel_neon };
+    *t = (kernel){ "neon", 8, 6, PARTS(neon) };
     if (number-- == 0) return true;
 #endif
-    *t = (kernel){ "portable", 4, 3, kernel_portable };
+    *t = (kernel){ "portable", 4, 3, PARTS(portable) };
     return number == 0;
 }
 
@@ -269,13 +436,23 @@ static void pack(size_t width, size_t count, size_t k, factor f, double *out)
                 out[l * width + r] = f.p[r * f.step + l * f.deep];
 }
 
+/* What is done with every tile; own is laid out as C, NULL unless it is looked at. */
+typedef struct {
+    size_t rows, cols;
+    tile_function *run;
+    const double *own;
+} work_on_tiles;
+
 /* A tile at the edge: the kernel computes a whole one, of which rows x cols are wanted. */
-static void edge(const kernel *t, size_t rows, size_t cols, size_t k, factor a, const double *b, double *c, size_t cr)
+static void edge(const work_on_tiles *t, size_t rows, size_t cols, size_t k, factor a, const double *b,
+                 const double *own, double *c, size_t cr)
 {
-    double whole[MAX_ROWS * MAX_COLS] = { 0 };
-    for (size_t i = 0; i < rows; i++)
+    double whole[MAX_ROWS * MAX_COLS] = { 0 }, own_whole[MAX_ROWS * MAX_COLS] = { 0 };
+    for (size_t i = 0; i < rows; i++) {
         memcpy(whole + i * t->cols, c + i * cr, cols * sizeof *c);
-    t->run(k, a.p, a.step, a.deep, b, whole, t->cols);
+        if (own) memcpy(own_whole + i * t->cols, own + i * cr, cols * sizeof *own);
+    }
+    t->run(k, a.p, a.step, a.deep, b, own_whole, whole, t->cols);
     for (size_t i = 0; i < rows; i++)
         memcpy(c + i * cr, whole + i * t->cols, cols * sizeof *c);
 }
@@ -290,7 +467,8 @@ static size_t least(size_t a, size_t b)
 }
 
 /* One block: m rows of A, k <= DEPTH steps. */
-static void block(const kernel *t, size_t m, size_t n, size_t k, factor A, factor B, double *C, size_t cr)
+static void block(const work_on_tiles *t, size_t m, size_t n, size_t k, factor A, factor B, const double *own,
+                  double *C, size_t cr)
 {
     double strips[PACKED * DEPTH], panel[MAX_COLS * DEPTH];
     size_t packed = A.deep == 1 ? m - m % t->rows : 0; /* rows from here on are packed: an incomplete strip, or all */
@@ -304,23 +482,24 @@ static void block(const kernel *t, size_t m, size_t n, size_t k, factor A, facto
             size_t rows = least(t->rows, m - i);
             factor a = i < packed ? (factor){ A.p + i * A.step, A.step, A.deep }
                                   : (factor){ strips + (i - packed) * k, 1, t->rows };
+            const double *o = own ? own + i * cr + j : C; /* whatever may be read, if it is not looked at */
             if (rows == t->rows && cols == t->cols)
-                t->run(k, a.p, a.step, a.deep, panel, C + i * cr + j, cr);
+                t->run(k, a.p, a.step, a.deep, panel, o, C + i * cr + j, cr);
             else
-                edge(t, rows, cols, k, a, panel, C + i * cr + j, cr);
+                edge(t, rows, cols, k, a, panel, own ? o : NULL, C + i * cr + j, cr);
         }
     }
 }
 
-/* C += A B, block by block; the blocks of one element come in ascending order of l. */
-static void product(const kernel *t, size_t m, size_t n, size_t k, factor A, factor B, double *C)
+/* C += A B (or what else the tiles do), block by block; the blocks of one element come in ascending order of l. */
+static void product(const work_on_tiles *t, size_t m, size_t n, size_t k, factor A, factor B, double *C, size_t cr)
 {
     size_t height = A.deep == 1 ? HEIGHT : PACKED;
     for (size_t l = 0; l < k; l += DEPTH)
         for (size_t i = 0; i < m; i += height)
             block(t, least(height, m - i), n, least(DEPTH, k - l),
                   (factor){ A.p + i * A.step + l * A.deep, A.step, A.deep },
-                  (factor){ B.p + l * B.deep, B.step, B.deep }, C + i * n, n);
+                  (factor){ B.p + l * B.deep, B.step, B.deep }, t->own ? t->own + i * cr : NULL, C + i * cr, cr);
 }
 
 void smoe_matmul_strided_acc(size_t number, size_t m, size_t n, size_t k, const double *A, size_t ai, size_t al,
@@ -328,7 +507,26 @@ void smoe_matmul_strided_acc(size_t number, size_t m, size_t n, size_t k, const 
 {
     kernel t;
     kernel_number(number, &t);
-    product(&t, m, n, k, (factor){ A, ai, al }, (factor){ B, bj, bl }, C);
+    const work_on_tiles times = { t.rows, t.cols, t.times, NULL };
+    product(&times, m, n, k, (factor){ A, ai, al }, (factor){ B, bj, bl }, C, n);
+}
+
+void smoe_distances_acc(size_t number, size_t m, size_t n, size_t k, const double *A, const double *B, double *C,
+                        size_t cr)
+{
+    kernel t;
+    kernel_number(number, &t);
+    const work_on_tiles squared = { t.rows, t.cols, t.squared, NULL };
+    product(&squared, m, n, k, (factor){ A, k, 1 }, (factor){ B, k, 1 }, C, cr);
+}
+
+void smoe_pull_acc(size_t number, size_t m, size_t n, size_t k, const double *W, const double *A, const double *B,
+                   double *C)
+{
+    kernel t;
+    kernel_number(number, &t);
+    const work_on_tiles pull = { t.rows, t.cols, t.pull, A };
+    product(&pull, m, n, k, (factor){ W, k, 1 }, (factor){ B, 1, n }, C, n);
 }
 
 /*@ requires \valid(x + (0 .. n-1));
@@ -418,14 +616,58 @@ static double rounded(long_double_function *wide, mpfr_function *exact, double x
     return by_mpfr(exact, x);
 }
 
+/* What the exponential in doubles leaves open. */
+static double exp_otherwise(double x)
+{
+    return x < -746 ? 0 : rounded(expl, mpfr_exp, x); /* e^-746 < 2^-1076 */
+}
+
+static double expm1_otherwise(double x)
+{
+    return x < -708 ? -1 : rounded(expm1l, mpfr_expm1, x);
+}
+
+void smoe_exponential_on(size_t number, bool less_one, size_t n, const double *x, double *y)
+{
+    kernel t;
+    kernel_number(number, &t);
+    t.exponential(less_one, less_one ? expm1_otherwise : exp_otherwise, n, x, y);
+}
+
+void smoe_exp_many(size_t n, const double *x, double *y)
+{
+    smoe_exponential_on(0, false, n, x, y); /* (N.14) */
+}
+
+void smoe_expm1_many(size_t n, const double *x, double *y)
+{
+    smoe_exponential_on(0, true, n, x, y); /* (N.14) */
+}
+
+/* One number.  In doubles only where fma is an instruction; the bits are the same. */
+static double one_exponential(bool less_one, scalar_function *otherwise, double x)
+{
+    double y = 0;
+#ifdef X86_KERNELS
+    if (!__builtin_cpu_supports("fma")) return otherwise(x);
+    fma_exponential_some(less_one, otherwise, &x, &y);
+#elif defined FP_FAST_FMA
+    portable_exponential_some(less_one, otherwise, &x, &y);
+#else
+    (void)less_one;
+    y = otherwise(x);
+#endif
+    return y;
+}
+
 double smoe_exp(double x)
 {
-    return rounded(expl, mpfr_exp, x);
+    return one_exponential(false, exp_otherwise, x);
 }
 
 double smoe_expm1(double x)
 {
-    return rounded(expm1l, mpfr_expm1, x);
+    return one_exponential(true, expm1_otherwise, x);
 }
 
 double smoe_log(double x)

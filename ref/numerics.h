@@ -127,6 +127,20 @@ const char *smoe_matmul_kernel(size_t number);
 void smoe_matmul_strided_acc(size_t kernel, size_t m, size_t n, size_t k, const double *A, size_t ai, size_t al,
                              const double *B, size_t bl, size_t bj, double *C);
 
+/* The same blocks and kernels with other steps, for spec/06-similarity.md.  They continue what is in C; the chains of
+ * an element go over l ascending.  A [m,k] and B [n,k] are read by rows; C has cr >= n columns, of which n are used:
+ *
+ *   (K.2)   C_ij = fma(A_il - B_jl, A_il - B_jl, C_ij)
+ *
+ * and, with W [m,k], A [m,n], B [k,n], C [m,n]:
+ *
+ *   (K.2')  C_ij = fma(W_il, A_ij - B_lj, C_ij)
+ */
+void smoe_distances_acc(size_t kernel, size_t m, size_t n, size_t k, const double *A, const double *B, double *C,
+                        size_t cr);
+void smoe_pull_acc(size_t kernel, size_t m, size_t n, size_t k, const double *W, const double *A, const double *B,
+                   double *C);
+
 /* --- functions of one number --------------------------------------------------------------------------------------
  * (N.14) Correctly rounded: the double nearest to the exact value, ties to even, subnormals included.  Zeros keep their
  * sign where the function is odd; infinities, poles and NaN as in C's Annex F (the log of a negative number is NaN).
@@ -138,6 +152,15 @@ void smoe_matmul_strided_acc(size_t kernel, size_t m, size_t n, size_t k, const 
 /*@ assigns \nothing; */ double smoe_tanh(double x);
 /*@ assigns \nothing; */ double smoe_erf(double x);
 /*@ assigns \nothing; */ double smoe_erfc(double x);
+
+/* (N.14) y_i = exp(x_i) and y_i = exp(x_i) - 1, to the bit what the functions of one number give, faster.  y may be x.
+ * And on the kernel of that number (see smoe_matmul_kernel), to show that all give the same bits. */
+/*@ requires \valid_read(x + (0 .. n-1)) && \valid(y + (0 .. n-1)); assigns y[0 .. n-1]; */
+void smoe_exp_many(size_t n, const double *x, double *y);
+/*@ requires \valid_read(x + (0 .. n-1)) && \valid(y + (0 .. n-1)); assigns y[0 .. n-1]; */
+void smoe_expm1_many(size_t n, const double *x, double *y);
+/*@ requires \valid_read(x + (0 .. n-1)) && \valid(y + (0 .. n-1)); assigns y[0 .. n-1]; */
+void smoe_exponential_on(size_t kernel, bool less_one, size_t n, const double *x, double *y);
 
 /* Built on them by the formula of the equation, each step rounded.  For finite arguments. */
 /*@ assigns \nothing; */ double smoe_sigmoid(double z);    /* (N.15) 1 / (1 + e^-z) */

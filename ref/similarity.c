@@ -19,7 +19,22 @@ static smoe_status finite_or_overflow(size_t n, const double *x)
     return smoe_all_finite(n, x) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
+/*@ assigns \nothing;
+    ensures \result <==> smoe_finite(x); */
+static bool finite_number(double x)
+{
+    return -DBL_MAX <= x && x <= DBL_MAX;
+}
+
+/*@ assigns \nothing;
+    ensures \result <==> 0 < x && smoe_finite(x); */
 static bool positive(double x) { return x > 0 && x <= DBL_MAX; }
+
+/* The fast forms go through a matrix in strips of rows, in blocks of their columns, and in tiles where it is read across.
+ * None of these is in the bits. */
+enum { STRIP = 48, DEEP = 256, WIDE = 1024, TILE = 8 };
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* --- K.1, K.2: inner products and distances --- */
 
@@ -40,23 +55,57 @@ smoe_status smoe_gram_linear_vjp(size_t n, size_t p, const double *x, const doub
     return finite_or_overflow(n * p, dx);
 }
 
-smoe_status smoe_squared_distances(size_t n, size_t p, const double *x, double *D)
+smoe_status smoe_squared_distances_naive(size_t n, size_t p, const double *x, double *D)
 {
     if (n == 0 || p == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(n * p, x)) return SMOE_EDOM;
-    for (size_t i = 0; i < n; i++)
+    /*@ loop invariant 0 <= i <= n;
+        loop assigns i, D[0 .. n*n-1]; loop variant n - i; */
+    for (size_t i = 0; i < n; i++) {
+        /*@ assert i*n + n <= n*n; */
+        /*@ assert i*p + p <= n*p; */
+        /*@ loop invariant 0 <= j <= n;
+            loop assigns j, D[0 .. n*n-1]; loop variant n - j; */
         for (size_t j = 0; j < n; j++) {
+            /*@ assert j*p + p <= n*p; */
             double sum = 0;
+            /*@ loop invariant 0 <= k <= p;
+                loop assigns k, sum; loop variant p - k; */
             for (size_t k = 0; k < p; k++) {
                 const double difference = x[i * p + k] - x[j * p + k];
                 sum = fma(difference, difference, sum);                 /* (K.2) */
             }
             D[i * n + j] = sum;
         }
+    }
     return finite_or_overflow(n * n, D);
 }
 
-smoe_status smoe_squared_distances_vjp(size_t n, size_t p, const double *x, const double *dD, double *dx)
+/* The other half of a symmetric matrix, in tiles, because a column is slow to walk along. */
+static void mirror(size_t n, double *D)
+{
+    for (size_t i = 0; i < n; i += TILE)
+        for (size_t j = i; j < n; j += TILE)
+            for (size_t a = i; a < least(n, i + TILE); a++)
+                for (size_t b = j; b < least(n, j + TILE); b++) D[b * n + a] = D[a * n + b];
+}
+
+smoe_status smoe_squared_distances(size_t n, size_t p, const double *x, double *D)
+{
+    if (n == 0 || p == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(n * p, x)) return SMOE_EDOM;
+    for (size_t i = 0; i < n; i += STRIP) { /* from the diagonal on */
+        const size_t rows = least(STRIP, n - i);
+        for (size_t a = i; a < i + rows; a++) memset(D + a * n + i, 0, (n - i) * sizeof *D);
+        smoe_distances_acc(0, rows, n - i, p, x + i * p, x + i * p, D + i * n + i, n); /* (K.2) */
+        for (size_t a = i; a < i + rows; a++)
+            if (!smoe_all_finite(n - i, D + a * n + i)) return SMOE_EOVRFLW;
+    }
+    mirror(n, D);
+    return SMOE_OK;
+}
+
+smoe_status smoe_squared_distances_vjp_naive(size_t n, size_t p, const double *x, const double *dD, double *dx)
 {
     if (n == 0 || p == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(n * p, x) || !smoe_all_finite(n * n, dD)) return SMOE_EDOM;
@@ -70,6 +119,36 @@ smoe_status smoe_squared_distances_vjp(size_t n, size_t p, const double *x, cons
             dx[i * p + k] = sum;
         }
     return finite_or_overflow(n * p, dx);
+}
+
+/* both_ij = 2 (dD_ij + dD_ji) for a strip of rows and a block of columns, in tiles. */
+static void both_sides(size_t n, const double *dD, size_t i, size_t rows, size_t j, size_t columns, double *both)
+{
+    for (size_t a = 0; a < rows; a += TILE)
+        for (size_t b = 0; b < columns; b += TILE)
+            for (size_t r = a; r < least(rows, a + TILE); r++)
+                for (size_t c = b; c < least(columns, b + TILE); c++)
+                    both[r * columns + c] = 2 * (dD[(i + r) * n + j + c] + dD[(j + c) * n + i + r]);
+}
+
+static smoe_status distances_vjp(size_t n, size_t p, const double *x, const double *dD, double *dx)
+{
+    memset(dx, 0, n * p * sizeof *dx);
+    for (size_t i = 0; i < n; i += STRIP)
+        for (size_t j = 0; j < n; j += DEEP) {
+            double both[STRIP * DEEP];
+            const size_t rows = least(STRIP, n - i), columns = least(DEEP, n - j);
+            both_sides(n, dD, i, rows, j, columns, both);
+            smoe_pull_acc(0, rows, p, columns, both, x + i * p, x + j * p, dx + i * p); /* (K.2') */
+        }
+    return finite_or_overflow(n * p, dx);
+}
+
+smoe_status smoe_squared_distances_vjp(size_t n, size_t p, const double *x, const double *dD, double *dx)
+{
+    if (n == 0 || p == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(n * p, x) || !smoe_all_finite(n * n, dD)) return SMOE_EDOM;
+    return distances_vjp(n, p, x, dD, dx);
 }
 
 /* --- K.3: bandwidths --- */
@@ -197,29 +276,74 @@ smoe_status smoe_bandwidth_median_vjp(const smoe_similarity *how, size_t n, cons
 
 /* --- K.4: the RBF kernel --- */
 
+/*@ requires smoe_size(n*n) && \valid_read(D + (0 .. n*n-1));
+    assigns \nothing;
+    ensures n == 0 ==> \result == SMOE_EINVAL;
+    ensures n > 0 && 0 < variance && smoe_finite(variance) && smoe_distances(D, n*n) ==> \result == SMOE_OK;
+    ensures n > 0 && !(0 < variance && smoe_finite(variance) && smoe_distances(D, n*n)) ==> \result == SMOE_EDOM; */
 static smoe_status check_rbf(size_t n, const double *D, double variance)
 {
     if (n == 0) return SMOE_EINVAL;
     if (!positive(variance)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= k <= n*n && smoe_distances(D, k);
+        loop assigns k; loop variant n*n - k; */
     for (size_t k = 0; k < n * n; k++)
         if (!(D[k] >= 0 && D[k] <= DBL_MAX)) return SMOE_EDOM;
     return SMOE_OK;
+}
+
+/*@ requires \valid_read(D + (0 .. n-1)) && \valid(to + (0 .. n-1)) && \separated(D + (0 .. n-1), to + (0 .. n-1));
+    assigns to[0 .. n-1]; */
+static void exponents(size_t n, const double *D, double variance, double *to)
+{
+    /*@ loop invariant 0 <= k <= n;
+        loop assigns k, to[0 .. n-1]; loop variant n - k; */
+    for (size_t k = 0; k < n; k++) to[k] = -(D[k] / (2 * variance));
 }
 
 smoe_status smoe_gram_rbf(size_t n, const double *D, double variance, double *K)
 {
     const smoe_status status = check_rbf(n, D, variance);
     if (status != SMOE_OK) return status;
-    for (size_t k = 0; k < n * n; k++) K[k] = smoe_exp(-(D[k] / (2 * variance))); /* (K.4) */
+    /*@ loop invariant 0 <= i <= n;
+        loop assigns i, K[0 .. n*n-1]; loop variant n - i; */
+    for (size_t i = 0; i < n; i++) {
+        /*@ assert i*n + n <= n*n; */
+        exponents(n, D + i * n, variance, K + i * n);
+        smoe_exp_many(n, K + i * n, K + i * n);                         /* (K.4) */
+    }
     return SMOE_OK;
+}
+
+static void rbf_less_one(size_t n, const double *D, double variance, double *K)
+{
+    for (size_t i = 0; i < n; i++) {
+        exponents(n, D + i * n, variance, K + i * n);
+        smoe_expm1_many(n, K + i * n, K + i * n);                       /* (K.4), less one */
+    }
 }
 
 smoe_status smoe_gram_rbf_less_one(size_t n, const double *D, double variance, double *K)
 {
     const smoe_status status = check_rbf(n, D, variance);
-    if (status != SMOE_OK) return status;
-    for (size_t k = 0; k < n * n; k++) K[k] = smoe_expm1(-(D[k] / (2 * variance))); /* (K.4), less one */
-    return SMOE_OK;
+    if (status == SMOE_OK) rbf_less_one(n, D, variance, K);
+    return status;
+}
+
+static smoe_status gram_rbf_vjp(size_t n, const double *D, double variance, const double *dK, double *dD,
+                                double *dvariance)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        double *weight = dD + i * n; /* dK k, for now */
+        exponents(n, D + i * n, variance, weight);
+        smoe_exp_many(n, weight, weight);
+        for (size_t j = 0; j < n; j++) weight[j] *= dK[i * n + j];
+        sum += smoe_dot(n, weight, D + i * n);
+        for (size_t j = 0; j < n; j++) weight[j] = -(weight[j] / (2 * variance)); /* (K.4') */
+    }
+    *dvariance = sum / (2 * variance) / variance;                       /* (K.4') */
+    return isfinite(*dvariance) ? finite_or_overflow(n * n, dD) : SMOE_EOVRFLW;
 }
 
 smoe_status smoe_gram_rbf_vjp(size_t n, const double *D, double variance, const double *dK, double *dD,
@@ -228,23 +352,23 @@ smoe_status smoe_gram_rbf_vjp(size_t n, const double *D, double variance, const 
     const smoe_status status = check_rbf(n, D, variance);
     if (status != SMOE_OK) return status;
     if (!smoe_all_finite(n * n, dK)) return SMOE_EDOM;
-    double sum = 0;
-    for (size_t k = 0; k < n * n; k++) {
-        const double weight = dK[k] * smoe_exp(-(D[k] / (2 * variance)));
-        dD[k] = -(weight / (2 * variance));                             /* (K.4') */
-        sum = fma(weight, D[k], sum);
-    }
-    *dvariance = sum / (2 * variance) / variance;                       /* (K.4') */
-    return isfinite(*dvariance) ? finite_or_overflow(n * n, dD) : SMOE_EOVRFLW;
+    return gram_rbf_vjp(n, D, variance, dK, dD, dvariance);
 }
 
 /* --- K.5: centring --- */
 
 /* The mean of column k of x less its first row. */
+/*@ requires n > 0 && k < p && smoe_size(n*p) && \valid_read(x + (0 .. n*p-1));
+    assigns \nothing; */
 static double mean_from_first(size_t n, size_t p, const double *x, size_t k)
 {
     double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += x[i * p + k] - x[k];
+    /*@ loop invariant 0 <= i <= n;
+        loop assigns i, sum; loop variant n - i; */
+    for (size_t i = 0; i < n; i++) {
+        /*@ assert i*p + p <= n*p; */
+        sum += x[i * p + k] - x[k];
+    }
     return sum / (double)n;
 }
 
@@ -252,28 +376,45 @@ smoe_status smoe_centre_features(size_t n, size_t p, const double *x, double *xc
 {
     if (n == 0 || p == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(n * p, x)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= k <= p;
+        loop assigns k, xc[0 .. n*p-1]; loop variant p - k; */
     for (size_t k = 0; k < p; k++) {
         const double mean = mean_from_first(n, p, x, k);
-        for (size_t i = 0; i < n; i++) xc[i * p + k] = x[i * p + k] - x[k] - mean; /* (K.5), H x */
+        /*@ loop invariant 0 <= i <= n;
+            loop assigns i, xc[0 .. n*p-1]; loop variant n - i; */
+        for (size_t i = 0; i < n; i++) {
+            /*@ assert i*p + p <= n*p; */
+            xc[i * p + k] = x[i * p + k] - x[k] - mean;                 /* (K.5), H x */
+        }
     }
     return finite_or_overflow(n * p, xc);
+}
+
+static smoe_status centre(size_t n, const double *K, double *C)
+{
+    for (size_t i = 0; i < n; i++) {
+        const double mean = smoe_sum(n, K + i * n) / (double)n;
+        for (size_t j = 0; j < n; j++) C[i * n + j] = K[i * n + j] - mean; /* (K.5), K H */
+    }
+    for (size_t first = 0; first < n; first += WIDE) { /* columns, a block at a time */
+        double mean[WIDE] = {0};
+        const size_t columns = least(WIDE, n - first);
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j < columns; j++) mean[j] += C[i * n + first + j];
+        for (size_t j = 0; j < columns; j++) mean[j] /= (double)n;
+        for (size_t i = 0; i < n; i++) {
+            double *row = C + i * n + first;
+            for (size_t j = 0; j < columns; j++) row[j] -= mean[j];     /* (K.5), H (K H) */
+            if (!smoe_all_finite(columns, row)) return SMOE_EOVRFLW;
+        }
+    }
+    return SMOE_OK;
 }
 
 smoe_status smoe_centre(size_t n, const double *K, double *C)
 {
     if (n == 0) return SMOE_EINVAL;
-    if (!smoe_all_finite(n * n, K)) return SMOE_EDOM;
-    for (size_t i = 0; i < n; i++) {
-        const double mean = smoe_sum(n, K + i * n) / (double)n;
-        for (size_t j = 0; j < n; j++) C[i * n + j] = K[i * n + j] - mean; /* (K.5), K H */
-    }
-    for (size_t j = 0; j < n; j++) {
-        double sum = 0;
-        for (size_t i = 0; i < n; i++) sum += C[i * n + j];
-        const double mean = sum / (double)n;
-        for (size_t i = 0; i < n; i++) C[i * n + j] -= mean;            /* (K.5), H (K H) */
-    }
-    return finite_or_overflow(n * n, C);
+    return smoe_all_finite(n * n, K) ? centre(n, K, C) : SMOE_EDOM;
 }
 
 smoe_status smoe_centre_definition(size_t n, const double *K, double *work, double *C)
@@ -290,26 +431,43 @@ smoe_status smoe_centre_definition(size_t n, const double *K, double *work, doub
 
 /* --- K.6: the biased HSIC --- */
 
+/*@ assigns \nothing; */
 static bool is_divisor(smoe_hsic_divisor divide)
 {
     return divide == SMOE_DIVIDE_N_LESS_1 || divide == SMOE_DIVIDE_N || divide == SMOE_DIVIDE_NONE;
 }
 
+/*@ assigns \nothing; */
 static double biased_divisor(smoe_hsic_divisor divide, size_t n)
 {
     const double m = divide == SMOE_DIVIDE_N_LESS_1 ? (double)(n - 1) : divide == SMOE_DIVIDE_N ? (double)n : 1.0;
     return m * m;
 }
 
-/* <A, B> / divisor, of centred or U-centred matrices. */
+/* <A, B> / divisor, of centred or U-centred matrices: a chain for each row, then the sum of the rows. */
+/*@ requires smoe_size(n*n) && \valid_read(A + (0 .. n*n-1)) && \valid_read(B + (0 .. n*n-1)) && \valid(hsic);
+    assigns *hsic;
+    ensures \result == SMOE_OK || \result == SMOE_EOVRFLW; */
 static smoe_status inner_product_over(size_t n, const double *A, const double *B, double divisor, double *hsic)
 {
-    *hsic = smoe_dot(n * n, A, B) / divisor;                            /* (K.6), (K.8) */
+    double sum = 0;
+    /*@ loop invariant 0 <= i <= n;
+        loop assigns i, sum; loop variant n - i; */
+    for (size_t i = 0; i < n; i++) {
+        /*@ assert i*n + n <= n*n; */
+        sum += smoe_dot(n, A + i * n, B + i * n);
+    }
+    *hsic = sum / divisor;                                              /* (K.6), (K.8) */
     return finite_or_overflow(1, hsic);
 }
 
+/*@ requires \valid(A + (0 .. n-1));
+    assigns A[0 .. n-1];
+    ensures \result == SMOE_OK || \result == SMOE_EOVRFLW; */
 static smoe_status scale(size_t n, double by, double *A)
 {
+    /*@ loop invariant 0 <= k <= n;
+        loop assigns k, A[0 .. n-1]; loop variant n - k; */
     for (size_t k = 0; k < n; k++) A[k] *= by;
     return finite_or_overflow(n, A);
 }
@@ -341,15 +499,26 @@ smoe_status smoe_hsic_biased_vjp(size_t n, const double *K, const double *L, smo
 /* --- K.7, K.8: U-centring and the unbiased HSIC --- */
 
 /* Row sums and column sums of K without its diagonal. */
+/*@ requires smoe_size(n*n) && \valid_read(K + (0 .. n*n-1)) && \valid(rows + (0 .. n-1)) && \valid(columns + (0 .. n-1));
+    requires \separated(K + (0 .. n*n-1), rows + (0 .. n-1), columns + (0 .. n-1));
+    assigns rows[0 .. n-1], columns[0 .. n-1]; */
 static void sums_off_diagonal(size_t n, const double *K, double *rows, double *columns)
 {
+    /*@ loop invariant 0 <= i <= n;
+        loop assigns i, rows[0 .. n-1], columns[0 .. n-1]; loop variant n - i; */
     for (size_t i = 0; i < n; i++) rows[i] = columns[i] = 0;
-    for (size_t i = 0; i < n; i++)
+    /*@ loop invariant 0 <= i <= n;
+        loop assigns i, rows[0 .. n-1], columns[0 .. n-1]; loop variant n - i; */
+    for (size_t i = 0; i < n; i++) {
+        /*@ assert i*n + n <= n*n; */
+        /*@ loop invariant 0 <= j <= n;
+            loop assigns j, rows[0 .. n-1], columns[0 .. n-1]; loop variant n - j; */
         for (size_t j = 0; j < n; j++)
             if (i != j) {
                 rows[i] += K[i * n + j];
                 columns[j] += K[i * n + j];
             }
+    }
 }
 
 smoe_status smoe_u_centre(size_t n, const double *K, double *sums, double *U)
@@ -359,14 +528,21 @@ smoe_status smoe_u_centre(size_t n, const double *K, double *sums, double *U)
     double *rows = sums, *columns = sums + n;
     sums_off_diagonal(n, K, rows, columns);
     const double all = smoe_sum(n, rows) / (double)(n - 1) / (double)(n - 2);
-    for (size_t i = 0; i < n; i++)
+    /*@ loop invariant 0 <= i <= n;
+        loop assigns i, U[0 .. n*n-1]; loop variant n - i; */
+    for (size_t i = 0; i < n; i++) {
+        /*@ assert i*n + n <= n*n; */
+        /*@ loop invariant 0 <= j <= n;
+            loop assigns j, U[0 .. n*n-1]; loop variant n - j; */
         for (size_t j = 0; j < n; j++) {
             const double means = (rows[i] + columns[j]) / (double)(n - 2);
             U[i * n + j] = i == j ? 0 : K[i * n + j] - means + all;     /* (K.7) */
         }
+    }
     return finite_or_overflow(n * n, U);
 }
 
+/*@ assigns \nothing; */
 static double unbiased_divisor(size_t n) { return (double)n * (double)(n - 3); }
 
 smoe_status smoe_hsic_unbiased(size_t n, const double *K, const double *L, double *hsic)
@@ -374,14 +550,20 @@ smoe_status smoe_hsic_unbiased(size_t n, const double *K, const double *L, doubl
     if (n < 4) return SMOE_EINVAL;
     if (!smoe_all_finite(n * n, K) || !smoe_all_finite(n * n, L)) return SMOE_EDOM;
     double trace = 0, all_k = 0, all_l = 0, cross = 0;
+    /*@ loop invariant 0 <= i <= n;
+        loop assigns i, trace, all_k, all_l, cross; loop variant n - i; */
     for (size_t i = 0; i < n; i++) {
-        double row_k = 0, row_l = 0;
+        /*@ assert i*n + n <= n*n; */
+        double row_kl = 0, row_k = 0, row_l = 0;
+        /*@ loop invariant 0 <= j <= n;
+            loop assigns j, row_kl, row_k, row_l; loop variant n - j; */
         for (size_t j = 0; j < n; j++)
             if (i != j) {
-                trace = fma(K[i * n + j], L[i * n + j], trace);
+                row_kl = fma(K[i * n + j], L[i * n + j], row_kl);
                 row_k += K[i * n + j];
                 row_l += L[i * n + j];
             }
+        trace += row_kl;
         all_k += row_k;
         all_l += row_l;
         cross = fma(row_k, row_l, cross);
@@ -418,6 +600,7 @@ smoe_status smoe_hsic_unbiased_vjp(size_t n, const double *K, const double *L, d
 /* --- K.9: the ratio --- */
 
 /* sqrt(a b) for a, b > 0, without overflow of a b on the way; a itself if b is a. */
+/*@ assigns \nothing; */
 static double root_of_product(double a, double b)
 {
     int e, f;
@@ -430,9 +613,12 @@ static double root_of_product(double a, double b)
     return ldexp(sqrt(product), e / 2);
 }
 
+/*@ assigns \nothing;
+    ensures \result == SMOE_OK <==> smoe_finite(h_xy) && 0 < h_xx && smoe_finite(h_xx) && 0 < h_yy && smoe_finite(h_yy);
+    ensures \result == SMOE_OK || \result == SMOE_EDOM; */
 static smoe_status check_ratio(double h_xy, double h_xx, double h_yy)
 {
-    return isfinite(h_xy) && positive(h_xx) && positive(h_yy) ? SMOE_OK : SMOE_EDOM;
+    return finite_number(h_xy) && positive(h_xx) && positive(h_yy) ? SMOE_OK : SMOE_EDOM;
 }
 
 smoe_status smoe_cka_ratio(double h_xy, double h_xx, double h_yy, double *cka)
@@ -458,8 +644,12 @@ smoe_status smoe_cka_ratio_vjp(double h_xy, double h_xx, double h_yy, double dck
 
 /* --- K.10, K.11: moments --- */
 
+/*@ requires \valid(x + (0 .. n-1));
+    assigns x[0 .. n-1]; */
 static void clear(size_t n, double *x)
 {
+    /*@ loop invariant 0 <= k <= n;
+        loop assigns k, x[0 .. n-1]; loop variant n - k; */
     for (size_t k = 0; k < n; k++) x[k] = 0;
 }
 
@@ -520,6 +710,10 @@ smoe_status smoe_moments_add(smoe_moments *m, size_t rows, const double *x, cons
     return moments_finite(m);
 }
 
+/*@ requires \valid_read(m);
+    assigns \nothing;
+    ensures \result ==> m->p > 0 && m->q > 0 && m->n >= 2;
+    ensures \result && estimator != SMOE_HSIC_BIASED ==> m->n >= 4; */
 static bool moments_make_sense(const smoe_moments *m, smoe_estimator estimator, smoe_hsic_divisor divide)
 {
     if (m->p == 0 || m->q == 0) return false;
@@ -528,15 +722,29 @@ static bool moments_make_sense(const smoe_moments *m, smoe_estimator estimator, 
 }
 
 /* Element (a,b) of the centred cross product  c - sx sy^T / n. */
+/*@ requires \valid_read(m) && m->n > 0 && smoe_size(m->p*m->q);
+    requires \valid_read(m->sx + (0 .. m->p-1)) && \valid_read(m->sy + (0 .. m->q-1));
+    requires \valid_read(m->c + (0 .. m->p*m->q-1));
+    requires a < m->p && b < m->q;
+    assigns \nothing; */
 static double centred_product(const smoe_moments *m, size_t a, size_t b)
 {
+    /*@ assert a*m->q + m->q <= m->p*m->q; */
     return fma(-m->sx[a], m->sy[b] / (double)m->n, m->c[a * m->q + b]);
 }
 
+/*@ requires \valid_read(m) && m->n > 0 && smoe_size(m->p*m->q);
+    requires \valid_read(m->sx + (0 .. m->p-1)) && \valid_read(m->sy + (0 .. m->q-1));
+    requires \valid_read(m->c + (0 .. m->p*m->q-1));
+    assigns \nothing; */
 static double biased_from_moments(const smoe_moments *m, smoe_hsic_divisor divide)
 {
     double sum = 0;
+    /*@ loop invariant 0 <= a <= m->p;
+        loop assigns a, sum; loop variant m->p - a; */
     for (size_t a = 0; a < m->p; a++)
+        /*@ loop invariant 0 <= b <= m->q;
+            loop assigns b, sum; loop variant m->q - b; */
         for (size_t b = 0; b < m->q; b++) {
             const double element = centred_product(m, a, b);
             sum = fma(element, element, sum);
@@ -544,6 +752,13 @@ static double biased_from_moments(const smoe_moments *m, smoe_hsic_divisor divid
     return sum / biased_divisor(divide, m->n);                          /* (K.11), biased */
 }
 
+/*@ requires \valid_read(m) && m->n > 0 && smoe_size(m->p*m->q);
+    requires \valid_read(m->sx + (0 .. m->p-1)) && \valid_read(m->sy + (0 .. m->q-1));
+    requires \valid_read(m->c + (0 .. m->p*m->q-1));
+    requires m->n >= 4 && \valid_read(m->xyy + (0 .. m->p-1)) && \valid_read(m->yxx + (0 .. m->q-1));
+    requires \valid(csy + (0 .. m->p-1)) && \separated(csy + (0 .. m->p-1), m);
+    requires \separated(csy + (0 .. m->p-1), m->c + (0 .. m->p*m->q-1)) && \separated(csy + (0 .. m->p-1), m->sy + (0 .. m->q-1));
+    assigns csy[0 .. m->p-1]; */
 static double unbiased_from_moments(const smoe_moments *m, double *csy)
 {
     const size_t p = m->p, q = m->q, n = m->n;
@@ -647,12 +862,12 @@ static smoe_status rbf_vjp(const smoe_similarity *how, size_t n, size_t p, const
                            double variance, const double *dK, double *dD, double *more, double *dx)
 {
     double dvariance;
-    smoe_status status = smoe_gram_rbf_vjp(n, D, variance, dK, dD, &dvariance);
+    smoe_status status = gram_rbf_vjp(n, D, variance, dK, dD, &dvariance);
     if (status == SMOE_OK && how->bandwidth == SMOE_BANDWIDTH_MEDIAN && !how->detach) {
         status = smoe_bandwidth_median_vjp(how, n, D, dvariance, more);
         for (size_t k = 0; k < n * n; k++) dD[k] += more[k];
     }
-    return status == SMOE_OK ? smoe_squared_distances_vjp(n, p, x, dD, dx) : status;
+    return status == SMOE_OK ? distances_vjp(n, p, x, dD, dx) : status;
 }
 
 size_t smoe_gram_work(size_t n, size_t p) { return 4 * n * n + n * p; }
@@ -693,7 +908,8 @@ static smoe_status gram_to_centre(const smoe_similarity *how, size_t n, size_t p
         return status == SMOE_OK ? smoe_gram_linear(n, p, xc, K) : status;
     }
     status = distances_and_bandwidth(how, n, p, x, D, variance);
-    return status == SMOE_OK ? smoe_gram_rbf_less_one(n, D, *variance, K) : status;
+    if (status == SMOE_OK) rbf_less_one(n, D, *variance, K);
+    return status;
 }
 
 smoe_status smoe_gram_centred(const smoe_similarity *how, size_t n, size_t p, const double *x, double *work, double *K,
@@ -743,7 +959,7 @@ static smoe_status prepare(const smoe_similarity *how, size_t n, double *sums, g
 {
     const smoe_status status = gram_to_centre(how, n, s->p, s->x, s->xc, s->D, s->K, &s->variance);
     if (status != SMOE_OK) return status;
-    return how->estimator == SMOE_HSIC_BIASED ? smoe_centre(n, s->K, s->A) : smoe_u_centre(n, s->K, sums, s->A);
+    return how->estimator == SMOE_HSIC_BIASED ? centre(n, s->K, s->A) : smoe_u_centre(n, s->K, sums, s->A);
 }
 
 static double divisor_of(const smoe_similarity *how, size_t n)
@@ -1068,22 +1284,35 @@ static smoe_status check_minibatch(const smoe_similarity *h, size_t n, size_t ba
     return check_pair(h, n, p, x, q, y);
 }
 
-static smoe_status means_of_batches(const smoe_similarity *h, size_t n, size_t batch, size_t p, const double *x,
-                                    size_t q, const double *y, double *work, three *mean)
+static smoe_status sums_of_batches(const smoe_similarity *h, size_t n, size_t batch, size_t p, const double *x,
+                                    size_t q, const double *y, double *work, three *sum)
 {
-    three sum = {0, 0, 0}, one;
+    three one;
+    *sum = (three){0, 0, 0};
     for (size_t first = 0; first < n; first += batch) {
         gram_side s, t;
         smoe_status status = start_gram(h, batch, p, x + first * p, q, y + first * q, work, &s, &t);
         if (status == SMOE_OK) status = hsics_of_gram(h, batch, &s, &t, &one);
         if (status != SMOE_OK) return status;
-        sum.xy += one.xy;
-        sum.xx += one.xx;
-        sum.yy += one.yy;
+        sum->xy += one.xy;
+        sum->xx += one.xx;
+        sum->yy += one.yy;
     }
-    const double batches = (double)(n / batch);
-    *mean = (three){sum.xy / batches, sum.xx / batches, sum.yy / batches}; /* (K.12) */
-    return isfinite(mean->xy) && isfinite(mean->xx) && isfinite(mean->yy) ? SMOE_OK : SMOE_EOVRFLW;
+    return isfinite(sum->xy) && isfinite(sum->xx) && isfinite(sum->yy) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+/*@ requires k > 0;
+    assigns \nothing; */
+static double mean_of_sum(double sum, size_t k)
+{
+    return sum / (double)k;
+}
+
+smoe_status smoe_cka_of_batches(size_t batches, double sum_xy, double sum_xx, double sum_yy, double *cka)
+{
+    if (batches == 0) return SMOE_EINVAL;
+    const double xy = mean_of_sum(sum_xy, batches), xx = mean_of_sum(sum_xx, batches);
+    return smoe_cka_ratio(xy, xx, mean_of_sum(sum_yy, batches), cka);   /* (K.12) */
 }
 
 smoe_status smoe_cka_minibatch(const smoe_similarity *how, size_t n, size_t batch, size_t p, const double *x, size_t q,
@@ -1092,9 +1321,9 @@ smoe_status smoe_cka_minibatch(const smoe_similarity *how, size_t n, size_t batc
     const smoe_similarity h = unbiased_by_gram(how);
     smoe_status status = check_minibatch(&h, n, batch, p, x, q, y);
     if (status != SMOE_OK) return status;
-    three mean;
-    status = means_of_batches(&h, n, batch, p, x, q, y, work, &mean);
-    return status == SMOE_OK ? smoe_cka_ratio(mean.xy, mean.xx, mean.yy, cka) : status; /* (K.12) */
+    three sum;
+    status = sums_of_batches(&h, n, batch, p, x, q, y, work, &sum);
+    return status == SMOE_OK ? smoe_cka_of_batches(n / batch, sum.xy, sum.xx, sum.yy, cka) : status;
 }
 
 smoe_status smoe_cka_minibatch_vjp(const smoe_similarity *how, size_t n, size_t batch, size_t p, const double *x,
@@ -1104,12 +1333,12 @@ smoe_status smoe_cka_minibatch_vjp(const smoe_similarity *how, size_t n, size_t 
     smoe_status status = check_minibatch(&h, n, batch, p, x, q, y);
     if (status != SMOE_OK) return status;
     if (!isfinite(dcka)) return SMOE_EDOM;
-    three mean, dh;
-    status = means_of_batches(&h, n, batch, p, x, q, y, work, &mean);
-    if (status == SMOE_OK) status = ratio_vjp(mean, dcka, &dh);
+    three sum, dh;
+    const double k = (double)(n / batch);
+    status = sums_of_batches(&h, n, batch, p, x, q, y, work, &sum);
+    if (status == SMOE_OK) status = ratio_vjp((three){sum.xy / k, sum.xx / k, sum.yy / k}, dcka, &dh);
     if (status != SMOE_OK) return status;
-    const double batches = (double)(n / batch);
-    const three each = {dh.xy / batches, dh.xx / batches, dh.yy / batches}; /* (K.12') */
+    const three each = {dh.xy / k, dh.xx / k, dh.yy / k}; /* (K.12') */
     for (size_t first = 0; first < n && status == SMOE_OK; first += batch) {
         gram_side s, t;
         status = start_gram(&h, batch, p, x + first * p, q, y + first * q, work, &s, &t);
@@ -1125,6 +1354,9 @@ typedef struct {
 } angle;
 
 /* The cosine of one row, 0 if either is 0, and the norms. */
+/*@ requires \valid_read(x + (0 .. d-1)) && \valid_read(y + (0 .. d-1)) && \valid(a);
+    requires \separated(a, x + (0 .. d-1)) && \separated(a, y + (0 .. d-1));
+    assigns *a; */
 static smoe_status cosine_of_row(size_t d, const double *x, const double *y, angle *a)
 {
     smoe_status status = smoe_norm(d, x, &a->nx);
@@ -1132,10 +1364,16 @@ static smoe_status cosine_of_row(size_t d, const double *x, const double *y, ang
     if (status != SMOE_OK) return status;
     a->cosine = 0;
     if (a->nx == 0 || a->ny == 0) return SMOE_OK;
+    /*@ loop invariant 0 <= k <= d;
+        loop assigns k, a->cosine; loop variant d - k; */
     for (size_t k = 0; k < d; k++) a->cosine = fma(x[k] / a->nx, y[k] / a->ny, a->cosine); /* (K.13) of a row */
     return SMOE_OK;
 }
 
+/*@ requires smoe_size(n*d) && \valid_read(x + (0 .. n*d-1)) && \valid_read(y + (0 .. n*d-1));
+    assigns \nothing;
+    ensures n == 0 || d == 0 ==> \result == SMOE_EINVAL;
+    ensures \result == SMOE_OK ==> n > 0; */
 static smoe_status check_rows(size_t n, size_t d, const double *x, const double *y)
 {
     if (n == 0 || d == 0) return SMOE_EINVAL;
@@ -1146,7 +1384,10 @@ smoe_status smoe_cosine(size_t n, size_t d, const double *x, const double *y, do
 {
     smoe_status status = check_rows(n, d, x, y);
     double sum = 0;
+    /*@ loop invariant 0 <= i <= n && (n == 0 || d == 0 ==> status == SMOE_EINVAL);
+        loop assigns i, status, sum; loop variant n - i; */
     for (size_t i = 0; i < n && status == SMOE_OK; i++) {
+        /*@ assert i*d + d <= n*d; */
         angle a = {0, 0, 0};
         status = cosine_of_row(d, x + i * d, y + i * d, &a);
         if (status == SMOE_OK) sum += a.cosine;
@@ -1159,7 +1400,10 @@ smoe_status smoe_cosine_absolute(size_t n, size_t d, const double *x, const doub
 {
     smoe_status status = check_rows(n, d, x, y);
     double sum = 0;
+    /*@ loop invariant 0 <= i <= n && (n == 0 || d == 0 ==> status == SMOE_EINVAL);
+        loop assigns i, status, sum; loop variant n - i; */
     for (size_t i = 0; i < n && status == SMOE_OK; i++) {
+        /*@ assert i*d + d <= n*d; */
         angle a = {0, 0, 0};
         status = cosine_of_row(d, x + i * d, y + i * d, &a);
         if (status == SMOE_OK) sum += fabs(a.cosine);

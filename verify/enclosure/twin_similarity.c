@@ -1,9 +1,9 @@
 /* The twin of spec/06-similarity.md.
  *
  * Kernels of centred rows where the kernel is linear, of distances where it is not; HSIC by its centred kernels.  Every
- * other way that is right as well (the kernel of rows as they are, HKH by products, one kernel centred on each side, Song's
- * sums or U-centring, moments in feature space) is evaluated beside it when a precision is given, and the bound holds all of
- * them. */
+ * other way that is right as well (the kernel of rows as they are, the kernel less one, HKH by products, one kernel centred
+ * on each side, Song's sums or U-centring, moments in feature space) is evaluated beside it when a precision is given, and
+ * the bound holds all of them. */
 #include "twin_parts.h"
 
 #include <math.h>
@@ -168,14 +168,14 @@ static tape_node *bandwidth(twin_eval *x, tape_node *D)
     return trained(x) ? s : tape_stop(x->t, s);
 }
 
-/* exp(-D / (2 sigma^2)) (K.4) */
-static tape_node *gaussian(twin_eval *x, tape_node *D, tape_node *variance)
+/* -D / (2 sigma^2) (K.4) */
+static tape_node *exponent(twin_eval *x, tape_node *D, tape_node *variance)
 {
     double two = -2;
     if (twin_is(x, "SquaredSigmaSlip/distance")) D = tape_apply(x->t, TAPE_SQRT, D);
     if (twin_is(x, "SquaredSigmaSlip/sigma")) variance = tape_apply(x->t, TAPE_SQRT, variance);
     if (twin_is(x, "SquaredSigmaSlip/two")) two = -1;
-    return tape_apply(x->t, TAPE_EXP, loose(x, tape_div(x->t, D, tape_scale(x->t, variance, two)), 1));
+    return loose(x, tape_div(x->t, D, tape_scale(x->t, variance, two)), 1);
 }
 
 /* --- the Gram expansion, a known mistake --------------------------------------------------------------------------- */
@@ -243,19 +243,19 @@ static tape_node *distances(twin_eval *x, tape_node *a)
     return tape_distances(x->t, a);
 }
 
-/* The RBF kernel of the rows of a; *variance: sigma^2. */
-static tape_node *rbf(twin_eval *x, tape_node *a, tape_node **variance)
+/* The exponents of the RBF kernel of the rows of a; *variance: sigma^2. */
+static tape_node *exponents(twin_eval *x, tape_node *a, tape_node **variance)
 {
     tape_node *D = distances(x, a);
     *variance = bandwidth(x, D);
-    return gaussian(x, D, *variance);
+    return exponent(x, D, *variance);
 }
 
 /* --- one set of representations ------------------------------------------------------------------------------------ */
 
-/* The rows and their kernel; the linear one is that of centred rows. */
+/* The rows and their kernel; the linear one is that of centred rows, the other is exp of something. */
 typedef struct {
-    tape_node *rows, *K;
+    tape_node *rows, *K, *exponent;
 } sample;
 
 /* The mistakes that are made on a kernel that is not centred: their route is the only one. */
@@ -266,10 +266,11 @@ static bool off_the_path(const twin_eval *x)
 
 static sample sample_of(twin_eval *x, tape_node *rows)
 {
-    sample s = {rows, NULL};
+    sample s = {rows, NULL, NULL};
     if (!linear(x)) {
         tape_node *variance;
-        s.K = rbf(x, rows, &variance);
+        s.exponent = exponents(x, rows, &variance);
+        s.K = tape_apply(x->t, TAPE_EXP, s.exponent);
     } else {
         tape_node *a = off_the_path(x) ? rows : centred_rows(x, rows);
         s.K = tape_matmul_nt(x->t, a, a);
@@ -284,6 +285,12 @@ static tape_node *raw(twin_eval *x, const sample *s)
 {
     tape_node *rows = tape_aside(x->t, s->rows);
     return tape_matmul_nt(x->t, rows, rows);
+}
+
+/* K - 1, which is centred to the same */
+static tape_node *less_one(twin_eval *x, const sample *s)
+{
+    return tape_apply(x->t, TAPE_EXPM1, tape_aside(x->t, s->exponent));
 }
 
 static tape_node *centred_again(twin_eval *x, const sample *s) { return centred_rows(x, tape_aside(x->t, s->rows)); }
@@ -317,12 +324,13 @@ static tape_node *biased(twin_eval *x, const sample *a, const sample *b)
     const bool done = linear(x); /* the rows were centred */
     tape_node *y = inner(x, done ? a->K : doubly_centred(x, a->K), done ? b->K : doubly_centred(x, b->K));
     if (!tape_rounds(x->t)) return y;
-    tape_node *(*const kernel)(twin_eval *, const sample *) = done ? raw : again;
+    tape_node *(*kernel)(twin_eval *, const sample *) = done ? raw : again;
     y = either(x, y, inner(x, by_products(x, kernel(x, a)), by_products(x, kernel(x, b))));
     tape_node *K = kernel(x, a), *L = kernel(x, b);
     y = either(x, y, inner(x, tape_sub(x->t, K, row_means(x, K)), tape_sub(x->t, L, column_means(x, L))));
+    kernel = done ? raw : less_one;
+    y = either(x, y, inner(x, doubly_centred(x, kernel(x, a)), doubly_centred(x, kernel(x, b))));
     if (!done) return y;
-    y = either(x, y, inner(x, doubly_centred(x, raw(x, a)), doubly_centred(x, raw(x, b))));
     return either(x, y, in_features(x, centred_again(x, a), centred_again(x, b)));
 }
 
@@ -370,9 +378,10 @@ static tape_node *song(twin_eval *x, const sample *a, const sample *b)
     tape_node *y = by_song(x, a->K, b->K);
     if (!tape_rounds(x->t) || off_the_path(x)) return y;
     y = either(x, y, inner(x, u_centred(x, again(x, a)), u_centred(x, again(x, b))));
+    tape_node *(*kernel)(twin_eval *, const sample *) = linear(x) ? raw : less_one;
+    y = either(x, y, by_song(x, kernel(x, a), kernel(x, b)));
+    y = either(x, y, inner(x, u_centred(x, kernel(x, a)), u_centred(x, kernel(x, b))));
     if (!linear(x)) return y;
-    y = either(x, y, by_song(x, raw(x, a), raw(x, b)));
-    y = either(x, y, inner(x, u_centred(x, raw(x, a)), u_centred(x, raw(x, b))));
     return either(x, y, unbiased_in_features(x, centred_again(x, a), centred_again(x, b)));
 }
 
@@ -464,11 +473,14 @@ static tape_node *centred_linear(twin_eval *x, tape_node *a)
     return either(x, either(x, y, doubly_centred(x, raw)), by_products(x, raw));
 }
 
-static tape_node *centred_rbf(twin_eval *x, tape_node *K)
+static tape_node *centred_rbf(twin_eval *x, tape_node *exponent)
 {
+    tape_node *K = tape_apply(x->t, TAPE_EXP, exponent);
     if (twin_is(x, "OneSideCentred")) return tape_sub(x->t, K, column_means(x, K));
     tape_node *y = doubly_centred(x, K);
-    return tape_rounds(x->t) ? either(x, y, by_products(x, tape_aside(x->t, K))) : y;
+    if (!tape_rounds(x->t)) return y;
+    y = either(x, y, by_products(x, tape_aside(x->t, K)));
+    return either(x, y, doubly_centred(x, tape_apply(x->t, TAPE_EXPM1, tape_aside(x->t, exponent))));
 }
 
 static void similarity_kernel(twin_eval *x)
@@ -479,8 +491,8 @@ static void similarity_kernel(twin_eval *x)
     if (linear(x)) {
         gram = centre ? centred_linear(x, a) : outer(x, a);
     } else {
-        gram = rbf(x, a, &variance);
-        if (centre) gram = centred_rbf(x, gram);
+        tape_node *minus = exponents(x, a, &variance);
+        gram = centre ? centred_rbf(x, minus) : tape_apply(x->t, TAPE_EXP, minus);
     }
     twin_out(x, "gram", twin_loss(x, gram));
     twin_out(x, "bandwidth", variance);
