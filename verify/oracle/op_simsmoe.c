@@ -840,6 +840,8 @@ static const op_spec loss_cases[] = {
      "the mean is over the six that are selected, not the four above", fill_loss_halves},
     {"three-halves", "adversarial", THREE_HALVES, "kind=linear,threshold=0.25", "ThresholdMissing,HeadDetached",
      "a CKA of 1/2 from four tokens: what formats of few digits can tell", fill_loss_one_half},
+    {"three-halves-attached", "adversarial", THREE_HALVES, "kind=linear,threshold=0.25,detach_x=no", "XDetached",
+     "the same with a gradient to the tokens", fill_loss_one_half},
     {"three-halves-all", "adversarial", "T=4,d=3,N=3,K=3,h=6,g=3,p=3", "kind=linear,threshold=0.25",
      "PairsOnlyK2,PairsExactSet,PairsOfFirst,PairsNeighbours", "three pairs a token, each with a CKA of 1/2",
      fill_loss_all_three},
