@@ -1003,6 +1003,29 @@ START_TEST(em_climbs)
 }
 END_TEST
 
+/* Where the gate pulls hard (variance 25) the full step overshoots: it is halved until Q does not fall. */
+START_TEST(em_halves_its_step)
+{
+    enum { n = 60 };
+    static double x[n], y[n], q[2 * n];
+    static size_t label[n];
+    const double truth[] = {2, 1, 0.25, -1, -1, 0.25}, theta[] = {0.5, 2, 25, -0.5, -0.5, 25};
+    double work[2 * MOST], direction[4], full[6], next[6], L, before, after, whole;
+    draw_sample(&norm1, truth, 22, n, x, y, label);
+    OK(smoe_mix_em_step(&norm1, n, theta, x, y, 1e-3, work, q, next, &L));
+    OK(smoe_mix_em_direction(&norm1, n, theta, x, y, q, work, direction));
+    for (size_t j = 0; j < 6; j++) full[j] = theta[j] + (j % 3 < 2 ? direction[j / 3 * 2 + j % 3] : 0);
+    next[2] = next[5] = 25; /* the experts' step alone */
+    OK(smoe_mix_complete_loglik(&norm1, n, theta, x, y, q, work, &before));
+    OK(smoe_mix_complete_loglik(&norm1, n, next, x, y, q, work, &after));
+    OK(smoe_mix_complete_loglik(&norm1, n, full, x, y, q, work, &whole));
+    ck_assert_msg(whole < before, "T.12: this case shows nothing: the full step takes Q from %g to %g", before, whole);
+    ck_assert_msg(after >= before, "T.12: the experts' step lowers Q from %.17g to %.17g", before, after);
+    const double part = (next[0] - theta[0]) / direction[0];
+    ck_assert_msg(part == 0.5 || part == 0.25 || (part > 0 && part < 0.2), "T.12: a step of %g directions", part);
+}
+END_TEST
+
 /* Residuals of an atom are orthogonal to (x, 1); the estimate moves with y -> 3y + x + 5; far-away x do no harm.
  * Complete-data M-steps from the oracle climb. */
 /* evidence properties: T.13 */
@@ -1351,6 +1374,8 @@ START_TEST(degenerate_data_get_a_status)
     ck_assert_int_eq(smoe_oracle(4, 2, 1, spread, y, beyond, work, eta), SMOE_EDOM);
     ck_assert_int_eq(smoe_oracle(4, 1, 1, spread, (double[]){0, 1, bad, 2}, zero, work, eta), SMOE_EDOM);
     ck_assert_int_eq(smoe_oracle(4, 1, 1, (double[]){0, 1, bad, 2}, y, zero, work, eta), SMOE_EDOM);
+    const double nearly[] = {0, 0, 1, 1, 2, 2 + 0x1p-25, 3, 3}; /* collinear but for 2^-25: its square is lost */
+    ck_assert_int_eq(smoe_oracle(4, 1, 2, nearly, y, zero, work, eta), SMOE_EDOM);
     ck_assert_int_eq(smoe_oracle(0, 1, 1, spread, y, zero, work, eta), SMOE_EINVAL);
     ck_assert_int_eq(smoe_oracle(4, 0, 1, spread, y, zero, work, eta), SMOE_EINVAL);
     ck_assert_int_eq(smoe_oracle(4, 1, 0, spread, y, zero, work, eta), SMOE_EINVAL);
@@ -1434,6 +1459,7 @@ int main(void)
     tcase_add_test(property, losses_see_the_measure);
     tcase_add_test(property, two_merged_atoms_cancel_three_orders);
     tcase_add_loop_test(property, em_climbs, 0, 8);
+    tcase_add_test(property, em_halves_its_step);
     tcase_add_test(property, oracle_is_least_squares);
     tcase_add_loop_test(property, mirror_images_are_not_identifiable, 0, 4);
     tcase_add_test(property, singular_values_are_right);

@@ -612,6 +612,19 @@
         ROW(op, "LblLayerSum", "the sum over the micro-batches, not the mean", "M times the value and gradient",       \
             "NVIDIA/Megatron-LM#3672, NVIDIA/Megatron-LM#1330")
 
+/* Mistakes in a mixture's density. */
+#define MIXTURE(op)                                                                                                    \
+    ROW(op, "GateSign", "responses themselves for their scores", "negative means lose", "exp h for exp |h|"),          \
+        ROW(op, "GateDetached", "no gradient through the scores of the responses", "a competition trained as a gate",  \
+            "a gate's weights detached"),                                                                              \
+        ROW(op, "FreeWeightDropped", "free weights left out, or put in where there are none", "another gate",          \
+            "spec T.15"),                                                                                              \
+        ROW(op, "TopKNoRenorm", "weights of all atoms, of which the largest are kept", "integrates to less than 1",    \
+            "top K after the softmax"),                                                                                \
+        ROW(op, "GateNotNormalised", "weights without their normaliser", "no density", "unnormalised log-weights"),    \
+        ROW(op, "NuIsSigma", "nu taken for the deviation", "another scale", "a variance taken for a deviation"),       \
+        ROW(op, "NoTwoPi", "without ln 2 pi", "off by a constant", "constants dropped from a likelihood")
+
 const twin_variant twin_variants[] = {
     ROW("numerics.softplus", "SoftplusThreshold", "the identity above 20",
         "off by up to 2e-9, visible in binary64 alone", "the default threshold of PyTorch's softplus"),
@@ -1015,6 +1028,40 @@ const twin_variant twin_variants[] = {
     TASK("simsmoe.step"),
 
     /* --- convergence --- */
+    MIXTURE("convergence.density"),
+    MIXTURE("convergence.density.hidden"),
+    MIXTURE("convergence.loglik"),
+    MIXTURE("convergence.loglik.hidden"),
+    ROW("convergence.loglik", "LoglikSum", "the sum of the log densities, not their mean",
+        "n times the value", "a likelihood by its textbook name"),
+    ROW("convergence.loglik.hidden", "LoglikSum", "the sum of the log densities, not their mean",
+        "n times the value", "a likelihood by its textbook name"),
+    HALF_GRADIENT("convergence.density"),
+    HALF_GRADIENT("convergence.density.hidden"),
+    HALF_GRADIENT("convergence.loglik"),
+    HALF_GRADIENT("convergence.loglik.hidden"),
+    ROW("convergence.hvp", "HvpNoSecond", "without the second derivative of the score",
+        "right under a norm gate", "a response taken for piecewise linear"),
+    ROW("convergence.hvp", "HvpGaussNewton", "without the derivative of the responsibilities",
+        "Gauss-Newton: another matrix", "curvature by squares of first derivatives"),
+    ROW("convergence.hvp", "FreeWeightDropped", "free weights left out, or put in where there are none",
+        "another gate", "spec T.15"),
+    ROW("convergence.sample", "SampleNuIsSigma", "nu z in the place of sqrt(nu) z",
+        "noise of another size", "a variance taken for a deviation"),
+    ROW("convergence.sample", "FreeWeightDropped", "free weights left out, or put in where there are none",
+        "another gate", "spec T.15"),
+    ROW("convergence.voronoi", "VoronoiUnweighted", "distances without the weights of the atoms",
+        "the loss of another measure", "sums over atoms in place of the measure"),
+    ROW("convergence.voronoi", "VoronoiNoPowers", "distances without powers in cells of several atoms",
+        "falls too slowly when over-specified", "D1 where D2 is meant"),
+    ROW("convergence.em", "ResponsibilityNoGate", "responsibilities without the gate's weights",
+        "equal weights assumed", "a mixture taken for one with equal weights"),
+    ROW("convergence.em", "EmIgnoresGate", "the experts' step by weighted least squares alone",
+        "the likelihood may fall", "EM of a softmax gate used for a competition"),
+    ROW("convergence.em", "FreeWeightDropped", "free weights left out, or put in where there are none",
+        "another gate", "spec T.15"),
+    ROW("convergence.oracle", "OracleUnbiased", "squares of residuals over their degrees of freedom",
+        "n/(n - d - 1) times the variance", "an unbiased estimate for the likelihood's"),
 
     {NULL, NULL, NULL, NULL, NULL},
 };

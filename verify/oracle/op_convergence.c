@@ -412,7 +412,7 @@ static const op_spec linear_cases[] = {
      fill_model},
     {"top2", "core", "n=5,N=4,d=3", "k=2", "TopKNoRenorm", "two of four atoms, scores apart", fill_apart},
     {"top1-softplus", "core", "n=4,N=3,d=2", "gate=softplus,k=1", "", "one atom of three has all weight", fill_apart},
-    {"top2-softmax", "core", "n=5,N=4,d=3", "gate=softmax,k=2", "TopKAfterFree", "top K inside the softmax",
+    {"top2-softmax", "core", "n=5,N=4,d=3", "gate=softmax,k=2", "", "top K inside the softmax",
      fill_apart},
     {"one", "core", "n=4,N=1,d=2", "k=1", "", "one atom: a regression", fill_model},
     {"signs", "adversarial", "n=4,N=4,d=2", "k=4", "GateSign", "negative means compete by their size", fill_signs},
