@@ -5,17 +5,22 @@
  *   mutants_known [INVISIBLE [OP ...]]    INVISIBLE: the rows that are allowed to go undetected, see invisible.txt
  *                                         OP: these operations alone, and no complaint about unused lines of INVISIBLE
  *
- * Prints a table: detected, and named as itself or as what.  The control: the equation itself, forged in the same way,
+ * One process a processor shares the work.  Prints a table: detected, and named as itself or as what.  The control: the equation itself, forged in the same way,
  * must pass.  Exit status 1 if a variant is undetected without a line in INVISIBLE, or unnamed in f64 or f32, if a line
  * of INVISIBLE is stale, or if the control fails.  In f64 nothing may be invisible. */
+#include <errno.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "report.h"
 
-enum { CASES = 256, ERROR = 512, ROWS = TWIN_VARIANTS };
+enum { CASES = 256, ERROR = 512, ROWS = TWIN_VARIANTS, WORKERS = 64 };
 
 /* The golden side of one operation's cases in one precision. */
 typedef struct {
@@ -275,25 +280,76 @@ static bool asked_for(const op_record *op, int argc, char **argv)
     return asked;
 }
 
-int main(int argc, char **argv)
+/* What the workers share: who takes which operation in which precision, and what came of it. */
+typedef struct {
+    atomic_size_t next;
+    struct {
+        totals variants, controls;
+        bool used[ROWS];
+    } worker[WORKERS];
+} shared;
+
+/* Takes one operation in one precision after the other until there is none left; the rows go to stdout. */
+static void work(shared *all, size_t self, int argc, char **argv)
 {
     static const char *const precisions[] = {"f64", "f32", "bf16"};
     static verdict_case verdicts[CASES];
     static bench b;
     report r = {.version = "", .suite = "core,adversarial", .seed = 1, .seeds = 1, .c = verdicts};
     totals variants = {0}, controls = {0};
+    size_t operations = 0, n = sizeof precisions / sizeof *precisions;
+    while (op_registry[operations]) operations++;
+    for (size_t u; (u = atomic_fetch_add(&all->next, 1)) < n * operations;) {
+        const op_record *op = op_registry[operations - 1 - u / n]; /* the longest are among the last */
+        if (!asked_for(op, argc, argv)) continue;
+        bench_new(&b, op, twin_profile_find(precisions[u % n]));
+        try_control(&b, &r, &controls);
+        for (size_t w = 0; twin_variants[w].op; w++)
+            if (strcmp(twin_variants[w].op, op->id) == 0) try_variant(&b, &twin_variants[w], &r, &variants);
+        bench_free(&b);
+    }
+    all->worker[self].variants = variants;
+    all->worker[self].controls = controls;
+    for (size_t i = 0; i < invisibles; i++) all->worker[self].used[i] = invisible[i].used;
+}
+
+static void add(totals *sum, const totals *t)
+{
+    sum->rows += t->rows;
+    sum->detected += t->detected;
+    sum->named += t->named;
+    sum->allowed += t->allowed;
+    sum->wrong += t->wrong;
+}
+
+int main(int argc, char **argv)
+{
+    shared *all = mmap(NULL, sizeof *all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    const size_t workers = processors < 1 ? 1 : processors > WORKERS ? WORKERS : (size_t)processors;
+    totals variants = {0}, controls = {0};
+    if (all == MAP_FAILED) die("cannot start", "mmap", "no memory to share");
     if (argc >= 2) read_invisible(argv[1]);
     printf("%-22s %-20s %-5s %12s %s\n", "variant", "operation", "prec", "cases fail", "named");
-    for (size_t i = 0; i < sizeof precisions / sizeof *precisions; i++)
-        for (size_t o = 0; op_registry[o]; o++) {
-            const twin_profile *p = twin_profile_find(precisions[i]);
-            if (!asked_for(op_registry[o], argc, argv)) continue;
-            bench_new(&b, op_registry[o], p);
-            try_control(&b, &r, &controls);
-            for (size_t w = 0; twin_variants[w].op; w++)
-                if (strcmp(twin_variants[w].op, b.op->id) == 0) try_variant(&b, &twin_variants[w], &r, &variants);
-            bench_free(&b);
+    fflush(stdout);
+    for (size_t i = 0; i < workers; i++) {
+        const pid_t child = fork();
+        if (child < 0) die("cannot start", "fork", strerror(errno));
+        if (child == 0) {
+            work(all, i, argc, argv);
+            exit(0);
         }
+    }
+    for (size_t i = 0; i < workers; i++) {
+        int status;
+        if (wait(&status) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+            die("cannot finish", "a worker", "it ended early");
+    }
+    for (size_t i = 0; i < workers; i++) {
+        add(&variants, &all->worker[i].variants);
+        add(&controls, &all->worker[i].controls);
+        for (size_t k = 0; k < invisibles; k++) invisible[k].used |= all->worker[i].used[k];
+    }
     for (size_t i = 0; argc == 2 && i < invisibles; i++) {
         if (invisible[i].used) continue;
         printf("%s %s %s: listed as invisible, but there is no such row, or it is listed twice\n", invisible[i].name,
