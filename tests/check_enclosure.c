@@ -1095,6 +1095,9 @@ static void make(const char *op, const char *dims, const char *set)
     op_rng *g = op_rng_new(7, op);
     op_fill_default(c, g);
     fill_integers();
+    for (size_t i = 0; record->in[i].name; i++) /* variances are above 0 */
+        for (size_t e = 0; strcmp(record->in[i].name, "nu") == 0 && e < c->in[i].count; e++)
+            c->in[i].f64[e] = fabs(c->in[i].f64[e]) + 0.5;
     for (size_t i = 0; record->out[i].name; i++)
         if (c->cot[i].f64) op_fill_normal(g, 1, c->cot[i].count, c->cot[i].f64);
     op_rng_free(g);
@@ -1172,7 +1175,8 @@ START_TEST(every_operation_has_a_twin)
     for (size_t i = 0; op_registry[i]; i++) {
         char dims[128];
         sizes_of(op_registry[i], dims);
-        make(op_registry[i]->id, dims, "");
+        /* four atoms may fall into one cell, for which no power is known */
+        make(op_registry[i]->id, dims, strcmp(op_registry[i]->id, "convergence.voronoi") == 0 ? "powers=fixed" : "");
         run("bf16", NULL);
         for (size_t o = 0; c->op->out[o].name; o++)
             if (c->op->out[o].kind == OP_BOUNDED && (c->op->out[o].flags & OP_I64) == 0)
@@ -1342,6 +1346,10 @@ static const struct {
     {"similarity.minibatch", "n=10,p=3,q=2", "batch=5,kernel=rbf,bandwidth=median,detach=no"},
     {"similarity.cosine", "n=5,d=3", ""},
     {"similarity.cosine", "n=5,d=3", "form=absolute"},
+    {"convergence.density", "n=5,N=3,d=2", "k=3"},
+    {"convergence.density.hidden", "n=4,N=3,d=2,H=2", "gate=softplus,k=3"},
+    {"convergence.loglik", "n=5,N=3,d=2", "gate=softplus-softmax,k=3"},
+    {"convergence.loglik.hidden", "n=4,N=3,d=2,H=2", "activation=gelu,gate=softmax,k=3"},
 };
 
 START_TEST(gradients_of_operations_agree_with_differences)
@@ -1829,6 +1837,19 @@ static const struct {
     {"similarity.minibatch", "n=16,p=3,q=2", "batch=8,kernel=rbf,bandwidth=median,diagonal=without,median=square"},
     {"similarity.cosine", "n=5,d=3", ""},
     {"similarity.cosine", "n=5,d=3", "form=absolute"},
+    {"convergence.density", "n=6,N=3,d=2", "k=3"},
+    {"convergence.density", "n=6,N=3,d=2", "gate=softplus,free=no,k=2"},
+    {"convergence.density.hidden", "n=6,N=3,d=2,H=2", "k=3"},
+    {"convergence.density.hidden", "n=6,N=3,d=2,H=2", "gate=softplus,free=no,k=2"},
+    {"convergence.loglik", "n=6,N=3,d=2", "k=3"},
+    {"convergence.loglik", "n=6,N=3,d=2", "gate=softplus,free=no,k=2"},
+    {"convergence.loglik.hidden", "n=6,N=3,d=2,H=2", "k=3"},
+    {"convergence.loglik.hidden", "n=6,N=3,d=2,H=2", "gate=softplus,free=no,k=2"},
+    {"convergence.hvp", "n=6,N=3,d=2", "gate=softplus,k=3"},
+    {"convergence.sample", "n=6,N=3,d=2", ""},
+    {"convergence.voronoi", "N=2,S=3,d=3", "powers=fixed"},
+    {"convergence.em", "n=8,N=2,d=2", ""},
+    {"convergence.oracle", "n=12,d=1", "experts=2"},
 };
 
 static bool apart(const twin_tensor *a, const twin_tensor *b)
@@ -1899,7 +1920,8 @@ static void provoke(const twin_variant *v)
         decide();
     }
     if (strcmp(v->name, "BiasSignZero") == 0) level("load", 2);
-    if (strcmp(v->name, "NegativeHsicRoot") == 0) /* not related: one bit of the sample's number, and another */
+    /* Not related: one bit of the sample's number, and another. */
+    if (strcmp(v->name, "NegativeHsicRoot") == 0 && strncmp(v->op, "similarity.", 11) == 0)
         for (size_t k = 0; k < 2; k++)
             for (size_t e = 0; e < c->in[k].count; e++) c->in[k].f64[e] = e / c->in[k].dim[1] / (k + 1) % 2 ? 1 : -1;
     if (strncmp(v->name, "GramExpansion", 13) == 0) /* one feature far from 0 */
