@@ -1167,7 +1167,7 @@ static void sizes_of(const op_record *op, char *dims)
     *dims = '\0';
     for (size_t i = 0; op->in[i].name; i++)
         for (const char *p = op->in[i].shape; *p; p++)
-            if (*p != ',' && !strchr(dims, *p)) sprintf(dims + strlen(dims), "%s%c=%c", *dims ? "," : "", *p, *p == 'n' ? '8' : '4');
+            if (*p != ',' && !strchr(dims, *p)) sprintf(dims + strlen(dims), "%s%c=%s", *dims ? "," : "", *p, *p == 'n' ? "24" : "4");
 }
 
 START_TEST(every_operation_has_a_twin)
