@@ -398,6 +398,18 @@ static void convergence_em(twin_eval *x)
     free(db);
 }
 
+/* A solution by Cholesky: a pivot's root comes with a rounding and divides twice, and each division rounds. */
+static tape_node *by_roots(twin_eval *x, tape_node *a)
+{
+    const size_t n = a->rows * a->cols;
+    double *slack = calloc(n + 1, sizeof *slack);
+    if (!slack) abort();
+    for (size_t e = 0; e < n; e++) slack[e] = 4 * tape_u(x->t) * tape_upper(a, e);
+    tape_node *y = tape_slack(x->t, a, slack, NULL);
+    free(slack);
+    return y;
+}
+
 /* Least squares of one atom's m samples, given by their numbers. */
 static void fit(twin_eval *x, size_t m, const size_t *of, tape_node **a, tape_node **b, tape_node **nu)
 {
@@ -406,7 +418,7 @@ static void fit(twin_eval *x, size_t m, const size_t *of, tape_node **a, tape_no
     tape_node *rows = tape_gather_rows(t, twin_in(x, "x"), m, of);
     tape_node *y = tape_gather_rows(t, tape_view(t, twin_in(x, "y"), 0, n, 1), m, of);
     tape_node *my = tape_mean(t, y, TAPE_ALL, m), *rest;
-    *a = least_squares(x, rows, tape_fill(t, m, 1, 1), tape_sub(t, y, my), &rest);
+    *a = by_roots(x, least_squares(x, rows, tape_fill(t, m, 1, 1), tape_sub(t, y, my), &rest));
     *b = tape_sub(t, my, tape_matmul_nt(t, *a, tape_mean(t, rows, TAPE_ROWS, m)));
     tape_node *r = tape_sub(t, y, tape_add(t, tape_matmul_nt(t, rows, *a), *b));
     *nu = tape_mean(t, tape_apply(t, TAPE_SQUARE, r), TAPE_ALL, twin_is(x, "OracleUnbiased") ? m - d - 1 : m);
