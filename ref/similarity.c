@@ -335,7 +335,7 @@ static smoe_status gram_rbf_vjp(size_t n, const double *D, double variance, cons
 {
     double sum = 0;
     for (size_t i = 0; i < n; i++) {
-        double *weight = dD + i * n; /* dK k, for now */
+        double *weight = dD + i * n; /* holds dK k until the last line */
         exponents(n, D + i * n, variance, weight);
         smoe_exp_many(n, weight, weight);
         for (size_t j = 0; j < n; j++) weight[j] *= dK[i * n + j];
