@@ -190,3 +190,12 @@ Proof.
   rewrite (dot2_sym m n A (fun i j => l * A i j - k * B i j)), (dot2_sym m n B (fun i j => l * A i j - k * B i j)) in H.
   rewrite !dot2_minus_l, !dot2_scal_l, (dot2_sym m n B A) in H. lra.
 Qed.
+
+Lemma dot_zero_l n x : dot n (fun _ => 0) x = 0.
+Proof. unfold dot. rewrite (Sum_ext n _ (fun _ => 0)), Sum_zero; intros; ring. Qed.
+
+Lemma dot_div_l n c x y : dot n (fun i => x i / c) y = dot n x y / c.
+Proof. unfold dot. rewrite <- Sum_div. apply Sum_ext. intros. unfold Rdiv. ring. Qed.
+
+Lemma dot_div_r n c x y : dot n x (fun i => y i / c) = dot n x y / c.
+Proof. unfold dot. rewrite <- Sum_div. apply Sum_ext. intros. unfold Rdiv. ring. Qed.
