@@ -199,3 +199,6 @@ Proof. unfold dot. rewrite <- Sum_div. apply Sum_ext. intros. unfold Rdiv. ring.
 
 Lemma dot_div_r n c x y : dot n x (fun i => y i / c) = dot n x y / c.
 Proof. unfold dot. rewrite <- Sum_div. apply Sum_ext. intros. unfold Rdiv. ring. Qed.
+
+Lemma dot2_zero_r m n A : dot2 m n A (fun _ _ => 0) = 0.
+Proof. unfold dot2. rewrite (Sum_ext m _ (fun _ => 0)), Sum_zero; intros; auto. rewrite dot_sym. apply dot_zero_l. Qed.
