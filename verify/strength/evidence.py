@@ -14,7 +14,8 @@ A row is an equation (a heading `### (B.4) ...` of spec/NN-*.md), a column a kin
     fuzz        that operation in fuzz/fuzz_ops.c (it draws from the whole registry)
     contract    a function of the equation named in verify/proofs/wp/goals.txt, so proved by `make proofs`
     variants    known wrong variants of its operations (`make mutants-known` shows which are detected)
-    coq, mutants  no tool serves these columns yet
+    theorem     theorems that the section names in lines `Proved: verify/proofs/coq/...` (`make coq` proves them and the names)
+    mutants     no tool serves this column yet
 
 A cell is a count, `e` where the spec explains in one line (`No gradient check: ...`) why it is empty, or HOLE.  A hole, or
 a tag that names no equation or belongs to a test that nobody runs, makes the exit status 1.
@@ -25,10 +26,10 @@ import re
 import subprocess
 import sys
 
-COLUMNS = ["spec", "hand", "gradient", "properties", "twin", "autograd", "fuzz", "contract", "variants"]
+COLUMNS = ["spec", "hand", "gradient", "properties", "twin", "autograd", "fuzz", "contract", "theorem", "variants"]
 EXPLAINED = {
     "hand-computed value": "hand", "gradient check": "gradient", "properties": "properties", "twin": "twin",
-    "autograd": "autograd", "fuzz target": "fuzz", "contract": "contract", "coq theorem": "coq", "mutants": "mutants",
+    "autograd": "autograd", "fuzz target": "fuzz", "contract": "contract", "coq theorem": "theorem", "mutants": "mutants",
     "variants": "variants",
 }
 
@@ -139,6 +140,7 @@ def main():
             "autograd": sum(f'"{o["id"]}"' in client or f"'{o['id']}'" in client for o in mine),
             "fuzz": sum(not o["id"].startswith(untold) for o in mine) if untold else len(mine),
             "contract": sum(name in contracts for name in functions.get(number, [])),
+            "theorem": sum(line.count("`") // 2 for line in re.findall(r"^Proved: verify/proofs/coq/.*", body, flags=re.M)),
             "variants": sum(len(o.get("variants", [])) for o in mine),
         }
         reasons = {EXPLAINED[c.lower()] for c in re.findall(
@@ -154,14 +156,14 @@ def main():
                 explained_cells += 1
             elif rule and (column != "properties" or cells["hand"]):
                 row.append("rule")
-            elif column == "variants":
+            elif column in ("theorem", "variants"):  # not owed by every equation
                 row.append("0")
             else:
                 row.append("HOLE")
                 holes += 1
                 problems.append(f"({number}) {title}: no {column}")
         print(f"{'(' + number + ') ' + title:{width}} " + " ".join(f"{c:>10}" for c in row))
-    print("\ncoq, mutants: no tool serves these columns yet")
+    print("\nmutants: no tool serves this column yet")
     for problem in problems:
         print(f"evidence: {problem}", file=sys.stderr)
     print(f"evidence: {len(table)} equations, {filled} cells filled, {explained_cells} explained, {holes} holes")
