@@ -39,12 +39,13 @@ typedef struct {
         {"--report", "FILE", "write a report too: .txt, .html, .tap, .json or .xml (JUnit); may be repeated"},                \
         {"--where", "NAME=VALUE",                                                                                      \
          "no cases whose parameter NAME is other than VALUE (or VALUE|VALUE...); may be repeated"},                      \
+        {"--defaults", NULL, "only cases in which every parameter has its default"},                                   \
         {"--jobs", "N", "cases at a time (default: one for each processor)"},                                          \
         {"--power", NULL, "also say which known wrong variants these cases would have exposed"},                       \
     {                                                                                                                  \
         "--quiet", NULL, "print failures, diagnoses and the summary only"                                              \
     }
-enum { JUDGE_PRECISION, JUDGE_REPORT, JUDGE_WHERE, JUDGE_JOBS, JUDGE_POWER, JUDGE_QUIET, JUDGE_NEXT };
+enum { JUDGE_PRECISION, JUDGE_REPORT, JUDGE_WHERE, JUDGE_DEFAULTS, JUDGE_JOBS, JUDGE_POWER, JUDGE_QUIET, JUDGE_NEXT };
 
 /* Takes one of JUDGE_OPTIONS: 0, or STATUS_USAGE. */
 int judge_option(judge_options *o, const cli_command *command, int option, const char *value);
