@@ -15,6 +15,7 @@ int cmd_explain(int argc, char **argv);
 int cmd_variants(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_gen(int argc, char **argv);
+int cmd_vectors(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_gradcheck(int argc, char **argv);

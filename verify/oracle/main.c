@@ -35,6 +35,7 @@ static const struct {
     {"variants", "the known wrong variants that a failing answer is compared with", cmd_variants},
     {"eval", "evaluate an operation, and its gradients, on your own inputs", cmd_eval},
     {"gen", "write golden cases: prompts, expected values, bounds", cmd_gen},
+    {"vectors", "verify that golden cases are what they were when they were written", cmd_vectors},
     {"diff", "judge a folder of answers against golden cases", cmd_diff},
     {"check", "generate cases, run your program on each, judge its answers", cmd_check},
     {"gradcheck", "check the reference's own gradients by three other methods", cmd_gradcheck},
