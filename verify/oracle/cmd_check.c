@@ -334,10 +334,10 @@ static char *say_charged(const check *k, const manifest *m, const char *fault)
         there += answered;
         if (!answered && !missing) missing = m->c[i].name;
     }
-    return verdict_say("%s; it was started once for all %zu cases, so each is charged with it ({prompt} {answer} starts it "
-                       "once a case); of %zu answers it wrote %zu%s%s",
-                       fault, wanted, wanted, there, missing ? ", the first that is missing is " : "",
-                       missing ? missing : "");
+    return verdict_say(
+        "%s; it was started once for all %zu cases, so each is charged with it ({prompt} {answer} starts it "
+        "once a case); of %zu answers it wrote %zu%s%s",
+        fault, wanted, wanted, there, missing ? ", the first that is missing is " : "", missing ? missing : "");
 }
 
 /* The program once for all cases. */

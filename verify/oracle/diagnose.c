@@ -266,8 +266,8 @@ static void try_places(const op_case *c, const verdict_golden *equation, const t
         if (u)
             verdict_detail(v, verdict_say("    %s is what %s should be: were the two exchanged?", t->name, u->name));
         else if (is_transposed(t, got, reference(equation, t)))
-            verdict_detail(v, verdict_say("    %s is golden transposed (its last two axes, or column-major storage)",
-                                          t->name));
+            verdict_detail(
+                v, verdict_say("    %s is golden transposed (its last two axes, or column-major storage)", t->name));
         else if (is_permuted(t, got, reference(equation, t), from))
             say_order(v, t, from);
     }

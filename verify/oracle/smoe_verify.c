@@ -35,10 +35,7 @@ static void *guarded_new(guarded *a, size_t count, bool integer)
     return a->room + 1;
 }
 
-static bool guarded_whole(const guarded *a, size_t count)
-{
-    return a->room[0] == guard && a->room[count + 1] == guard;
-}
+static bool guarded_whole(const guarded *a, size_t count) { return a->room[0] == guard && a->room[count + 1] == guard; }
 
 /* --- a case, as the function sees it ----------------------------------------------------------------------------- */
 
@@ -316,7 +313,8 @@ static int judge_all(judge *j, const op_record *op, const smoe_verify_options *o
     return status ? SMOE_VERIFY_OUTPUT : 0;
 }
 
-int smoe_verify_judge(const char *op_id, smoe_verify_function *function, void *context, const smoe_verify_options *options)
+int smoe_verify_judge(const char *op_id, smoe_verify_function *function, void *context,
+                      const smoe_verify_options *options)
 {
     const smoe_verify_options o = options ? *options : smoe_verify_defaults();
     const op_record *op = op_find(op_id);

@@ -57,7 +57,8 @@ smoe_verify_options smoe_verify_defaults(void);
 
 /* Calls the function on every case of the operation's suites and prints the report on standard output.  options NULL: the
  * defaults. */
-int smoe_verify_judge(const char *op, smoe_verify_function *function, void *context, const smoe_verify_options *options);
+int smoe_verify_judge(const char *op, smoe_verify_function *function, void *context,
+                      const smoe_verify_options *options);
 
 /* --- what a case has, inside the function ------------------------------------------------------------------------
  *
@@ -65,7 +66,7 @@ int smoe_verify_judge(const char *op, smoe_verify_function *function, void *cont
 const char *smoe_verify_op(const smoe_verify_case *c);        /* "gate.weights" */
 const char *smoe_verify_name(const smoe_verify_case *c);      /* "random" */
 const char *smoe_verify_precision(const smoe_verify_case *c); /* "f32" */
-size_t smoe_verify_dim(const smoe_verify_case *c, char letter); /* a size by its letter in the shapes: T, N, K, d, ... */
+size_t smoe_verify_dim(const smoe_verify_case *c, char letter); /* by its letter in the shapes: T, N, K, d, ... */
 
 long smoe_verify_int(const smoe_verify_case *c, const char *parameter);
 double smoe_verify_real(const smoe_verify_case *c, const char *parameter);

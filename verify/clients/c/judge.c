@@ -26,7 +26,8 @@ static void gate(size_t N, size_t K, const float *r, int64_t *index, float *weig
 }
 
 /* dr_i = w (dw - <dw, w>) for the chosen, 0 for the rest */
-static void gate_backward(size_t N, size_t K, const int64_t *index, const float *weight, const float *dweight, float *dr)
+static void gate_backward(size_t N, size_t K, const int64_t *index, const float *weight, const float *dweight,
+                          float *dr)
 {
     float inner = 0;
     for (size_t i = 0; i < N; i++) dr[i] = 0;

@@ -26,7 +26,7 @@ enum { SR_TENSORS = 64, SR_RANK = 8, SR_TEXT = 2048 };
 typedef struct {
     char name[64];
     size_t rank, dim[SR_RANK], count;
-    double *f64;  /* one of the two is set */
+    double *f64; /* one of the two is set */
     int64_t *i64;
 } sr_tensor;
 
@@ -108,10 +108,10 @@ static inline bool sr_metadata(sr_cursor *c, sr_file *f)
     do {
         if (!sr_string(c, key, sizeof key) || !sr_take(c, ':')) return false;
         const bool op = strcmp(key, "op") == 0, name = strcmp(key, "case") == 0;
-        if (!(op                                    ? sr_string(c, f->op, sizeof f->op)
-              : name                                ? sr_string(c, f->name, sizeof f->name)
+        if (!(op                               ? sr_string(c, f->op, sizeof f->op)
+              : name                           ? sr_string(c, f->name, sizeof f->name)
               : strcmp(key, "parameters") == 0 ? sr_string(c, f->parameters, sizeof f->parameters)
-                                                    : sr_string(c, other, sizeof other)))
+                                               : sr_string(c, other, sizeof other)))
             return false;
     } while (sr_take(c, ','));
     return sr_take(c, '}');
@@ -135,7 +135,9 @@ static inline bool sr_entry(sr_cursor *c, sr_file *f, const char *name, const ch
     for (size_t i = 0; i < t->rank; i++) t->count *= t->dim[i];
     const bool integer = strcmp(dtype, "I64") == 0;
     if (!sr_take(c, '}') || (!integer && strcmp(dtype, "F64") != 0)) return false;
-    if (n != 2 || offsets[1] > bytes || offsets[0] > offsets[1] || offsets[1] - offsets[0] != 8 * t->count) return false;
+    if (n != 2 || t->count > bytes / 8 || offsets[1] > bytes || offsets[0] > offsets[1] ||
+        offsets[1] - offsets[0] != 8 * t->count)
+        return false;
     void *copy = malloc(8 * t->count + 1);
     if (!copy) return false;
     memcpy(copy, data + offsets[0], 8 * t->count);
@@ -160,9 +162,8 @@ static inline bool sr_parse(const char *bytes, size_t n, sr_file *f)
     if (sr_take(&c, '}')) return true;
     do {
         if (!sr_string(&c, name, sizeof name) || !sr_take(&c, ':')) return false;
-        if (!(strcmp(name, "__metadata__") == 0
-                  ? sr_metadata(&c, f)
-                  : sr_entry(&c, f, name, bytes + 8 + header, n - 8 - (size_t)header)))
+        if (!(strcmp(name, "__metadata__") == 0 ? sr_metadata(&c, f)
+                                                : sr_entry(&c, f, name, bytes + 8 + header, n - 8 - (size_t)header)))
             return false;
     } while (sr_take(&c, ','));
     return sr_take(&c, '}');
@@ -203,7 +204,8 @@ static inline const char *sr_value(const sr_file *f, const char *name)
 {
     const size_t n = strlen(name);
     for (const char *p = strchr(f->parameters, '"'); p; p = strchr(p + 1, '"'))
-        if (strncmp(p + 1, name, n) == 0 && p[n + 1] == '"' && p[n + 2] == ':') return p + n + 3 + strspn(p + n + 3, " ");
+        if (strncmp(p + 1, name, n) == 0 && p[n + 1] == '"' && p[n + 2] == ':')
+            return p + n + 3 + strspn(p + n + 3, " ");
     fprintf(stderr, "the prompt has no parameter '%s'\n", name);
     exit(1);
 }

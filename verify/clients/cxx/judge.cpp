@@ -26,7 +26,8 @@ static int one_case(smoe_verify_case *c, void *)
         const auto row = softmax(std::vector<float>(z, z + N));
         const float inner = std::inner_product(row.begin(), row.end(), dp, 0.0F);
         std::copy(row.begin(), row.end(), p);
-        std::transform(row.begin(), row.end(), dp, dz, [=](float w, double d) { return w * (static_cast<float>(d) - inner); });
+        std::transform(row.begin(), row.end(), dp, dz,
+                       [=](float w, double d) { return w * (static_cast<float>(d) - inner); });
     }
     return 0;
 }
