@@ -296,7 +296,7 @@ point $? 'vectors: a link in its place'
 fresh
 : >"$work/g/.more"
 cp "$one" "$work/g/other.prompt.safetensors"
-expect 1 "FAIL $work/g/other.prompt.safetensors: is not in the manifest" vectors && grep -qF '/.more: is not' "$work/log"
+expect 1 "FAIL $work/g: \"other.prompt.safetensors\" is not in the manifest" vectors && grep -qF '".more" is not in' "$work/log"
 point $? 'vectors: a file that is not in the manifest'
 fresh
 sed 's/"seed": 1/"seed": 2/' "$work/golden/manifest.json" >"$work/g/manifest.json"
@@ -341,7 +341,15 @@ expect 2 'smoeref check: there is no case' "$smoeref" check $op --where k=99 --e
 point $? '--where: said by the command that was asked'
 expect 2 "expected NAME=VALUE" diff_all --where 'count=first|'
 point $? '--where: and an empty value'
-first=$(grep -c '"parameters": {"k": 2, "count": "all", "scope": "batch", "sequence": 0, .*"reduce": "mean"' "$work/golden/manifest.json")
+"$smoeref" list --json >"$work/list.json"
+first=$("$python" - "$work/list.json" "$work/golden/manifest.json" <<'P'
+import json, sys
+listed, manifest = (json.load(open(path)) for path in sys.argv[1:])
+default = {o["id"]: {p["name"]: p["default"] for p in o["parameters"]} for o in listed["operations"]}
+def same(a, b): return a == b or (isinstance(a, (int, float)) and a == float(b))
+print(sum(all(same(v, default[c["op"]][k]) for k, v in c["parameters"].items()) for c in manifest["cases"]))
+P
+)
 expect 0 "$first passed, 0 failed" diff_all --defaults
 point $? '--defaults: only the cases with no parameter set'
 expect 2 'that --where and --defaults leave' diff_all --where count=first --defaults

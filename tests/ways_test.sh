@@ -124,23 +124,23 @@ refuses(RuntimeError, "no command", "gate.weights", gate, command="/nowhere/smoe
 P
 cat >"$work/graph.py" <<'P'
 import sys
-import smoeref_io, torch
+try:
+    import numpy.linalg, torch.autograd      # and not the clients' folders of these names
+except ImportError:
+    sys.exit(77)
+import smoeref_io
 
 def gate(r, k):
     value, index = torch.sort(r, dim=-1, descending=True, stable=True)
     return index[:, :k], torch.softmax(value[:, :k], -1)
 
-how = {"tensors": "torch", "returns": ("index", "weight"), "defaults": True}
-for precision in ("f64", "bf16"):
-    smoeref_io.judge("gate.weights", gate, precision, **how)
-smoeref_io.judge("numerics.softmax", lambda z: torch.softmax(z, -1), suite="smoke", tensors="torch")
-for wrong in (lambda z: torch.softmax(z, -1).detach(), lambda z: torch.softmax(z.detach(), -1) + 0 * z):
-    try:
-        smoeref_io.judge("numerics.softmax", wrong, suite="smoke", tensors="torch")
-    except AssertionError as report:
-        assert "d_z: golden times 0" in str(report), report
-    else:
-        sys.exit("a graph that was cut passes")
+smoeref_io.judge("gate.weights", gate, "bf16", tensors="torch", returns=("index", "weight"), defaults=True)
+try:
+    smoeref_io.judge("numerics.softmax", lambda z: torch.softmax(z, -1).detach(), suite="smoke", tensors="torch")
+except AssertionError as report:
+    assert "d_z: golden times 0" in str(report), report
+else:
+    sys.exit("a graph that was cut passes")
 P
 printf 'pytest_plugins = ["smoeref_io"]\n' >"$work/conftest.py"
 cat >"$work/test_gate.py" <<'P'
@@ -159,12 +159,12 @@ if "$python" -c 'import numpy' 2>/dev/null; then
 else
     skip 'Python: a right function passes, a wrong one and a misfit do not' "$python has no NumPy"
 fi
-if "$python" -c 'import numpy, torch' 2>/dev/null; then
-    expect 0 '' python "$work/graph.py"
-    point $? 'Python: gradients by autograd; a cut graph fails'
-else
-    skip 'Python: gradients by autograd; a cut graph fails' "$python has no PyTorch"
-fi
+python "$work/graph.py" >"$work/log" 2>&1
+case $? in
+77) skip 'Python: gradients by autograd; a cut graph fails' "$python has no PyTorch" ;;
+0) point 0 'Python: gradients by autograd; a cut graph fails' ;;
+*) point 1 'Python: gradients by autograd; a cut graph fails' ;;
+esac
 if "$python" -c 'import numpy, pytest' 2>/dev/null; then
     expect 1 '1 failed, 1 passed' python -m pytest -q -p no:cacheprovider "$work/test_gate.py" &&
         grep -q 'E .*d_r: golden times 1/2' "$work/log" && grep -q 'FAILED .*::test_wrong' "$work/log" &&

@@ -16,6 +16,7 @@ This file needs Python and NumPy only.  Copy it, or use the `safetensors` packag
 """
 import argparse
 import difflib
+import functools
 import inspect
 import json
 import keyword
@@ -197,7 +198,7 @@ def judge(op, fn, precision="f32", suite="core", seed=1, where=(), returns=None,
     if isinstance(where, dict):
         where = [f"{name}={'|'.join(map(str, values if isinstance(values, (list, tuple)) else [values]))}"
                  for name, values in where.items()]
-    record = _record(op, _runner(command))
+    record = _record(op, command or os.environ.get("SMOEREF"))
     names = _arguments(record, fn)
 
     def answer(op, parameters, inputs, cotangents, precision):
@@ -224,9 +225,14 @@ def _word(name):
     return name + "_" * keyword.iskeyword(name)
 
 
-def _record(op, run):
-    """The operation as `smoeref list --json` has it."""
-    listed = {record["id"]: record for record in json.loads(run("list", "--json").stdout)["operations"]}
+@functools.lru_cache
+def _listed(command):
+    """The operations by id, as `smoeref list --json` has them."""
+    return {record["id"]: record for record in json.loads(_runner(command)("list", "--json").stdout)["operations"]}
+
+
+def _record(op, command):
+    listed = _listed(command)
     if op not in listed:
         close = difflib.get_close_matches(op, listed, 1)
         raise ValueError(f"unknown operation {op!r}" + (f"; did you mean {close[0]!r}?" if close else " (see smoeref list)"))

@@ -97,7 +97,8 @@ static int check_extra(vectors *v)
     if (d) closedir(d);
     if (n > 0) qsort(extra, n, sizeof *extra, by_name);
     for (size_t i = 0; i < n; i++) {
-        say(v, tensor_quote(quoted, extra[i]), "is not in the manifest");
+        printf("FAIL %s: %s is not in the manifest\n", v->dir, tensor_quote(quoted, extra[i]));
+        v->wrong++;
         free(extra[i]);
     }
     free(extra);
