@@ -13,7 +13,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 n=0
-plan=108
+plan=112
 echo 1..$plan
 
 point() { # point STATUS DESCRIPTION
@@ -167,6 +167,20 @@ fresh
 edit "$one" 'del t["d_r"]'
 expect 1 "'d_r' is missing" diff_all
 point $? 'a missing gradient fails and is named'
+expect 0 'gradients were not judged (--forward)' diff_all --forward --report "$work/f.json" --report "$work/f.xml"
+[ $? -eq 0 ] && grep -q '"forward": true' "$work/f.json" && grep -q 'smoeref, outputs only' "$work/f.xml"
+point $? '--forward: but not where only the outputs are judged, which the reports say'
+fresh
+edit "$one" 'x = get("d_r"); x[1] = float("nan"); put("d_r", x)'
+expect 0 ' passed, 0 failed' diff_all --forward
+point $? '--forward: a gradient that is given is not judged'
+edit "$one" 't["d_q"] = t["d_r"]'
+expect 1 "'d_q' is unknown" diff_all --forward
+point $? '--forward: what is no gradient is unknown all the same'
+fresh
+edit "$one" 'x = get("loss"); put("loss", [x[0] / 2])'
+expect 1 'loss: golden times 1/2' diff_all --forward
+point $? '--forward: a wrong output fails'
 fresh
 edit "$one" 'narrow("loss")'
 expect 1 "'loss' is F32, which cannot hold the precision f64 that was promised (--precision f32 judges it as what it is)" diff_all

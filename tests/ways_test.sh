@@ -99,6 +99,7 @@ def halved(r, k, d_weight):
 P
 cat >"$work/judged.py" <<'P'
 import sys
+import numpy as np
 import smoeref_io
 from gate import gate, halved
 
@@ -115,6 +116,7 @@ smoeref_io.judge("gate.weights", gate, defaults=True)
 refuses(AssertionError, "d_r: golden times 1/2", "gate.weights", halved)
 refuses(AssertionError, "ZeroDivisionError", "gate.weights", lambda r: 1 / 0)
 refuses(AssertionError, "'d_z' is missing", "numerics.softmax", lambda z: z)
+smoeref_io.judge("numerics.softmax", lambda z: np.exp(z) / np.exp(z).sum(-1, keepdims=True), suite="smoke", forward=True)
 refuses(TypeError, "takes 'x', but numerics.softmax has z, d_p", "numerics.softmax", lambda x: x)
 refuses(TypeError, "return a dict", "gate.weights", lambda r: r)
 refuses(TypeError, "returned 1 values, expected 2", "gate.weights", lambda r: r, returns=("index", "weight"))
@@ -152,7 +154,7 @@ def test_right(smoeref_judge):
 def test_wrong(smoeref_judge):
     smoeref_judge("gate.weights", halved, suite="smoke")
 P
-python() { SMOEREF=$smoeref PYTHONPATH=$clients "$python" "$@"; }
+python() { SMOEREF=$smoeref PYTHONPATH=$clients${PYTHONPATH:+:$PYTHONPATH} "$python" "$@"; }
 if "$python" -c 'import numpy' 2>/dev/null; then
     expect 0 '' python "$work/judged.py"
     point $? 'Python: a right function passes, a wrong one and a misfit do not'

@@ -136,11 +136,13 @@ def _runner(command):
     return run
 
 
-def check(answer, ops, precision="f32", suite="core", seed=1, where=(), command=None, report=None, defaults=False):
+def check(answer, ops, precision="f32", suite="core", seed=1, where=(), command=None, report=None, defaults=False,
+          forward=False):
     """Asserts that answer(op, parameters, inputs, cotangents, precision) -> {name: array} is right on a suite of cases.
 
     ops: operations or chapters ("balance.switch", "gate"); where: conditions such as "k=2" on the parameters;
-    defaults: only cases in which every parameter has its default; suite: one suite or several, "core,adversarial"; command: the smoeref command (default: $SMOEREF, or the one that was
+    defaults: only cases in which every parameter has its default; forward: judge the outputs only, gradients are not owed;
+    suite: one suite or several, "core,adversarial"; command: the smoeref command (default: $SMOEREF, or the one that was
     built in this tree, or the one on PATH); report: a file to write as well (.html, .xml, ...).  Raises AssertionError with
     the text report if a verdict failed, RuntimeError if the command could not do its work.  For pytest:
 
@@ -165,13 +167,13 @@ def check(answer, ops, precision="f32", suite="core", seed=1, where=(), command=
                 path = os.path.join(answers, name[:-len(SUFFIX)] + ".safetensors")
                 _answer_one(answer, os.path.join(cases, name), path, precision)
         verdict = run("diff", cases, answers, "--precision", precision, "--quiet",
-                      *(["--report", report] if report else []))
+                      *["--forward"] * forward, *(["--report", report] if report else []))
     if verdict.returncode != 0:
         raise AssertionError("\n" + verdict.stdout)
 
 
 def judge(op, fn, precision="f32", suite="core", seed=1, where=(), returns=None, tensors="numpy", device="cpu", command=None,
-          report=None, defaults=False):
+          report=None, defaults=False, forward=False):
     """Asserts that a function of yours computes an operation, forward and backward, on a suite of cases.
 
         def gate(r, k):                                  # any of the operation's inputs and parameters, by their names
@@ -189,7 +191,7 @@ def judge(op, fn, precision="f32", suite="core", seed=1, where=(), returns=None,
     cotangents that it needs as well, d_<output>, and returns its own gradients, d_<input>, among the outputs.
 
     where: conditions such as "k=2", or a dict, {"order": ["topk-softmax", "softmax-topk-renorm"]}; defaults: only cases in
-    which every parameter has its default.  All else as for check().  Raises AssertionError with the report if a verdict
+    which every parameter has its default; forward: judge the outputs only.  All else as for check().  Raises AssertionError with the report if a verdict
     failed or fn raised, TypeError if it and the operation do not fit, RuntimeError if the command could not do its work.
     """
     __tracebackhide__ = True
@@ -203,17 +205,20 @@ def judge(op, fn, precision="f32", suite="core", seed=1, where=(), returns=None,
 
     def answer(op, parameters, inputs, cotangents, precision):
         give = _torch_given if tensors == "torch" else _numpy_given
-        values = give(record, inputs, cotangents, precision, device)
+        values = give(inputs, cotangents, precision, device)
+        for tensor in record["inputs"]:
+            if tensor["differentiable"] and tensors == "torch" and not forward:
+                values[tensor["name"]].requires_grad_()
         given = {**{_word(name): value for name, value in parameters.items()}, **values}
         try:
             result = fn(**{name: given[name] for name in names})
-            return _answer_of(record, result, returns, values)
+            return _answer_of(record, result, returns, values, forward)
         except _Misfit:
             raise
         except Exception as error:
             raise AssertionError(f"{op}, {parameters}: {type(error).__name__}: {error}") from error
 
-    check(answer, [op], precision, suite, seed, where, command, report, defaults)
+    check(answer, [op], precision, suite, seed, where, command, report, defaults, forward)
 
 
 class _Misfit(TypeError):
@@ -254,25 +259,21 @@ def _arguments(record, fn):
     return [p.name for p in wanted if p.name in known]
 
 
-def _numpy_given(record, inputs, cotangents, precision, device):
+def _numpy_given(inputs, cotangents, precision, device):
     dtype = np.float64 if precision == "f64" else np.float32
     given = {**inputs, **{"d_" + name: value for name, value in cotangents.items()}}
     return {name: value if value.dtype.kind == "i" else value.astype(dtype) for name, value in given.items()}
 
 
-def _torch_given(record, inputs, cotangents, precision, device):
+def _torch_given(inputs, cotangents, precision, device):
     import torch
     dtype = {"f64": torch.float64, "bf16": torch.bfloat16, "f16": torch.float16}.get(precision, torch.float32)
     given = {**inputs, **{"d_" + name: value for name, value in cotangents.items()}}
-    given = {name: torch.tensor(value, dtype=torch.int64 if value.dtype.kind == "i" else dtype, device=device)
-             for name, value in given.items()}
-    for tensor in record["inputs"]:
-        if tensor["differentiable"]:
-            given[tensor["name"]].requires_grad_()
-    return given
+    return {name: torch.tensor(value, dtype=torch.int64 if value.dtype.kind == "i" else dtype, device=device)
+            for name, value in given.items()}
 
 
-def _answer_of(record, result, returns, values):
+def _answer_of(record, result, returns, values, forward):
     """What fn returned as a dict by name, with the gradients that autograd has if it is made of PyTorch tensors."""
     outputs = [tensor["name"] for tensor in record["outputs"]]
     if not isinstance(result, dict):
@@ -287,7 +288,7 @@ def _answer_of(record, result, returns, values):
             raise _Misfit(f"the function returned {len(parts)} values, expected {len(names)}: {', '.join(names)}")
         result = dict(zip(names, parts))
     inputs = [t["name"] for t in record["inputs"] if t["differentiable"]]
-    if not any(hasattr(values[name], "requires_grad") for name in inputs):
+    if forward or not any(hasattr(values[name], "requires_grad") for name in inputs):
         return result
     import torch
     reached = [t["name"] for t in record["outputs"]

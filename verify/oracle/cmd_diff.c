@@ -49,6 +49,9 @@ int judge_option(judge_options *o, const cli_command *command, int option, const
     case JUDGE_DEFAULTS:
         o->where.defaults = true;
         return 0;
+    case JUDGE_FORWARD:
+        o->forward = true;
+        return 0;
     case JUDGE_POWER:
         o->power = true;
         return 0;
@@ -138,6 +141,7 @@ static int load_golden(const judge_options *o, const char *dir, const manifest_c
         status = verdict_golden_read(*c, &f, path, o->precision, g, err, errlen);
         tensor_file_clear(&f);
     }
+    g->forward = o->forward;
     if (status == 0) return 0;
     op_case_free(*c);
     *c = NULL;
@@ -457,6 +461,7 @@ int judge_finish(const judge_options *o, const judge_result *r, const char *suit
                         .seed = seed,
                         .seeds = seeds,
                         .precision = o->precision,
+                        .forward = o->forward,
                         .cases = r->cases,
                         .c = r->c,
                         .exposed = o->power ? r->exposed : NULL};

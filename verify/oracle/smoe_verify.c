@@ -135,6 +135,7 @@ typedef struct {
     const twin_profile *profile;
     smoe_verify_function *function;
     void *context;
+    bool forward;
     char err[300];
 } judge;
 
@@ -188,6 +189,7 @@ static int judge_case(judge *j, op_case *c, const char *name, verdict_case *out)
         return -1;
     }
     if (verdict_golden_run(c, j->profile, &g, j->err, sizeof j->err) != 0) return -1;
+    g.forward = j->forward;
     const int status = judge_answer(j, c, name, &g, out);
     verdict_golden_clear(&g);
     return status;
@@ -321,6 +323,7 @@ int smoe_verify_judge(const char *op_id, smoe_verify_function *function, void *c
     const char *what = NULL;
     report_format format;
     judge j = {.profile = twin_profile_find(o.precision ? o.precision : ""), .function = function, .context = context};
+    j.forward = o.forward != 0;
     if (smoe_selftest(&what) != SMOE_OK) {
         fprintf(stderr, "smoe_verify: the environment breaks the numerics policy: %s\n", what);
         return SMOE_VERIFY_ENVIRONMENT;

@@ -47,6 +47,7 @@ typedef struct {
     const char *suite;     /* "smoke", "core", "adversarial", "large", or several: "core,adversarial" */
     const char *where;     /* "k=2,order=softmax-topk|topk-softmax": only cases with these parameters; NULL: all */
     int defaults;          /* not 0: only cases in which every parameter has its default */
+    int forward;           /* not 0: judge the outputs only; gradients are not owed */
     uint64_t seed;         /* of the cases */
     const char *report;    /* a file to write besides, by its name .txt, .html, .tap, .json or .xml; NULL: none */
     int quiet;             /* not 0: print failures, diagnoses and the summary only */
