@@ -13,7 +13,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 n=0
-plan=86
+plan=112
 echo 1..$plan
 
 point() { # point STATUS DESCRIPTION
@@ -167,6 +167,20 @@ fresh
 edit "$one" 'del t["d_r"]'
 expect 1 "'d_r' is missing" diff_all
 point $? 'a missing gradient fails and is named'
+expect 0 'gradients were not judged (--forward)' diff_all --forward --report "$work/f.json" --report "$work/f.xml"
+[ $? -eq 0 ] && grep -q '"forward": true' "$work/f.json" && grep -q 'smoeref, outputs only' "$work/f.xml"
+point $? '--forward: but not where only the outputs are judged, which the reports say'
+fresh
+edit "$one" 'x = get("d_r"); x[1] = float("nan"); put("d_r", x)'
+expect 0 ' passed, 0 failed' diff_all --forward
+point $? '--forward: a gradient that is given is not judged'
+edit "$one" 't["d_q"] = t["d_r"]'
+expect 1 "'d_q' is unknown" diff_all --forward
+point $? '--forward: what is no gradient is unknown all the same'
+fresh
+edit "$one" 'x = get("loss"); put("loss", [x[0] / 2])'
+expect 1 'loss: golden times 1/2' diff_all --forward
+point $? '--forward: a wrong output fails'
 fresh
 edit "$one" 'narrow("loss")'
 expect 1 "'loss' is F32, which cannot hold the precision f64 that was promised (--precision f32 judges it as what it is)" diff_all
@@ -182,6 +196,14 @@ point $? 'NaN fails and is located'
 expect 1 'NaN' diff_all --precision bf16
 point $? 'NaN fails in any precision'
 fresh
+for infinite in inf -inf; do
+    edit "$one" "x = get('d_r'); x[1] = float('$infinite'); put('d_r', x)"
+    expect 1 "d_r[0,1] = $infinite" diff_all
+    point $? "$infinite fails and is located"
+    expect 1 "d_r[0,1] = $infinite" diff_all --precision bf16
+    point $? "$infinite fails in any precision"
+done
+fresh
 edit "$one" 'x = get("loss"); put("loss", [x[0] * (1 + 1e-9)])'
 expect 1 'first to depart: loss' diff_all
 point $? 'a loss bent by 1e-9 fails'
@@ -196,6 +218,32 @@ fresh
 edit "$one" 't["loss"][1] = [1]'
 expect 1 "'loss' has shape [1], expected []" diff_all
 point $? 'a vector for a scalar fails'
+fresh
+edit "$one" 't["d_r"][1] = t["d_r"][1][::-1]'
+expect 1 "'d_r' has shape [8,16], expected [16,8]" diff_all
+point $? 'a transposed shape fails'
+fresh
+edit "$one" 'x = get("d_r"); put("d_r", [x[t * 8 + i] for i in range(8) for t in range(16)])'
+expect 1 'd_r is golden transposed' diff_all
+point $? 'a column-major tensor fails and is recognised'
+fresh
+edit "$one" 'x = get("probability"); put("probability", x[1:] + x[:1])'
+expect 1 'probability is golden with its first axis in another order: (1 2 3 4 5 6 7 0)' diff_all
+point $? 'permuted experts fail and are recognised'
+fresh
+edit "$one" 'import array; x = array.array("q", t["index"][2]); t["index"][2] = array.array("q", [(i + 1) % 8 for i in x]).tobytes()'
+expect 1 'inadmissible 16' diff_all
+point $? 'and in a choice they are inadmissible'
+fresh
+edit "$one" 't["fraction"], t["probability"] = t["probability"], t["fraction"]'
+expect 1 'fraction is what probability should be: were the two exchanged?' diff_all
+point $? 'exchanged tensors fail and are recognised'
+"$smoeref" gen $op --suite core --out "$work/other" --seed 2 --precision none >"$work/log" 2>&1
+fresh
+"$smoeref" eval $op --in "$work/other/$name.prompt.safetensors" --out "$one" >>"$work/log" 2>&1
+expect 1 '1 failed' diff_all
+point $? 'a stale answer, right for another seed, fails'
+rm -r "$work/other"
 fresh
 edit "$one" 't["index"] = ["F64", t["index"][1], t["index"][2]]'
 expect 1 "'index' is F64, expected I64" diff_all
@@ -243,6 +291,38 @@ point $? 'a missing folder of answers is refused'
 expect 3 'no case of the operations' diff_all expert.relu
 point $? 'no case at all is not a pass'
 
+# --- vectors: is a folder what it was? ------------------------------------------------------------------------
+fresh
+vectors() { "$smoeref" vectors verify "$work/g" "$@"; }
+digest=$("$smoeref" vectors digest "$work/golden")
+expect 0 ', 0 wrong files' vectors && expect 0 "$digest" vectors --sha256 "$digest"
+point $? 'vectors: as it was written'
+printf 'x' | dd of="$work/g/$name.expected.safetensors" bs=1 seek=3000 conv=notrunc 2>/dev/null
+expect 1 "FAIL $work/g/$name.expected.safetensors: SHA-256 is" vectors
+point $? 'vectors: one changed byte'
+fresh
+rm "$work/g/$name.prompt.safetensors"
+expect 1 "$name.prompt.safetensors: is missing" vectors
+point $? 'vectors: a missing file'
+ln -s "$work/golden/$name.prompt.safetensors" "$work/g"
+expect 1 "$name.prompt.safetensors: is no regular file" vectors
+point $? 'vectors: a link in its place'
+fresh
+: >"$work/g/.more"
+cp "$one" "$work/g/other.prompt.safetensors"
+expect 1 "FAIL $work/g: \"other.prompt.safetensors\" is not in the manifest" vectors && grep -qF '".more" is not in' "$work/log"
+point $? 'vectors: a file that is not in the manifest'
+fresh
+sed 's/"seed": 1/"seed": 2/' "$work/golden/manifest.json" >"$work/g/manifest.json"
+expect 0 ', 0 wrong files' vectors && expect 1 "expected $digest" vectors --sha256 "$digest"
+point $? 'vectors: a manifest that was rewritten is found out by its digest'
+rm "$work/g/manifest.json"
+expect 3 'manifest.json' vectors
+point $? 'vectors: no manifest'
+expect 2 'neither verify nor digest' "$smoeref" vectors check "$work/g" && expect 2 'a folder' "$smoeref" vectors verify &&
+    expect 2 'lower-case hex' vectors --sha256 1234
+point $? 'vectors: usage'
+
 # --- usage: exit status 2 -------------------------------------------------------------------------------------
 expect 2 'expected one of' diff_all --precision f8
 point $? 'an unknown precision is a usage error'
@@ -275,6 +355,19 @@ expect 2 'smoeref check: there is no case' "$smoeref" check $op --where k=99 --e
 point $? '--where: said by the command that was asked'
 expect 2 "expected NAME=VALUE" diff_all --where 'count=first|'
 point $? '--where: and an empty value'
+"$smoeref" list --json >"$work/list.json"
+first=$("$python" - "$work/list.json" "$work/golden/manifest.json" <<'P'
+import json, sys
+listed, manifest = (json.load(open(path)) for path in sys.argv[1:])
+default = {o["id"]: {p["name"]: p["default"] for p in o["parameters"]} for o in listed["operations"]}
+def same(a, b): return a == b or (isinstance(a, (int, float)) and a == float(b))
+print(sum(all(same(v, default[c["op"]][k]) for k, v in c["parameters"].items()) for c in manifest["cases"]))
+P
+)
+expect 0 "$first passed, 0 failed" diff_all --defaults
+point $? '--defaults: only the cases with no parameter set'
+expect 2 'that --where and --defaults leave' diff_all --where count=first --defaults
+point $? '--defaults: and that no case is left'
 expect 0 ' cases' "$smoeref" gen gate.weights numerics.sum --suite smoke,core --precision none --out "$work/w1" \
     --where order=softmax-topk
 [ $? -eq 0 ] && ls "$work/w1" | grep -q numerics.sum && ! grep -q '"order": "[^"]*[^k]"' "$work/w1/manifest.json"
@@ -422,6 +515,9 @@ point $? 'check: a program that exits 7 fails'
 point $? 'check: and its last words are shown, once for all cases'
 grep -q 'decisions: none answered' "$work/log"
 point $? 'check: no decision was taken where nothing was answered'
+expect 1 'it was started once for all' check --suite smoke --exec 'sh -c "exit 7" {prompts} {answers}'
+[ $? -eq 0 ] && grep -q 'of 1 answers it wrote 0, the first that is missing is balance.switch' "$work/log"
+point $? 'check: one run for all that fails is charged to all, which is said'
 expect 1 '| 2' check --exec 'sh -c "case \$1 in *first*) echo 1;; *) echo 2;; esac; exit 7" {answer} {prompt}'
 [ $? -eq 0 ] && grep -q '| 1' "$work/log" && grep -q 'more cases in the same way' "$work/log"
 point $? 'check: other last words are shown as well'

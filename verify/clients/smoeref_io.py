@@ -9,10 +9,17 @@ is a safetensors file with the outputs and a gradient `d_<input>` for each diffe
 NAME.prompt.safetensors is answered by NAME.safetensors.  Without --precision the environment variable SMOEREF_PRECISION
 decides (`smoeref check` sets it), and without that it is f32.
 
+Or without files, from a test or a prompt of Python: `judge("gate.weights", fn)` and, for pytest, the fixture
+`smoeref_judge` (see below).
+
 This file needs Python and NumPy only.  Copy it, or use the `safetensors` package instead: the format is the same.
 """
 import argparse
+import difflib
+import functools
+import inspect
 import json
+import keyword
 import os
 import subprocess
 import sys
@@ -112,10 +119,29 @@ def write(path, tensors, dtype, metadata=None):
 
 # --- from a test of your own ----------------------------------------------------------------------------------------
 
-def check(answer, ops, precision="f32", suite="core", seed=1, where=(), command=None, report=None):
+def _runner(command):
+    """A function that runs the smoeref command with the words given, and raises RuntimeError if it could not do its work."""
+    built = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "smoeref")
+    command = command or os.environ.get("SMOEREF") or (built if os.access(built, os.X_OK) else "smoeref")
+
+    def run(*words):
+        try:
+            ended = subprocess.run([command, *words], capture_output=True, text=True)
+        except (FileNotFoundError, PermissionError):
+            raise RuntimeError(f"no command '{command}': say where it is by command=... or $SMOEREF") from None
+        if ended.returncode not in (0, 1):
+            raise RuntimeError(ended.stderr.strip() or f"{command} ended with status {ended.returncode}")
+        return ended
+
+    return run
+
+
+def check(answer, ops, precision="f32", suite="core", seed=1, where=(), command=None, report=None, defaults=False,
+          forward=False):
     """Asserts that answer(op, parameters, inputs, cotangents, precision) -> {name: array} is right on a suite of cases.
 
     ops: operations or chapters ("balance.switch", "gate"); where: conditions such as "k=2" on the parameters;
+    defaults: only cases in which every parameter has its default; forward: judge the outputs only, gradients are not owed;
     suite: one suite or several, "core,adversarial"; command: the smoeref command (default: $SMOEREF, or the one that was
     built in this tree, or the one on PATH); report: a file to write as well (.html, .xml, ...).  Raises AssertionError with
     the text report if a verdict failed, RuntimeError if the command could not do its work.  For pytest:
@@ -123,25 +149,15 @@ def check(answer, ops, precision="f32", suite="core", seed=1, where=(), command=
         def test_balance():
             smoeref_io.check(answer, ["balance.switch"], precision="bf16")
     """
+    __tracebackhide__ = True
     ops, where = ([x] if isinstance(x, str) else list(x) for x in (ops, where))
     suite = suite if isinstance(suite, str) else ",".join(suite)
+    run = _runner(command)
     if not ops:
         raise ValueError("ops is empty: name an operation or a chapter, such as 'balance.switch' or 'gate'")
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
-    built = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "smoeref")
-    command = command or os.environ.get("SMOEREF") or (built if os.access(built, os.X_OK) else "smoeref")
-
-    def run(*words):
-        try:
-            ended = subprocess.run([command, *words], capture_output=True, text=True)
-        except FileNotFoundError:
-            raise RuntimeError(f"no command '{command}': say where it is by command=... or $SMOEREF") from None
-        if ended.returncode not in (0, 1):
-            raise RuntimeError(ended.stderr.strip() or f"{command} ended with status {ended.returncode}")
-        return ended
-
-    conditions = [word for condition in where for word in ("--where", condition)]
+    conditions = [word for condition in where for word in ("--where", condition)] + ["--defaults"] * defaults
     with tempfile.TemporaryDirectory() as folder:
         cases, answers = os.path.join(folder, "cases"), os.path.join(folder, "answers")
         os.mkdir(answers)
@@ -151,8 +167,150 @@ def check(answer, ops, precision="f32", suite="core", seed=1, where=(), command=
                 path = os.path.join(answers, name[:-len(SUFFIX)] + ".safetensors")
                 _answer_one(answer, os.path.join(cases, name), path, precision)
         verdict = run("diff", cases, answers, "--precision", precision, "--quiet",
-                      *(["--report", report] if report else []))
-    assert verdict.returncode == 0, "\n" + verdict.stdout
+                      *["--forward"] * forward, *(["--report", report] if report else []))
+    if verdict.returncode != 0:
+        raise AssertionError("\n" + verdict.stdout)
+
+
+def judge(op, fn, precision="f32", suite="core", seed=1, where=(), returns=None, tensors="numpy", device="cpu", command=None,
+          report=None, defaults=False, forward=False):
+    """Asserts that a function of yours computes an operation, forward and backward, on a suite of cases.
+
+        def gate(r, k):                                  # any of the operation's inputs and parameters, by their names
+            value, index = torch.topk(r, k)
+            return {"index": index, "weight": torch.softmax(value, -1)}
+
+        smoeref_io.judge("gate.weights", gate, tensors="torch", defaults=True)
+
+    `smoeref explain gate.weights` lists the names.  fn is called once a case with those that its signature has (a name that
+    Python reserves gets a _ behind it: lambda_), and returns a dict of outputs by name, or a tuple of them in the order
+    that returns=("index", "weight") says, or one array where one output is owed.
+
+    tensors="torch": the inputs are PyTorch tensors on `device` in the dtype of the precision, and the gradients come from
+    autograd, unless fn returns them.  tensors="numpy": they are arrays, float64 for f64 and float32 for all else; fn takes the
+    cotangents that it needs as well, d_<output>, and returns its own gradients, d_<input>, among the outputs.
+
+    where: conditions such as "k=2", or a dict, {"order": ["topk-softmax", "softmax-topk-renorm"]}; defaults: only cases in
+    which every parameter has its default; forward: judge the outputs only.  All else as for check().  Raises AssertionError with the report if a verdict
+    failed or fn raised, TypeError if it and the operation do not fit, RuntimeError if the command could not do its work.
+    """
+    __tracebackhide__ = True
+    if tensors not in ("numpy", "torch"):
+        raise ValueError(f"tensors is {tensors!r}, expected 'numpy' or 'torch'")
+    if isinstance(where, dict):
+        where = [f"{name}={'|'.join(map(str, values if isinstance(values, (list, tuple)) else [values]))}"
+                 for name, values in where.items()]
+    record = _record(op, command or os.environ.get("SMOEREF"))
+    names = _arguments(record, fn)
+
+    def answer(op, parameters, inputs, cotangents, precision):
+        give = _torch_given if tensors == "torch" else _numpy_given
+        values = give(inputs, cotangents, precision, device)
+        for tensor in record["inputs"]:
+            if tensor["differentiable"] and tensors == "torch" and not forward:
+                values[tensor["name"]].requires_grad_()
+        given = {**{_word(name): value for name, value in parameters.items()}, **values}
+        try:
+            result = fn(**{name: given[name] for name in names})
+            return _answer_of(record, result, returns, values, forward)
+        except _Misfit:
+            raise
+        except Exception as error:
+            raise AssertionError(f"{op}, {parameters}: {type(error).__name__}: {error}") from error
+
+    check(answer, [op], precision, suite, seed, where, command, report, defaults, forward)
+
+
+class _Misfit(TypeError):
+    """A function and an operation that do not fit."""
+
+
+def _word(name):
+    """A parameter's name as a Python argument: lambda_ for lambda."""
+    return name + "_" * keyword.iskeyword(name)
+
+
+@functools.lru_cache
+def _listed(command):
+    """The operations by id, as `smoeref list --json` has them."""
+    return {record["id"]: record for record in json.loads(_runner(command)("list", "--json").stdout)["operations"]}
+
+
+def _record(op, command):
+    listed = _listed(command)
+    if op not in listed:
+        close = difflib.get_close_matches(op, listed, 1)
+        raise ValueError(f"unknown operation {op!r}" + (f"; did you mean {close[0]!r}?" if close else " (see smoeref list)"))
+    return listed[op]
+
+
+def _arguments(record, fn):
+    """Which of the operation's names to call fn with."""
+    known = [tensor["name"] for tensor in record["inputs"]]
+    known += [word for word in (_word(p["name"]) for p in record["parameters"]) if word not in known]
+    known += ["d_" + tensor["name"] for tensor in record["outputs"] if tensor["differentiable"]]
+    wanted = inspect.signature(fn).parameters.values()
+    if any(p.kind == p.VAR_KEYWORD for p in wanted):
+        return known
+    for p in wanted:
+        if p.kind == p.POSITIONAL_ONLY or (p.name not in known and p.default is p.empty and p.kind != p.VAR_POSITIONAL):
+            raise _Misfit(f"the function takes '{p.name}', but {record['id']} has {', '.join(known)}: arguments go by name; "
+                          f"wrap it, for instance lambda {known[0]}: fn({known[0]})")
+    return [p.name for p in wanted if p.name in known]
+
+
+def _numpy_given(inputs, cotangents, precision, device):
+    dtype = np.float64 if precision == "f64" else np.float32
+    given = {**inputs, **{"d_" + name: value for name, value in cotangents.items()}}
+    return {name: value if value.dtype.kind == "i" else value.astype(dtype) for name, value in given.items()}
+
+
+def _torch_given(inputs, cotangents, precision, device):
+    import torch
+    dtype = {"f64": torch.float64, "bf16": torch.bfloat16, "f16": torch.float16}.get(precision, torch.float32)
+    given = {**inputs, **{"d_" + name: value for name, value in cotangents.items()}}
+    return {name: torch.tensor(value, dtype=torch.int64 if value.dtype.kind == "i" else dtype, device=device)
+            for name, value in given.items()}
+
+
+def _answer_of(record, result, returns, values, forward):
+    """What fn returned as a dict by name, with the gradients that autograd has if it is made of PyTorch tensors."""
+    outputs = [tensor["name"] for tensor in record["outputs"]]
+    if not isinstance(result, dict):
+        parts = result if isinstance(result, tuple) else (result,)
+        names = [returns] if isinstance(returns, str) else returns
+        if names is None:
+            names = [t["name"] for t in record["outputs"] if not t["optional"] and t["kind"] not in ("stage", "margin")]
+            if len(names) != 1:
+                raise _Misfit(f"{record['id']} has the outputs {', '.join(outputs)}: return a dict of them by name, or say "
+                              "what the function returns by returns=(...)")
+        if len(names) != len(parts):
+            raise _Misfit(f"the function returned {len(parts)} values, expected {len(names)}: {', '.join(names)}")
+        result = dict(zip(names, parts))
+    inputs = [t["name"] for t in record["inputs"] if t["differentiable"]]
+    if forward or not any(hasattr(values[name], "requires_grad") for name in inputs):
+        return result
+    import torch
+    reached = [t["name"] for t in record["outputs"]
+               if t["differentiable"] and getattr(result.get(t["name"]), "requires_grad", False)]
+    leaves = [name for name in inputs if "d_" + name not in result]
+    gradients = [None] * len(leaves)
+    if reached and leaves:
+        for name in reached:
+            if result[name].shape != values["d_" + name].shape:
+                raise _Misfit(f"{name} has shape {list(result[name].shape)}, expected {list(values['d_' + name].shape)}")
+        gradients = torch.autograd.grad([result[name] for name in reached], [values[name] for name in leaves],
+                                        [values["d_" + name].to(result[name].dtype) for name in reached], allow_unused=True)
+    return {**result, **{"d_" + name: torch.zeros_like(values[name]) if gradient is None else gradient
+                         for name, gradient in zip(leaves, gradients)}}
+
+
+if "pytest" in sys.modules:
+    # For pytest: `pytest_plugins = ["smoeref_io"]` in conftest.py, or `pytest -p smoeref_io`.
+    @sys.modules["pytest"].fixture
+    def smoeref_judge():
+        """judge(op, fn, ...) above: def test_gate(smoeref_judge): smoeref_judge("gate.weights", gate)"""
+        return judge
 
 
 # --- the command line -----------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ int cmd_explain(int argc, char **argv);
 int cmd_variants(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_gen(int argc, char **argv);
+int cmd_vectors(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_gradcheck(int argc, char **argv);
@@ -71,13 +72,15 @@ int cli_add_ops(const cli_command *command, op_list *list, const char *word);
 typedef struct {
     const char *text[16];
     size_t count;
+    bool defaults; /* --defaults: only cases in which every parameter has its default */
 } where_list;
 int cli_add_where(const cli_command *command, where_list *list, const char *text); /* 0, or STATUS_USAGE */
 /* Does each name a parameter, and values that it may have, of one of these operations (of any, if the list is empty)?
  * 0, or STATUS_USAGE. */
 int cli_check_where(const cli_command *command, const where_list *list, const op_list *ops);
 /* Is a case wanted?  parameters: all of them, as a JSON object in text. */
-bool cli_where(const where_list *list, const char *parameters);
+bool cli_where(const where_list *list, const op_record *op, const char *parameters);
+const char *cli_where_leaves(const where_list *list); /* " that --where leaves", or "" if there are no conditions */
 /* Every operation if the list is empty; then in the order of the registry. */
 void cli_sort_ops(op_list *list);
 

@@ -320,6 +320,26 @@ static int link_prompts(const check *k, const char *golden, const manifest *m)
     return 0;
 }
 
+/* A run for all cases that failed is charged to each of them: which is said, and how far it came. */
+static char *say_charged(const check *k, const manifest *m, const char *fault)
+{
+    char path[PATH + 300];
+    size_t wanted = 0, there = 0;
+    const char *missing = NULL;
+    for (size_t i = 0; i < m->cases; i++) {
+        if (!judge_wants(&k->judge, &m->c[i])) continue;
+        snprintf(path, sizeof path, "%s/answers/%s.safetensors", k->work, m->c[i].name);
+        const bool answered = access(path, F_OK) == 0;
+        wanted++;
+        there += answered;
+        if (!answered && !missing) missing = m->c[i].name;
+    }
+    return verdict_say(
+        "%s; it was started once for all %zu cases, so each is charged with it ({prompt} {answer} starts it "
+        "once a case); of %zu answers it wrote %zu%s%s",
+        fault, wanted, wanted, there, missing ? ", the first that is missing is " : "", missing ? missing : "");
+}
+
 /* The program once for all cases. */
 static int run_all(const check *k, const char *golden, const manifest *m, judge_run *runs)
 {
@@ -336,10 +356,12 @@ static int run_all(const check *k, const char *golden, const manifest *m, judge_
     show_progress(0, 1);
     for (long wait = 1; !ended(k, &c, &run); wait = wait < 20 ? wait + 1 : wait) nap(wait);
     show_progress(1, 1);
+    char *charged = run.fault ? say_charged(k, m, run.fault) : NULL;
     for (size_t i = 0; i < m->cases && !caught; i++) {
-        runs[i].fault = run.fault ? strdup(run.fault) : NULL;
+        runs[i].fault = charged ? strdup(charged) : NULL;
         runs[i].output = run.output ? strdup(run.output) : NULL;
     }
+    free(charged);
     free(run.fault);
     free(run.output);
     return caught ? -1 : 0;

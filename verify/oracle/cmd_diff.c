@@ -46,6 +46,12 @@ int judge_option(judge_options *o, const cli_command *command, int option, const
         return cli_add_where(command, &o->where, value);
     case JUDGE_JOBS:
         return cli_parse_jobs(command, &o->jobs, value);
+    case JUDGE_DEFAULTS:
+        o->where.defaults = true;
+        return 0;
+    case JUDGE_FORWARD:
+        o->forward = true;
+        return 0;
     case JUDGE_POWER:
         o->power = true;
         return 0;
@@ -69,15 +75,17 @@ bool judge_wants(const judge_options *o, const manifest_case *c)
 {
     bool named = o->ops.count == 0;
     for (size_t i = 0; i < o->ops.count && !named; i++) named = strcmp(o->ops.op[i]->id, c->op) == 0;
-    return named && cli_where(&o->where, c->parameters);
+    const op_record *op = named ? op_find(c->op) : NULL;
+    return named && (!op || cli_where(&o->where, op, c->parameters)); /* what is unknown is told by who reads it */
 }
 
 int judge_wants_any(const judge_options *o, const char *dir, const manifest *m)
 {
     for (size_t i = 0; i < m->cases; i++)
         if (judge_wants(o, &m->c[i])) return 0;
-    if (o->where.count > 0)
-        return cli_usage(o->command, "%s/manifest.json has no case of these operations that --where leaves", dir);
+    if (*cli_where_leaves(&o->where))
+        return cli_usage(o->command, "%s/manifest.json has no case of these operations%s", dir,
+                         cli_where_leaves(&o->where));
     return cli_input("%s/manifest.json: no case of the operations that were asked for", dir);
 }
 
@@ -133,6 +141,7 @@ static int load_golden(const judge_options *o, const char *dir, const manifest_c
         status = verdict_golden_read(*c, &f, path, o->precision, g, err, errlen);
         tensor_file_clear(&f);
     }
+    g->forward = o->forward;
     if (status == 0) return 0;
     op_case_free(*c);
     *c = NULL;
@@ -452,6 +461,7 @@ int judge_finish(const judge_options *o, const judge_result *r, const char *suit
                         .seed = seed,
                         .seeds = seeds,
                         .precision = o->precision,
+                        .forward = o->forward,
                         .cases = r->cases,
                         .c = r->c,
                         .exposed = o->power ? r->exposed : NULL};

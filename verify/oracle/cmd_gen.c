@@ -15,7 +15,7 @@
 #include "twin.h"
 #include "verdict.h"
 
-enum { OPTION_OUT, OPTION_SUITE, OPTION_SEED, OPTION_PRECISION, OPTION_TEXT, OPTION_WHERE, OPTION_JOBS, OPTION_BREAK };
+enum { OPTION_OUT, OPTION_SUITE, OPTION_SEED, OPTION_PRECISION, OPTION_TEXT, OPTION_WHERE, OPTION_DEFAULTS, OPTION_JOBS, OPTION_BREAK };
 static const cli_option options[] = {
     [OPTION_OUT] = {"--out", "DIR", "the folder to write; it must not exist, be empty or hold golden cases"},
     [OPTION_SUITE] = {"--suite", "SUITE,...", "smoke, core, adversarial, large (default core; may be repeated)"},
@@ -25,6 +25,7 @@ static const cli_option options[] = {
     [OPTION_TEXT] = {"--text", "FILE", "cases of layer.smoe and compete.layer on activations made of a text file"},
     [OPTION_WHERE] = {"--where", "NAME=VALUE",
                       "only cases whose parameter NAME is VALUE (or one of VALUE|VALUE...); may be repeated"},
+    [OPTION_DEFAULTS] = {"--defaults", NULL, "only cases in which every parameter has its default"},
     [OPTION_JOBS] = {"--jobs", "N", "processes (default: one for each processor); does not change a byte"},
     [OPTION_BREAK] = {"--break", "WHAT", NULL}, /* the negative control of the self-check */
     {NULL, NULL, NULL},
@@ -32,7 +33,7 @@ static const cli_option options[] = {
 static const cli_command command = {
     "gen",
     "[OP ...] --out DIR [--suite SUITE,...] [--seed S] [--precision P,...] [--text FILE]\n"
-    "                   [--where NAME=VALUE] [--jobs N]",
+    "                   [--where NAME=VALUE] [--defaults] [--jobs N]",
     "Writes golden cases: NAME.prompt.safetensors (inputs and cotangents, all that an implementation needs),\n"
     "NAME.expected.safetensors (outputs, gradients, their enclosures and bounds) and manifest.json. OP is an operation "
     "or a\n"
@@ -328,9 +329,9 @@ static char *parameters_of(const op_record *op, const op_spec *spec)
 
 static bool matches(const where_list *where, const op_record *op, const op_spec *spec)
 {
-    if (where->count == 0) return true;
+    if (where->count == 0 && !where->defaults) return true;
     char *json = parameters_of(op, spec);
-    const bool keep = !json || cli_where(where, json); /* what cannot be made is reported where it is made */
+    const bool keep = !json || cli_where(where, op, json); /* what cannot be made is reported where it is made */
     free(json);
     return keep;
 }
@@ -348,7 +349,7 @@ static int collect(generation *g, const op_list *ops, const name_list *suites)
     }
     if (status == 0 && g->count == 0)
         return cli_usage(g->o->command, "there is no case of these operations in the suite%s asked for%s",
-                         suites->count > 1 ? "s" : "", g->o->where.count ? " that --where leaves" : "");
+                         suites->count > 1 ? "s" : "", cli_where_leaves(&g->o->where));
     return status;
 }
 
@@ -564,6 +565,9 @@ static int parse(cli *p, gen_options *o)
             break;
         case OPTION_WHERE:
             status = cli_add_where(&command, &o->where, value);
+            break;
+        case OPTION_DEFAULTS:
+            o->where.defaults = true;
             break;
         case OPTION_BREAK:
             o->spoil = value;

@@ -186,6 +186,93 @@ static void try_factors(const op_case *c, const verdict_golden *equation, const 
     }
 }
 
+/* --- the right numbers in the wrong places ---------------------------------------------------------------------- */
+
+/* Is element e of the answer element `at` of golden?  A bound that says nothing shows nothing. */
+static bool is_element(const tensor *got, size_t e, const golden_tensor *g, size_t at)
+{
+    return isfinite(g->bound[at]) && verdict_ratio(tensor_get(got, e), g->value[at], g->bound[at]) <= 1;
+}
+
+/* Golden with its last two axes exchanged, or written column by column: as bytes the two are the same. */
+static bool is_transposed(const verdict_tensor *t, const tensor *got, const golden_tensor *g)
+{
+    const size_t a = t->rank > 1 ? t->dim[t->rank - 2] : 0, b = t->rank > 1 ? t->dim[t->rank - 1] : 0;
+    if (a < 2 || b < 2) return false;
+    for (size_t e = 0; e < t->count; e++) {
+        const size_t i = e % (a * b);
+        if (!is_element(got, e, g, e - i + i % a * b + i / a)) return false;
+    }
+    return true;
+}
+
+static bool is_row(const tensor *got, size_t e, const golden_tensor *g, size_t at, size_t width)
+{
+    for (size_t i = 0; i < width; i++)
+        if (!is_element(got, e + i, g, at + i)) return false;
+    return true;
+}
+
+enum { MOST_ROWS = 64 };
+
+/* Golden with the entries of its first axis in another order; `from` says which. */
+static bool is_permuted(const verdict_tensor *t, const tensor *got, const golden_tensor *g, size_t from[MOST_ROWS])
+{
+    const size_t rows = t->rank > 0 ? t->dim[0] : 0, width = rows ? t->count / rows : 0;
+    bool used[MOST_ROWS] = {false};
+    if (rows < 2 || rows > MOST_ROWS || width == 0) return false;
+    for (size_t r = 0; r < rows; r++) {
+        size_t u = 0;
+        while (u < rows && (used[u] || !is_row(got, r * width, g, u * width, width))) u++;
+        if (u == rows) return false;
+        used[u] = true;
+        from[r] = u;
+    }
+    return true;
+}
+
+/* The tensor of this case whose golden value it has; NULL if there is none. */
+static const verdict_tensor *is_another(const op_case *c, const verdict_golden *equation, const verdict_case *v,
+                                        const verdict_tensor *t, const tensor *got)
+{
+    for (size_t i = 0; i < v->tensors; i++) {
+        const verdict_tensor *u = &v->t[i];
+        if (u == t || u->slot == OP_TENSORS || integer_tensor(c, u) || u->rank != t->rank || t->count == 0 ||
+            memcmp(u->dim, t->dim, t->rank * sizeof *t->dim) != 0 || reference(equation, u)->count != t->count)
+            continue;
+        if (is_row(got, 0, reference(equation, u), 0, t->count)) return u;
+    }
+    return NULL;
+}
+
+static void say_order(verdict_case *v, const verdict_tensor *t, const size_t *from)
+{
+    char text[160] = "";
+    size_t at = 0, rows = t->dim[0];
+    for (size_t r = 0; r < rows && at < sizeof text - 8; r++)
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s%zu", r ? " " : "", from[r]);
+    verdict_detail(v, verdict_say("    %s is golden with its first axis in another order: (%s%s)", t->name, text,
+                                  at < sizeof text - 8 ? "" : " ..."));
+}
+
+static void try_places(const op_case *c, const verdict_golden *equation, const tensor_file *answer, verdict_case *v)
+{
+    for (size_t i = 0, n = v->tensors; i < n; i++) {
+        const verdict_tensor *t = &v->t[i];
+        size_t from[MOST_ROWS];
+        if (!t->judged || t->pass || t->kind == OP_DECISION || integer_tensor(c, t)) continue;
+        const tensor *got = tensor_file_find(answer, t->name);
+        const verdict_tensor *u = is_another(c, equation, v, t, got);
+        if (u)
+            verdict_detail(v, verdict_say("    %s is what %s should be: were the two exchanged?", t->name, u->name));
+        else if (is_transposed(t, got, reference(equation, t)))
+            verdict_detail(
+                v, verdict_say("    %s is golden transposed (its last two axes, or column-major storage)", t->name));
+        else if (is_permuted(t, got, reference(equation, t), from))
+            say_order(v, t, from);
+    }
+}
+
 /* The one known wrong variant that is no other formula: the twin takes decisions as data, so it is known by them. */
 static const twin_variant tie_order = {
     .op = "",
@@ -376,6 +463,7 @@ int verdict_diagnose(op_case *c, const verdict_golden *g, const tensor_file *ans
         x.equation = &replay;
     }
     try_factors(c, x.equation, answer, v);
+    try_places(c, x.equation, answer, v);
     if (v->matches == 0) try_ties(v);
     const int status =
         try_variants(&x, alive, err, errlen); /* even so: who selects on other scores does not see the tie */
@@ -415,7 +503,7 @@ static bool told_apart(const op_case *c, const verdict_golden *g, const verdict_
         if (!(a->value || a->index) || b->count != a->count) continue;
         if (disjoint(a, b)) return true;
     }
-    for (size_t i = 0; c->op->in[i].name; i++) {
+    for (size_t i = 0; c->op->in[i].name && !g->forward; i++) {
         const golden_tensor *a = &g->grad[i], *b = &variant->grad[i];
         if (a->value && b->count == a->count && disjoint(a, b)) return true;
     }

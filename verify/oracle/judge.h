@@ -14,7 +14,7 @@ typedef struct {
     where_list where; /* empty: all cases of these */
     const twin_profile *precision;
     int jobs; /* <= 0: as many as there are processors */
-    bool power, quiet;
+    bool power, quiet, forward;
     size_t reports;
     const char *report[8]; /* files */
     volatile const sig_atomic_t *stop; /* non-zero: give up (NULL: never) */
@@ -39,12 +39,14 @@ typedef struct {
         {"--report", "FILE", "write a report too: .txt, .html, .tap, .json or .xml (JUnit); may be repeated"},                \
         {"--where", "NAME=VALUE",                                                                                      \
          "no cases whose parameter NAME is other than VALUE (or VALUE|VALUE...); may be repeated"},                      \
+        {"--defaults", NULL, "only cases in which every parameter has its default"},                                   \
+        {"--forward", NULL, "judge the outputs only: gradients are not owed"},                                         \
         {"--jobs", "N", "cases at a time (default: one for each processor)"},                                          \
         {"--power", NULL, "also say which known wrong variants these cases would have exposed"},                       \
     {                                                                                                                  \
         "--quiet", NULL, "print failures, diagnoses and the summary only"                                              \
     }
-enum { JUDGE_PRECISION, JUDGE_REPORT, JUDGE_WHERE, JUDGE_JOBS, JUDGE_POWER, JUDGE_QUIET, JUDGE_NEXT };
+enum { JUDGE_PRECISION, JUDGE_REPORT, JUDGE_WHERE, JUDGE_DEFAULTS, JUDGE_FORWARD, JUDGE_JOBS, JUDGE_POWER, JUDGE_QUIET, JUDGE_NEXT };
 
 /* Takes one of JUDGE_OPTIONS: 0, or STATUS_USAGE. */
 int judge_option(judge_options *o, const cli_command *command, int option, const char *value);

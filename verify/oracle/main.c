@@ -35,6 +35,7 @@ static const struct {
     {"variants", "the known wrong variants that a failing answer is compared with", cmd_variants},
     {"eval", "evaluate an operation, and its gradients, on your own inputs", cmd_eval},
     {"gen", "write golden cases: prompts, expected values, bounds", cmd_gen},
+    {"vectors", "verify that golden cases are what they were when they were written", cmd_vectors},
     {"diff", "judge a folder of answers against golden cases", cmd_diff},
     {"check", "generate cases, run your program on each, judge its answers", cmd_check},
     {"gradcheck", "check the reference's own gradients by three other methods", cmd_gradcheck},
@@ -330,23 +331,56 @@ int cli_check_where(const cli_command *command, const where_list *list, const op
     return status;
 }
 
-bool cli_where(const where_list *list, const char *parameters)
+/* The end of an item of "k=2,order=topk-softmax"; *name is its length up to the '='. */
+static const char *item_end(const char *item, size_t *name)
+{
+    *name = strcspn(item, "=,");
+    return item + strcspn(item, ",");
+}
+
+/* Has every parameter of "k=2,order=topk-softmax" its default: a number, or the first of the choices? */
+static bool all_default(const op_record *op, const char *set)
+{
+    size_t n;
+    for (const char *p = set, *end; *p; p = end + (*end == ',')) {
+        end = item_end(p, &n);
+        const op_param *param = find_param(op, p, n);
+        char first[128];
+        if (!param || p + n >= end) return false;
+        snprintf(first, sizeof first, "%.*s", (int)strcspn(param->values, "|"), param->values);
+        if (!among(first, p + n + 1, (size_t)(end - p) - n - 1)) return false;
+    }
+    return true;
+}
+
+/* Has the parameter of "k=2|3", if it is in the set, one of these values? */
+static bool meets(const char *where, const char *set)
+{
+    const size_t length = name_length(where);
+    size_t n;
+    for (const char *p = set, *end; *p; p = end + (*end == ',')) {
+        end = item_end(p, &n);
+        if (n != length || strncmp(p, where, n) != 0) continue;
+        if (!among(where + n + 1, p + n + 1, (size_t)(end - p) - n - 1)) return false;
+    }
+    return true;
+}
+
+bool cli_where(const where_list *list, const op_record *op, const char *parameters)
 {
     char err[256], *set = NULL;
-    bool keep = true;
-    if (list->count == 0) return true;
+    if (list->count == 0 && !list->defaults) return true;
     if (manifest_parameters_to_set("parameters", parameters, &set, err, sizeof err) != 0) return true; /* told later */
-    for (size_t i = 0; i < list->count; i++) {
-        const char *where = list->text[i];
-        const size_t n = name_length(where);
-        for (const char *p = set; *p; p += *p == ',') {
-            const size_t len = strcspn(p, ",");
-            if (len > n && strncmp(p, where, n + 1) == 0) keep = keep && among(where + n + 1, p + n + 1, len - n - 1);
-            p += len;
-        }
-    }
+    bool keep = !list->defaults || all_default(op, set);
+    for (size_t i = 0; i < list->count; i++) keep = keep && meets(list->text[i], set);
     free(set);
     return keep;
+}
+
+const char *cli_where_leaves(const where_list *list)
+{
+    if (list->count > 0 && list->defaults) return " that --where and --defaults leave";
+    return list->count > 0 ? " that --where leaves" : list->defaults ? " that --defaults leaves" : "";
 }
 
 bool cli_parse_seed(const char *text, uint64_t *seed)

@@ -631,6 +631,7 @@ void report_print(FILE *f, const report *r, bool quiet, bool colour)
         report_print_explanations(f, r);
     }
     report_print_power(f, r);
+    if (r->forward) fputs("gradients were not judged (--forward)\n", f);
     fprintf(f, "%s%zu passed, %zu failed%s\n", failed ? c.red : c.green, r->cases - failed, failed, c.off);
     free(list);
 }
@@ -665,6 +666,7 @@ static void print_tap(FILE *f, const report *r)
         print_parts(f, "#     ", e);
         report_explanation_free(e);
     }
+    if (r->forward) fputs("# gradients were not judged (--forward)\n", f);
     fprintf(f, "# %zu passed, %zu failed\n", r->cases - report_failed(r), report_failed(r));
 }
 
@@ -714,8 +716,8 @@ static void print_xml(FILE *f, const report *r)
 {
     fprintf(f,
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-            "<testsuites name=\"smoeref\" tests=\"%zu\" failures=\"%zu\">\n",
-            r->cases, report_failed(r));
+            "<testsuites name=\"smoeref%s\" tests=\"%zu\" failures=\"%zu\">\n",
+            r->forward ? ", outputs only" : "", r->cases, report_failed(r));
     for (size_t which = 0;; which++) {
         report_explanation *e = report_explain(r, which);
         if (!e) break;
@@ -883,6 +885,7 @@ static void print_json(FILE *f, const report *r)
     json_object_set_new(o, "suite", json_string(r->suite));
     json_object_set_new(o, "seed", json_integer((json_int_t)r->seed));
     json_object_set_new(o, "seeds", json_integer((json_int_t)r->seeds));
+    json_object_set_new(o, "forward", json_boolean(r->forward));
     json_object_set_new(o, "precision", json_string(r->precision->name));
     json_object_set_new(o, "passed", count(r->cases - report_failed(r)));
     json_object_set_new(o, "failed", count(report_failed(r)));

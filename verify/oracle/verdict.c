@@ -671,7 +671,7 @@ static void add_known(verdict_case *v, const op_tensor *o, size_t slot, const op
 }
 
 /* Stages, then decisions, then all other outputs, then gradients: the order in which a departure shows first. */
-static void list_tensors(const op_case *c, verdict_case *v)
+static void list_tensors(const op_case *c, verdict_case *v, bool forward)
 {
     for (int turn = 0; turn < 3; turn++)
         for (size_t i = 0; c->op->out[i].name; i++) {
@@ -679,8 +679,15 @@ static void list_tensors(const op_case *c, verdict_case *v)
             const int mine = kind == OP_STAGE ? 0 : kind == OP_DECISION ? 1 : 2;
             if (mine == turn) add_known(v, &c->op->out[i], i, &c->out[i], false);
         }
-    for (size_t i = 0; c->op->in[i].name; i++)
+    for (size_t i = 0; c->op->in[i].name && !forward; i++)
         if (c->op->in[i].flags & OP_DIFF) add_known(v, &c->op->in[i], i, &c->grad[i], true);
+}
+
+static bool is_gradient(const op_case *c, const char *name)
+{
+    for (const op_tensor *t = c->op->in; t->name; t++)
+        if ((t->flags & OP_DIFF) && strncmp(name, "d_", 2) == 0 && strcmp(name + 2, t->name) == 0) return true;
+    return false;
 }
 
 static int digits(tensor_dtype t)
@@ -734,7 +741,8 @@ static char *unfit(const verdict_tensor *t, bool integer, const tensor *got, con
     return NULL;
 }
 
-static void match_tensors(const op_case *c, verdict_case *v, const tensor_file *answer, const twin_profile *p)
+static void match_tensors(const op_case *c, verdict_case *v, const tensor_file *answer, const twin_profile *p,
+                          bool forward)
 {
     const size_t known = v->tensors;
     for (size_t i = 0; i < known; i++) {
@@ -753,7 +761,7 @@ static void match_tensors(const op_case *c, verdict_case *v, const tensor_file *
         t->judged = got && !t->fault && (t->gradient || !is_margin(&c->op->out[t->slot]));
     }
     for (size_t i = 0; i < answer->tensors; i++) {
-        bool found = false;
+        bool found = forward && is_gradient(c, answer->t[i].name);
         for (size_t j = 0; j < known; j++) found |= strcmp(v->t[j].name, answer->t[i].name) == 0;
         if (found) continue;
         verdict_tensor *t = add_tensor(v, verdict_say("%s", answer->t[i].name));
@@ -937,11 +945,11 @@ int verdict_judge(op_case *c, const char *name, const verdict_golden *g, const t
     v->sizes = sizes_text(c);
     v->parameters = parameters_text(c);
     set_golden_decisions(c, g);
-    list_tensors(c, v);
+    list_tensors(c, v, g->forward);
     count_decisions(c, v, g);
     int status = 0;
     if (answer) {
-        match_tensors(c, v, answer, p);
+        match_tensors(c, v, answer, p, g->forward);
         if (take_decisions(c, v, g, answer)) status = replay_case(c, v, g, p, &replay, err, errlen);
         if (status == 0) judge_values(c, v, v->replayed ? &replay : g, answer);
     } else

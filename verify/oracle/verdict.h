@@ -32,6 +32,7 @@ typedef struct {
 typedef struct {
     golden_tensor out[OP_TENSORS], grad[OP_TENSORS]; /* by output, by input; absent ones have no arrays */
     golden_tensor score[OP_TENSORS]; /* by output of kind OP_DECISION: the [T,N] scores it is taken on */
+    bool forward; /* set by who asks for it: gradients are not owed, and not judged where they are given */
 } verdict_golden;
 
 /* From an expected file (its names are those of gen_cases(), see cmd.h and spec/formats.md).  Scores and bounds that it
