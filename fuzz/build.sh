@@ -67,7 +67,7 @@ case " $targets " in *" fuzz_ops "* | *" fuzz_prompt "*)
     operations=$made ;;
 esac
 for target in $targets; do
-    compile "$here/$target.c"
+    if [ "$target" = fuzz_ops ]; then compile "$here/$target.c" "$here/domains.c"; else compile "$here/$target.c"; fi
     libs=
     case $target in fuzz_ops | fuzz_prompt)
         made="$made $operations"
