@@ -1376,6 +1376,15 @@ START_TEST(degenerate_data_get_a_status)
     ck_assert_int_eq(smoe_oracle(4, 1, 1, (double[]){0, 1, bad, 2}, y, zero, work, eta), SMOE_EDOM);
     const double nearly[] = {0, 0, 1, 1, 2, 2 + 0x1p-25, 3, 3}; /* collinear but for 2^-25: its square is lost */
     ck_assert_int_eq(smoe_oracle(4, 1, 2, nearly, y, zero, work, eta), SMOE_EDOM);
+    /* the mean of three 0.1 is not 0.1, nor is that of four 6 with these weights 6 when it is rounded: nothing varies */
+    const double tenth[] = {0.1, 0.1, 0.1}, six[] = {6, 6, 6, 6}, weight[] = {0.1, 0.2, 0.7, 0.9};
+    const smoe_mix_shape alone = {.gate = SMOE_MIX_SOFTMAX, .k = 1, .d = 1};
+    ck_assert_int_eq(smoe_oracle(3, 1, 1, tenth, y, zero, work, eta), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_em_direction(&alone, 4, ((double[]){0, 0, 1, 2}), six, y, weight, work, eta), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_m_step(&alone, 4, ((double[]){0, 0, 1, 2}), six, y, weight, 1e-3, work, next), SMOE_EDOM);
+    /* as far from 0 as a spread of 1 allows, and a spread that overflows when it is squared */
+    OK(smoe_oracle(4, 1, 1, ((double[]){0x1p46, 0x1p46 + 1, 0x1p46 + 2, 0x1p46 + 3}), y, zero, work, eta));
+    ck_assert_int_eq(smoe_oracle(4, 1, 1, ((double[]){0, 0x1p600, 0, 0}), y, zero, work, eta), SMOE_EOVRFLW);
     ck_assert_int_eq(smoe_oracle(0, 1, 1, spread, y, zero, work, eta), SMOE_EINVAL);
     ck_assert_int_eq(smoe_oracle(4, 0, 1, spread, y, zero, work, eta), SMOE_EINVAL);
     ck_assert_int_eq(smoe_oracle(4, 1, 0, spread, y, zero, work, eta), SMOE_EINVAL);
