@@ -337,6 +337,14 @@ static double place(const smoe_mix_shape *shape, const double *theta, const doub
     return margin;
 }
 
+/* Are the weights numbers, and is there one?  If all scores overflow to -inf, there is none. */
+static bool weighed(size_t k, const scratch *s)
+{
+    bool any = false;
+    for (size_t i = 0; i < k; i++) any = any || s->pi[i] > 0;
+    return any && smoe_all_finite(k, s->pi);
+}
+
 /* (T.4) with the responsibilities, after place. */
 static double density(size_t k, double y, const scratch *s)
 {
@@ -358,7 +366,7 @@ smoe_status smoe_mix_at(const smoe_mix_shape *shape, const double *theta, const 
     const double sure = place(shape, theta, x, &s);
     if (margin) *margin = sure;
     for (size_t j = 0; j < 4 * shape->k; j++) at[j] = work[j];
-    return smoe_all_finite(shape->k, s.pi) && smoe_all_finite(3 * shape->k, at + shape->k) ? SMOE_OK : SMOE_EOVRFLW;
+    return weighed(shape->k, &s) && smoe_all_finite(3 * shape->k, at + shape->k) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
 smoe_status smoe_mix_weights(const smoe_mix_shape *shape, const double *theta, const double *x, double *work,
@@ -371,7 +379,7 @@ smoe_status smoe_mix_weights(const smoe_mix_shape *shape, const double *theta, c
     const double sure = place(shape, theta, x, &s);
     if (margin) *margin = sure;
     for (size_t i = 0; i < shape->k; i++) pi[i] = s.pi[i];
-    return finite_or_overflow(shape->k, pi);
+    return weighed(shape->k, &s) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
 double smoe_normal_log_density(double y, double mu, double nu)
@@ -588,7 +596,7 @@ smoe_status smoe_mix_sample(const smoe_mix_shape *shape, size_t n, const double 
     const scratch s = scratch_of(shape, work);
     for (size_t t = 0; t < n; t++) {
         double sure = place(shape, theta, x + t * shape->d, &s), from_u;
-        if (!smoe_all_finite(shape->k, s.pi) || !smoe_all_finite(shape->k, s.h)) return SMOE_EOVRFLW;
+        if (!weighed(shape->k, &s) || !smoe_all_finite(shape->k, s.h)) return SMOE_EOVRFLW;
         label[t] = pick(shape->k, s.pi, u[t], &from_u);
         const double nu = theta[label[t] * smoe_mix_stride(shape) + smoe_mix_variance_at(shape)];
         y[t] = s.h[label[t]] + sqrt(nu) * z[t]; /* (T.7) */

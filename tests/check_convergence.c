@@ -1411,6 +1411,20 @@ START_TEST(degenerate_data_get_a_status)
 }
 END_TEST
 
+/* All scores of a softmax gate at -2^1024: nobody has weight, and there is no label to draw. */
+START_TEST(scores_that_all_overflow_get_a_status)
+{
+    const smoe_mix_shape soft = {.gate = SMOE_MIX_SOFTMAX, .k = 2, .d = 1};
+    const double theta[] = {1, 0, 1, -0x1p1023, 1, 0, 1, -0x1p1023}, x[] = {2}, u[] = {0.5}, z[] = {0};
+    double work[40], pi[2], at[8], margin, y, logp;
+    size_t label;
+    ck_assert_int_eq(smoe_mix_weights(&soft, theta, x, work, pi, &margin), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_mix_at(&soft, theta, x, work, at, &margin), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_mix_sample(&soft, 1, theta, x, u, z, work, &label, &margin, &y), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_mix_log_density(&soft, theta, x, 0, work, &logp), SMOE_EOVRFLW);
+}
+END_TEST
+
 START_TEST(rank_errors)
 {
     const double bad = bad_value[_i], one = 1, large[] = {0x1p600};
@@ -1478,6 +1492,7 @@ int main(void)
     tcase_add_test(error, overflow_is_said);
     tcase_add_loop_test(error, loss_errors, 0, 3);
     tcase_add_loop_test(error, degenerate_data_get_a_status, 0, 3);
+    tcase_add_test(error, scores_that_all_overflow_get_a_status);
     tcase_add_loop_test(error, rank_errors, 0, 3);
     tcase_set_timeout(hand, 120);
     tcase_set_timeout(slope, 120);
