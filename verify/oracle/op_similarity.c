@@ -276,6 +276,29 @@ static void fill_twice(op_case *c, op_rng *r)
     for (size_t i = 0; i < h * q; i++) op_in(c, "y")[h * q + i] = op_in(c, "y")[i];
 }
 
+/* Corners of a cube, 4 apart, by the bits of the sample's number, and nearly so; y has them in another order. */
+static void corners(op_rng *r, size_t n, size_t p, size_t turn, double *x)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < p; k++) {
+            const size_t corner = (turn * i + turn / 2) % 8;
+            x[i * p + k] = 4 * (double)(corner >> k & 1) + 0.125 * ((double)op_below(r, 5) - 2);
+        }
+}
+
+static void fill_corners(op_case *c, op_rng *r)
+{
+    corners(r, op_dim(c, 'n'), op_dim(c, 'p'), 1, op_in(c, "x"));
+    corners(r, op_dim(c, 'n'), op_dim(c, 'q'), 3, op_in(c, "y"));
+}
+
+/* y is related to x and near. */
+static void fill_corners_near(op_case *c, op_rng *r)
+{
+    fill_corners(c, r);
+    for (size_t i = 0; i < y_count(c); i++) op_in(c, "y")[i] *= 0.125;
+}
+
 /* Only the first feature varies. */
 static void fill_rank_one(op_case *c, op_rng *r)
 {
@@ -522,6 +545,16 @@ static const op_spec hsic_cases[] = {
      "|x|^2 + |y|^2 - 2 <x,y> in binary32 takes distances of 4 for 0", fill_expansion_32},
     {"expansion-64", "adversarial", "n=8,p=2,q=2", "kernel=rbf,sigma=4", "wide,GramExpansion", "the same in binary64",
      fill_expansion_64},
+    {"far", "adversarial", "n=8,p=3,q=3", "kernel=rbf,sigma=1,estimator=unbiased", "",
+     "kernels below 3e-3 off the diagonal: U-centring reads them as they are, not less one", fill_corners},
+    {"far-debiased", "adversarial", "n=8,p=3,q=3", "kernel=rbf,sigma=1.5,estimator=debiased", "",
+     "the same by U-centring", fill_corners},
+    {"far-median", "adversarial", "n=8,p=3,q=3", "kernel=rbf,bandwidth=median,sigma=0.25,detach=no,estimator=unbiased", "",
+     "below 1e-3 by a bandwidth that is trained", fill_corners},
+    {"farther", "adversarial", "n=8,p=3,q=3", "kernel=rbf,sigma=0.25,estimator=unbiased", "wide",
+     "below 1e-40, which binary32 has not", fill_corners},
+    {"far-and-near", "adversarial", "n=8,p=3,q=3", "kernel=rbf,sigma=1,estimator=unbiased", "",
+     "one of the two far, the other near 1", fill_corners_near},
     {"offset-1e3", "adversarial", "n=8,p=3,q=2", "kernel=rbf,sigma=1.5", "wide,GramExpansion", "features about 1e3",
      fill_off_1e3},
     {"offset-1e6", "adversarial", "n=8,p=3,q=2", MEDIAN, "wide,GramExpansion", "about 1e6", fill_off_1e6},
@@ -659,6 +692,16 @@ static const op_spec cka_cases[] = {
      "|x|^2 + |y|^2 - 2 <x,y> in binary32 takes distances of 4 for 0", fill_expansion_32},
     {"expansion-64", "adversarial", "n=8,p=2,q=2", "kernel=rbf,sigma=4", "wide,GramExpansion", "the same in binary64",
      fill_expansion_64},
+    {"far", "adversarial", "n=8,p=3,q=3", "kernel=rbf,sigma=1,estimator=unbiased", "",
+     "kernels below 3e-3 off the diagonal: U-centring reads them as they are, not less one", fill_corners},
+    {"far-debiased", "adversarial", "n=8,p=3,q=3", "kernel=rbf,sigma=1.5,estimator=debiased", "",
+     "the same by U-centring", fill_corners},
+    {"far-median", "adversarial", "n=8,p=3,q=3", "kernel=rbf,bandwidth=median,sigma=0.25,detach=no,estimator=unbiased", "",
+     "below 1e-3 by a bandwidth that is trained", fill_corners},
+    {"farther", "adversarial", "n=8,p=3,q=3", "kernel=rbf,sigma=0.25,estimator=unbiased", "wide",
+     "below 1e-40, which binary32 has not", fill_corners},
+    {"far-and-near", "adversarial", "n=8,p=3,q=3", "kernel=rbf,sigma=1,estimator=unbiased", "",
+     "one of the two far, the other near 1", fill_corners_near},
     {"offset-1e3", "adversarial", "n=8,p=3,q=2", "kernel=rbf,sigma=1.5", "wide,GramExpansion", "features about 1e3",
      fill_off_1e3},
     {"offset-1e6", "adversarial", "n=8,p=3,q=2", MEDIAN, "wide,GramExpansion", "about 1e6", fill_off_1e6},
@@ -755,6 +798,10 @@ static const op_spec minibatch_cases[] = {
      "|x|^2 + |y|^2 - 2 <x,y> in binary32 takes distances of 4 for 0", fill_expansion_32},
     {"expansion-64", "adversarial", "n=16,p=2,q=2", "batch=8,kernel=rbf,sigma=4", "wide,GramExpansion",
      "the same in binary64", fill_expansion_64},
+    {"far", "adversarial", "n=16,p=3,q=3", "batch=8,kernel=rbf,sigma=1", "",
+     "kernels below 3e-3 off the diagonal: U-centring reads them as they are, not less one", fill_corners},
+    {"farther", "adversarial", "n=16,p=3,q=3", "batch=8,kernel=rbf,sigma=0.25", "wide",
+     "below 1e-40, which binary32 has not", fill_corners},
     {"offset-1e6", "adversarial", "n=16,p=3,q=2", "batch=8," MEDIAN, "wide,GramExpansion", "features about 1e6",
      fill_off_1e6},
     {"linear-1e3", "adversarial", "n=16,p=3,q=2", "batch=8", "wide", "means before products", fill_off_1e3},
