@@ -301,10 +301,11 @@ static void exponents(size_t n, const double *D, double variance, double *to)
     for (size_t k = 0; k < n; k++) to[k] = -(D[k] / (2 * variance));
 }
 
-smoe_status smoe_gram_rbf(size_t n, const double *D, double variance, double *K)
+/*@ requires smoe_size(n*n) && \valid_read(D + (0 .. n*n-1)) && \valid(K + (0 .. n*n-1));
+    requires \separated(D + (0 .. n*n-1), K + (0 .. n*n-1));
+    assigns K[0 .. n*n-1]; */
+static void rbf(size_t n, const double *D, double variance, double *K)
 {
-    const smoe_status status = check_rbf(n, D, variance);
-    if (status != SMOE_OK) return status;
     /*@ loop invariant 0 <= i <= n;
         loop assigns i, K[0 .. n*n-1]; loop variant n - i; */
     for (size_t i = 0; i < n; i++) {
@@ -312,7 +313,13 @@ smoe_status smoe_gram_rbf(size_t n, const double *D, double variance, double *K)
         exponents(n, D + i * n, variance, K + i * n);
         smoe_exp_many(n, K + i * n, K + i * n);                         /* (K.4) */
     }
-    return SMOE_OK;
+}
+
+smoe_status smoe_gram_rbf(size_t n, const double *D, double variance, double *K)
+{
+    const smoe_status status = check_rbf(n, D, variance);
+    if (status == SMOE_OK) rbf(n, D, variance, K);
+    return status;
 }
 
 /*@ requires smoe_size(n*n) && \valid_read(D + (0 .. n*n-1)) && \valid(K + (0 .. n*n-1));
@@ -358,7 +365,11 @@ smoe_status smoe_gram_rbf_to_u_centre(size_t n, const double *D, double variance
 {
     const smoe_status status = check_rbf(n, D, variance);
     if (status != SMOE_OK) return status;
-    return all_far(n, D, variance) ? smoe_gram_rbf(n, D, variance, K) : smoe_gram_rbf_less_one(n, D, variance, K);
+    if (all_far(n, D, variance))
+        rbf(n, D, variance, K);
+    else
+        rbf_less_one(n, D, variance, K);
+    return SMOE_OK;
 }
 
 static smoe_status gram_rbf_vjp(size_t n, const double *D, double variance, const double *dK, double *dD,
