@@ -2,27 +2,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "op.h"
-#include "similarity.h"
+#include "op_similarity.h"
 
 /* --- what they share ---------------------------------------------------------------------------------------------- */
 
-#define KERNEL_PARAMETERS                                                                                              \
-    {"kernel", OP_CHOICE, "linear|rbf", "K_ij = <x_i, x_j>, or exp(-|x_i - x_j|^2 / (2 bandwidth))"},                  \
-        {"sigma", OP_REAL, "0.8", "rbf: the square root of the bandwidth, or the factor before the median distance"},  \
-        {"bandwidth", OP_CHOICE, "absolute|median", "sigma as it is, or as a fraction of the median distance"},        \
-        {"diagonal", OP_CHOICE, "with|without", "the median of all n x n distances, or of those off the diagonal"},    \
-        {"middle", OP_CHOICE, "mean|lower", "of an even number: the mean of the middle two, or the lower one"},        \
-        {"median", OP_CHOICE, "distance|square",                                                                       \
-         "bandwidth = (sigma median distance)^2, or sigma^2 times the median squared distance"},                       \
-    {                                                                                                                  \
-        "detach", OP_CHOICE, "yes|no", "a bandwidth from the median is a constant of the gradient, or trained"         \
-    }
-
-#define ESTIMATORS                                                                                                     \
-    {                                                                                                                  \
-        "estimator", OP_CHOICE, "biased|unbiased|debiased", "HSIC_0; HSIC_1 by Song's sums; HSIC_1 by U-centring"      \
-    }
+#define KERNEL KERNEL_PARAMETERS("K_ij = <x_i, x_j>, or exp(-|x_i - x_j|^2 / (2 bandwidth))")
 
 static const op_tensor pair_in[] = {
     {"x", "n,p", OP_INPUT, OP_DIFF, "one representation of each sample"},
@@ -34,7 +18,7 @@ static const op_tensor cka_out[] = {
     {NULL, NULL, OP_INPUT, 0, NULL},
 };
 
-static smoe_similarity meant(const op_case *c)
+smoe_similarity similarity_meant(const op_case *c)
 {
     smoe_similarity how = {
         .kernel = op_is(c, "kernel", "linear") ? SMOE_KERNEL_LINEAR : SMOE_KERNEL_RBF,
@@ -51,18 +35,23 @@ static smoe_similarity meant(const op_case *c)
     return how;
 }
 
-static smoe_estimator estimator(const op_case *c)
+smoe_estimator similarity_estimator(const op_case *c)
 {
     if (op_is(c, "estimator", "biased")) return SMOE_HSIC_BIASED;
     return op_is(c, "estimator", "unbiased") ? SMOE_HSIC_UNBIASED : SMOE_HSIC_DEBIASED;
+}
+
+const char *similarity_sigma(const op_case *c)
+{
+    const double sigma = op_real(c, "sigma");
+    return sigma > 0 && isfinite(sigma) ? NULL : "sigma must be a finite number above 0";
 }
 
 static const char *kernel_sizes(const op_case *c, char width)
 {
     if (op_dim(c, 'n') < 1) return "n must be at least 1: there is no sample";
     if (op_dim(c, width) < 1) return "a representation must have at least one feature";
-    if (!(op_real(c, "sigma") > 0) || !isfinite(op_real(c, "sigma"))) return "sigma must be a finite number above 0";
-    return NULL;
+    return similarity_sigma(c);
 }
 
 static const char *pair_sizes(const op_case *c)
@@ -319,7 +308,7 @@ static const op_tensor kernel_out[] = {
     {NULL, NULL, OP_INPUT, 0, NULL},
 };
 static const op_param kernel_param[] = {
-    KERNEL_PARAMETERS,
+    KERNEL,
     {"centre", OP_CHOICE, "no|yes", "the kernel as it is, or H K H with H = I - 11^T/n"},
     {NULL, OP_INT, NULL, NULL},
 };
@@ -335,7 +324,7 @@ static const char *kernel_check(const op_case *c)
 
 static smoe_status kernel_forward(op_case *c)
 {
-    const smoe_similarity how = meant(c);
+    const smoe_similarity how = similarity_meant(c);
     const size_t n = op_dim(c, 'n'), p = op_dim(c, 'p');
     double *work = op_room(smoe_gram_work(n, p), sizeof *work);
     const smoe_status status = (op_is(c, "centre", "yes") ? smoe_gram_centred : smoe_gram)(
@@ -346,7 +335,7 @@ static smoe_status kernel_forward(op_case *c)
 
 static smoe_status kernel_vjp(op_case *c)
 {
-    const smoe_similarity how = meant(c);
+    const smoe_similarity how = similarity_meant(c);
     const size_t n = op_dim(c, 'n'), p = op_dim(c, 'p');
     double *work = op_room(smoe_gram_work(n, p), sizeof *work);
     const smoe_status status = (op_is(c, "centre", "yes") ? smoe_gram_centred_vjp : smoe_gram_vjp)(
@@ -451,8 +440,8 @@ static const op_tensor hsic_out[] = {
     {NULL, NULL, OP_INPUT, 0, NULL},
 };
 static const op_param hsic_param[] = {
-    KERNEL_PARAMETERS,
-    ESTIMATORS,
+    KERNEL,
+    ESTIMATOR_PARAMETER,
     {"divide", OP_CHOICE, "n-1|n|none", "the biased form over (n-1)^2, over n^2, or undivided"},
     {NULL, OP_INT, NULL, NULL},
 };
@@ -465,8 +454,8 @@ static const char *hsic_check(const op_case *c)
 
 static smoe_similarity meant_hsic(const op_case *c)
 {
-    smoe_similarity how = meant(c);
-    how.estimator = estimator(c);
+    smoe_similarity how = similarity_meant(c);
+    how.estimator = similarity_estimator(c);
     how.divide = op_is(c, "divide", "n-1") ? SMOE_DIVIDE_N_LESS_1
                  : op_is(c, "divide", "n") ? SMOE_DIVIDE_N
                                            : SMOE_DIVIDE_NONE;
@@ -569,8 +558,8 @@ static const op_spec hsic_cases[] = {
 /* --- similarity.cka (K.9, K.11) ----------------------------------------------------------------------------------- */
 
 static const op_param cka_param[] = {
-    KERNEL_PARAMETERS,
-    ESTIMATORS,
+    KERNEL,
+    ESTIMATOR_PARAMETER,
     {"route", OP_CHOICE, "gram|features", "by kernels, or by moments in feature space (the linear kernel only)"},
     {NULL, OP_INT, NULL, NULL},
 };
@@ -587,8 +576,8 @@ static const char *cka_check(const op_case *c)
 
 static smoe_similarity meant_cka(const op_case *c)
 {
-    smoe_similarity how = meant(c);
-    how.estimator = estimator(c);
+    smoe_similarity how = similarity_meant(c);
+    how.estimator = similarity_estimator(c);
     how.route = op_is(c, "route", "gram") ? SMOE_ROUTE_GRAM : SMOE_ROUTE_FEATURES;
     return how;
 }
@@ -723,7 +712,7 @@ static const op_spec cka_cases[] = {
 /* --- similarity.minibatch (K.12) ---------------------------------------------------------------------------------- */
 
 static const op_param minibatch_param[] = {
-    KERNEL_PARAMETERS,
+    KERNEL,
     {"batch", OP_INT, "4", "samples of a batch: consecutive rows; divides n"},
     {NULL, OP_INT, NULL, NULL},
 };
@@ -740,7 +729,7 @@ static const char *minibatch_check(const op_case *c)
 
 static smoe_status minibatch_forward(op_case *c)
 {
-    const smoe_similarity how = meant(c);
+    const smoe_similarity how = similarity_meant(c);
     const size_t n = op_dim(c, 'n'), p = op_dim(c, 'p'), q = op_dim(c, 'q'), batch = (size_t)op_int(c, "batch");
     double *work = op_room(smoe_cka_minibatch_work(batch, p, q), sizeof *work);
     const smoe_status status =
@@ -751,7 +740,7 @@ static smoe_status minibatch_forward(op_case *c)
 
 static smoe_status minibatch_vjp(op_case *c)
 {
-    const smoe_similarity how = meant(c);
+    const smoe_similarity how = similarity_meant(c);
     const size_t n = op_dim(c, 'n'), p = op_dim(c, 'p'), q = op_dim(c, 'q'), batch = (size_t)op_int(c, "batch");
     double *work = op_room(smoe_cka_minibatch_work(batch, p, q), sizeof *work);
     const smoe_status status = smoe_cka_minibatch_vjp(&how, n, batch, p, op_in(c, "x"), q, op_in(c, "y"),
