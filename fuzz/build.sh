@@ -11,7 +11,7 @@ mode=${1:?fuzz, replay or plain} out=${2:?a folder}
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(dirname "$here")
 pkg_config=${PKG_CONFIG:-pkg-config}
-targets=${TARGETS:-fuzz_safetensors fuzz_npy fuzz_npz fuzz_dump fuzz_manifest fuzz_prompt fuzz_ops}
+targets=${TARGETS:-fuzz_safetensors fuzz_npy fuzz_npz fuzz_dump fuzz_manifest fuzz_rates fuzz_prompt fuzz_ops}
 mkdir -p "$out"
 
 flags="-std=c11 -D_GNU_SOURCE -g -O1 -fno-omit-frame-pointer -ffp-contract=off -Wall -Wextra"
@@ -61,15 +61,20 @@ if [ "$mode" != fuzz ]; then
     compile "$here/replay.c"
     engine_object=$made
 fi
-case " $targets " in *" fuzz_ops "* | *" fuzz_prompt "*)
+case " $targets " in *" fuzz_ops "* | *" fuzz_prompt "* | *" fuzz_rates "*)
     compile "$top"/ref/*.c "$top"/verify/enclosure/*.c "$top/verify/oracle/registry.c" "$top/verify/oracle/prompt.c" \
         "$top"/verify/oracle/op_*.c
     operations=$made ;;
 esac
 for target in $targets; do
-    compile "$here/$target.c"
-    libs=
-    case $target in fuzz_ops | fuzz_prompt)
+    more= libs=
+    case $target in
+    fuzz_ops) more=$here/domains.c ;;
+    fuzz_rates) more="$top/verify/oracle/rates_plan.c $top/verify/oracle/rates_store.c $top/verify/oracle/rates_report.c
+        $top/verify/oracle/convergence_fit.c" ;;
+    esac
+    compile "$here/$target.c" $more
+    case $target in fuzz_ops | fuzz_prompt | fuzz_rates)
         made="$made $operations"
         libs="$($pkg_config --libs gsl) $arb" ;;
     esac

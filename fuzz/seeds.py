@@ -15,6 +15,7 @@ import struct
 import subprocess
 import tempfile
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -107,6 +108,34 @@ put("fuzz_manifest", "twice", json.dumps(dict(manifest, cases=[case, case])).enc
 put("fuzz_manifest", "climb", json.dumps(dict(manifest, cases=[dict(case, name="../x")])).encode())
 put("fuzz_manifest", "parameters", b'{"k": 2, "theta": 1e-3, "version": "2"}')
 put("fuzz_manifest", "set", b"k=2,theta=1e-3,order=topk-softmax")
+
+
+def sealed(line):
+    text = json.dumps(line, separators=(",", ":"))[:-1].encode()
+    return text + b',"crc32":"%08x"}\n' % zlib.crc32(text)
+
+
+def rates(plan, *fits):
+    return sealed({"smoeref": "fuzz", "file": "rates", "fits": 0, "plan": plan}) + b"".join(sealed(f) for f in fits)
+
+
+plan = {"preset": "exact", "free_weights": "default", "estimators": ["oracle"], "n": [20, 40], "repeats": 2, "starts": 1,
+        "seed": 1}
+fit = {"fit": 0, "series": "norm, oracle", "n": 20, "repeat": 0, "status": "converged", "evaluations": 1, "failed_starts": 0,
+       "loglik": -1.5, "total_variation": 0.25, "total_variation_error": 1e-9, "hellinger": 0.125, "voronoi": 0.5,
+       "theta": [1.5, 1.0, 0.25, -1.0, -1.0, 0.16]}
+lost = dict(fit, fit=3, n=40, repeat=1, status="stalled", loglik=None, total_variation=None, total_variation_error=None,
+            hellinger=None, voronoi=None, theta=[])
+put("fuzz_rates", "none", rates(plan))
+put("fuzz_rates", "two", rates(plan, fit, lost))
+put("fuzz_rates", "torn", rates(plan, lost, fit)[:-9])
+put("fuzz_rates", "clash", rates(plan, fit, dict(fit, loglik=-1.25)))
+put("fuzz_rates", "stranger", rates(plan, dict(fit, fit=99)))
+put("fuzz_rates", "all", rates(dict(plan, preset="softmax-vs-competition", free_weights="no", estimators=["mle", "em", "oracle"],
+                                    n=[316, 1000, 3162])))
+put("fuzz_rates", "sizes", b"100:100000:7")
+put("fuzz_rates", "list", b"316,1000,3162")
+put("fuzz_rates", "estimators", b"mle,em")
 
 
 def code(operation):

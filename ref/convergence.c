@@ -337,6 +337,14 @@ static double place(const smoe_mix_shape *shape, const double *theta, const doub
     return margin;
 }
 
+/* Are the weights numbers, and is there one?  If all scores overflow to -inf, there is none. */
+static bool weighed(size_t k, const scratch *s)
+{
+    bool any = false;
+    for (size_t i = 0; i < k; i++) any = any || s->pi[i] > 0;
+    return any && smoe_all_finite(k, s->pi);
+}
+
 /* (T.4) with the responsibilities, after place. */
 static double density(size_t k, double y, const scratch *s)
 {
@@ -358,7 +366,7 @@ smoe_status smoe_mix_at(const smoe_mix_shape *shape, const double *theta, const 
     const double sure = place(shape, theta, x, &s);
     if (margin) *margin = sure;
     for (size_t j = 0; j < 4 * shape->k; j++) at[j] = work[j];
-    return smoe_all_finite(shape->k, s.pi) && smoe_all_finite(3 * shape->k, at + shape->k) ? SMOE_OK : SMOE_EOVRFLW;
+    return weighed(shape->k, &s) && smoe_all_finite(3 * shape->k, at + shape->k) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
 smoe_status smoe_mix_weights(const smoe_mix_shape *shape, const double *theta, const double *x, double *work,
@@ -371,7 +379,7 @@ smoe_status smoe_mix_weights(const smoe_mix_shape *shape, const double *theta, c
     const double sure = place(shape, theta, x, &s);
     if (margin) *margin = sure;
     for (size_t i = 0; i < shape->k; i++) pi[i] = s.pi[i];
-    return finite_or_overflow(shape->k, pi);
+    return weighed(shape->k, &s) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
 double smoe_normal_log_density(double y, double mu, double nu)
@@ -588,7 +596,7 @@ smoe_status smoe_mix_sample(const smoe_mix_shape *shape, size_t n, const double 
     const scratch s = scratch_of(shape, work);
     for (size_t t = 0; t < n; t++) {
         double sure = place(shape, theta, x + t * shape->d, &s), from_u;
-        if (!smoe_all_finite(shape->k, s.pi) || !smoe_all_finite(shape->k, s.h)) return SMOE_EOVRFLW;
+        if (!weighed(shape->k, &s) || !smoe_all_finite(shape->k, s.h)) return SMOE_EOVRFLW;
         label[t] = pick(shape->k, s.pi, u[t], &from_u);
         const double nu = theta[label[t] * smoe_mix_stride(shape) + smoe_mix_variance_at(shape)];
         y[t] = s.h[label[t]] + sqrt(nu) * z[t]; /* (T.7) */
@@ -909,11 +917,12 @@ typedef struct {
     double *centre; /* [d] weighted mean of x */
     double *g; /* [d+1] sum of pull (x - centre), then sum of pull; after solve: the step */
     double *C; /* [d,d] sum of weight (x - centre)(x - centre)', its lower triangle; after solve: its root */
+    double *most; /* [d] largest |x| that has weight */
 } normal;
 
 static normal normal_of(size_t d, double *block)
 {
-    return (normal){block, block + 1, block + 1 + d, block + 2 + 2 * d};
+    return (normal){block, block + 1, block + 1 + d, block + 2 + 2 * d, block + 2 + 2 * d + d * d};
 }
 
 static void clear(size_t d, const normal *e) { zero((d + 1) * (d + 3), e->S); }
@@ -922,6 +931,7 @@ static void add_weight(size_t d, double weight, const double *x, const normal *e
 {
     *e->S += weight;
     smoe_axpy(d, weight, x, e->centre);
+    for (size_t l = 0; l < d && weight > 0; l++) e->most[l] = fmax(e->most[l], fabs(x[l]));
 }
 
 static smoe_status finish_centre(size_t d, const normal *e)
@@ -960,10 +970,23 @@ static smoe_status cholesky(size_t d, double *C)
     return SMOE_OK;
 }
 
-/* The step: g = (C^-1 g_1..d, g_d / S - <that, centre>) */
-static smoe_status solve(size_t d, const normal *e)
+/* Does each x vary by more than its mean over n samples may be off?  A chain of n products, a sum of n weights and a
+ * division: (2n + 1) u of the largest |x|, and u more for the difference. */
+static smoe_status check_spread(size_t n, size_t d, const normal *e)
 {
-    const smoe_status status = cholesky(d, e->C);
+    for (size_t l = 0; l < d; l++) {
+        const double square = e->C[l * d + l];
+        if (!isfinite(square) || !isfinite(e->centre[l])) return SMOE_EOVRFLW;
+        if (!(sqrt(square / *e->S) > (double)(2 * n + 2) * 0x1p-53 * e->most[l])) return SMOE_EDOM;
+    }
+    return SMOE_OK;
+}
+
+/* The step over n samples: g = (C^-1 g_1..d, g_d / S - <that, centre>) */
+static smoe_status solve(size_t n, size_t d, const normal *e)
+{
+    smoe_status status = check_spread(n, d, e);
+    if (status == SMOE_OK) status = cholesky(d, e->C);
     if (status != SMOE_OK) return status;
     for (size_t l = 0; l < d; l++) {
         for (size_t j = 0; j < l; j++) e->g[l] = fma(-e->C[l * d + j], e->g[j], e->g[l]);
@@ -974,7 +997,7 @@ static smoe_status solve(size_t d, const normal *e)
         e->g[l] = e->g[l] / e->C[l * d + l];
     }
     e->g[d] = e->g[d] / *e->S - smoe_dot(d, e->g, e->centre);
-    return finite_or_overflow(d + 1, e->g) == SMOE_OK ? SMOE_OK : SMOE_EDOM;
+    return finite_or_overflow(d + 1, e->g);
 }
 
 /* The normal equations of atom i in `blocks`. */
@@ -1009,7 +1032,7 @@ static smoe_status expert_direction(const smoe_mix_shape *shape, size_t n, const
     }
     for (size_t i = 0; i < k && status == SMOE_OK; i++) {
         const normal e = normal_at(shape, blocks, i);
-        status = solve(d, &e);
+        status = solve(n, d, &e);
     }
     return status;
 }
@@ -1090,7 +1113,7 @@ static smoe_status move_softmax(const smoe_mix_shape *shape, size_t n, const dou
     for (size_t i = 0; i < k && status == SMOE_OK; i++) {
         const normal e = normal_at(shape, blocks, i);
         double *atom = next + i * p;
-        status = solve(d, &e);
+        status = solve(n, d, &e);
         if (status != SMOE_OK) break;
         smoe_axpy(d, 2, e.g, atom + smoe_mix_beta1_at(shape)); /* (T.12), gate */
         if (shape->free_weights) atom[smoe_mix_beta0_at(shape)] += 2 * e.g[d];
@@ -1169,7 +1192,7 @@ static smoe_status fit_labelled(size_t n, size_t d, const double *x, const doubl
     my = my / (double)count;
     for (size_t t = 0; t < n; t++)
         if (label[t] == i) add_pull(d, 1, y[t] - my, x + t * d, e);
-    if (status == SMOE_OK) status = solve(d, e);
+    if (status == SMOE_OK) status = solve(count, d, e);
     if (status != SMOE_OK) return status;
     for (size_t l = 0; l < d; l++) eta[l] = e->g[l]; /* (T.13), a */
     eta[d] = my - smoe_dot(d, eta, e->centre); /* (T.13), b */

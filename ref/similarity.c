@@ -301,10 +301,11 @@ static void exponents(size_t n, const double *D, double variance, double *to)
     for (size_t k = 0; k < n; k++) to[k] = -(D[k] / (2 * variance));
 }
 
-smoe_status smoe_gram_rbf(size_t n, const double *D, double variance, double *K)
+/*@ requires smoe_size(n*n) && \valid_read(D + (0 .. n*n-1)) && \valid(K + (0 .. n*n-1));
+    requires \separated(D + (0 .. n*n-1), K + (0 .. n*n-1));
+    assigns K[0 .. n*n-1]; */
+static void rbf(size_t n, const double *D, double variance, double *K)
 {
-    const smoe_status status = check_rbf(n, D, variance);
-    if (status != SMOE_OK) return status;
     /*@ loop invariant 0 <= i <= n;
         loop assigns i, K[0 .. n*n-1]; loop variant n - i; */
     for (size_t i = 0; i < n; i++) {
@@ -312,12 +313,24 @@ smoe_status smoe_gram_rbf(size_t n, const double *D, double variance, double *K)
         exponents(n, D + i * n, variance, K + i * n);
         smoe_exp_many(n, K + i * n, K + i * n);                         /* (K.4) */
     }
-    return SMOE_OK;
 }
 
+smoe_status smoe_gram_rbf(size_t n, const double *D, double variance, double *K)
+{
+    const smoe_status status = check_rbf(n, D, variance);
+    if (status == SMOE_OK) rbf(n, D, variance, K);
+    return status;
+}
+
+/*@ requires smoe_size(n*n) && \valid_read(D + (0 .. n*n-1)) && \valid(K + (0 .. n*n-1));
+    requires \separated(D + (0 .. n*n-1), K + (0 .. n*n-1));
+    assigns K[0 .. n*n-1]; */
 static void rbf_less_one(size_t n, const double *D, double variance, double *K)
 {
+    /*@ loop invariant 0 <= i <= n;
+        loop assigns i, K[0 .. n*n-1]; loop variant n - i; */
     for (size_t i = 0; i < n; i++) {
+        /*@ assert i*n + n <= n*n; */
         exponents(n, D + i * n, variance, K + i * n);
         smoe_expm1_many(n, K + i * n, K + i * n);                       /* (K.4), less one */
     }
@@ -328,6 +341,35 @@ smoe_status smoe_gram_rbf_less_one(size_t n, const double *D, double variance, d
     const smoe_status status = check_rbf(n, D, variance);
     if (status == SMOE_OK) rbf_less_one(n, D, variance, K);
     return status;
+}
+
+/* Are any two samples so far apart that K_ij is below 1/2, and thus nearer to 0 than to 1? */
+/*@ requires smoe_size(n*n) && \valid_read(D + (0 .. n*n-1)) && variance > 0;
+    assigns \nothing; */
+static bool all_far(size_t n, const double *D, double variance)
+{
+    const double ln2 = 0x1.62e42fefa39efp-1;
+    /*@ loop invariant 0 <= i <= n;
+        loop assigns i; loop variant n - i; */
+    for (size_t i = 0; i < n; i++) {
+        /*@ assert i*n + n <= n*n; */
+        /*@ loop invariant 0 <= j <= n;
+            loop assigns j; loop variant n - j; */
+        for (size_t j = 0; j < n; j++)
+            if (i != j && !(D[i * n + j] / (2 * variance) > ln2)) return false;
+    }
+    return true;
+}
+
+smoe_status smoe_gram_rbf_to_u_centre(size_t n, const double *D, double variance, double *K)
+{
+    const smoe_status status = check_rbf(n, D, variance);
+    if (status != SMOE_OK) return status;
+    if (all_far(n, D, variance))
+        rbf(n, D, variance, K);
+    else
+        rbf_less_one(n, D, variance, K);
+    return SMOE_OK;
 }
 
 static smoe_status gram_rbf_vjp(size_t n, const double *D, double variance, const double *dK, double *dD,
@@ -897,9 +939,10 @@ smoe_status smoe_gram_vjp(const smoe_similarity *how, size_t n, size_t p, const 
     return rbf_vjp(how, n, p, x, work, variance, dK, work + n * n, work + 2 * n * n, dx);
 }
 
-/* A Gram matrix to be centred: of centred features, or less one.  xc and D are what its gradient needs. */
-static smoe_status gram_to_centre(const smoe_similarity *how, size_t n, size_t p, const double *x, double *xc,
-                                  double *D, double *K, double *variance)
+/* A Gram matrix to be centred as the estimator has it: of centred features, or less one where that has more digits.  xc and D
+ * are what its gradient needs. */
+static smoe_status gram_to_centre(const smoe_similarity *how, smoe_estimator estimator, size_t n, size_t p,
+                                  const double *x, double *xc, double *D, double *K, double *variance)
 {
     smoe_status status;
     *variance = 0;
@@ -908,8 +951,8 @@ static smoe_status gram_to_centre(const smoe_similarity *how, size_t n, size_t p
         return status == SMOE_OK ? smoe_gram_linear(n, p, xc, K) : status;
     }
     status = distances_and_bandwidth(how, n, p, x, D, variance);
-    if (status == SMOE_OK) rbf_less_one(n, D, *variance, K);
-    return status;
+    if (status != SMOE_OK) return status;
+    return (estimator == SMOE_HSIC_BIASED ? smoe_gram_rbf_less_one : smoe_gram_rbf_to_u_centre)(n, D, *variance, K);
 }
 
 smoe_status smoe_gram_centred(const smoe_similarity *how, size_t n, size_t p, const double *x, double *work, double *K,
@@ -918,7 +961,7 @@ smoe_status smoe_gram_centred(const smoe_similarity *how, size_t n, size_t p, co
     smoe_status status = check_one(how, n, p, x);
     if (status != SMOE_OK) return status;
     double found, *D = work, *raw = work + n * n, *xc = work + 4 * n * n;
-    status = gram_to_centre(how, n, p, x, xc, D, raw, &found);
+    status = gram_to_centre(how, SMOE_HSIC_BIASED, n, p, x, xc, D, raw, &found);
     if (status != SMOE_OK) return status;
     *variance = found;
     return smoe_centre(n, raw, K);
@@ -957,7 +1000,8 @@ typedef struct {
 
 static smoe_status prepare(const smoe_similarity *how, size_t n, double *sums, gram_side *s)
 {
-    const smoe_status status = gram_to_centre(how, n, s->p, s->x, s->xc, s->D, s->K, &s->variance);
+    const smoe_status status =
+        gram_to_centre(how, how->estimator, n, s->p, s->x, s->xc, s->D, s->K, &s->variance);
     if (status != SMOE_OK) return status;
     return how->estimator == SMOE_HSIC_BIASED ? centre(n, s->K, s->A) : smoe_u_centre(n, s->K, sums, s->A);
 }

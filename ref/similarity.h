@@ -235,6 +235,25 @@ smoe_status smoe_gram_rbf(size_t n, const double *D, double variance, double *K)
     complete behaviors; disjoint behaviors; */
 smoe_status smoe_gram_rbf_less_one(size_t n, const double *D, double variance, double *K);
 
+/* (K.4) The one of the two above that is better U-centred (K.7, to which they are the same): K itself if all of its elements
+ * off the diagonal are below 1/2 (D_ij / (2 variance) above ln 2, rounded), else K less one.  The gradient is theirs. */
+/*@ requires smoe_size(n*n) && \valid_read(D + (0 .. n*n-1)) && \valid(K + (0 .. n*n-1));
+    requires \separated(D + (0 .. n*n-1), K + (0 .. n*n-1));
+    behavior sizes:
+      assumes n == 0;
+      assigns \nothing;
+      ensures \result == SMOE_EINVAL;
+    behavior values:
+      assumes !(n == 0) && !((0 < variance && smoe_finite(variance) && smoe_distances(D, n*n)));
+      assigns \nothing;
+      ensures \result == SMOE_EDOM;
+    behavior good:
+      assumes !(n == 0) && (0 < variance && smoe_finite(variance) && smoe_distances(D, n*n));
+      assigns K[0 .. n*n-1];
+      ensures \result == SMOE_OK;
+    complete behaviors; disjoint behaviors; */
+smoe_status smoe_gram_rbf_to_u_centre(size_t n, const double *D, double variance, double *K);
+
 /* (K.4), gradient:  dD_ij = -dK_ij k_ij / (2 variance),  dvariance = sum_ij dK_ij k_ij D_ij / (2 variance^2),
  * k_ij = exp(-D_ij / (2 variance))
  *

@@ -1376,6 +1376,15 @@ START_TEST(degenerate_data_get_a_status)
     ck_assert_int_eq(smoe_oracle(4, 1, 1, (double[]){0, 1, bad, 2}, y, zero, work, eta), SMOE_EDOM);
     const double nearly[] = {0, 0, 1, 1, 2, 2 + 0x1p-25, 3, 3}; /* collinear but for 2^-25: its square is lost */
     ck_assert_int_eq(smoe_oracle(4, 1, 2, nearly, y, zero, work, eta), SMOE_EDOM);
+    /* the mean of three 0.1 is not 0.1, nor is that of four 6 with these weights 6 when it is rounded: nothing varies */
+    const double tenth[] = {0.1, 0.1, 0.1}, six[] = {6, 6, 6, 6}, weight[] = {0.1, 0.2, 0.7, 0.9};
+    const smoe_mix_shape alone = {.gate = SMOE_MIX_SOFTMAX, .k = 1, .d = 1};
+    ck_assert_int_eq(smoe_oracle(3, 1, 1, tenth, y, zero, work, eta), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_em_direction(&alone, 4, ((double[]){0, 0, 1, 2}), six, y, weight, work, eta), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_m_step(&alone, 4, ((double[]){0, 0, 1, 2}), six, y, weight, 1e-3, work, next), SMOE_EDOM);
+    /* as far from 0 as a spread of 1 allows, and a spread that overflows when it is squared */
+    OK(smoe_oracle(4, 1, 1, ((double[]){0x1p46, 0x1p46 + 1, 0x1p46 + 2, 0x1p46 + 3}), y, zero, work, eta));
+    ck_assert_int_eq(smoe_oracle(4, 1, 1, ((double[]){0, 0x1p600, 0, 0}), y, zero, work, eta), SMOE_EOVRFLW);
     ck_assert_int_eq(smoe_oracle(0, 1, 1, spread, y, zero, work, eta), SMOE_EINVAL);
     ck_assert_int_eq(smoe_oracle(4, 0, 1, spread, y, zero, work, eta), SMOE_EINVAL);
     ck_assert_int_eq(smoe_oracle(4, 1, 0, spread, y, zero, work, eta), SMOE_EINVAL);
@@ -1399,6 +1408,20 @@ START_TEST(degenerate_data_get_a_status)
     ck_assert_int_eq(smoe_mix_m_step(&soft, 4, ((double[]){0, 0, 1, 2}), (double[]){0, 0, 0, 0}, line,
                                      ((double[]){1, 1, 1, 1}), 1e-3, work, next),
                      SMOE_EDOM);
+}
+END_TEST
+
+/* All scores of a softmax gate at -2^1024: nobody has weight, and there is no label to draw. */
+START_TEST(scores_that_all_overflow_get_a_status)
+{
+    const smoe_mix_shape soft = {.gate = SMOE_MIX_SOFTMAX, .k = 2, .d = 1};
+    const double theta[] = {1, 0, 1, -0x1p1023, 1, 0, 1, -0x1p1023}, x[] = {2}, u[] = {0.5}, z[] = {0};
+    double work[40], pi[2], at[8], margin, y, logp;
+    size_t label;
+    ck_assert_int_eq(smoe_mix_weights(&soft, theta, x, work, pi, &margin), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_mix_at(&soft, theta, x, work, at, &margin), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_mix_sample(&soft, 1, theta, x, u, z, work, &label, &margin, &y), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_mix_log_density(&soft, theta, x, 0, work, &logp), SMOE_EOVRFLW);
 }
 END_TEST
 
@@ -1469,6 +1492,7 @@ int main(void)
     tcase_add_test(error, overflow_is_said);
     tcase_add_loop_test(error, loss_errors, 0, 3);
     tcase_add_loop_test(error, degenerate_data_get_a_status, 0, 3);
+    tcase_add_test(error, scores_that_all_overflow_get_a_status);
     tcase_add_loop_test(error, rank_errors, 0, 3);
     tcase_set_timeout(hand, 120);
     tcase_set_timeout(slope, 120);

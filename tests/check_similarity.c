@@ -324,6 +324,56 @@ START_TEST(unbiased_by_hand)
 }
 END_TEST
 
+/* x = (0,16,48,112), sigma = 1: squared distances 256 of 01, 1024 of 12 and more, so that K is k = e^-128 at 01 and else at most
+ * e^-384 k.  y has samples 1 and 2 in each other's place: L is k at 02.  By the worked example of K.8, k in the place of 9 (and 01
+ * in that of 23, which in U-centred 4 x 4 matrices are the same): HSIC(K,L) = -27/4 k^2/81 = -k^2/12, HSIC(K,K) = 27/2 k^2/81 =
+ * k^2/6, CKA = -1/2.  k = exp(-(x_0-x_1)^2/2): dk/dx_0 = 16 k, so dx_0 = -16 k^2/12 = -4/3 k^2 = -dx_1, and likewise in y.
+ * k^2 = e^-256 = 6.61626105670948526e-112.  Less one K is -1 everywhere, and nothing of this is left. */
+/* evidence hand: K.4 K.7 K.8 K.9 K.12 */
+START_TEST(far_samples_by_hand)
+{
+    const double x[] = {0, 16, 48, 112}, y[] = {0, 48, 16, 112}, k2 = 0x1.9755956ad4e9cp-370;
+    const double dx[] = {-4 * k2 / 3, 4 * k2 / 3, 0, 0}, dy[] = {-4 * k2 / 3, 0, 4 * k2 / 3, 0};
+    for (int e = 1; e < 3; e++) {
+        const smoe_similarity how = {.kernel = SMOE_KERNEL_RBF, .sigma = 1, .estimator = (smoe_estimator)e};
+        double gx[4], gy[4], work[8 * 16 + 16], value = hsic_of(how, 4, 1, x, 1, y);
+        ck_assert_msg(near(value, -k2 / 12, 8), "K.8 estimator %d: HSIC is %.17g, by hand -e^-256/12", e, value);
+        value = hsic_of(how, 4, 1, x, 1, x);
+        ck_assert_msg(near(value, k2 / 6, 8), "K.8 estimator %d: HSIC(K,K) is %.17g, by hand e^-256/6", e, value);
+        value = cka_of(how, 4, 1, x, 1, y);
+        ck_assert_msg(near(value, -0.5, 8), "K.9 estimator %d: CKA is %.17g, by hand -1/2", e, value);
+        hsic_gradient(how, 4, 1, x, 1, y, 1, gx, gy);
+        for (size_t i = 0; i < 4; i++) {
+            ck_assert_msg(fabs(gx[i] - dx[i]) <= 0x1p-49 * k2, "K.8: dx[%zu] is %.17g, by hand %.17g", i, gx[i], dx[i]);
+            ck_assert_msg(fabs(gy[i] - dy[i]) <= 0x1p-49 * k2, "K.8: dy[%zu] is %.17g, by hand %.17g", i, gy[i], dy[i]);
+        }
+        OK(smoe_cka_minibatch(&how, 4, 4, 1, x, 1, y, work, &value));
+        ck_assert_msg(near(value, -0.5, 8), "K.12: CKA of one batch is %.17g, by hand -1/2", value);
+    }
+}
+END_TEST
+
+/* 2 variance = 1: a D of ln 2, rounded (down), gives 1/2 or more, and the next double less. */
+/* evidence hand: K.4 */
+START_TEST(half_divides_the_forms_of_the_kernel)
+{
+    const double ln2 = 0x1.62e42fefa39efp-1, above = 0x1.62e42fefa39fp-1;
+    double D[] = {0, above, 9, above, 0, 700, 9, 700, 0}, K[9], want[9];
+    OK(smoe_gram_rbf(3, D, 0.5, want));
+    OK(smoe_gram_rbf_to_u_centre(3, D, 0.5, K));
+    ck_assert_msg(memcmp(K, want, sizeof K) == 0, "K.4: all below 1/2, and the kernel is not as it is");
+    D[1] = D[3] = ln2;
+    OK(smoe_gram_rbf_less_one(3, D, 0.5, want));
+    OK(smoe_gram_rbf_to_u_centre(3, D, 0.5, K));
+    ck_assert_msg(memcmp(K, want, sizeof K) == 0, "K.4: one of them is 1/2, and the kernel is not less one");
+    D[1] = D[3] = above;
+    D[7] = 0.5; /* read on both sides of the diagonal */
+    OK(smoe_gram_rbf_less_one(3, D, 0.5, want));
+    OK(smoe_gram_rbf_to_u_centre(3, D, 0.5, K));
+    ck_assert_msg(memcmp(K, want, sizeof K) == 0, "K.4: one below the diagonal is not seen");
+}
+END_TEST
+
 /* h = (3,4,9): 3/6; for g = 2: 2/6, -2 (1/2)/(2 4) = -1/8, -2 (1/2)/(2 9) = -1/18.  Numbers whose product is beyond the
  * format: 2^-1000 each, or 2^1000. */
 /* evidence hand: K.9 */
@@ -1869,6 +1919,7 @@ START_TEST(parts_refuse)
     REFUSED(SMOE_EINVAL, smoe_squared_distances_vjp_naive(2, 0, x, G, out), out);
     REFUSED(SMOE_EINVAL, smoe_gram_rbf(0, x, 1, out), out);
     REFUSED(SMOE_EINVAL, smoe_gram_rbf_less_one(0, x, 1, out), out);
+    REFUSED(SMOE_EINVAL, smoe_gram_rbf_to_u_centre(0, x, 1, out), out);
     REFUSED(SMOE_EINVAL, smoe_gram_rbf_vjp(0, x, 1, G, out, &a), out, &a);
     REFUSED(SMOE_EINVAL, smoe_centre_features(0, 2, x, out), out);
     REFUSED(SMOE_EINVAL, smoe_centre_features(2, 0, x, out), out);
@@ -1901,6 +1952,7 @@ START_TEST(parts_refuse)
         REFUSED(SMOE_EDOM, smoe_squared_distances_vjp_naive(4, 4, x, m, out), out);
         REFUSED(SMOE_EDOM, smoe_gram_rbf(4, m, 1, out), out);
         REFUSED(SMOE_EDOM, smoe_gram_rbf_less_one(4, m, 1, out), out);
+        REFUSED(SMOE_EDOM, smoe_gram_rbf_to_u_centre(4, m, 1, out), out);
         REFUSED(SMOE_EDOM, smoe_gram_rbf_vjp(4, m, 1, G, out, &a), out, &a);
         REFUSED(SMOE_EDOM, smoe_gram_rbf_vjp(4, x, 1, m, out, &a), out, &a);
         REFUSED(SMOE_EDOM, smoe_gram_rbf(4, x, bad[i], out), out);
@@ -2285,6 +2337,8 @@ static Suite *suite(void)
     tcase_add_test(hand, biased_by_hand);
     tcase_add_test(hand, u_centring_by_hand);
     tcase_add_test(hand, unbiased_by_hand);
+    tcase_add_test(hand, far_samples_by_hand);
+    tcase_add_test(hand, half_divides_the_forms_of_the_kernel);
     tcase_add_test(hand, ratio_by_hand);
     tcase_add_test(hand, cka_by_hand);
     tcase_add_test(hand, moments_by_hand);

@@ -247,12 +247,29 @@ static tape_node *pairs(twin_eval *x, size_t n, const size_t *atom, const size_t
                     tape_gather_rows(t, twin_in(x, "truth"), n, of));
 }
 
-/* |row|^rho of each row */
-static tape_node *power(twin_eval *x, tape_node *rows, double rho)
+/* The same with so many roundings more, relative, forward. */
+static tape_node *loose(twin_eval *x, tape_node *a, double roundings)
+{
+    const size_t n = a->rows * a->cols;
+    if (!tape_rounds(x->t)) return a;
+    double *slack = calloc(n + 1, sizeof *slack);
+    if (!slack) abort();
+    for (size_t e = 0; e < n; e++) slack[e] = roundings * tape_u(x->t) * tape_upper(a, e);
+    tape_node *y = tape_slack(x->t, a, slack, NULL);
+    free(slack);
+    return y;
+}
+
+/* |row|^rho, rho > 0, of one row; 0 of zeros, which have no logarithm */
+static tape_node *power(twin_eval *x, tape_node *row, double rho)
 {
     tape *t = x->t;
-    tape_node *norm = tape_norm(t, rows), *y = norm;
-    if (rho != floor(rho)) return tape_apply(t, TAPE_EXP, tape_scale(t, tape_apply(t, TAPE_LOG, norm), rho));
+    tape_node *norm = tape_norm(t, row), *y = norm;
+    if (arb_is_zero(norm->v)) return tape_fill(t, 1, 1, 0);
+    if (rho > 16 || rho != floor(rho)) { /* a whole power may be rho factors all the same */
+        y = tape_apply(t, TAPE_EXP, tape_scale(t, tape_apply(t, TAPE_LOG, norm), rho));
+        return rho == floor(rho) ? loose(x, y, rho) : y;
+    }
     for (double j = 1; j < rho; j++) y = tape_mul(t, y, norm);
     return y;
 }
@@ -398,18 +415,6 @@ static void convergence_em(twin_eval *x)
     free(db);
 }
 
-/* A solution by Cholesky: a pivot's root comes with a rounding and divides twice, and each division rounds. */
-static tape_node *by_roots(twin_eval *x, tape_node *a)
-{
-    const size_t n = a->rows * a->cols;
-    double *slack = calloc(n + 1, sizeof *slack);
-    if (!slack) abort();
-    for (size_t e = 0; e < n; e++) slack[e] = 4 * tape_u(x->t) * tape_upper(a, e);
-    tape_node *y = tape_slack(x->t, a, slack, NULL);
-    free(slack);
-    return y;
-}
-
 /* Least squares of one atom's m samples, given by their numbers. */
 static void fit(twin_eval *x, size_t m, const size_t *of, tape_node **a, tape_node **b, tape_node **nu)
 {
@@ -418,7 +423,8 @@ static void fit(twin_eval *x, size_t m, const size_t *of, tape_node **a, tape_no
     tape_node *rows = tape_gather_rows(t, twin_in(x, "x"), m, of);
     tape_node *y = tape_gather_rows(t, tape_view(t, twin_in(x, "y"), 0, n, 1), m, of);
     tape_node *my = tape_mean(t, y, TAPE_ALL, m), *rest;
-    *a = by_roots(x, least_squares(x, rows, tape_fill(t, m, 1, 1), tape_sub(t, y, my), &rest));
+    /* by Cholesky a pivot's root comes with a rounding and divides twice, and each division rounds */
+    *a = loose(x, least_squares(x, rows, tape_fill(t, m, 1, 1), tape_sub(t, y, my), &rest), 4);
     *b = tape_sub(t, my, tape_matmul_nt(t, *a, tape_mean(t, rows, TAPE_ROWS, m)));
     tape_node *r = tape_sub(t, y, tape_add(t, tape_matmul_nt(t, rows, *a), *b));
     *nu = tape_mean(t, tape_apply(t, TAPE_SQUARE, r), TAPE_ALL, twin_is(x, "OracleUnbiased") ? m - d - 1 : m);

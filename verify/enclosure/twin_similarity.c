@@ -1,9 +1,9 @@
 /* The twin of spec/06-similarity.md.
  *
  * Kernels of centred rows where the kernel is linear, of distances where it is not; HSIC by its centred kernels.  Every
- * other way that is right as well (the kernel of rows as they are, the kernel less one, HKH by products, one kernel centred
- * on each side, Song's sums or U-centring, moments in feature space) is evaluated beside it when a precision is given, and
- * the bound holds all of them. */
+ * other way that is right as well (the kernel of rows as they are, the kernel less one unless all samples are far apart, HKH
+ * by products, one kernel centred on each side, Song's sums or U-centring, moments in feature space) is evaluated beside it
+ * when a precision is given, and the bound holds all of them. */
 #include "twin_parts.h"
 
 #include <math.h>
@@ -293,6 +293,23 @@ static tape_node *less_one(twin_eval *x, const sample *s)
     return tape_apply(x->t, TAPE_EXPM1, tape_aside(x->t, s->exponent));
 }
 
+/* Is some K_ij 1/16 or more?  Where all are smaller, K - 1 has lost what U-centring reads, and is no route any more; the
+ * chapter leaves it below 1/2. */
+static bool some_near(const sample *s)
+{
+    const size_t n = s->K->rows;
+    for (size_t i = 0; i < n * n; i++)
+        if (i % (n + 1) != 0 && !(tape_upper(s->K, i) < 0x1p-4)) return true;
+    return false;
+}
+
+/* The other form of a kernel that is U-centred. */
+static tape_node *other_form(twin_eval *x, const sample *s)
+{
+    if (linear(x)) return raw(x, s);
+    return some_near(s) ? less_one(x, s) : again(x, s);
+}
+
 static tape_node *centred_again(twin_eval *x, const sample *s) { return centred_rows(x, tape_aside(x->t, s->rows)); }
 
 /* --- HSIC (K.6 to K.8, K.11) --------------------------------------------------------------------------------------- */
@@ -378,9 +395,9 @@ static tape_node *song(twin_eval *x, const sample *a, const sample *b)
     tape_node *y = by_song(x, a->K, b->K);
     if (!tape_rounds(x->t) || off_the_path(x)) return y;
     y = either(x, y, inner(x, u_centred(x, again(x, a)), u_centred(x, again(x, b))));
-    tape_node *(*kernel)(twin_eval *, const sample *) = linear(x) ? raw : less_one;
-    y = either(x, y, by_song(x, kernel(x, a), kernel(x, b)));
-    y = either(x, y, inner(x, u_centred(x, kernel(x, a)), u_centred(x, kernel(x, b))));
+    if (!linear(x) && !some_near(a) && !some_near(b)) return y;
+    y = either(x, y, by_song(x, other_form(x, a), other_form(x, b)));
+    y = either(x, y, inner(x, u_centred(x, other_form(x, a)), u_centred(x, other_form(x, b))));
     if (!linear(x)) return y;
     return either(x, y, unbiased_in_features(x, centred_again(x, a), centred_again(x, b)));
 }

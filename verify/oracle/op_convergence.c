@@ -167,6 +167,7 @@ static smoe_status decide(op_case *c, const smoe_mix_shape *s, const double *the
                                                               : smoe_mix_score(s->gate, h);
         }
     }
+    if (status == SMOE_OK && !smoe_all_finite(n * s->k, score)) status = SMOE_EOVRFLW;
     if (status == SMOE_OK) status = op_choose(n, s->k, s->topk, score, index);
     if (status == SMOE_OK) op_write_index(c, "index", n * s->topk, index);
     free(score);

@@ -2,27 +2,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "op.h"
-#include "similarity.h"
+#include "op_similarity.h"
 
 /* --- what they share ---------------------------------------------------------------------------------------------- */
 
-#define KERNEL_PARAMETERS                                                                                              \
-    {"kernel", OP_CHOICE, "linear|rbf", "K_ij = <x_i, x_j>, or exp(-|x_i - x_j|^2 / (2 bandwidth))"},                  \
-        {"sigma", OP_REAL, "0.8", "rbf: the square root of the bandwidth, or the factor before the median distance"},  \
-        {"bandwidth", OP_CHOICE, "absolute|median", "sigma as it is, or as a fraction of the median distance"},        \
-        {"diagonal", OP_CHOICE, "with|without", "the median of all n x n distances, or of those off the diagonal"},    \
-        {"middle", OP_CHOICE, "mean|lower", "of an even number: the mean of the middle two, or the lower one"},        \
-        {"median", OP_CHOICE, "distance|square",                                                                       \
-         "bandwidth = (sigma median distance)^2, or sigma^2 times the median squared distance"},                       \
-    {                                                                                                                  \
-        "detach", OP_CHOICE, "yes|no", "a bandwidth from the median is a constant of the gradient, or trained"         \
-    }
-
-#define ESTIMATORS                                                                                                     \
-    {                                                                                                                  \
-        "estimator", OP_CHOICE, "biased|unbiased|debiased", "HSIC_0; HSIC_1 by Song's sums; HSIC_1 by U-centring"      \
-    }
+#define KERNEL KERNEL_PARAMETERS("K_ij = <x_i, x_j>, or exp(-|x_i - x_j|^2 / (2 bandwidth))")
 
 static const op_tensor pair_in[] = {
     {"x", "n,p", OP_INPUT, OP_DIFF, "one representation of each sample"},
@@ -34,7 +18,7 @@ static const op_tensor cka_out[] = {
     {NULL, NULL, OP_INPUT, 0, NULL},
 };
 
-static smoe_similarity meant(const op_case *c)
+smoe_similarity similarity_meant(const op_case *c)
 {
     smoe_similarity how = {
         .kernel = op_is(c, "kernel", "linear") ? SMOE_KERNEL_LINEAR : SMOE_KERNEL_RBF,
@@ -51,18 +35,23 @@ static smoe_similarity meant(const op_case *c)
     return how;
 }
 
-static smoe_estimator estimator(const op_case *c)
+smoe_estimator similarity_estimator(const op_case *c)
 {
     if (op_is(c, "estimator", "biased")) return SMOE_HSIC_BIASED;
     return op_is(c, "estimator", "unbiased") ? SMOE_HSIC_UNBIASED : SMOE_HSIC_DEBIASED;
+}
+
+const char *similarity_sigma(const op_case *c)
+{
+    const double sigma = op_real(c, "sigma");
+    return sigma > 0 && isfinite(sigma) ? NULL : "sigma must be a finite number above 0";
 }
 
 static const char *kernel_sizes(const op_case *c, char width)
 {
     if (op_dim(c, 'n') < 1) return "n must be at least 1: there is no sample";
     if (op_dim(c, width) < 1) return "a representation must have at least one feature";
-    if (!(op_real(c, "sigma") > 0) || !isfinite(op_real(c, "sigma"))) return "sigma must be a finite number above 0";
-    return NULL;
+    return similarity_sigma(c);
 }
 
 static const char *pair_sizes(const op_case *c)
@@ -276,6 +265,29 @@ static void fill_twice(op_case *c, op_rng *r)
     for (size_t i = 0; i < h * q; i++) op_in(c, "y")[h * q + i] = op_in(c, "y")[i];
 }
 
+/* Corners of a cube, 4 apart, by the bits of the sample's number, and nearly so; y has them in another order. */
+static void corners(op_rng *r, size_t n, size_t p, size_t turn, double *x)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < p; k++) {
+            const size_t corner = (turn * i + turn / 2) % 8;
+            x[i * p + k] = 4 * (double)(corner >> k & 1) + 0.125 * ((double)op_below(r, 5) - 2);
+        }
+}
+
+static void fill_corners(op_case *c, op_rng *r)
+{
+    corners(r, op_dim(c, 'n'), op_dim(c, 'p'), 1, op_in(c, "x"));
+    corners(r, op_dim(c, 'n'), op_dim(c, 'q'), 3, op_in(c, "y"));
+}
+
+/* y is related to x and near. */
+static void fill_corners_near(op_case *c, op_rng *r)
+{
+    fill_corners(c, r);
+    for (size_t i = 0; i < y_count(c); i++) op_in(c, "y")[i] *= 0.125;
+}
+
 /* Only the first feature varies. */
 static void fill_rank_one(op_case *c, op_rng *r)
 {
@@ -296,7 +308,7 @@ static const op_tensor kernel_out[] = {
     {NULL, NULL, OP_INPUT, 0, NULL},
 };
 static const op_param kernel_param[] = {
-    KERNEL_PARAMETERS,
+    KERNEL,
     {"centre", OP_CHOICE, "no|yes", "the kernel as it is, or H K H with H = I - 11^T/n"},
     {NULL, OP_INT, NULL, NULL},
 };
@@ -312,7 +324,7 @@ static const char *kernel_check(const op_case *c)
 
 static smoe_status kernel_forward(op_case *c)
 {
-    const smoe_similarity how = meant(c);
+    const smoe_similarity how = similarity_meant(c);
     const size_t n = op_dim(c, 'n'), p = op_dim(c, 'p');
     double *work = op_room(smoe_gram_work(n, p), sizeof *work);
     const smoe_status status = (op_is(c, "centre", "yes") ? smoe_gram_centred : smoe_gram)(
@@ -323,7 +335,7 @@ static smoe_status kernel_forward(op_case *c)
 
 static smoe_status kernel_vjp(op_case *c)
 {
-    const smoe_similarity how = meant(c);
+    const smoe_similarity how = similarity_meant(c);
     const size_t n = op_dim(c, 'n'), p = op_dim(c, 'p');
     double *work = op_room(smoe_gram_work(n, p), sizeof *work);
     const smoe_status status = (op_is(c, "centre", "yes") ? smoe_gram_centred_vjp : smoe_gram_vjp)(
@@ -428,8 +440,8 @@ static const op_tensor hsic_out[] = {
     {NULL, NULL, OP_INPUT, 0, NULL},
 };
 static const op_param hsic_param[] = {
-    KERNEL_PARAMETERS,
-    ESTIMATORS,
+    KERNEL,
+    ESTIMATOR_PARAMETER,
     {"divide", OP_CHOICE, "n-1|n|none", "the biased form over (n-1)^2, over n^2, or undivided"},
     {NULL, OP_INT, NULL, NULL},
 };
@@ -442,8 +454,8 @@ static const char *hsic_check(const op_case *c)
 
 static smoe_similarity meant_hsic(const op_case *c)
 {
-    smoe_similarity how = meant(c);
-    how.estimator = estimator(c);
+    smoe_similarity how = similarity_meant(c);
+    how.estimator = similarity_estimator(c);
     how.divide = op_is(c, "divide", "n-1") ? SMOE_DIVIDE_N_LESS_1
                  : op_is(c, "divide", "n") ? SMOE_DIVIDE_N
                                            : SMOE_DIVIDE_NONE;
@@ -522,6 +534,16 @@ static const op_spec hsic_cases[] = {
      "|x|^2 + |y|^2 - 2 <x,y> in binary32 takes distances of 4 for 0", fill_expansion_32},
     {"expansion-64", "adversarial", "n=8,p=2,q=2", "kernel=rbf,sigma=4", "wide,GramExpansion", "the same in binary64",
      fill_expansion_64},
+    {"far", "adversarial", "n=8,p=3,q=3", "kernel=rbf,sigma=1,estimator=unbiased", "",
+     "kernels below 3e-3 off the diagonal: U-centring reads them as they are, not less one", fill_corners},
+    {"far-debiased", "adversarial", "n=8,p=3,q=3", "kernel=rbf,sigma=1.5,estimator=debiased", "",
+     "the same by U-centring", fill_corners},
+    {"far-median", "adversarial", "n=8,p=3,q=3", "kernel=rbf,bandwidth=median,sigma=0.25,detach=no,estimator=unbiased",
+     "", "below 1e-3 by a bandwidth that is trained", fill_corners},
+    {"farther", "adversarial", "n=8,p=3,q=3", "kernel=rbf,sigma=0.25,estimator=unbiased", "wide",
+     "below 1e-40, which binary32 has not", fill_corners},
+    {"far-and-near", "adversarial", "n=8,p=3,q=3", "kernel=rbf,sigma=1,estimator=unbiased", "",
+     "one of the two far, the other near 1", fill_corners_near},
     {"offset-1e3", "adversarial", "n=8,p=3,q=2", "kernel=rbf,sigma=1.5", "wide,GramExpansion", "features about 1e3",
      fill_off_1e3},
     {"offset-1e6", "adversarial", "n=8,p=3,q=2", MEDIAN, "wide,GramExpansion", "about 1e6", fill_off_1e6},
@@ -536,8 +558,8 @@ static const op_spec hsic_cases[] = {
 /* --- similarity.cka (K.9, K.11) ----------------------------------------------------------------------------------- */
 
 static const op_param cka_param[] = {
-    KERNEL_PARAMETERS,
-    ESTIMATORS,
+    KERNEL,
+    ESTIMATOR_PARAMETER,
     {"route", OP_CHOICE, "gram|features", "by kernels, or by moments in feature space (the linear kernel only)"},
     {NULL, OP_INT, NULL, NULL},
 };
@@ -554,8 +576,8 @@ static const char *cka_check(const op_case *c)
 
 static smoe_similarity meant_cka(const op_case *c)
 {
-    smoe_similarity how = meant(c);
-    how.estimator = estimator(c);
+    smoe_similarity how = similarity_meant(c);
+    how.estimator = similarity_estimator(c);
     how.route = op_is(c, "route", "gram") ? SMOE_ROUTE_GRAM : SMOE_ROUTE_FEATURES;
     return how;
 }
@@ -659,6 +681,16 @@ static const op_spec cka_cases[] = {
      "|x|^2 + |y|^2 - 2 <x,y> in binary32 takes distances of 4 for 0", fill_expansion_32},
     {"expansion-64", "adversarial", "n=8,p=2,q=2", "kernel=rbf,sigma=4", "wide,GramExpansion", "the same in binary64",
      fill_expansion_64},
+    {"far", "adversarial", "n=8,p=3,q=3", "kernel=rbf,sigma=1,estimator=unbiased", "",
+     "kernels below 3e-3 off the diagonal: U-centring reads them as they are, not less one", fill_corners},
+    {"far-debiased", "adversarial", "n=8,p=3,q=3", "kernel=rbf,sigma=1.5,estimator=debiased", "",
+     "the same by U-centring", fill_corners},
+    {"far-median", "adversarial", "n=8,p=3,q=3", "kernel=rbf,bandwidth=median,sigma=0.25,detach=no,estimator=unbiased",
+     "", "below 1e-3 by a bandwidth that is trained", fill_corners},
+    {"farther", "adversarial", "n=8,p=3,q=3", "kernel=rbf,sigma=0.7,estimator=unbiased", "",
+     "below 1e-5: binary32 has their fourth powers still, but less one nothing of them", fill_corners},
+    {"far-and-near", "adversarial", "n=8,p=3,q=3", "kernel=rbf,sigma=1,estimator=unbiased", "",
+     "one of the two far, the other near 1", fill_corners_near},
     {"offset-1e3", "adversarial", "n=8,p=3,q=2", "kernel=rbf,sigma=1.5", "wide,GramExpansion", "features about 1e3",
      fill_off_1e3},
     {"offset-1e6", "adversarial", "n=8,p=3,q=2", MEDIAN, "wide,GramExpansion", "about 1e6", fill_off_1e6},
@@ -680,7 +712,7 @@ static const op_spec cka_cases[] = {
 /* --- similarity.minibatch (K.12) ---------------------------------------------------------------------------------- */
 
 static const op_param minibatch_param[] = {
-    KERNEL_PARAMETERS,
+    KERNEL,
     {"batch", OP_INT, "4", "samples of a batch: consecutive rows; divides n"},
     {NULL, OP_INT, NULL, NULL},
 };
@@ -697,7 +729,7 @@ static const char *minibatch_check(const op_case *c)
 
 static smoe_status minibatch_forward(op_case *c)
 {
-    const smoe_similarity how = meant(c);
+    const smoe_similarity how = similarity_meant(c);
     const size_t n = op_dim(c, 'n'), p = op_dim(c, 'p'), q = op_dim(c, 'q'), batch = (size_t)op_int(c, "batch");
     double *work = op_room(smoe_cka_minibatch_work(batch, p, q), sizeof *work);
     const smoe_status status =
@@ -708,7 +740,7 @@ static smoe_status minibatch_forward(op_case *c)
 
 static smoe_status minibatch_vjp(op_case *c)
 {
-    const smoe_similarity how = meant(c);
+    const smoe_similarity how = similarity_meant(c);
     const size_t n = op_dim(c, 'n'), p = op_dim(c, 'p'), q = op_dim(c, 'q'), batch = (size_t)op_int(c, "batch");
     double *work = op_room(smoe_cka_minibatch_work(batch, p, q), sizeof *work);
     const smoe_status status = smoe_cka_minibatch_vjp(&how, n, batch, p, op_in(c, "x"), q, op_in(c, "y"),
@@ -755,6 +787,10 @@ static const op_spec minibatch_cases[] = {
      "|x|^2 + |y|^2 - 2 <x,y> in binary32 takes distances of 4 for 0", fill_expansion_32},
     {"expansion-64", "adversarial", "n=16,p=2,q=2", "batch=8,kernel=rbf,sigma=4", "wide,GramExpansion",
      "the same in binary64", fill_expansion_64},
+    {"far", "adversarial", "n=16,p=3,q=3", "batch=8,kernel=rbf,sigma=1", "",
+     "kernels below 3e-3 off the diagonal: U-centring reads them as they are, not less one", fill_corners},
+    {"farther", "adversarial", "n=16,p=3,q=3", "batch=8,kernel=rbf,sigma=0.7", "",
+     "below 1e-5: binary32 has their fourth powers still, but less one nothing of them", fill_corners},
     {"offset-1e6", "adversarial", "n=16,p=3,q=2", "batch=8," MEDIAN, "wide,GramExpansion", "features about 1e6",
      fill_off_1e6},
     {"linear-1e3", "adversarial", "n=16,p=3,q=2", "batch=8", "wide", "means before products", fill_off_1e3},

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "op.h"
+#include "op_similarity.h"
 #include "simsmoe.h"
 
 /* --- what they share ---------------------------------------------------------------------------------------------- */
@@ -21,15 +21,7 @@
         "kind", OP_CHOICE, "mlp|linear", "the head: Wp ReLU(Wh o + bh) + bp, or Wp o + bp"                             \
     }
 #define SIMILARITY_PARAMETERS                                                                                          \
-    {"kernel", OP_CHOICE, "linear|rbf", "of the representations z"},                                                   \
-        {"sigma", OP_REAL, "0.8", "rbf: the square root of the bandwidth, or the factor before the median distance"},  \
-        {"bandwidth", OP_CHOICE, "absolute|median", "sigma as it is, or as a fraction of the median distance"},        \
-        {"diagonal", OP_CHOICE, "with|without", "the median of all n x n distances, or of those off the diagonal"},    \
-        {"middle", OP_CHOICE, "mean|lower", "of an even number: the mean of the middle two, or the lower one"},        \
-        {"median", OP_CHOICE, "distance|square",                                                                       \
-         "bandwidth = (sigma median distance)^2, or sigma^2 times the median squared distance"},                       \
-        {"detach", OP_CHOICE, "yes|no", "a bandwidth from the median is a constant of the gradient, or trained"},      \
-        {"estimator", OP_CHOICE, "biased|unbiased|debiased", "HSIC_0; HSIC_1 by Song's sums; HSIC_1 by U-centring"},   \
+    KERNEL_PARAMETERS("of the representations z"), ESTIMATOR_PARAMETER,                                                \
         {"threshold", OP_REAL, "0.5", "T*: pairs with less similarity are left alone"},                                \
         {"compare", OP_CHOICE, "above|atleast", "CKA > T*, or CKA >= T*"},                                             \
         {"reduce", OP_CHOICE, "sum|mean", "over the selected pairs"},                                                  \
@@ -54,7 +46,7 @@ static const char *head_widths(const op_case *c, char hidden)
 
 static const char *similarity_numbers(const op_case *c)
 {
-    if (!(op_real(c, "sigma") > 0) || !isfinite(op_real(c, "sigma"))) return "sigma must be a finite number above 0";
+    if (similarity_sigma(c)) return similarity_sigma(c);
     return isfinite(op_real(c, "threshold")) ? NULL : "threshold must be a finite number";
 }
 
@@ -475,26 +467,10 @@ static const char *loss_check(const op_case *c)
     return wrong ? wrong : similarity_numbers(c);
 }
 
-static smoe_estimator estimator_of(const op_case *c)
-{
-    if (op_is(c, "estimator", "biased")) return SMOE_HSIC_BIASED;
-    return op_is(c, "estimator", "unbiased") ? SMOE_HSIC_UNBIASED : SMOE_HSIC_DEBIASED;
-}
-
 static smoe_similarity similarity_of(const op_case *c)
 {
-    smoe_similarity how = {
-        .kernel = op_is(c, "kernel", "linear") ? SMOE_KERNEL_LINEAR : SMOE_KERNEL_RBF,
-        .sigma = op_real(c, "sigma"),
-        .bandwidth = op_is(c, "bandwidth", "absolute") ? SMOE_BANDWIDTH_ABSOLUTE : SMOE_BANDWIDTH_MEDIAN,
-        .diagonal = op_is(c, "diagonal", "with") ? SMOE_DIAGONAL_WITH : SMOE_DIAGONAL_WITHOUT,
-        .middle = op_is(c, "middle", "mean") ? SMOE_MIDDLE_MEAN : SMOE_MIDDLE_LOWER,
-        .median = op_is(c, "median", "distance") ? SMOE_MEDIAN_DISTANCE : SMOE_MEDIAN_SQUARE,
-        .detach = op_is(c, "detach", "yes"),
-        .estimator = estimator_of(c),
-        .route = SMOE_ROUTE_GRAM,
-        .divide = SMOE_DIVIDE_N_LESS_1,
-    };
+    smoe_similarity how = similarity_meant(c);
+    how.estimator = similarity_estimator(c);
     return how;
 }
 

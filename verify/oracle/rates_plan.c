@@ -77,12 +77,14 @@ bool rates_plan_start(rates_plan *plan, const char *preset)
     return plan->preset != NULL;
 }
 
+enum { MOST_SAMPLES = 100000000 };
+
 static bool read_size(const char **text, char end, size_t *n)
 {
     char *rest;
     if (**text < '0' || **text > '9') return false;
     const unsigned long long value = strtoull(*text, &rest, 10);
-    if ((*rest != end && *rest != '\0') || value > 100000000) return false;
+    if ((*rest != end && *rest != '\0') || value > MOST_SAMPLES) return false;
     *n = (size_t)value;
     *text = *rest ? rest + 1 : rest;
     return true;
@@ -172,6 +174,25 @@ json_t *rates_plan_json(const rates_plan *plan)
 
 static const char *const free_words[] = {"default", "yes", "no"};
 
+/* "default", and the names of estimators; false for another word. */
+static bool read_words(rates_plan *plan, const char *free_weights, const json_t *estimators)
+{
+    size_t i, known = 0;
+    json_t *item;
+    for (i = 0; i < 3; i++) {
+        if (strcmp(free_weights, free_words[i]) != 0) continue;
+        plan->free_weights = free_words[i];
+        known++;
+    }
+    json_array_foreach(estimators, i, item) for (int e = 0; e < RATES_ESTIMATORS && json_is_string(item); e++)
+    {
+        if (strcmp(json_string_value(item), rates_estimator_name[e]) != 0) continue;
+        plan->estimator[e] = true;
+        known++;
+    }
+    return known == 1 + json_array_size(estimators);
+}
+
 const char *rates_plan_from_json(rates_plan *plan, const json_t *object, char text[RATES_TEXT])
 {
     const char *preset, *words;
@@ -182,16 +203,12 @@ const char *rates_plan_from_json(rates_plan *plan, const json_t *object, char te
                     "estimators", &estimators, "n", &n, "repeats", &repeats, "starts", &starts, "seed", &seed) != 0)
         return "its plan lacks something";
     if (!rates_plan_start(plan, preset)) return "its preset is unknown";
-    for (i = 0; i < 3; i++)
-        if (strcmp(words, free_words[i]) == 0) plan->free_weights = free_words[i];
-    json_array_foreach(estimators, i, item) for (int e = 0; e < RATES_ESTIMATORS;
-                                                 e++) if (json_is_string(item) &&
-                                                          strcmp(json_string_value(item), rates_estimator_name[e]) == 0)
-        plan->estimator[e] = true;
+    if (!read_words(plan, words, estimators)) return "its plan has a word that is unknown";
     json_array_foreach(n, i, item)
     {
-        if (i == RATES_SIZES || json_integer_value(item) <= 0) return "its sample sizes make no sense";
-        plan->n[plan->sizes++] = (size_t)json_integer_value(item);
+        const json_int_t size = json_integer_value(item), before = i > 0 ? (json_int_t)plan->n[i - 1] : 0;
+        if (i == RATES_SIZES || size <= before || size > MOST_SAMPLES) return "its sample sizes make no sense";
+        plan->n[plan->sizes++] = (size_t)size;
     }
     if (plan->sizes < 2 || repeats < 2 || starts < 1 || seed < 0) return "its plan makes no sense";
     plan->repeats = (size_t)repeats;

@@ -89,21 +89,34 @@ static char *fit_line(const rates_plan *plan, size_t i, const rates_fit *f)
                                  number(f, f->hellinger), "voronoi", number(f, f->voronoi), "theta", theta));
 }
 
+/* Does a line speak of this place of the plan, with as many parameters as its series has? */
+static bool is_place(const rates_plan *plan, rates_place at, const char *series, json_int_t n, json_int_t repeat,
+                     bool converged, const json_t *theta)
+{
+    const rates_series *s = &plan->series[at.series];
+    const size_t parameters = converged ? smoe_mix_parameters(&s->fitted) : 0;
+    return strcmp(s->name, series) == 0 && n == (json_int_t)plan->n[at.size] && repeat == (json_int_t)at.repeat &&
+           json_is_array(theta) && json_array_size(theta) == parameters;
+}
+
 /* false: the line does not say what a line of this plan says */
 static bool read_fit(const rates_plan *plan, const json_t *line, size_t *number_of, rates_fit *f)
 {
-    json_int_t i, evaluations, failed;
-    const char *status;
+    json_int_t i, n, repeat, evaluations, failed;
+    const char *status, *series;
     json_t *loglik, *variation, *error, *hellinger, *voronoi, *theta;
     *f = (rates_fit){.done = true, .status = FIT_STATUSES};
-    if (json_unpack((json_t *)line, "{s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "fit", &i, "status", &status,
-                    "evaluations", &evaluations, "failed_starts", &failed, "loglik", &loglik, "total_variation",
-                    &variation, "total_variation_error", &error, "hellinger", &hellinger, "voronoi", &voronoi, "theta",
-                    &theta) != 0)
+    if (json_unpack((json_t *)line, "{s:I, s:s, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "fit", &i,
+                    "series", &series, "n", &n, "repeat", &repeat, "status", &status, "evaluations", &evaluations,
+                    "failed_starts", &failed, "loglik", &loglik, "total_variation", &variation, "total_variation_error",
+                    &error, "hellinger", &hellinger, "voronoi", &voronoi, "theta", &theta) != 0)
         return false;
     for (int s = 0; s < FIT_STATUSES; s++)
         if (strcmp(status, fit_status_name[s]) == 0) f->status = (fit_status)s;
-    if (f->status == FIT_STATUSES || i < 0 || (size_t)i >= rates_fits(plan)) return false;
+    if (f->status == FIT_STATUSES || i < 0 || (size_t)i >= rates_fits(plan) || evaluations < 0 || failed < 0)
+        return false;
+    if (!is_place(plan, rates_place_of(plan, (size_t)i), series, n, repeat, f->status == FIT_CONVERGED, theta))
+        return false;
     f->evaluations = (size_t)evaluations;
     f->failed_starts = (size_t)failed;
     f->loglik = json_number_value(loglik); /* null is 0 */
@@ -111,7 +124,7 @@ static bool read_fit(const rates_plan *plan, const json_t *line, size_t *number_
     f->variation_error = json_number_value(error);
     f->hellinger = json_number_value(hellinger);
     f->voronoi = json_number_value(voronoi);
-    for (size_t j = 0; j < json_array_size(theta) && j < RATES_PARAMETERS; j++)
+    for (size_t j = 0; j < json_array_size(theta); j++)
         f->theta[j] = json_number_value(json_array_get(theta, j));
     *number_of = (size_t)i;
     return true;
@@ -159,15 +172,17 @@ static bool same_fit(const rates_plan *plan, size_t i, const rates_fit *a, const
 static int read_fits(const char *path, const rates_plan *plan, const char *at, const char *end, rates_fit *results,
                      char *err, size_t errlen)
 {
+    size_t number = 1;
     for (size_t n; at < end; at += n + 1) {
         rates_fit f;
         size_t i;
+        number++;
         n = line_length(at, end);
         json_t *line = open_line(at, n);
         if (!line) continue;
         const bool good = read_fit(plan, line, &i, &f);
         json_decref(line);
-        if (!good) return say(err, errlen, "%s: a line that does not belong to its plan: %.60s", path, at);
+        if (!good) return say(err, errlen, "%s: line %zu does not belong to its plan", path, number);
         if (results[i].done && !same_fit(plan, i, &results[i], &f))
             return say(err, errlen, "%s: fit %zu is there with two different results", path, i);
         results[i] = f;

@@ -95,7 +95,8 @@ static smoe_status centred_gram(const smoe_similarity *how, bool biased, size_t 
         if (s == SMOE_OK)
             s = how->bandwidth == SMOE_BANDWIDTH_ABSOLUTE ? smoe_bandwidth_absolute(how->sigma, &variance)
                                                           : smoe_bandwidth_median(how, n, A, &variance); /* (K.3) */
-        if (s == SMOE_OK) s = smoe_gram_rbf_less_one(n, A, variance, K); /* (K.4) */
+        if (s == SMOE_OK)
+            s = (biased ? smoe_gram_rbf_less_one : smoe_gram_rbf_to_u_centre)(n, A, variance, K); /* (K.4) */
     }
     if (s != SMOE_OK) return s;
     return biased ? smoe_centre(n, K, A) : smoe_u_centre(n, K, sums, A); /* (K.5), (K.7) */

@@ -1,13 +1,15 @@
-/* The figures of spec/06-similarity.md, "Properties shown":  make facts
+/* The figures of spec/06-similarity.md, "Properties shown" and the published example of K.9:  make facts
  *
  * Draws are those of spec/operations.md (stream "facts/..."), so that everybody gets the same table.
  */
+#include <gsl/gsl_rng.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "op.h"
 #include "similarity.h"
+#include "twin.h"
 
 static const smoe_similarity linear = {.kernel = SMOE_KERNEL_LINEAR, .route = SMOE_ROUTE_FEATURES};
 static const smoe_similarity rbf = {.kernel = SMOE_KERNEL_RBF, .sigma = 0.8, .detach = true};
@@ -147,6 +149,133 @@ static void offset(size_t n, size_t p, double by)
     op_rng_free(r);
 }
 
+/* --- errors under an offset, against the enclosure of the exact values --- */
+
+static void fill_offset(op_case *c, op_rng *r, double by)
+{
+    double *x = op_in(c, "x"), *y = op_in(c, "y");
+    for (size_t k = 0; k < c->in[0].count; k++) x[k] = op_normal(r) + by;
+    for (size_t k = 0; k < c->in[1].count; k++) y[k] = x[k] - by + op_normal(r) - by;
+    *op_cot(c, "cka") = 1;
+}
+
+static void fill_near(op_case *c, op_rng *r) { fill_offset(c, r, 0); }
+static void fill_1e3(op_case *c, op_rng *r) { fill_offset(c, r, 1e3); }
+static void fill_1e6(op_case *c, op_rng *r) { fill_offset(c, r, 1e6); }
+static void fill_1e8(op_case *c, op_rng *r) { fill_offset(c, r, 1e8); }
+
+static double last_place(double x) { return nextafter(fabs(x), INFINITY) - fabs(x); }
+
+/* The largest error of the elements in units of the last place of the largest of them. */
+static double error_of(const double *got, const twin_tensor *exact)
+{
+    double error = 0, top = 0;
+    for (size_t i = 0; i < exact->count; i++) {
+        top = fmax(top, fabs(exact->hi[i]));
+        error = fmax(error, fabs(got[i] - exact->hi[i] - exact->lo[i]) + exact->rad[i]);
+    }
+    return error / last_place(top);
+}
+
+/* The largest errors of three draws: of CKA, and of its gradient. */
+static void errors(const char *id, const char *set, void (*fill)(op_case *, op_rng *))
+{
+    const op_spec spec = {"offset", "facts", "n=32,p=16,q=16", set, "", "", fill};
+    double value = 0, gradient = 0;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        char err[256];
+        twin_result exact = {0};
+        op_case *c = op_case_from_spec(op_find(id), &spec, seed, err, sizeof err);
+        if (!c || op_run(c) != SMOE_OK || twin_run(c, NULL, NULL, 192, &exact, err, sizeof err) != 0) abort();
+        value = fmax(value, error_of(c->out[0].f64, &exact.out[0]));
+        for (size_t i = 0; i < 2; i++) gradient = fmax(gradient, error_of(c->grad[i].f64, &exact.grad[i]));
+        twin_result_clear(&exact);
+        op_case_free(c);
+    }
+    printf("   %6.1f %5.1f", value, gradient);
+}
+
+static void errors_under_offsets(const char *what, const char *id, const char *set)
+{
+    printf("%-28s", what);
+    errors(id, set, fill_near);
+    errors(id, set, fill_1e3);
+    errors(id, set, fill_1e6);
+    errors(id, set, fill_1e8);
+    printf("\n");
+}
+
+static void all_errors(void)
+{
+    static const char median[] = "kernel=rbf,bandwidth=median,", far[] = "kernel=rbf,", cka_id[] = "similarity.cka";
+    static const char *const estimators[] = {"biased", "unbiased", "debiased"};
+    const struct {
+        const char *what, *set;
+    } kernels[] = {
+        {"linear", ""}, {"linear, features", "route=features,"}, {"RBF, .8 median", median}, {"RBF, .8", far}};
+    for (size_t k = 0; k < sizeof kernels / sizeof *kernels; k++)
+        for (size_t e = 0; e < 3; e++) {
+            char what[64], set[128];
+            snprintf(what, sizeof what, "%s, %s", kernels[k].what, estimators[e]);
+            snprintf(set, sizeof set, "%sestimator=%s", kernels[k].set, estimators[e]);
+            errors_under_offsets(what, cka_id, set);
+        }
+    errors_under_offsets("linear, batches of 8", "similarity.minibatch", "batch=8");
+    errors_under_offsets("RBF, .8 median, batches of 8", "similarity.minibatch", "kernel=rbf,bandwidth=median,batch=8");
+}
+
+/* --- the published example: NumPy's RandomState(1337), whose integers are those of GSL's mt19937 --- */
+
+typedef struct {
+    gsl_rng *g;
+    bool kept;
+    double other;
+} numpy_state;
+
+static double numpy_uniform(numpy_state *s)
+{
+    const double high = (double)(gsl_rng_get(s->g) >> 5), low = (double)(gsl_rng_get(s->g) >> 6);
+    return (high * 0x1p26 + low) * 0x1p-53;
+}
+
+/* randn(): polar pairs, the second number first. */
+static double numpy_normal(numpy_state *s)
+{
+    double a, b, square;
+    if (s->kept) {
+        s->kept = false;
+        return s->other;
+    }
+    do {
+        a = 2 * numpy_uniform(s) - 1;
+        b = 2 * numpy_uniform(s) - 1;
+        square = a * a + b * b;
+    } while (square >= 1 || square == 0);
+    const double f = sqrt(-2 * smoe_log(square) / square);
+    s->kept = true;
+    s->other = f * a;
+    return f * b;
+}
+
+static void published(void)
+{
+    numpy_state s = {gsl_rng_alloc(gsl_rng_mt19937), false, 0};
+    double x[1000], y[1000];
+    gsl_rng_set(s.g, 1337);
+    for (size_t k = 0; k < 1000; k++) x[k] = numpy_normal(&s);
+    for (size_t k = 0; k < 1000; k++) y[k] = numpy_normal(&s) + x[k];
+    gsl_rng_free(s.g);
+    smoe_similarity features = linear, gram = linear, debiased = linear, half = rbf;
+    gram.route = SMOE_ROUTE_GRAM;
+    debiased.estimator = SMOE_HSIC_DEBIASED;
+    half.sigma = 0.5;
+    half.bandwidth = SMOE_BANDWIDTH_MEDIAN;
+    printf("linear, features      0.55761   %.8f\n", cka(features, 100, 10, x, 10, y));
+    printf("linear, Gram          0.55761   %.8f\n", cka(gram, 100, 10, x, 10, y));
+    printf("linear, debiased      0.51346   %.8f\n", cka(debiased, 100, 10, x, 10, y));
+    printf("RBF, half the median  0.65483   %.8f\n", cka(half, 100, 10, x, 10, y));
+}
+
 int main(void)
 {
     printf("Linear CKA of independent standard normal features: sqrt(p q / ((n+p)(n+q))), and means over draws\n");
@@ -162,9 +291,18 @@ int main(void)
     for (size_t k = 0; k < sizeof scale / sizeof *scale; k++) scale_of_features(64, 16, scale[k]);
     printf("\nsigma^2 by the rules of the median, n = 10, p = 16, sigma = 1\ndiagonal middle of        sigma^2\n");
     rules_of_the_median(10, 16);
-    printf("\nAn offset added to x, n = 32, p = 16: change of CKA, and what the expansion g_ii + g_jj - 2 g_ij would do\n");
+    printf("\nAn offset added to x, n = 32, p = 16: change of CKA, and what the expansion g_ii + g_jj - 2 g_ij would "
+           "do\n");
     printf("  offset    linear, Gram   linear, feat.     RBF .8      rel. error  negative\n");
     static const double by[] = {1e3, 1e6, 1e8};
     for (size_t k = 0; k < sizeof by / sizeof *by; k++) offset(32, 16, by[k]);
+    printf(
+        "\nErrors of CKA and of its gradient under an offset of x and the opposite one of y, rounded, n = 32, p = 16,\n"
+        "largest of three draws, in units in the last place of CKA, and of the gradient's largest element\n");
+    printf("%-28s%15s%15s%15s%15s\n", "", "0", "1e3", "1e6", "1e8");
+    all_errors();
+    printf("\nThe example of Kornblith et al.: X = randn(100,10), Y = randn(100,10) + X of seed 1337\n");
+    printf("                    published   here\n");
+    published();
     return 0;
 }
