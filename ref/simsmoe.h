@@ -1,13 +1,13 @@
 /* SimSMoE (spec/07-simsmoe.md): pairs of experts that share tokens are made dissimilar.
  *
  *   T tokens, N experts, K of them a token, d width, h hidden width of an expert, g hidden width and p output width of
- *   the projection head.  A pair is i < j; a matrix of pairs is [N,N], and only its elements above the diagonal are read or
- *   mean anything: the others are written as 0.
+ *   the projection head.  A pair is i < j; a matrix of pairs is [N,N], and only its elements above the diagonal are
+ *   read or mean anything: the others are written as 0.
  *
  * Tokens' experts, counters, selections and the threshold's test are constants in all gradients.  vjps overwrite, the
  * ones called _acc start at what is there; outputs may not overlap inputs or each other.  SMOE_EINVAL means a size that
- * makes no sense or an unknown variant; SMOE_EDOM a value that is not finite or out of range, such as an expert not below N or
- * named twice by one token (nothing is written in either case, except to what is called kept, row or work);
+ * makes no sense or an unknown variant; SMOE_EDOM a value that is not finite or out of range, such as an expert not
+ * below N or named twice by one token (nothing is written in either case, except to what is called kept, row or work);
  * SMOE_EOVRFLW that a finite input overflowed (the outputs are then unspecified).
  */
 #ifndef SMOEREF_SIMSMOE_H
@@ -97,8 +97,8 @@ smoe_status smoe_head_linear_vjp_acc(size_t n, size_t d, size_t p, const double 
 
 /* --- S.2: tokens that two experts share --- */
 
-/* Token t has experts i and j both: they are among index[t K .. t K + K - 1].  shared: how many of the first T tokens do;
- * the last axiom is what `reads` says.  Row by row, smoe_shared_tokens is proved to write this number. */
+/* Token t has experts i and j both: they are among index[t K .. t K + K - 1].  shared: how many of the first T tokens
+ * do; the last axiom is what `reads` says.  Row by row, smoe_shared_tokens is proved to write this number. */
 /*@ predicate smoe_both{L}(size_t *index, integer K, integer t, integer i, integer j) =
       smoe_taken(index + t*K, K, i) && smoe_taken(index + t*K, K, j);
     axiomatic SharedTokens {
@@ -259,8 +259,8 @@ typedef struct {
  *   work      smoe_similarity_loss_work doubles, which is enough for a pair that shares every token: T^2 is in it.
  *             Only what the largest pair needs is touched
  *
- * A selected pair is not compared, and adds nothing, if it shares fewer than 2 rows (biased estimator) or 4 (the others),
- * or if its CKA is undefined because a representation or the bandwidth has no variance.
+ * A selected pair is not compared, and adds nothing, if it shares fewer than 2 rows (biased estimator) or 4 (the
+ * others), or if its CKA is undefined because a representation or the bandwidth has no variance.
  * Errors: SMOE_EINVAL if K = 0, K > N, or a width is 0; SMOE_EDOM if selected is neither 0 nor 1.  T = 0 gives 0.
  * Source: SimSMoE's code; spec S.5.
  */
