@@ -820,34 +820,43 @@ START_TEST(pairs_by_definition)
 }
 END_TEST
 
-/* A run that is stopped, written to text, read and continued selects what the uninterrupted run selects. */
+/* A run that is stopped, written to a file, read and continued selects what the uninterrupted run selects, bit for bit. */
 /* evidence properties: S.3 */
 START_TEST(resumed)
 {
     const size_t T = 11, N = 5, K = 3, steps = 80;
     const smoe_pair_unit unit = _i ? SMOE_UNIT_FRACTION : SMOE_UNIT_TOKENS;
-    double counter[25] = {0}, next[25], other[25] = {0};
-    size_t index[33], shared[25], selected[25], again[25], picked = 0;
+    double counter[25] = {0}, next[25], other[25] = {0}, lost[25] = {0};
+    size_t index[33], shared[25], selected[25], again[25], forgetful[25], picked = 0, apart = 0;
     uint64_t seed = 3;
+    FILE *file = tmpfile();
+    ck_assert_ptr_nonnull(file);
     for (size_t step = 0; step < steps; step++) {
         draw_choices(&seed, T, N, K, index);
         OK(smoe_shared_tokens(T, N, K, index, shared));
         OK(smoe_pair_counters(unit, SMOE_ABOVE, SMOE_ABSENT_KEEP, _i ? 1.5 : 16, T, N, shared, counter, next,
                               selected));
         memcpy(counter, next, sizeof next);
-        if (step == 23) /* a checkpoint */
-            for (size_t k = 0; k < 25; k++) {
-                char text[40];
-                snprintf(text, sizeof text, "%a", other[k]);
-                other[k] = strtod(text, NULL);
-            }
+        if (step == 23) { /* a checkpoint */
+            ck_assert_uint_eq(fwrite(other, sizeof *other, 25, file), 25);
+            for (size_t k = 0; k < 25; k++) other[k] = poison;
+            rewind(file);
+            ck_assert_uint_eq(fread(other, sizeof *other, 25, file), 25);
+            memset(lost, 0, sizeof lost); /* the negative control: a run that did not save its counters */
+        }
         OK(smoe_pair_counters(unit, SMOE_ABOVE, SMOE_ABSENT_KEEP, _i ? 1.5 : 16, T, N, shared, other, next, again));
         memcpy(other, next, sizeof next);
+        OK(smoe_pair_counters(unit, SMOE_ABOVE, SMOE_ABSENT_KEEP, _i ? 1.5 : 16, T, N, shared, lost, next, forgetful));
+        memcpy(lost, next, sizeof next);
+        apart += memcmp(selected, forgetful, sizeof selected) != 0;
+        ck_assert_msg(step >= 23 || apart == 0, "S.3: step %zu: apart before anything was lost", step);
         ck_assert_msg(memcmp(selected, again, sizeof again) == 0, "S.3: step %zu selects other pairs after resuming",
                       step);
         for (size_t k = 0; k < 25; k++) picked += selected[k];
     }
     ck_assert_msg(picked > 20 && memcmp(counter, other, sizeof other) == 0, "S.3: %zu selections", picked);
+    ck_assert_msg(apart > 0, "S.3: lost counters make no difference: this shows nothing");
+    fclose(file);
 }
 END_TEST
 
