@@ -47,22 +47,32 @@ smoe_status smoe_head_mlp(size_t n, size_t d, size_t g, size_t p, const double *
  *   dbp = sum_t dz_t,  dWp = sum_t dz_t u_t',  da = 1[a > 0] (Wp' dz),  dbh = sum_t da_t,  dWh = sum_t da_t o_t',
  *   do = Wh' da
  */
-/*@ requires \valid_read(o + (0 .. n*d-1)) && \valid_read(wh + (0 .. g*d-1)) && \valid_read(wp + (0 .. p*g-1)) &&
-             \valid_read(a + (0 .. n*g-1)) && \valid_read(u + (0 .. n*g-1)) && \valid_read(dz + (0 .. n*p-1));
-    requires \valid(do_ + (0 .. n*d-1)) && \valid(dwh + (0 .. g*d-1)) && \valid(dbh + (0 .. g-1)) &&
-             \valid(dwp + (0 .. p*g-1)) && \valid(dbp + (0 .. p-1)) && \valid(da + (0 .. n*g-1));
+/*@ predicate smoe_head_grad{L}(integer n, integer d, integer g, integer p, double *o, double *wh, double *wp,
+                                double *a, double *u, double *dz, double *do_, double *dwh, double *dbh,
+                                double *dwp, double *dbp, double *da) =
+      smoe_size(n*d) && smoe_size(n*g) && smoe_size(n*p) && smoe_size(g*d) && smoe_size(p*g) &&
+      \valid_read(o + (0 .. n*d-1)) && \valid_read(wh + (0 .. g*d-1)) && \valid_read(wp + (0 .. p*g-1)) &&
+      \valid_read(a + (0 .. n*g-1)) && \valid_read(u + (0 .. n*g-1)) && \valid_read(dz + (0 .. n*p-1)) &&
+      \valid(do_ + (0 .. n*d-1)) && \valid(dwh + (0 .. g*d-1)) && \valid(dbh + (0 .. g-1)) &&
+      \valid(dwp + (0 .. p*g-1)) && \valid(dbp + (0 .. p-1)) && \valid(da + (0 .. n*g-1)) &&
+      \separated(do_ + (0 .. n*d-1), dwh + (0 .. g*d-1), dbh + (0 .. g-1), dwp + (0 .. p*g-1), dbp + (0 .. p-1),
+                 da + (0 .. n*g-1)) &&
+      \separated(wh + (0 .. g*d-1), do_ + (0 .. n*d-1)) && \separated(o + (0 .. n*d-1), dwh + (0 .. g*d-1)) &&
+      \separated(u + (0 .. n*g-1), dwp + (0 .. p*g-1)) && \separated(dz + (0 .. n*p-1), dwp + (0 .. p*g-1)) &&
+      \separated(dz + (0 .. n*p-1), da + (0 .. n*g-1)) && \separated(wp + (0 .. p*g-1), da + (0 .. n*g-1)) &&
+      \separated(a + (0 .. n*g-1), da + (0 .. n*g-1)); */
+/*@ requires smoe_head_grad(n, d, g, p, o, wh, wp, a, u, dz, do_, dwh, dbh, dwp, dbp, da);
     assigns do_[0 .. n*d-1], dwh[0 .. g*d-1], dbh[0 .. g-1], dwp[0 .. p*g-1], dbp[0 .. p-1], da[0 .. n*g-1];
+    ensures d == 0 || g == 0 || p == 0 ==> \result == SMOE_EINVAL;
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_head_mlp_vjp(size_t n, size_t d, size_t g, size_t p, const double *o, const double *wh,
                               const double *wp, const double *a, const double *u, const double *dz, double *do_,
                               double *dwh, double *dbh, double *dwp, double *dbp, double *da);
 
 /* The same with dwh, dbh, dwp, dbp started at what is there. */
-/*@ requires \valid_read(o + (0 .. n*d-1)) && \valid_read(wh + (0 .. g*d-1)) && \valid_read(wp + (0 .. p*g-1)) &&
-             \valid_read(a + (0 .. n*g-1)) && \valid_read(u + (0 .. n*g-1)) && \valid_read(dz + (0 .. n*p-1));
-    requires \valid(do_ + (0 .. n*d-1)) && \valid(dwh + (0 .. g*d-1)) && \valid(dbh + (0 .. g-1)) &&
-             \valid(dwp + (0 .. p*g-1)) && \valid(dbp + (0 .. p-1)) && \valid(da + (0 .. n*g-1));
+/*@ requires smoe_head_grad(n, d, g, p, o, wh, wp, a, u, dz, do_, dwh, dbh, dwp, dbp, da);
     assigns do_[0 .. n*d-1], dwh[0 .. g*d-1], dbh[0 .. g-1], dwp[0 .. p*g-1], dbp[0 .. p-1], da[0 .. n*g-1];
+    ensures d == 0 || g == 0 || p == 0 ==> \result == SMOE_EINVAL;
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_head_mlp_vjp_acc(size_t n, size_t d, size_t g, size_t p, const double *o, const double *wh,
                                   const double *wp, const double *a, const double *u, const double *dz, double *do_,
@@ -80,17 +90,25 @@ smoe_status smoe_head_linear(size_t n, size_t d, size_t p, const double *o, cons
                              double *z);
 
 /* ..., gradient:  dbp = sum_t dz_t,  dWp = sum_t dz_t o_t',  do = Wp' dz */
-/*@ requires \valid_read(o + (0 .. n*d-1)) && \valid_read(wp + (0 .. p*d-1)) && \valid_read(dz + (0 .. n*p-1));
+/*@ requires smoe_size(n*d) && smoe_size(n*p) && smoe_size(p*d);
+    requires \valid_read(o + (0 .. n*d-1)) && \valid_read(wp + (0 .. p*d-1)) && \valid_read(dz + (0 .. n*p-1));
     requires \valid(do_ + (0 .. n*d-1)) && \valid(dwp + (0 .. p*d-1)) && \valid(dbp + (0 .. p-1));
+    requires \separated(do_ + (0 .. n*d-1), dwp + (0 .. p*d-1), dbp + (0 .. p-1), dz + (0 .. n*p-1));
+    requires \separated(o + (0 .. n*d-1), dwp + (0 .. p*d-1)) && \separated(wp + (0 .. p*d-1), do_ + (0 .. n*d-1));
     assigns do_[0 .. n*d-1], dwp[0 .. p*d-1], dbp[0 .. p-1];
+    ensures d == 0 || p == 0 ==> \result == SMOE_EINVAL;
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_head_linear_vjp(size_t n, size_t d, size_t p, const double *o, const double *wp, const double *dz,
                                  double *do_, double *dwp, double *dbp);
 
 /* The same with dwp and dbp started at what is there. */
-/*@ requires \valid_read(o + (0 .. n*d-1)) && \valid_read(wp + (0 .. p*d-1)) && \valid_read(dz + (0 .. n*p-1));
+/*@ requires smoe_size(n*d) && smoe_size(n*p) && smoe_size(p*d);
+    requires \valid_read(o + (0 .. n*d-1)) && \valid_read(wp + (0 .. p*d-1)) && \valid_read(dz + (0 .. n*p-1));
     requires \valid(do_ + (0 .. n*d-1)) && \valid(dwp + (0 .. p*d-1)) && \valid(dbp + (0 .. p-1));
+    requires \separated(do_ + (0 .. n*d-1), dwp + (0 .. p*d-1), dbp + (0 .. p-1), dz + (0 .. n*p-1));
+    requires \separated(o + (0 .. n*d-1), dwp + (0 .. p*d-1)) && \separated(wp + (0 .. p*d-1), do_ + (0 .. n*d-1));
     assigns do_[0 .. n*d-1], dwp[0 .. p*d-1], dbp[0 .. p-1];
+    ensures d == 0 || p == 0 ==> \result == SMOE_EINVAL;
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_head_linear_vjp_acc(size_t n, size_t d, size_t p, const double *o, const double *wp, const double *dz,
                                      double *do_, double *dwp, double *dbp);

@@ -789,7 +789,7 @@ START_TEST(parameters_as_json)
 }
 END_TEST
 
-/* A parameter sizes an output: a small prompt must not ask for the whole memory, and a large one may have what it needs. */
+/* A parameter sizes an output: a small prompt must not ask for the whole memory, a large one may have what it needs. */
 START_TEST(outputs_stay_in_proportion)
 {
     char err[400] = "";

@@ -820,7 +820,7 @@ START_TEST(pairs_by_definition)
 }
 END_TEST
 
-/* A run that is stopped, written to a file, read and continued selects what the uninterrupted run selects, bit for bit. */
+/* A run that is stopped, written to a file, read and continued selects what the uninterrupted run selects. */
 /* evidence properties: S.3 */
 START_TEST(resumed)
 {
