@@ -136,8 +136,19 @@ void smoe_matmul_strided_acc(size_t kernel, size_t m, size_t n, size_t k, const 
  *
  *   (K.2')  C_ij = fma(W_il, A_ij - B_lj, C_ij)
  */
+/*@ requires smoe_size(m*k) && smoe_size(n*k) && smoe_size(m*cr) && n <= cr;
+    requires \valid_read(A + (0 .. m*k-1)) && \valid_read(B + (0 .. n*k-1));
+    requires \forall integer i; 0 <= i < m ==> \valid(C + (i*cr .. i*cr + n-1));
+    requires \forall integer i; 0 <= i < m ==> \separated(C + (i*cr .. i*cr + n-1), A + (0 .. m*k-1));
+    requires \forall integer i; 0 <= i < m ==> \separated(C + (i*cr .. i*cr + n-1), B + (0 .. n*k-1));
+    assigns { C[i*cr + j] | integer i, j; 0 <= i < m && 0 <= j < n }; */
 void smoe_distances_acc(size_t kernel, size_t m, size_t n, size_t k, const double *A, const double *B, double *C,
                         size_t cr);
+/*@ requires smoe_size(m*k) && smoe_size(m*n) && smoe_size(k*n) && \valid_read(W + (0 .. m*k-1));
+    requires \valid_read(A + (0 .. m*n-1)) && \valid_read(B + (0 .. k*n-1)) && \valid(C + (0 .. m*n-1));
+    requires \separated(C + (0 .. m*n-1), W + (0 .. m*k-1)) && \separated(C + (0 .. m*n-1), A + (0 .. m*n-1));
+    requires \separated(C + (0 .. m*n-1), B + (0 .. k*n-1));
+    assigns C[0 .. m*n-1]; */
 void smoe_pull_acc(size_t kernel, size_t m, size_t n, size_t k, const double *W, const double *A, const double *B,
                    double *C);
 

@@ -14,8 +14,12 @@ static smoe_status finite_or_overflow(size_t n, const double *x)
     return smoe_all_finite(n, x) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
+/*@ requires \valid(x + (0 .. n-1));
+    assigns x[0 .. n-1]; */
 static void zero(size_t n, double *x)
 {
+    /*@ loop invariant 0 <= k <= n;
+        loop assigns k, x[0 .. n-1]; loop variant n - k; */
     for (size_t k = 0; k < n; k++)
         x[k] = 0;
 }
@@ -43,6 +47,12 @@ smoe_status smoe_head_mlp(size_t n, size_t d, size_t g, size_t p, const double *
     return smoe_all_finite(n * g, a) && smoe_all_finite(n * p, z) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
+/*@ requires smoe_size(n*d) && smoe_size(n*g) && smoe_size(n*p) && smoe_size(g*d) && smoe_size(p*g);
+    requires \valid_read(o + (0 .. n*d-1)) && \valid_read(wh + (0 .. g*d-1)) && \valid_read(wp + (0 .. p*g-1));
+    requires \valid_read(a + (0 .. n*g-1)) && \valid_read(u + (0 .. n*g-1)) && \valid_read(dz + (0 .. n*p-1));
+    assigns \nothing;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM;
+    ensures d == 0 || g == 0 || p == 0 <==> \result == SMOE_EINVAL; */
 static smoe_status check_head_vjp(size_t n, size_t d, size_t g, size_t p, const double *o, const double *wh,
                                   const double *wp, const double *a, const double *u, const double *dz)
 {
@@ -93,6 +103,11 @@ smoe_status smoe_head_linear(size_t n, size_t d, size_t p, const double *o, cons
     return finite_or_overflow(n * p, z);
 }
 
+/*@ requires smoe_size(n*d) && smoe_size(n*p) && smoe_size(p*d);
+    requires \valid_read(o + (0 .. n*d-1)) && \valid_read(wp + (0 .. p*d-1)) && \valid_read(dz + (0 .. n*p-1));
+    assigns \nothing;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM;
+    ensures d == 0 || p == 0 <==> \result == SMOE_EINVAL; */
 static smoe_status check_linear_vjp(size_t n, size_t d, size_t p, const double *o, const double *wp, const double *dz)
 {
     if (d == 0 || p == 0) return SMOE_EINVAL;

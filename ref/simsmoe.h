@@ -1,13 +1,13 @@
 /* SimSMoE (spec/07-simsmoe.md): pairs of experts that share tokens are made dissimilar.
  *
  *   T tokens, N experts, K of them a token, d width, h hidden width of an expert, g hidden width and p output width of
- *   the projection head.  A pair is i < j; a matrix of pairs is [N,N], and only its elements above the diagonal are read or
- *   mean anything: the others are written as 0.
+ *   the projection head.  A pair is i < j; a matrix of pairs is [N,N], and only its elements above the diagonal are
+ *   read or mean anything: the others are written as 0.
  *
  * Tokens' experts, counters, selections and the threshold's test are constants in all gradients.  vjps overwrite, the
  * ones called _acc start at what is there; outputs may not overlap inputs or each other.  SMOE_EINVAL means a size that
- * makes no sense or an unknown variant; SMOE_EDOM a value that is not finite or out of range, such as an expert not below N or
- * named twice by one token (nothing is written in either case, except to what is called kept, row or work);
+ * makes no sense or an unknown variant; SMOE_EDOM a value that is not finite or out of range, such as an expert not
+ * below N or named twice by one token (nothing is written in either case, except to what is called kept, row or work);
  * SMOE_EOVRFLW that a finite input overflowed (the outputs are then unspecified).
  */
 #ifndef SMOEREF_SIMSMOE_H
@@ -47,22 +47,32 @@ smoe_status smoe_head_mlp(size_t n, size_t d, size_t g, size_t p, const double *
  *   dbp = sum_t dz_t,  dWp = sum_t dz_t u_t',  da = 1[a > 0] (Wp' dz),  dbh = sum_t da_t,  dWh = sum_t da_t o_t',
  *   do = Wh' da
  */
-/*@ requires \valid_read(o + (0 .. n*d-1)) && \valid_read(wh + (0 .. g*d-1)) && \valid_read(wp + (0 .. p*g-1)) &&
-             \valid_read(a + (0 .. n*g-1)) && \valid_read(u + (0 .. n*g-1)) && \valid_read(dz + (0 .. n*p-1));
-    requires \valid(do_ + (0 .. n*d-1)) && \valid(dwh + (0 .. g*d-1)) && \valid(dbh + (0 .. g-1)) &&
-             \valid(dwp + (0 .. p*g-1)) && \valid(dbp + (0 .. p-1)) && \valid(da + (0 .. n*g-1));
+/*@ predicate smoe_head_grad{L}(integer n, integer d, integer g, integer p, double *o, double *wh, double *wp,
+                                double *a, double *u, double *dz, double *do_, double *dwh, double *dbh,
+                                double *dwp, double *dbp, double *da) =
+      smoe_size(n*d) && smoe_size(n*g) && smoe_size(n*p) && smoe_size(g*d) && smoe_size(p*g) &&
+      \valid_read(o + (0 .. n*d-1)) && \valid_read(wh + (0 .. g*d-1)) && \valid_read(wp + (0 .. p*g-1)) &&
+      \valid_read(a + (0 .. n*g-1)) && \valid_read(u + (0 .. n*g-1)) && \valid_read(dz + (0 .. n*p-1)) &&
+      \valid(do_ + (0 .. n*d-1)) && \valid(dwh + (0 .. g*d-1)) && \valid(dbh + (0 .. g-1)) &&
+      \valid(dwp + (0 .. p*g-1)) && \valid(dbp + (0 .. p-1)) && \valid(da + (0 .. n*g-1)) &&
+      \separated(do_ + (0 .. n*d-1), dwh + (0 .. g*d-1), dbh + (0 .. g-1), dwp + (0 .. p*g-1), dbp + (0 .. p-1),
+                 da + (0 .. n*g-1)) &&
+      \separated(wh + (0 .. g*d-1), do_ + (0 .. n*d-1)) && \separated(o + (0 .. n*d-1), dwh + (0 .. g*d-1)) &&
+      \separated(u + (0 .. n*g-1), dwp + (0 .. p*g-1)) && \separated(dz + (0 .. n*p-1), dwp + (0 .. p*g-1)) &&
+      \separated(dz + (0 .. n*p-1), da + (0 .. n*g-1)) && \separated(wp + (0 .. p*g-1), da + (0 .. n*g-1)) &&
+      \separated(a + (0 .. n*g-1), da + (0 .. n*g-1)); */
+/*@ requires smoe_head_grad(n, d, g, p, o, wh, wp, a, u, dz, do_, dwh, dbh, dwp, dbp, da);
     assigns do_[0 .. n*d-1], dwh[0 .. g*d-1], dbh[0 .. g-1], dwp[0 .. p*g-1], dbp[0 .. p-1], da[0 .. n*g-1];
+    ensures d == 0 || g == 0 || p == 0 ==> \result == SMOE_EINVAL;
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_head_mlp_vjp(size_t n, size_t d, size_t g, size_t p, const double *o, const double *wh,
                               const double *wp, const double *a, const double *u, const double *dz, double *do_,
                               double *dwh, double *dbh, double *dwp, double *dbp, double *da);
 
 /* The same with dwh, dbh, dwp, dbp started at what is there. */
-/*@ requires \valid_read(o + (0 .. n*d-1)) && \valid_read(wh + (0 .. g*d-1)) && \valid_read(wp + (0 .. p*g-1)) &&
-             \valid_read(a + (0 .. n*g-1)) && \valid_read(u + (0 .. n*g-1)) && \valid_read(dz + (0 .. n*p-1));
-    requires \valid(do_ + (0 .. n*d-1)) && \valid(dwh + (0 .. g*d-1)) && \valid(dbh + (0 .. g-1)) &&
-             \valid(dwp + (0 .. p*g-1)) && \valid(dbp + (0 .. p-1)) && \valid(da + (0 .. n*g-1));
+/*@ requires smoe_head_grad(n, d, g, p, o, wh, wp, a, u, dz, do_, dwh, dbh, dwp, dbp, da);
     assigns do_[0 .. n*d-1], dwh[0 .. g*d-1], dbh[0 .. g-1], dwp[0 .. p*g-1], dbp[0 .. p-1], da[0 .. n*g-1];
+    ensures d == 0 || g == 0 || p == 0 ==> \result == SMOE_EINVAL;
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_head_mlp_vjp_acc(size_t n, size_t d, size_t g, size_t p, const double *o, const double *wh,
                                   const double *wp, const double *a, const double *u, const double *dz, double *do_,
@@ -80,25 +90,33 @@ smoe_status smoe_head_linear(size_t n, size_t d, size_t p, const double *o, cons
                              double *z);
 
 /* ..., gradient:  dbp = sum_t dz_t,  dWp = sum_t dz_t o_t',  do = Wp' dz */
-/*@ requires \valid_read(o + (0 .. n*d-1)) && \valid_read(wp + (0 .. p*d-1)) && \valid_read(dz + (0 .. n*p-1));
+/*@ requires smoe_size(n*d) && smoe_size(n*p) && smoe_size(p*d);
+    requires \valid_read(o + (0 .. n*d-1)) && \valid_read(wp + (0 .. p*d-1)) && \valid_read(dz + (0 .. n*p-1));
     requires \valid(do_ + (0 .. n*d-1)) && \valid(dwp + (0 .. p*d-1)) && \valid(dbp + (0 .. p-1));
+    requires \separated(do_ + (0 .. n*d-1), dwp + (0 .. p*d-1), dbp + (0 .. p-1), dz + (0 .. n*p-1));
+    requires \separated(o + (0 .. n*d-1), dwp + (0 .. p*d-1)) && \separated(wp + (0 .. p*d-1), do_ + (0 .. n*d-1));
     assigns do_[0 .. n*d-1], dwp[0 .. p*d-1], dbp[0 .. p-1];
+    ensures d == 0 || p == 0 ==> \result == SMOE_EINVAL;
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_head_linear_vjp(size_t n, size_t d, size_t p, const double *o, const double *wp, const double *dz,
                                  double *do_, double *dwp, double *dbp);
 
 /* The same with dwp and dbp started at what is there. */
-/*@ requires \valid_read(o + (0 .. n*d-1)) && \valid_read(wp + (0 .. p*d-1)) && \valid_read(dz + (0 .. n*p-1));
+/*@ requires smoe_size(n*d) && smoe_size(n*p) && smoe_size(p*d);
+    requires \valid_read(o + (0 .. n*d-1)) && \valid_read(wp + (0 .. p*d-1)) && \valid_read(dz + (0 .. n*p-1));
     requires \valid(do_ + (0 .. n*d-1)) && \valid(dwp + (0 .. p*d-1)) && \valid(dbp + (0 .. p-1));
+    requires \separated(do_ + (0 .. n*d-1), dwp + (0 .. p*d-1), dbp + (0 .. p-1), dz + (0 .. n*p-1));
+    requires \separated(o + (0 .. n*d-1), dwp + (0 .. p*d-1)) && \separated(wp + (0 .. p*d-1), do_ + (0 .. n*d-1));
     assigns do_[0 .. n*d-1], dwp[0 .. p*d-1], dbp[0 .. p-1];
+    ensures d == 0 || p == 0 ==> \result == SMOE_EINVAL;
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_head_linear_vjp_acc(size_t n, size_t d, size_t p, const double *o, const double *wp, const double *dz,
                                      double *do_, double *dwp, double *dbp);
 
 /* --- S.2: tokens that two experts share --- */
 
-/* Token t has experts i and j both: they are among index[t K .. t K + K - 1].  shared: how many of the first T tokens do;
- * the last axiom is what `reads` says.  Row by row, smoe_shared_tokens is proved to write this number. */
+/* Token t has experts i and j both: they are among index[t K .. t K + K - 1].  shared: how many of the first T tokens
+ * do; the last axiom is what `reads` says.  Row by row, smoe_shared_tokens is proved to write this number. */
 /*@ predicate smoe_both{L}(size_t *index, integer K, integer t, integer i, integer j) =
       smoe_taken(index + t*K, K, i) && smoe_taken(index + t*K, K, j);
     axiomatic SharedTokens {
@@ -259,8 +277,8 @@ typedef struct {
  *   work      smoe_similarity_loss_work doubles, which is enough for a pair that shares every token: T^2 is in it.
  *             Only what the largest pair needs is touched
  *
- * A selected pair is not compared, and adds nothing, if it shares fewer than 2 rows (biased estimator) or 4 (the others),
- * or if its CKA is undefined because a representation or the bandwidth has no variance.
+ * A selected pair is not compared, and adds nothing, if it shares fewer than 2 rows (biased estimator) or 4 (the
+ * others), or if its CKA is undefined because a representation or the bandwidth has no variance.
  * Errors: SMOE_EINVAL if K = 0, K > N, or a width is 0; SMOE_EDOM if selected is neither 0 nor 1.  T = 0 gives 0.
  * Source: SimSMoE's code; spec S.5.
  */

@@ -875,7 +875,7 @@ START_TEST(the_largest_may_be_in_doubt)
 }
 END_TEST
 
-/* 1, 2, 2 + 1e-8, 3, blurred by 1e-6: either of the middle ones may be the second.  Exactly, it is the one that it is. */
+/* 1, 2, 2 + 1e-8, 3, blurred by 1e-6: either of the middle ones may be the second.  Exactly, it is the one it is. */
 START_TEST(the_element_of_a_rank_may_be_in_doubt)
 {
     const double x[] = {3, 2, 2 + 0x1p-27, 1}, one = 1, blur[] = {1e-6, 1e-6, 1e-6, 1e-6};
@@ -1167,7 +1167,8 @@ static void sizes_of(const op_record *op, char *dims)
     *dims = '\0';
     for (size_t i = 0; op->in[i].name; i++)
         for (const char *p = op->in[i].shape; *p; p++)
-            if (*p != ',' && !strchr(dims, *p)) sprintf(dims + strlen(dims), "%s%c=%s", *dims ? "," : "", *p, *p == 'n' ? "24" : "4");
+            if (*p != ',' && !strchr(dims, *p))
+                sprintf(dims + strlen(dims), "%s%c=%s", *dims ? "," : "", *p, *p == 'n' ? "24" : "4");
 }
 
 START_TEST(every_operation_has_a_twin)
@@ -1926,7 +1927,8 @@ static void provoke(const twin_variant *v)
             for (size_t e = 0; e < c->in[k].count; e++) c->in[k].f64[e] = e / c->in[k].dim[1] / (k + 1) % 2 ? 1 : -1;
     if (strncmp(v->name, "GramExpansion", 13) == 0) /* one feature far from 0 */
         for (size_t k = 0; c->op->in[k].name; k++)
-            for (size_t e = 0; e < c->in[k].count; e += c->in[k].dim[1]) c->in[k].f64[e] = strstr(v->name, "f64") ? 0x1p27 : 0x1p13;
+            for (size_t e = 0; e < c->in[k].count; e += c->in[k].dim[1])
+                c->in[k].f64[e] = strstr(v->name, "f64") ? 0x1p27 : 0x1p13;
     if (strcmp(v->name, "CosineZeroRows") == 0)
         for (size_t k = 0; k < c->in[0].dim[1]; k++) c->in[0].f64[k] = 0;
     if (strncmp(v->name, "LblPadding", 10) == 0)

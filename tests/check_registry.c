@@ -173,6 +173,49 @@ START_TEST(variants_name_operations)
 }
 END_TEST
 
+/* Is one of the cases of core or adversarial drawn with this choice, of so many letters? */
+static bool is_drawn(const op_record *op, const char *param, const char *choice, size_t letters, bool first)
+{
+    for (const op_spec *s = op->cases; s->name; s++) {
+        if (strcmp(s->suite, "core") != 0 && strcmp(s->suite, "adversarial") != 0) continue;
+        const char *at = s->set;
+        while (*at && !(strncmp(at, param, strlen(param)) == 0 && at[strlen(param)] == '=')) {
+            at += strcspn(at, ",");
+            at += *at == ',';
+        }
+        if (!*at && first) return true; /* the default */
+        if (*at && strncmp(at + strlen(param) + 1, choice, letters) == 0 &&
+            strchr(",", at[strlen(param) + 1 + letters])) /* which finds the end of the text too */
+            return true;
+    }
+    return false;
+}
+
+/* NULL if each choice of each parameter is drawn, else one that is not. */
+static const char *undrawn(const op_record *op)
+{
+    for (const op_param *p = op->param; p && p->name; p++) {
+        if (p->type != OP_CHOICE) continue;
+        for (const char *choice = p->values; *choice;) {
+            const size_t letters = strcspn(choice, "|");
+            if (!is_drawn(op, p->name, choice, letters, choice == p->values))
+                return say("%s=%.*s", p->name, (int)letters, choice);
+            choice += letters + (choice[letters] == '|');
+        }
+    }
+    return NULL;
+}
+
+/* A client that passes these suites has been asked for every choice there is. */
+START_TEST(every_choice_is_drawn)
+{
+    for (size_t i = 0; op_registry[i]; i++)
+        ck_assert_msg(!undrawn(op_registry[i]), "%s: no case of core or adversarial has %s", op_registry[i]->id,
+                      undrawn(op_registry[i]));
+    ck_assert_str_eq(undrawn(&toy), "mode=plainer"); /* the negative control */
+}
+END_TEST
+
 START_TEST(every_case_runs)
 {
     for (size_t i = 0; op_registry[i]; i++)
@@ -746,7 +789,7 @@ START_TEST(parameters_as_json)
 }
 END_TEST
 
-/* A parameter sizes an output: a small prompt must not ask for the whole memory, and a large one may have what it needs. */
+/* A parameter sizes an output: a small prompt must not ask for the whole memory, a large one may have what it needs. */
 START_TEST(outputs_stay_in_proportion)
 {
     char err[400] = "";
@@ -769,6 +812,7 @@ int main(void)
     tcase_add_test(records, outputs_stay_in_proportion);
     tcase_add_test(records, broken_records_are_seen);
     tcase_add_test(records, variants_name_operations);
+    tcase_add_test(records, every_choice_is_drawn);
     tcase_add_test(records, every_case_runs);
     tcase_add_test(records, a_seed_means_a_case);
     tcase_add_test(records, vjps_overwrite);

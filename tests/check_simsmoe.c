@@ -56,7 +56,7 @@ static bool all_zero(size_t n, const double *x)
 
 /* --- hand-computed values --- */
 
-/* o = (1,-2): a = (1,-1), u = (1,0), z = 3 + 1 = 4.  dz = 2: du = (6,10), da = (6,0), dWh = da o', do = Wh' da = (6,0). */
+/* o = (1,-2): a = (1,-1), u = (1,0), z = 3 + 1 = 4.  dz = 2: du = (6,10), da = (6,0), dWh = da o', do = Wh' da. */
 /* evidence hand: S.1 */
 START_TEST(head_by_hand)
 {
@@ -131,7 +131,7 @@ START_TEST(counters_by_hand)
 }
 END_TEST
 
-/* The example of S.5 to S.7: two experts of one width on -1, 0, 1; expert 0 is the identity, expert 1 is 3 max(x, 0). */
+/* The example of S.5 to S.7: two experts of one width on -1, 0, 1; expert 0 is the identity, expert 1 3 max(x, 0). */
 static const double hand_x[] = {-1, 0, 1}, hand_w1[] = {1, -1, 1, -1}, hand_b1[4], hand_w2[] = {1, -1, 3, 0},
                     hand_b2[2], hand_wp[] = {1}, hand_bp[] = {0};
 static const smoe_simsmoe_in hand_in = {hand_x, hand_w1, hand_b1, hand_w2, hand_b2, NULL, NULL, hand_wp, hand_bp};
@@ -245,7 +245,7 @@ START_TEST(head_alone_by_hand)
 END_TEST
 
 /* r = 0: weights 1/2, balance 1; n_01 = 3 > 2: selected; y = (o_0 + o_1)/2 = (-1/2, 0, 2); L = 1/2 + 2 (3/4) = 2.  With
- * target y - 3 the task is 9 and L = 11; d_L = 1 gives G = 2: dw = 2 (o_0, o_1), dW2 of expert 0 = (1,1) + 2 (1/4,1/4). */
+ * target y - 3 the task is 9, L = 11; d_L = 1 gives G = 2: dw = 2 (o_0, o_1), dW2 of expert 0 = (1,1) + 2 (1/4,1/4). */
 /* evidence hand: S.6 S.7 */
 START_TEST(layer_and_step_by_hand)
 {
@@ -668,7 +668,8 @@ static void check_gradient(const world *w, int parts, slopes_exact exact, slopes
 {
     const size_t n = w->at[parts];
     const double order = slopes_order(n, w->theta, w->g, exact, w, 77);
-    ck_assert_msg(slopes_narrow() || order > 1.9, "%s: the remainder falls with order %.2f: not the gradient", what, order);
+    ck_assert_msg(slopes_narrow() || order > 1.9, "%s: the remainder falls with order %.2f: not the gradient", what,
+                  order);
     for (int k = w->opt.through_x == SMOE_X_ATTACHED ? X : W1; k < parts; k++) {
         if (w->shape.head == SMOE_HEAD_LINEAR && (k == WH || k == BH)) continue;
         const double off = slopes_adjoint(n, w->theta, w->g, library, w, w->at[k], w->at[k + 1] - w->at[k], 5);
@@ -819,39 +820,48 @@ START_TEST(pairs_by_definition)
 }
 END_TEST
 
-/* A run that is stopped, written to text, read and continued selects what the uninterrupted run selects. */
+/* A run that is stopped, written to a file, read and continued selects what the uninterrupted run selects. */
 /* evidence properties: S.3 */
 START_TEST(resumed)
 {
     const size_t T = 11, N = 5, K = 3, steps = 80;
     const smoe_pair_unit unit = _i ? SMOE_UNIT_FRACTION : SMOE_UNIT_TOKENS;
-    double counter[25] = {0}, next[25], other[25] = {0};
-    size_t index[33], shared[25], selected[25], again[25], picked = 0;
+    double counter[25] = {0}, next[25], other[25] = {0}, lost[25] = {0};
+    size_t index[33], shared[25], selected[25], again[25], forgetful[25], picked = 0, apart = 0;
     uint64_t seed = 3;
+    FILE *file = tmpfile();
+    ck_assert_ptr_nonnull(file);
     for (size_t step = 0; step < steps; step++) {
         draw_choices(&seed, T, N, K, index);
         OK(smoe_shared_tokens(T, N, K, index, shared));
         OK(smoe_pair_counters(unit, SMOE_ABOVE, SMOE_ABSENT_KEEP, _i ? 1.5 : 16, T, N, shared, counter, next,
                               selected));
         memcpy(counter, next, sizeof next);
-        if (step == 23) /* a checkpoint */
-            for (size_t k = 0; k < 25; k++) {
-                char text[40];
-                snprintf(text, sizeof text, "%a", other[k]);
-                other[k] = strtod(text, NULL);
-            }
+        if (step == 23) { /* a checkpoint */
+            ck_assert_uint_eq(fwrite(other, sizeof *other, 25, file), 25);
+            for (size_t k = 0; k < 25; k++) other[k] = poison;
+            rewind(file);
+            ck_assert_uint_eq(fread(other, sizeof *other, 25, file), 25);
+            memset(lost, 0, sizeof lost); /* the negative control: a run that did not save its counters */
+        }
         OK(smoe_pair_counters(unit, SMOE_ABOVE, SMOE_ABSENT_KEEP, _i ? 1.5 : 16, T, N, shared, other, next, again));
         memcpy(other, next, sizeof next);
+        OK(smoe_pair_counters(unit, SMOE_ABOVE, SMOE_ABSENT_KEEP, _i ? 1.5 : 16, T, N, shared, lost, next, forgetful));
+        memcpy(lost, next, sizeof next);
+        apart += memcmp(selected, forgetful, sizeof selected) != 0;
+        ck_assert_msg(step >= 23 || apart == 0, "S.3: step %zu: apart before anything was lost", step);
         ck_assert_msg(memcmp(selected, again, sizeof again) == 0, "S.3: step %zu selects other pairs after resuming",
                       step);
         for (size_t k = 0; k < 25; k++) picked += selected[k];
     }
     ck_assert_msg(picked > 20 && memcmp(counter, other, sizeof other) == 0, "S.3: %zu selections", picked);
+    ck_assert_msg(apart > 0, "S.3: lost counters make no difference: this shows nothing");
+    fclose(file);
 }
 END_TEST
 
-/* With T a power of two fractions are tokens divided by T, exactly, and the same pairs are due at f/T.  The two
- * comparisons part only where a counter is f.  A batch in two halves counts the same tokens, and twice the fractions. */
+/* With T a power of two fractions are tokens divided by T, exactly, and the same pairs are due at f/T.  The comparisons
+ * part only where a counter is f.  A batch in two halves counts the same tokens, and twice the fractions. */
 /* evidence properties: S.3 */
 START_TEST(units_and_edges)
 {
@@ -883,8 +893,8 @@ START_TEST(units_and_edges)
 }
 END_TEST
 
-/* Even routing over 120 pairs, one token each.  In tokens a pair is due after 16 or 17 steps, in fractions after 1920 or
- * one more: the sum of rounded 120ths decides which. */
+/* Even routing over 120 pairs, one token each.  In tokens a pair is due after 16 or 17 steps, in fractions after 1920
+ * or one more: the sum of rounded 120ths decides which. */
 /* evidence properties: S.3 */
 START_TEST(waiting_times)
 {
@@ -909,8 +919,8 @@ START_TEST(waiting_times)
 }
 END_TEST
 
-/* SIM's bookkeeping: fractions, above, and a due pair that has no token here is reset, its turn lost; the reference keeps
- * it until it can be compared. */
+/* SIM's bookkeeping: fractions, above, and a due pair that has no token here is reset, its turn lost; the reference
+ * keeps it until it can be compared. */
 /* evidence properties: S.3 S.5 */
 START_TEST(absent_pairs)
 {

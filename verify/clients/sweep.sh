@@ -5,7 +5,7 @@
 #
 # SMOEREF is the command (default ./smoeref), PYTHON an interpreter with NumPy and PyTorch (default python3).
 # PRECISIONS (default f64,f32,bf16) and SUITES (default smoke,core,adversarial,large) narrow it.
-# The wrong ones are run in f32 and bf16.
+# The wrong ones are run in f32 and bf16.  OPS, operations or chapters, asks the PyTorch client for those and nobody else.
 # FORM=case asks the PyTorch client one process a case (and that client only); SMOEREF_WARM=1 spares it the imports.
 # Prints one line a seed and the counts; exit status 0 only if everything is as it should be.
 set -u
@@ -15,6 +15,7 @@ python=${PYTHON:-python3}
 here=$(cd "$(dirname "$0")" && pwd)
 suites=${SUITES:-smoke,core,adversarial,large}
 precisions=${PRECISIONS:-f64,f32,bf16}
+ops_asked=${OPS:-}
 form='{prompts} {answers}'
 right='torch numpy'
 layer_ops='gate.weights layer.smoe balance.switch balance.zloss compete.route compete.distill compete.diversity compete.layer'
@@ -22,6 +23,10 @@ wrong='double_softmax prob_over_tk diversity_square softmax_selected weights_sof
        first_choice_only combine_grad_none tie_order'
 if [ "${FORM:-folder}" = case ]; then
     form='{prompt} {answer}'
+    right=torch
+    wrong=
+fi
+if [ -n "$ops_asked" ]; then
     right=torch
     wrong=
 fi
@@ -45,7 +50,8 @@ judge() { # judge CLIENT PRECISION [OP...]
 seed=1
 while [ "$seed" -le "$seeds" ]; do
     rm -rf "$work/cases"
-    "$smoeref" gen --suite "$suites" --seed "$seed" --out "$work/cases" --precision "$precisions" >/dev/null || exit $?
+    # shellcheck disable=SC2086
+    "$smoeref" gen $ops_asked --suite "$suites" --seed "$seed" --out "$work/cases" --precision "$precisions" >/dev/null || exit $?
     for precision in $(echo "$precisions" | tr , ' '); do
         for client in $right; do
             ops=

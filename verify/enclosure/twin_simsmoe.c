@@ -1,7 +1,7 @@
 /* The twin of spec/07-simsmoe.md.
  *
- * Two decisions depend on rounded numbers: is a counter beyond the frequency, and is a CKA beyond the threshold.  Where the
- * ball of a precision leaves one open, what follows takes any share from 0 to 1 of it. */
+ * Two decisions depend on rounded numbers: is a counter beyond the frequency, and is a CKA beyond the threshold.  Where
+ * the ball of a precision leaves one open, what follows takes any share from 0 to 1 of it. */
 #include "twin_parts.h"
 
 #include <math.h>
@@ -15,10 +15,10 @@ static void *room(size_t n, size_t size)
     return p;
 }
 
-/* --- yes, no, or not known ------------------------------------------------------------------------------------------ */
+/* --- yes, no, or not known ---------------------------------------------------------------------------------------- */
 
-/* 1 if element e of v is above the limit (or at it, with equal), 0 if not, 1/2 where its ball leaves it open.  Without a
- * precision the centre decides. */
+/* 1 if element e of v is above the limit (or at it, with equal), 0 if not, 1/2 where its ball leaves it open.  Without
+ * a precision the centre decides. */
 static double beyond(const twin_eval *x, const tape_node *v, size_t e, double limit, bool equal)
 {
     const double off = tape_middle(v, e) - limit;
@@ -48,7 +48,7 @@ static bool asked(const twin_eval *x, const char *param, const char *choice, con
     return twin_chose(x, param, choice) != twin_is(x, variant);
 }
 
-/* --- projection head (S.1) ------------------------------------------------------------------------------------------ */
+/* --- projection head (S.1) ---------------------------------------------------------------------------------------- */
 
 /* A weight of the head, which HeadDetached holds constant. */
 static tape_node *of_head(twin_eval *x, const char *name)
@@ -80,7 +80,7 @@ static void simsmoe_head(twin_eval *x)
     twin_out(x, "z", twin_loss(x, z));
 }
 
-/* --- pairs and their tokens (S.2) ----------------------------------------------------------------------------------- */
+/* --- pairs and their tokens (S.2) --------------------------------------------------------------------------------- */
 
 /* The place of an expert among the first K of a token's choices; K if it is not there. */
 static size_t place(const twin_choice *c, size_t t, size_t expert, size_t K)
@@ -121,7 +121,7 @@ static double *shared_tokens(const twin_eval *x)
     return shared;
 }
 
-/* --- counters (S.3) ------------------------------------------------------------------------------------------------- */
+/* --- counters (S.3) ----------------------------------------------------------------------------------------------- */
 
 /* counter + shared, or + shared / T; above the diagonal.  Also right: 1/T added once for each token. */
 static tape_node *counted(twin_eval *x, const double *shared)
@@ -200,10 +200,10 @@ static void simsmoe_pairs(twin_eval *x)
     free(count_pairs(x));
 }
 
-/* --- representations of a pair (S.4) -------------------------------------------------------------------------------- */
+/* --- representations of a pair (S.4) ------------------------------------------------------------------------------ */
 
-/* Rows that a candidate may put into one product: those of an expert in all its pairs and in the layer, and those of the
- * head in all pairs. */
+/* Rows that a candidate may put into one product: those of an expert in all its pairs and in the layer, and those of
+ * the head in all pairs. */
 typedef struct {
     size_t *expert; /* [N] */
     size_t head;
@@ -236,7 +236,7 @@ static tape_node *relu_expert(twin_eval *x, size_t i, tape_node *X)
                        tape_view(x->t, b2, i, 1, d));
 }
 
-/* The weights of expert i on these tokens as a column: what reaches the router when a layer's own outputs are compared. */
+/* The weights of expert i on these tokens as a column: what the router sees if a layer's own outputs are compared. */
 static tape_node *weights_of(twin_eval *x, tape_node *weight, size_t i, size_t n, const size_t *row)
 {
     size_t *col = room(n, sizeof *col);
@@ -260,7 +260,7 @@ static tape_node *represent(twin_eval *x, const pooled *p, size_t i, tape_node *
     return z;
 }
 
-/* --- similarity (S.5) ----------------------------------------------------------------------------------------------- */
+/* --- similarity (S.5) --------------------------------------------------------------------------------------------- */
 
 /* All rows are one row of few bits, and their number is a power of two: no way of centring them leaves anything. */
 static bool plainly_constant(const tape_node *z)
@@ -400,7 +400,7 @@ static void simsmoe_loss(twin_eval *x)
     free(selected);
 }
 
-/* --- the layer (S.6) and one training step (S.7) -------------------------------------------------------------------- */
+/* --- the layer (S.6) and one training step (S.7) ------------------------------------------------------------------ */
 
 /* The terms by their coefficients, added in any order; task NULL: the layer alone. */
 static tape_node *total(twin_eval *x, tape_node *task, tape_node *balance, tape_node *likeness)

@@ -341,8 +341,8 @@ static double *counter_of(const op_case *c, size_t e)
     return &op_in(c, "counter")[i * op_dim(c, 'N') + j];
 }
 
-/* The first three of six pairs get tokens.  Counters: far below, a little below, just at the frequency with this batch's
- * tokens (T/3 each); and without tokens far below, at, and above it. */
+/* The first three of six pairs get tokens.  Counters: far below, a little below, just at the frequency with what this
+ * batch adds to each; and without tokens far below, at, and above it. */
 static void edge(op_case *c, double each)
 {
     const double f = op_real(c, "frequency"), start[] = {0, f - each / 2, f - each, f / 2, f, f + 1};
@@ -356,13 +356,13 @@ static void fill_edge(op_case *c, op_rng *r)
     edge(c, (double)(op_dim(c, 'T') / 3));
 }
 
-/* T = 12: a third is not a binary number, so no counter stands at the frequency; T = 24 tokens of three pairs. */
+/* A quarter of the tokens, exact in binary, for each of the three, and the rest for a fourth. */
 static void fill_edge_fraction(op_case *c, op_rng *r)
 {
     (void)r;
     const size_t T = op_dim(c, 'T');
     edge(c, 0.25);
-    for (size_t t = 0; t < T; t++) { /* a quarter of the tokens for each of the three, the rest for a fourth */
+    for (size_t t = 0; t < T; t++) {
         size_t i, j;
         pair_number(op_dim(c, 'N'), t % 4, &i, &j);
         op_in_i64(c, "index")[2 * t] = (int64_t)i;
@@ -647,8 +647,8 @@ static void fill_loss_few(op_case *c, op_rng *r)
     }
 }
 
-/* Row t of a Hadamard matrix of order 8, without its first column.  Its last two rows are exchanged, for otherwise all rows
- * in the reverse order would be columns times -1. */
+/* Row t of a Hadamard matrix of order 8, without its first column.  Its last two rows are exchanged, for otherwise all
+ * rows in the reverse order would be columns times -1. */
 static double hadamard(size_t t, size_t k)
 {
     const size_t row = t % 8 < 6 ? t % 8 : 13 - t % 8;
@@ -658,8 +658,8 @@ static double hadamard(size_t t, size_t k)
 }
 
 /* Expert i passes two of p coordinates on, twice their value, by W1 = [A; -A] and W2 = [2 A', -2 A'] with h = 2 p:
- * {0,1}, {1,2}, {2,3}, {0,1} of four, {0,1}, {1,2}, {2,0} of three.  A linear head hands the p out as they are.  They start at coordinate `from`.  The
- * hidden units that an expert does not use are dead, off the kink. */
+ * {0,1}, {1,2}, {2,3}, {0,1} of four, {0,1}, {1,2}, {2,0} of three.  A linear head hands the p out as they are.  They
+ * start at coordinate `from`.  The hidden units that an expert does not use are dead, off the kink. */
 static void passing_experts(op_case *c, size_t from)
 {
     static const size_t first[] = {0, 1, 2, 0};
@@ -678,8 +678,8 @@ static void passing_experts(op_case *c, size_t from)
     for (size_t k = 0; k < p; k++) op_in(c, "wp")[k * op_dim(c, 'g') + from + k] = 1;
 }
 
-/* Each of the six pairs has 8 tokens (of three, 4) whose coordinates are uncorrelated and of one size, so that a CKA is the
- * number of common coordinates over 2. */
+/* Each of the six pairs has 8 tokens (of three, 4) whose coordinates are uncorrelated and of one size, so that a CKA is
+ * the number of common coordinates over 2. */
 static void fill_loss_halves(op_case *c, op_rng *r)
 {
     const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), pairs = pairs_of(op_dim(c, 'N'));
@@ -786,6 +786,8 @@ static const op_spec loss_cases[] = {
      "the other rules of the median", fill_loss},
     {"rbf-trained", "core", THREE, "kernel=rbf,bandwidth=median,detach=no,threshold=0.125", "BandwidthDetached",
      "a bandwidth that is trained", fill_loss},
+    {"rbf-half", "core", THREE, "kernel=rbf,bandwidth=median,sigma=0.5,estimator=debiased,threshold=-1", "",
+     "half the median, as in Kornblith's example, and a CKA without bias", fill_loss},
     {"attached", "core", THREE, "detach_x=no,threshold=0.125", "XDetached", "the tokens get a gradient too", fill_loss},
     {"gelu", "core", THREE, "activation=gelu,threshold=0.125", "ReluHardCoded",
      "GELU experts (SimSMoE's code has ReLU whatever the layer has)", fill_loss},
@@ -1076,8 +1078,8 @@ static smoe_status layer_vjp(op_case *c)
 
 /* --- their inputs --- */
 
-/* Routing by hand: the first N coordinates of a token are its logits, Wr = [I 0], br = 0; `rank` says which place expert
- * i has in token t's preference.  Needs d >= N. */
+/* Routing by hand: the first N coordinates of a token are its logits, Wr = [I 0], br = 0; `rank` says which place
+ * expert i has in token t's preference.  Needs d >= N. */
 static void route(op_case *c, size_t (*rank)(size_t t, size_t i, size_t N))
 {
     const size_t T = op_dim(c, 'T'), d = op_dim(c, 'd'), N = op_dim(c, 'N');
@@ -1260,124 +1262,86 @@ static void fill_layer_biased(op_case *c, op_rng *r)
 #define LAYER_HALVES      "T=48,d=8,N=4,h=8,g=8,p=4"
 
 /* What a layer and a step have in common. */
-#define BOTH_SMOKE                                                                                                     \
-    {"small", "smoke", "T=18,d=4,N=3,h=6,g=5,p=3", "k=2,frequency=4,threshold=0.125", "", "a first look", fill_layer}, \
+#define FIRST_LOOK "T=18,d=4,N=3,h=6,g=5,p=3"
+#define FIRST_CODE "T=18,d=4,N=3,h=6,g=4,p=3"
+#define AS_IN_CODE "k=2,kind=linear,kernel=rbf,unit=fraction,absent=reset"
+#define MEDIAN     "k=2,kernel=rbf,bandwidth=median,"
+#define HALVED     "k=2,kind=linear,frequency=16,threshold=0.25"
+#define TOTAL      "c_balance=0.5,c_similarity=0.25"
+#define BALANCES   "LblDoubleSoftmax,LblProbOverTK,LblTopKNorm,LblFirstChoiceOnly,LblConstant,LblGrad"
+#define CORE(name, sizes, parameters, flags, why, fill)                                                                \
     {                                                                                                                  \
-        "small-code", "smoke", "T=18,d=4,N=3,h=6,g=4,p=3",                                                             \
-            "k=2,kind=linear,kernel=rbf,unit=fraction,absent=reset,frequency=4", "", "a first look at SimSMoE's code", \
-            fill_layer                                                                                                 \
+        name, "core", sizes, parameters, flags, why, fill                                                              \
     }
-#define BOTH_CORE                                                                                                       \
-    {"random", "core", LAYER, "k=2," OFTEN, "", "random routing", fill_layer_free},                                     \
-        {"defaults", "core", LAYER, "", "", "all parameters as they are", fill_layer},                                  \
-        {"code",       "core",                                                                                          \
-         LAYER_LINEAR, "k=2,kind=linear,kernel=rbf,unit=fraction,absent=reset",                                         \
-         "",           "SimSMoE's code: a linear head, an RBF of sigma 0.8, fractions, the reset",                      \
-         fill_layer},                                                                                                   \
-        {"early",         "core", LAYER, "k=2," OFTEN, "UnselectedPairs", "no pair is due: the similarity is 0",        \
-         fill_layer_early},                                                                                             \
-        {"due", "core", LAYER_OF_3, "k=2," WHOLE "," OFTEN, "", "every pair is due", fill_layer_due},                   \
-        {"before",  "core", LAYER_OF_3, "k=2,order=softmax-topk," OFTEN, "NormTopK", "softmax before the selection",    \
-         fill_layer},                                                                                                   \
-        {"renorm",  "core", LAYER_OF_3, "k=2,order=softmax-topk-renorm," OFTEN, "NormTopK", "the same, renormalised",   \
-         fill_layer},                                                                                                   \
-        {"gelu", "core", LAYER_OF_3, "k=2,activation=gelu," OFTEN, "ReluHardCoded", "GELU experts", fill_layer_due},    \
-        {"atleast",         "core",    LAYER_OF_3, "k=2,due=atleast,compare=atleast,absent=reset," OFTEN, "",           \
-         "at least, twice", fill_layer},                                                                                \
-        {"fraction", "core", LAYER_OF_3, "k=2,unit=fraction,due=atleast," OFTEN, "PairsUnit", "fractions", fill_layer}, \
-        {"mean", "core", LAYER_OF_3, "k=2,reduce=mean," OFTEN, "PairsReduce", "the mean over the pairs", fill_layer},   \
-        {"unbiased",     "core",   LAYER_OF_3,    "k=2,estimator=unbiased,frequency=16,threshold=-2",                   \
-         "BiasedSmallN", "HSIC_1", fill_layer_due},                                                                     \
-        {"median",                                                                                                      \
-         "core",                                                                                                        \
-         LAYER,                                                                                                         \
-         "k=2,kernel=rbf,bandwidth=median," OFTEN,                                                                      \
-         "RbfAbsoluteSigma",                                                                                            \
-         "sigma is a fraction of the median distance",                                                                  \
-         fill_layer_due},                                                                                               \
-        {"attached",    "core", LAYER_OF_3, "k=2,detach_x=no," OFTEN, "XDetached", "the tokens get a gradient too",     \
-         fill_layer_due},                                                                                               \
-        {"top-1", "core", LAYER, "k=1," OFTEN, "TopOneZeroGrad", "no pair shares a token", fill_layer},                 \
-        {"top-3", "core", LAYER, "k=3," OFTEN, "PairsOnlyK2", "three pairs a token", fill_layer_due},                   \
-        {"all-chosen", "core", "T=8,d=6,N=3,h=8,g=8,p=4", "k=3," OFTEN, "PairsOnlyK2", "K = N", fill_layer_due},        \
-    {                                                                                                                   \
-        "one-expert", "core", "T=4,d=4,N=1,h=6,g=5,p=3", "k=1," OFTEN, "", "N = 1: a feed-forward layer", fill_layer    \
+#define CRAFTED(name, sizes, parameters, flags, why, fill)                                                             \
+    {                                                                                                                  \
+        name, "adversarial", sizes, parameters, flags, why, fill                                                       \
     }
-#define BOTH_CRAFTED                                                                                                     \
-    {"copies",                                                                                                           \
-     "adversarial",                                                                                                      \
-     LAYER,                                                                                                              \
-     "k=2,frequency=16," WHOLE,                                                                                          \
-     "CollapseStationary",                                                                                               \
-     "experts are copies: each CKA is 1, and its gradient 0",                                                            \
-     fill_layer_copies},                                                                                                 \
-        {"alike",         "adversarial", LAYER, "k=2," OFTEN, "ZeroTokenExpert", "one pair shares every token",          \
-         fill_layer_alike},                                                                                              \
-        {"halves",                                                                                                       \
-         "adversarial",                                                                                                  \
-         LAYER_HALVES,                                                                                                   \
-         "k=2,kind=linear,frequency=16,threshold=0.25," WHOLE,                                                           \
-         "ThresholdMissing,MisalignedExperts,HeadNone",                                                                  \
-         "a CKA of exactly 0, 1/2 or 1 for each pair",                                                                   \
-         fill_layer_halves},                                                                                             \
-        {"biased",                                                                                                       \
-         "adversarial",                                                                                                  \
-         LAYER,                                                                                                          \
-         "k=2,activation=gelu," OFTEN,                                                                                   \
-         "MissingBias,ReluHardCoded",                                                                                    \
-         "biases as large as what they are added to",                                                                    \
-         fill_layer_biased},                                                                                             \
-        {"signature",                                                                                                    \
-         "adversarial",                                                                                                  \
-         LAYER,                                                                                                          \
-         "k=2," OFTEN,                                                                                                   \
-         "SwappedWeights,CombineGradNone,MisalignedExperts",                                                             \
-         "expert i answers 2^i or minus that; cotangent on y alone",                                                     \
-         fill_signature},                                                                                                \
-        {"signature-before",        "adversarial", LAYER, "k=2,order=softmax-topk," OFTEN, "CombineGradNone,NormTopK",   \
-         "the same, softmax first", fill_signature},                                                                     \
-        {"total",                                                                                                        \
-         "adversarial",                                                                                                  \
-         LAYER,                                                                                                          \
-         "k=2,c_balance=0.5,c_similarity=0.25," OFTEN,                                                                   \
-         "BetaTied,MissingCoefficient",                                                                                  \
-         "as in training: the total alone (SimSMoE's code ties beta to the balance's coefficient)",                      \
-         fill_total},                                                                                                    \
-        {"total-halves",                                                                                                 \
-         "adversarial",                                                                                                  \
-         LAYER_HALVES,                                                                                                   \
-         "k=2,kind=linear,frequency=16,threshold=0.25,c_balance=0.5,c_similarity=0.25",                                  \
-         "BetaTied,MissingCoefficient,GradScale",                                                                        \
-         "the same on numbers that all formats hold",                                                                    \
-         fill_total_halves},                                                                                             \
-        {"similarity",                                                                                                   \
-         "adversarial",                                                                                                  \
-         LAYER,                                                                                                          \
-         "k=2," OFTEN,                                                                                                   \
-         "XNotDetached,RouterGradient",                                                                                  \
-         "the similarity alone: the gradients of router and tokens are exactly 0",                                       \
-         fill_similarity},                                                                                               \
-        {"similarity-halves",                                                                                            \
-         "adversarial",                                                                                                  \
-         LAYER_HALVES,                                                                                                   \
-         "k=2,kind=linear,frequency=16,threshold=0.25",                                                                  \
-         "XNotDetached,RouterGradient,HeadDetached",                                                                     \
-         "the same on numbers that all formats hold",                                                                    \
-         fill_similarity_halves},                                                                                        \
-        {"balance",                                                                                                      \
-         "adversarial",                                                                                                  \
-         LAYER,                                                                                                          \
-         "k=2," OFTEN,                                                                                                   \
-         "LblDoubleSoftmax,LblProbOverTK,LblTopKNorm,LblFirstChoiceOnly,LblConstant,LblGrad",                            \
-         "all tokens want the same experts; balance alone",                                                              \
-         fill_balance},                                                                                                  \
-        {"opposite",   "adversarial", LAYER, "k=2," OFTEN, "LblPerSequence", "two halves collapsed on opposite experts", \
-         fill_opposite},                                                                                                 \
-    {                                                                                                                    \
-        "absent", "adversarial", LAYER, "k=2,absent=reset," OFTEN, "PairsAbsent",                                        \
-            "every pair is due and one alone has tokens: the others are reset too, as in SimSMoE's code",                \
-            fill_layer_absent                                                                                            \
+#define BOTH_SMOKE                                                                                                     \
+    {"small", "smoke", FIRST_LOOK, "k=2,frequency=4,threshold=0.125", "", "a first look", fill_layer},                 \
+    {                                                                                                                  \
+        "small-code", "smoke", FIRST_CODE, AS_IN_CODE ",frequency=4", "", "a first look at SimSMoE's code", fill_layer \
     }
+#define BOTH_CORE                                                                                                      \
+    CORE("random", LAYER, "k=2," OFTEN, "", "random routing", fill_layer_free),                                        \
+        CORE("defaults", LAYER, "", "", "all parameters as they are", fill_layer),                                     \
+        CORE("code", LAYER_LINEAR, AS_IN_CODE, "",                                                                     \
+             "SimSMoE's code: a linear head, an RBF of sigma 0.8, fractions, the reset", fill_layer),                  \
+        CORE("early", LAYER, "k=2," OFTEN, "UnselectedPairs", "no pair is due: the similarity is 0",                   \
+             fill_layer_early),                                                                                        \
+        CORE("due", LAYER_OF_3, "k=2," WHOLE "," OFTEN, "", "every pair is due", fill_layer_due),                      \
+        CORE("before", LAYER_OF_3, "k=2,order=softmax-topk," OFTEN, "NormTopK", "softmax before the selection",        \
+             fill_layer),                                                                                              \
+        CORE("renorm", LAYER_OF_3, "k=2,order=softmax-topk-renorm," OFTEN, "NormTopK", "the same, renormalised",       \
+             fill_layer),                                                                                              \
+        CORE("gelu", LAYER_OF_3, "k=2,activation=gelu," OFTEN, "ReluHardCoded", "GELU experts", fill_layer_due),       \
+        CORE("atleast", LAYER_OF_3, "k=2,due=atleast,compare=atleast,absent=reset," OFTEN, "", "at least, twice",      \
+             fill_layer),                                                                                              \
+        CORE("fraction", LAYER_OF_3, "k=2,unit=fraction,due=atleast," OFTEN, "PairsUnit", "fractions", fill_layer),    \
+        CORE("mean", LAYER_OF_3, "k=2,reduce=mean," OFTEN, "PairsReduce", "the mean over the pairs", fill_layer),      \
+        CORE("unbiased", LAYER_OF_3, "k=2,estimator=unbiased,frequency=16,threshold=-2", "BiasedSmallN", "HSIC_1",     \
+             fill_layer_due),                                                                                          \
+        CORE("debiased", LAYER_OF_3, "k=2,estimator=debiased,frequency=10,threshold=-2", "",                           \
+             "HSIC_1 by U-centring, pairs due earlier", fill_layer),                                                   \
+        CORE("median", LAYER, MEDIAN OFTEN, "RbfAbsoluteSigma", "sigma is a fraction of the median distance",          \
+             fill_layer_due),                                                                                          \
+        CORE("median-rules", LAYER_OF_3,                                                                               \
+             MEDIAN "sigma=0.5,diagonal=without,middle=lower,median=square,detach=no," OFTEN, "",                      \
+             "half the median by the other rules, and trained", fill_layer_due),                                       \
+        CORE("attached", LAYER_OF_3, "k=2,detach_x=no," OFTEN, "XDetached", "the tokens get a gradient too",           \
+             fill_layer_due),                                                                                          \
+        CORE("top-1", LAYER, "k=1," OFTEN, "TopOneZeroGrad", "no pair shares a token", fill_layer),                    \
+        CORE("top-3", LAYER, "k=3," OFTEN, "PairsOnlyK2", "three pairs a token", fill_layer_due),                      \
+        CORE("all-chosen", "T=8,d=6,N=3,h=8,g=8,p=4", "k=3," OFTEN, "PairsOnlyK2", "K = N", fill_layer_due),           \
+        CORE("one-expert", "T=4,d=4,N=1,h=6,g=5,p=3", "k=1," OFTEN, "", "N = 1: a feed-forward layer", fill_layer)
+#define BOTH_CRAFTED                                                                                                   \
+    CRAFTED("copies", LAYER, "k=2,frequency=16," WHOLE, "CollapseStationary",                                          \
+            "experts are copies: each CKA is 1, and its gradient 0", fill_layer_copies),                               \
+        CRAFTED("alike", LAYER, "k=2," OFTEN, "ZeroTokenExpert", "one pair shares every token", fill_layer_alike),     \
+        CRAFTED("halves", LAYER_HALVES, HALVED "," WHOLE, "ThresholdMissing,MisalignedExperts,HeadNone",               \
+                "a CKA of exactly 0, 1/2 or 1 for each pair", fill_layer_halves),                                      \
+        CRAFTED("biased", LAYER, "k=2,activation=gelu," OFTEN, "MissingBias,ReluHardCoded",                            \
+                "biases as large as what they are added to", fill_layer_biased),                                       \
+        CRAFTED("signature", LAYER, "k=2," OFTEN, "SwappedWeights,CombineGradNone,MisalignedExperts",                  \
+                "expert i answers 2^i or minus that; cotangent on y alone", fill_signature),                           \
+        CRAFTED("signature-before", LAYER, "k=2,order=softmax-topk," OFTEN, "CombineGradNone,NormTopK",                \
+                "the same, softmax first", fill_signature),                                                            \
+        CRAFTED("total", LAYER, "k=2," TOTAL "," OFTEN, "BetaTied,MissingCoefficient",                                 \
+                "as in training: the total alone (SimSMoE's code ties beta to the balance's coefficient)",             \
+                fill_total),                                                                                           \
+        CRAFTED("total-halves", LAYER_HALVES, HALVED "," TOTAL, "BetaTied,MissingCoefficient,GradScale",               \
+                "the same on numbers that all formats hold", fill_total_halves),                                       \
+        CRAFTED("similarity", LAYER, "k=2," OFTEN, "XNotDetached,RouterGradient",                                      \
+                "the similarity alone: the gradients of router and tokens are exactly 0", fill_similarity),            \
+        CRAFTED("similarity-halves", LAYER_HALVES, HALVED, "XNotDetached,RouterGradient,HeadDetached",                 \
+                "the same on numbers that all formats hold", fill_similarity_halves),                                  \
+        CRAFTED("balance", LAYER, "k=2," OFTEN, BALANCES, "all tokens want the same experts; balance alone",           \
+                fill_balance),                                                                                         \
+        CRAFTED("opposite", LAYER, "k=2," OFTEN, "LblPerSequence", "two halves collapsed on opposite experts",         \
+                fill_opposite),                                                                                        \
+        CRAFTED("absent", LAYER, "k=2,absent=reset," OFTEN, "PairsAbsent",                                             \
+                "every pair is due and one alone has tokens: the others are reset too, as in SimSMoE's code",          \
+                fill_layer_absent)
 
 static const op_spec layer_cases[] = {
     BOTH_SMOKE,

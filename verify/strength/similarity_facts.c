@@ -1,6 +1,7 @@
-/* The figures of spec/06-similarity.md, "Properties shown" and the published example of K.9:  make facts
+/* The tables of spec/06-similarity.md, "Properties shown", as they stand there, and the published example of K.9:  make facts
  *
- * Draws are those of spec/operations.md (stream "facts/..."), so that everybody gets the same table.
+ * Draws are those of spec/operations.md (stream "facts/..."), so that everybody gets the same tables.
+ * tests/facts_test.sh compares.
  */
 #include <gsl/gsl_rng.h>
 #include <math.h>
@@ -46,7 +47,7 @@ static double steepest(smoe_similarity how, size_t n, size_t p, const double *x,
 static void print_mean(size_t draws, double sum, double square)
 {
     const double R = (double)draws, mean = sum / R, variance = (square - sum * mean) / (R - 1);
-    printf("   %8.4f +- %.4f", mean, sqrt(variance / R));
+    printf(" %s%.4f ± %.4f |", signbit(mean) ? "−" : "", fabs(mean), sqrt(variance / R));
 }
 
 static void bias(size_t n, size_t p, size_t q, size_t draws)
@@ -65,7 +66,7 @@ static void bias(size_t n, size_t p, size_t q, size_t draws)
         }
     }
     const double N = (double)n, P = (double)p, Q = (double)q;
-    printf("%6zu %5zu %5zu   %8.4f", n, p, q, sqrt(P * Q / ((N + P) * (N + Q))));
+    printf("| %zu | %zu | %zu | %.4f |", n, p, q, sqrt(P * Q / ((N + P) * (N + Q))));
     for (int e = 0; e < 2; e++) print_mean(draws, sum[e], square[e]);
     printf("\n");
     free(x);
@@ -73,15 +74,16 @@ static void bias(size_t n, size_t p, size_t q, size_t draws)
     op_rng_free(r);
 }
 
-static void scale_of_features(size_t n, size_t p, double scale)
+static void scale_of_features(size_t n, size_t p, const char *text)
 {
+    const double scale = atof(text);
     op_rng *r = op_rng_new(1, "facts/scale");
     double *x = doubles(n * p), *y = doubles(n * p);
     draw(r, scale, n * p, x);
     draw(r, scale, n * p, y);
     smoe_similarity median = rbf;
     median.bandwidth = SMOE_BANDWIDTH_MEDIAN;
-    printf("%8.0e   %8.4f  %8.1e   %8.4f  %8.1e   %8.4f\n", scale, cka(rbf, n, p, x, p, y), steepest(rbf, n, p, x, y),
+    printf("| %s | %.4f | %.1e | %.4f | %.1e | %.4f |\n", text, cka(rbf, n, p, x, p, y), steepest(rbf, n, p, x, y),
            cka(median, n, p, x, p, y), steepest(median, n, p, x, y), cka(linear, n, p, x, p, y));
     free(x);
     free(y);
@@ -90,14 +92,14 @@ static void scale_of_features(size_t n, size_t p, double scale)
 
 static void rules_of_the_median(size_t n, size_t p)
 {
-    static const char *const diagonals[] = {"with", "without"}, *const middles[] = {"mean", "lower"},
-                             *const medians[] = {"distance", "square"};
+    static const char *const diagonals[] = {"with", "without"}, *const middles[] = {"mean", "lower"};
     op_rng *r = op_rng_new(1, "facts/median");
     double *x = doubles(n * p), *D = doubles(n * n), variance;
     draw(r, 1, n * p, x);
     if (smoe_squared_distances(n, p, x, D) != SMOE_OK) abort();
     for (int d = 0; d < 2; d++)
-        for (int m = 0; m < 2; m++)
+        for (int m = 0; m < 2; m++) {
+            printf("| %s | %s |", diagonals[d], middles[m]);
             for (int s = 0; s < 2; s++) {
                 const smoe_similarity how = {.kernel = SMOE_KERNEL_RBF,
                                              .sigma = 1,
@@ -106,16 +108,19 @@ static void rules_of_the_median(size_t n, size_t p)
                                              .middle = m == 0 ? SMOE_MIDDLE_MEAN : SMOE_MIDDLE_LOWER,
                                              .median = s == 0 ? SMOE_MEDIAN_DISTANCE : SMOE_MEDIAN_SQUARE};
                 if (smoe_bandwidth_median(&how, n, D, &variance) != SMOE_OK) abort();
-                printf("%-8s %-6s %-9s %10.4f\n", diagonals[d], middles[m], medians[s], variance);
+                printf(" %.4f |", variance);
             }
+            printf("\n");
+        }
     free(x);
     free(D);
     op_rng_free(r);
 }
 
 /* Gaussians rounded to multiples of 2^-20, so that adding the offset loses no digit. */
-static void offset(size_t n, size_t p, double by)
+static void offset(size_t n, size_t p, const char *text)
 {
+    const double by = atof(text);
     op_rng *r = op_rng_new(1, "facts/offset");
     double *x = doubles(n * p), *y = doubles(n * p), *moved = doubles(n * p), worst = 0;
     size_t negative = 0;
@@ -136,13 +141,13 @@ static void offset(size_t n, size_t p, double by)
             if (expanded < 0) negative++;
             worst = fmax(worst, fabs(expanded - direct) / direct);
         }
-    printf("%8.0e", by);
+    printf("| %s |", text);
     for (int h = 0; h < 3; h++) {
         smoe_similarity how = h == 2 ? rbf : linear;
         if (h == 0) how.route = SMOE_ROUTE_GRAM;
-        printf("   %12.1e", fabs(cka(how, n, p, moved, p, y) - cka(how, n, p, x, p, y)));
+        printf(" %.2g%s", fabs(cka(how, n, p, moved, p, y) - cka(how, n, p, x, p, y)), h == 2 ? " |" : ",");
     }
-    printf("   %10.1e %6zu\n", worst, negative);
+    printf(" %.1e | %zu |\n", worst, negative);
     free(x);
     free(y);
     free(moved);
@@ -278,23 +283,26 @@ static void published(void)
 
 int main(void)
 {
-    printf("Linear CKA of independent standard normal features: sqrt(p q / ((n+p)(n+q))), and means over draws\n");
-    printf("     n     p     q   expected   biased                unbiased\n");
+    printf("Linear CKA of independent standard normal features: sqrt(p q / ((n+p)(n+q))), and means over draws\n\n");
+    printf("| n | p | q | by the formula | biased CKA | unbiased CKA |\n|---|---|---|---|---|---|\n");
     static const size_t n[] = {4, 8, 16, 32, 64, 256, 1024};
     for (size_t k = 0; k < sizeof n / sizeof *n; k++) bias(n[k], 16, 16, n[k] <= 64 ? 2000 : 200);
     bias(64, 4, 64, 2000);
     bias(64, 64, 64, 500);
     bias(256, 256, 256, 20);
-    printf("\nIndependent features of one scale, n = 64, p = 16: RBF CKA and the largest element of its gradient\n");
-    printf("   scale   absolute sigma .8      .8 times the median    linear\n");
-    static const double scale[] = {3e-4, 1e-2, 0.1, 0.3, 1, 3, 10};
+    printf("\nIndependent features of one scale, n = 64, p = 16: RBF CKA and the largest element of its gradient\n\n");
+    printf("| scale | $\\sigma$ = 0.8 absolute | gradient | 0.8 × median | gradient | linear "
+           "|\n|---|---|---|---|---|---|\n");
+    static const char *const scale[] = {"3e-4", "1e-2", "0.1", "0.3", "1", "3", "10"};
     for (size_t k = 0; k < sizeof scale / sizeof *scale; k++) scale_of_features(64, 16, scale[k]);
-    printf("\nsigma^2 by the rules of the median, n = 10, p = 16, sigma = 1\ndiagonal middle of        sigma^2\n");
+    printf("\nsigma^2 by the rules of the median, n = 10, p = 16, sigma = 1\n\n");
+    printf("| diagonal | middle | distance | square |\n|---|---|---|---|\n");
     rules_of_the_median(10, 16);
     printf("\nAn offset added to x, n = 32, p = 16: change of CKA, and what the expansion g_ii + g_jj - 2 g_ij would "
-           "do\n");
-    printf("  offset    linear, Gram   linear, feat.     RBF .8      rel. error  negative\n");
-    static const double by[] = {1e3, 1e6, 1e8};
+           "do\n\n");
+    printf("| offset | change of CKA (linear by Gram, by features, RBF) | "
+           "relative error of $G_{ii}+G_{jj}-2G_{ij}$ | negative distances of 496 |\n|---|---|---|---|\n");
+    static const char *const by[] = {"1e3", "1e6", "1e8"};
     for (size_t k = 0; k < sizeof by / sizeof *by; k++) offset(32, 16, by[k]);
     printf(
         "\nErrors of CKA and of its gradient under an offset of x and the opposite one of y, rounded, n = 32, p = 16,\n"

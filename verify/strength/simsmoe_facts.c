@@ -1,7 +1,7 @@
-/* The figures of spec/07-simsmoe.md:  make facts
+/* The tables of spec/07-simsmoe.md, as they stand there:  make facts
  *
- * Two experts of width 16 with 32 GELU units share 64 tokens.  Draws are those of spec/operations.md (stream "facts/..."),
- * so that everybody gets the same table.
+ * Two experts of width 16 with 32 GELU units share 64 tokens.  Draws are those of spec/operations.md (stream
+ * "facts/..."), so that everybody gets the same tables.  tests/facts_test.sh compares.
  */
 #include <math.h>
 #include <stdio.h>
@@ -108,13 +108,25 @@ static double own_cka(const experiment *e)
     return value;
 }
 
-static void collapse(double apart)
+static void print_number(double v)
 {
-    experiment *e = begin(SMOE_HEAD_MLP, SMOE_KERNEL_LINEAR, apart);
+    if (v == 0)
+        printf(" 0 |");
+    else
+        printf(" %.1e |", v);
+}
+
+static void collapse(const char *share)
+{
+    experiment *e = begin(SMOE_HEAD_MLP, SMOE_KERNEL_LINEAR, atof(share));
     forward(e);
     backward(e);
-    printf("%9.0e   %.16f   %8.1e   %8.1e   %8.1e\n", apart, e->loss, largest(2 * d * h, e->dv.w2),
-           largest(2 * h * d, e->dv.w1), largest(p * g, e->dv.wp));
+    printf("| %s |", share);
+    print_number(1 - e->loss);
+    print_number(largest(2 * d * h, e->dv.w2));
+    print_number(largest(2 * h * d, e->dv.w1));
+    print_number(largest(p * g, e->dv.wp));
+    printf("\n");
     end(e);
 }
 
@@ -122,17 +134,18 @@ static void collapse(double apart)
 static void head_alone(smoe_head head, smoe_kernel kernel)
 {
     experiment *e = begin(head, kernel, 0.5);
-    printf("%-6s  %-6s", head == SMOE_HEAD_MLP ? "mlp" : "linear", kernel == SMOE_KERNEL_RBF ? "rbf" : "linear");
+    printf("| %s | %s |", head == SMOE_HEAD_MLP ? "mlp, $g = 32$" : "linear",
+           kernel == SMOE_KERNEL_RBF ? "RBF, $\\sigma = 0.8$" : "linear");
     for (size_t step = 0; step <= 100; step++) {
         forward(e);
-        if (step == 0 || step == 10 || step == 100) printf("  %8.4f", e->loss);
+        if (step == 0 || step == 10 || step == 100) printf(" %.4f |", e->loss);
         backward(e);
         for (size_t k = 0; k < g * d; k++) e->v.wh[k] -= 0.5 * e->dv.wh[k];
         for (size_t k = 0; k < g; k++) e->v.bh[k] -= 0.5 * e->dv.bh[k];
         for (size_t k = 0; k < p * g; k++) e->v.wp[k] -= 0.5 * e->dv.wp[k];
         for (size_t k = 0; k < p; k++) e->v.bp[k] -= 0.5 * e->dv.bp[k];
     }
-    printf("  %8.4f\n", own_cka(e));
+    printf(" %.4f |\n", own_cka(e));
     end(e);
 }
 
@@ -157,21 +170,22 @@ static size_t waiting(smoe_pair_unit unit, smoe_compare compare)
 
 int main(void)
 {
-    printf(
-        "Experts that are copies, and copies with a share of another: CKA and the largest elements of its gradient\n");
-    printf("    share   CKA                  W2         W1         Wp\n");
-    static const double apart[] = {0, 1e-4, 1e-2, 0.5};
-    for (size_t k = 0; k < sizeof apart / sizeof *apart; k++) collapse(apart[k]);
-    printf("\nGradient descent on the head alone: the loss after 0, 10, 100 steps; the experts' own linear CKA\n");
-    printf("head    kernel         0        10       100       own\n");
+    printf("Experts that are copies, and copies with a share of another: CKA and the largest elements of its "
+           "gradient\n\n");
+    printf("| share | $1 - \\kappa$ | $\\max\\lvert dW_2\\rvert$ | $\\max\\lvert dW_1\\rvert$ | "
+           "$\\max\\lvert dW_p\\rvert$ |\n|---|---|---|---|---|\n");
+    static const char *const share[] = {"0", "1e-4", "1e-2", "0.5"};
+    for (size_t k = 0; k < sizeof share / sizeof *share; k++) collapse(share[k]);
+    printf("\nGradient descent on the head alone: the loss after 0, 10, 100 steps; the experts' own linear CKA\n\n");
+    printf("| head | kernel | 0 | 10 | 100 | own |\n|---|---|---|---|---|---|\n");
     head_alone(SMOE_HEAD_MLP, SMOE_KERNEL_LINEAR);
     head_alone(SMOE_HEAD_MLP, SMOE_KERNEL_RBF);
     head_alone(SMOE_HEAD_LINEAR, SMOE_KERNEL_LINEAR);
     head_alone(SMOE_HEAD_LINEAR, SMOE_KERNEL_RBF);
-    printf("\nEven routing, N = 16, K = 2, f = 16, one token a pair: steps up to the first selection\n");
-    printf("unit       above  atleast\n");
-    printf("tokens    %6zu  %7zu\n", waiting(SMOE_UNIT_TOKENS, SMOE_ABOVE), waiting(SMOE_UNIT_TOKENS, SMOE_AT_LEAST));
-    printf("fraction  %6zu  %7zu\n", waiting(SMOE_UNIT_FRACTION, SMOE_ABOVE),
+    printf("\nEven routing, N = 16, K = 2, f = 16, one token a pair: the step of the first selection\n\n");
+    printf("| unit | `above` | `atleast` |\n|---|---|---|\n");
+    printf("| tokens | %zu | %zu |\n", waiting(SMOE_UNIT_TOKENS, SMOE_ABOVE), waiting(SMOE_UNIT_TOKENS, SMOE_AT_LEAST));
+    printf("| fraction | %zu | %zu |\n", waiting(SMOE_UNIT_FRACTION, SMOE_ABOVE),
            waiting(SMOE_UNIT_FRACTION, SMOE_AT_LEAST));
     return 0;
 }
