@@ -1010,8 +1010,7 @@ static smoe_status expert_direction(const smoe_mix_shape *shape, size_t n, const
             const normal e = normal_at(shape, blocks, i);
             const double qi = q[t * k + i];
             double pull = qi * (y[t] - s->h[i]); /* nu_i dh_ti */
-            if (shape->gate != SMOE_MIX_SOFTMAX)
-                pull += s->nu[i] * ((qi - s->pi[i]) * s->slope[i]);
+            if (shape->gate != SMOE_MIX_SOFTMAX) pull += s->nu[i] * ((qi - s->pi[i]) * s->slope[i]);
             add_pull(d, qi, pull, x + t * d, &e);
         }
     }
