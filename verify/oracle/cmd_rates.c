@@ -36,7 +36,7 @@ static const cli_option options[] = {
     [OPTION_WORKERS] = {"--workers", "N", "processes (default: one for each processor); no number changes a result"},
     [OPTION_OUT] = {"--out", "FILE", "results, JSON Lines; if it is there, only what it lacks is run"},
     [OPTION_SHARD] = {"--shard", "I/N", "only the I-th of N parts, for several machines; needs --out"},
-    [OPTION_MPI] = {"--mpi", NULL, "mpirun starts the processes: they share the fits, the first writes (--with-mpi)"},
+    [OPTION_MPI] = {"--mpi", NULL, "share the fits among the processes that mpirun started (./configure --with-mpi)"},
     [OPTION_JSON] = {"--json", NULL, "slopes and means for programs instead of the table"},
     [OPTION_CSV] = {"--csv", NULL, "means as CSV instead of the table"},
     [OPTION_PLOT] = {"--plot", "FILE", "log-log plot, FILE.svg or FILE.png (needs gnuplot)"},
@@ -52,7 +52,11 @@ static const cli_command command = {
     "  over                    three atoms are fitted; without free weights competition then does not contain the "
     "truth\n"
     "  softmax-vs-competition  as over, all gates\n"
-    "  merge                   joins the files of shards, or shows a finished file again",
+    "  merge                   joins the files of shards, or shows a finished file again\n\n"
+    "A run with --out that was killed goes on by the same command.  On several machines:\n"
+    "  one shard each, as a job array:  smoeref rates over --shard 3/32 --out over.3.jsonl\n"
+    "  and then:                        smoeref rates merge over.*.jsonl --out over.jsonl\n"
+    "  or one MPI job:                  mpirun -n 16 smoeref rates over --mpi --out over.jsonl",
     options,
 };
 
