@@ -225,31 +225,37 @@ tensors() { # tensors FILE [NAME TYPE SHAPE NUMBERS]...: a safetensors file; the
     { printf '\000\002\000\000\000\000\000\000%s' "$header"; printf "$body"; } >"$file"
 }
 
-undetermined() { # undetermined WHAT N X Y LABEL EXPERTS
-    tensors "$work/data" x F64 "$2,1" "$3" y F64 "$2" "$4" label I64 "$2" "$5"
+oracle() { # oracle N X Y LABELS EXPERTS
+    tensors "$work/data" x F64 "$1,1" "$2" y F64 "$1" "$3" label I64 "$1" "$4"
     rm -f "$work/answer"
-    expect 3 'is not finite or out of range' "$smoeref" eval convergence.oracle --in "$work/data" \
-        --out "$work/answer" --set experts="$6" && [ ! -e "$work/answer" ]
-    point $? "$1: refused, nothing written"
+    "$smoeref" eval convergence.oracle --in "$work/data" --out "$work/answer" --set experts="$5"
 }
-tensors "$work/data" x F64 4,1 '0 1 2 3' y F64 4 '0 1 0 2' label I64 4 '0 0 0 0'
-expect 0 '' "$smoeref" eval convergence.oracle --in "$work/data" --out "$work/answer" --set experts=1
+
+undetermined() { # undetermined WHAT TEXT N X Y LABELS EXPERTS
+    what=$1
+    text=$2
+    shift 2
+    expect 3 "$text" oracle "$@" && [ ! -e "$work/answer" ]
+    point $? "$what: refused, nothing written"
+}
+domain='is not finite or out of range'
+oracle 4 '0 1 2 3' '0 1 0 2' '0 0 0 0' 1 >"$work/log" 2>&1 && [ -s "$work/answer" ]
 point $? "four samples of one atom determine it"
-undetermined 'constant x' 4 '1 1 1 1' '0 1 0 2' '0 0 0 0' 1
-undetermined 'fewer samples than parameters' 2 '0 1' '0 1' '0 0' 1
-undetermined 'zero variance' 4 '0 1 2 3' '0 1 2 3' '0 0 0 0' 1
-undetermined 'an atom without samples' 4 '0 1 2 3' '0 1 0 2' '0 0 0 0' 2
+undetermined 'constant x' "$domain" 4 '1 1 1 1' '0 1 0 2' '0 0 0 0' 1
+undetermined 'fewer samples than parameters' 'fewer samples determine nothing' 2 '0 1' '0 1' '0 0' 1
+undetermined 'zero variance' "$domain" 4 '0 1 2 3' '0 1 2 3' '0 0 0 0' 1
+undetermined 'an atom without samples' "$domain" 6 '0 1 2 3 0 1' '0 1 0 2 1 3' '0 0 0 0 0 0' 2
 coincide() { # coincide VARIANCES: two atoms at the same place
     tensors "$work/data" x F64 4,1 '0 1 2 3' y F64 4 '0 1 0 2' a F64 2,1 '1 1' b F64 2 '0 0' nu F64 2 "$1" \
         beta0 F64 2 '0 0' beta1 F64 2,1 '0 0'
 }
 coincide '1 1'
-expect 0 '' "$smoeref" eval convergence.em --in "$work/data" --out "$work/answer" &&
+"$smoeref" eval convergence.em --in "$work/data" --out "$work/answer" >"$work/log" 2>&1 &&
     tail -c 104 "$work/answer" | od -An -v -t f8 >"$work/log" && [ "$(wc -w <"$work/log")" -eq 13 ] &&
     ! grep -qi 'nan\|inf' "$work/log"
 point $? "atoms that coincide: a step of EM without a NaN"
 coincide '1 0'
-expect 3 'is not finite or out of range' "$smoeref" eval convergence.em --in "$work/data" --out "$work/answer"
+expect 3 "$domain" "$smoeref" eval convergence.em --in "$work/data" --out "$work/answer"
 point $? "an atom with variance 0: refused"
 
 # --- other outputs
