@@ -12,7 +12,7 @@ n=0
 # --mpi: refused by a build without it (the usual one), tried by one that has it (make distcheck-clang)
 with_mpi=yes
 "$smoeref" rates exact --n 60,120 --repeats 2 --mpi 2>&1 | grep -q 'built without MPI' && with_mpi=no
-if [ $with_mpi = yes ]; then echo 1..56; else echo 1..52; fi
+if [ $with_mpi = yes ]; then echo 1..57; else echo 1..53; fi
 
 point() { # point STATUS DESCRIPTION
     n=$((n + 1))
@@ -121,7 +121,11 @@ kill_ten() {
 kill_ten "$work/killed" "$smoeref" rates exact --n 60,120,240 --repeats 4 --out "$work/killed" --workers 2
 tiny killed >"$work/log" 2>&1 && same killed
 point $? "killed ten times and resumed: the same bytes"
-kill_ten "$work/slow" "$smoeref" rates over --n 60,120 --repeats 4 --out "$work/slow" --workers 2
+kill_ten "$work/part" "$smoeref" rates exact --n 60,120,240 --repeats 4 --out "$work/part" --workers 1 --shard 2/3
+tiny part --shard 2/3 >"$work/log" 2>&1 && cmp "$work/part" "$work/shard2" >>"$work/log" 2>&1 &&
+    "$smoeref" rates merge "$work/shard3" "$work/part" "$work/shard1" --out "$work/parts" >"$work/log" 2>&1 && same parts
+point $? "a shard killed ten times, resumed and merged: the same bytes"
+kill_ten "$work/slow" "$smoeref" rates over --n 60,120 --repeats 4 --out "$work/slow" --workers 4
 "$smoeref" rates over --n 60,120 --repeats 4 --out "$work/slow" >"$work/slow.table" 2>"$work/log"
 "$smoeref" rates over --n 60,120 --repeats 4 --out "$work/whole" >"$work/whole.table" 2>>"$work/log"
 cmp "$work/slow" "$work/whole" >>"$work/log" 2>&1
