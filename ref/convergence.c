@@ -228,28 +228,34 @@ smoe_status smoe_mix_mean_vjp(const smoe_mix_shape *shape, const double *eta, co
 /* Below this ln(1 + e^h) is e^h to the last bit, and its logarithm h: e^-40 is 4e-18. */
 static const double far_below = -40;
 
+/* A score and its derivative.  Softplus (N.16) and sigmoid (N.15) come from one exponential, with the bits of
+ * smoe_softplus and smoe_sigmoid. */
+static double score_and_slope(smoe_mix_gate gate, double h, double *slope)
+{
+    if (gate == SMOE_MIX_NORM) {
+        *slope = h > 0 ? 1 : h < 0 ? -1 : 0;
+        return fabs(h); /* (T.2), norm */
+    }
+    if (gate == SMOE_MIX_SOFTPLUS && h < far_below) {
+        *slope = 1;
+        return h;
+    }
+    const double e = smoe_exp(-fabs(h)), sigma = (h >= 0 ? 1 : e) / (1 + e), s = smoe_log1p(e) + (h > 0 ? h : 0);
+    *slope = gate == SMOE_MIX_SOFTPLUS ? sigma / s : sigma;
+    return gate == SMOE_MIX_SOFTPLUS ? smoe_log(s) : s; /* (T.2), softplus; softmax of softplus */
+}
+
 double smoe_mix_score(smoe_mix_gate gate, double h)
 {
-    switch (gate) {
-    case SMOE_MIX_NORM:
-        return fabs(h); /* (T.2), norm */
-    case SMOE_MIX_SOFTPLUS:
-        return h < far_below ? h : smoe_log(smoe_softplus(h)); /* (T.2), softplus */
-    default:
-        return smoe_softplus(h); /* (T.2), softmax of softplus */
-    }
+    double slope;
+    return score_and_slope(gate, h, &slope);
 }
 
 double smoe_mix_score_deriv(smoe_mix_gate gate, double h)
 {
-    switch (gate) {
-    case SMOE_MIX_NORM:
-        return h > 0 ? 1 : h < 0 ? -1 : 0;
-    case SMOE_MIX_SOFTPLUS:
-        return h < far_below ? 1 : smoe_sigmoid(h) / smoe_softplus(h);
-    default:
-        return smoe_sigmoid(h);
-    }
+    double slope;
+    score_and_slope(gate, h, &slope);
+    return slope;
 }
 
 double smoe_mix_score_second_deriv(smoe_mix_gate gate, double h)
@@ -261,6 +267,9 @@ double smoe_mix_score_second_deriv(smoe_mix_gate gate, double h)
     return ratio * (smoe_sigmoid(-h) - ratio);
 }
 
+/* e^gap, and the largest term's is e^0 = 1. */
+static double exp_of_gap(double gap) { return gap < 0 ? smoe_exp(gap) : 1 + gap; }
+
 /* ln sum exp t_i, and p = softmax(t): N.23 and N.22 in one pass, the same bits.  Elements may be -inf; if all are, the
  * sum is 0 and so is p. */
 static double log_sum_exp(size_t k, const double *t, double *p)
@@ -269,7 +278,7 @@ static double log_sum_exp(size_t k, const double *t, double *p)
     for (size_t i = 0; i < k; i++)
         if (t[i] > m) m = t[i];
     for (size_t i = 0; i < k; i++) {
-        p[i] = t[i] > -INFINITY ? smoe_exp(t[i] - m) : 0;
+        p[i] = t[i] > -INFINITY ? exp_of_gap(t[i] - m) : 0;
         sum += p[i];
     }
     for (size_t i = 0; i < k && sum > 0; i++) p[i] = p[i] / sum;
@@ -300,7 +309,7 @@ static double keep_largest(size_t k, size_t K, const double *s, double *g)
 /* Parts of the workspace, k doubles each; u for hidden units. */
 typedef struct {
     double *logpi, *h, *nu, *constant; /* the rows of `at` */
-    double *score, *t, *pi, *q, *dh, *ht, *gt, *tt, *u;
+    double *score, *t, *pi, *q, *slope, *ht, *gt, *tt, *u; /* slope: of the score, at h */
 } scratch;
 
 static scratch scratch_of(const smoe_mix_shape *shape, double *work)
@@ -328,7 +337,7 @@ static double place(const smoe_mix_shape *shape, const double *theta, const doub
         const double *atom = theta + i * p;
         s->h[i] = mean(shape, atom, x, s->u);
         s->score[i] = shape->gate == SMOE_MIX_SOFTMAX ? smoe_dot(shape->d, atom + beta1, x) /* (T.2), softmax */
-                                                      : smoe_mix_score(shape->gate, s->h[i]);
+                                                      : score_and_slope(shape->gate, s->h[i], s->slope + i);
         s->t[i] = shape->free_weights ? s->score[i] + atom[smoe_mix_beta0_at(shape)] : s->score[i];
     }
     if (shape->topk > 0 && shape->topk < k) margin = keep_largest(k, shape->topk, s->score, s->t);
@@ -398,7 +407,7 @@ double smoe_mixture_log_density(size_t k, const double *at, double y)
     }
     for (size_t i = 0; i < k && m > -INFINITY; i++) {
         const double r = y - h[i];
-        sum += smoe_exp(logpi[i] + (constant[i] - 0.5 * (r * r / nu[i])) - m);
+        sum += exp_of_gap(logpi[i] + (constant[i] - 0.5 * (r * r / nu[i])) - m);
     }
     return sum > 0 ? m + smoe_log(sum) : -INFINITY; /* (T.4) */
 }
@@ -416,7 +425,7 @@ static void add_gradient(const smoe_mix_shape *shape, const double *theta, const
         double *datom = dtheta + i * p;
         const double nu = s->nu[i], r = y - s->h[i], dn = g * s->q[i], dg = g * (s->q[i] - s->pi[i]);
         double dh = dn * (r / nu); /* (T.4'), the density's part */
-        if (shape->gate != SMOE_MIX_SOFTMAX) dh += dg * smoe_mix_score_deriv(shape->gate, s->h[i]); /* the gate's */
+        if (shape->gate != SMOE_MIX_SOFTMAX) dh += dg * s->slope[i]; /* the gate's */
         add_mean_vjp(shape, atom, x, dh, datom, dx);
         datom[smoe_mix_variance_at(shape)] += dn * (0.5 * ((r * r / nu - 1) / nu)); /* (T.4'), nu */
         if (shape->free_weights) datom[smoe_mix_beta0_at(shape)] += dg; /* (T.4'), beta0 */
@@ -517,7 +526,7 @@ static void tangents(const smoe_mix_shape *shape, const double *theta, const dou
         if (s->logpi[i] == -INFINITY) continue;
         s->ht[i] = mean_tangent(shape, theta + i * p, vi, x);
         s->gt[i] = shape->gate == SMOE_MIX_SOFTMAX ? smoe_dot(shape->d, vi + smoe_mix_beta1_at(shape), x)
-                                                   : smoe_mix_score_deriv(shape->gate, s->h[i]) * s->ht[i];
+                                                   : s->slope[i] * s->ht[i];
         if (shape->free_weights) s->gt[i] += vi[smoe_mix_beta0_at(shape)];
         s->tt[i] = s->gt[i] + r / nu * s->ht[i] + 0.5 * ((r * r / nu - 1) / nu) * vi[smoe_mix_variance_at(shape)];
     }
@@ -536,9 +545,8 @@ static void add_hvp(const smoe_mix_shape *shape, const double *theta, const doub
         const double dnt = g * centred(k, s->q, s->tt, i), dgt = dnt - g * centred(k, s->pi, s->gt, i);
         double dh = dn * (r / nu), dht = dnt * (r / nu) - dn * (ht / nu + r / nu * (vnu / nu));
         if (shape->gate != SMOE_MIX_SOFTMAX) {
-            const double first = smoe_mix_score_deriv(shape->gate, s->h[i]);
-            dh += dg * first;
-            dht += dgt * first + dg * smoe_mix_score_second_deriv(shape->gate, s->h[i]) * ht;
+            dh += dg * s->slope[i];
+            dht += dgt * s->slope[i] + dg * smoe_mix_score_second_deriv(shape->gate, s->h[i]) * ht;
         }
         add_mean_hvp(shape, theta + i * p, vi, x, dh, dht, out); /* (T.6), eta */
         out[nu_at] += dnt * (0.5 * ((r * r / nu - 1) / nu)) +
@@ -1025,8 +1033,7 @@ static smoe_status expert_direction(const smoe_mix_shape *shape, size_t n, const
             const normal e = normal_at(shape, blocks, i);
             const double qi = q[t * k + i];
             double pull = qi * (y[t] - s->h[i]); /* nu_i dh_ti */
-            if (shape->gate != SMOE_MIX_SOFTMAX)
-                pull += s->nu[i] * ((qi - s->pi[i]) * smoe_mix_score_deriv(shape->gate, s->h[i]));
+            if (shape->gate != SMOE_MIX_SOFTMAX) pull += s->nu[i] * ((qi - s->pi[i]) * s->slope[i]);
             add_pull(d, qi, pull, x + t * d, &e);
         }
     }

@@ -603,17 +603,23 @@ static double by_mpfr(mpfr_function *f, double x)
     return r;
 }
 
-/* Ziv's test: the long double value is off by 15 units of its last place at most (the C library's documented errors are
- * 5 and less); if the whole interval rounds to one double, that is the answer, and otherwise, in a call of sixty, MPFR
- * is asked.  Infinities and NaN fail the test.  Returning the lower end keeps the sign of a zero. */
-static double rounded(long_double_function *wide, mpfr_function *exact, double x)
+/* Ziv's test: the long double value is off by `units` of its last place at most; if the whole interval rounds to one
+ * double, that is the answer, and otherwise MPFR is asked.  Infinities and NaN fail the test.  Returning the lower end
+ * keeps the sign of a zero. */
+static double rounded_within(int units, long_double_function *wide, mpfr_function *exact, double x)
 {
     if (extended_works()) {
-        long double y = wide(x), error = fabsl(y) * 0x1p-59L;
+        long double y = wide(x), error = fabsl(y) * (0x1p-63L * (long double)(units + 1));
         double low = (double)(y - error), high = (double)(y + error);
         if (low == high) return low;
     }
     return by_mpfr(exact, x);
+}
+
+/* The C library's documented errors are 5 and less. */
+static double rounded(long_double_function *wide, mpfr_function *exact, double x)
+{
+    return rounded_within(15, wide, exact, x);
 }
 
 /* What the exponential in doubles leaves open. */
@@ -672,7 +678,7 @@ double smoe_expm1(double x)
 
 double smoe_log(double x)
 {
-    return rounded(logl, mpfr_log, x);
+    return rounded_within(3, logl, mpfr_log, x); /* documented: 1 */
 }
 
 double smoe_log1p(double x)

@@ -216,6 +216,48 @@ START_TEST(data_that_determine_nothing)
 }
 END_TEST
 
+/* No estimator fits a variance to outcomes that have none. */
+START_TEST(one_outcome)
+{
+    double x[N], y[N], theta[6];
+    size_t label[N];
+    const fit_options o = fit_defaults();
+    draw_data(x, y, label);
+    for (size_t t = 0; t < N; t++) y[t] = 0.5;
+    ck_assert_int_eq(fit_likelihood(&two, N, x, y, 1, truth, &o, theta).status, FIT_COLLAPSED);
+    ck_assert_int_eq(fit_em(&two, N, x, y, 1, truth, &o, theta).status, FIT_COLLAPSED);
+    ck_assert_int_eq(fit_oracle(&two, N, x, y, label, truth, theta).status, FIT_UNDEFINED);
+}
+END_TEST
+
+/* Two atoms that start at one place: the information is singular, yet what converges is a number, and so are its
+ * distance from the truth and its loss. */
+START_TEST(atoms_that_coincide)
+{
+    static const size_t width[3] = {1, 1, 1};
+    static const double power[3] = {2, 2, 2}, times[3] = {0, 0, 0}, beta0[2] = {0, 0};
+    double x[N], y[N], theta[6], work[4], loss;
+    size_t label[N], cell[2];
+    mix_distance d;
+    const double start[6] = {0.5, 0, 1, 0.5, 0, 1};
+    const fit_options o = fit_defaults();
+    draw_data(x, y, label);
+    for (int em = 0; em <= 1; em++) {
+        const fit_result r =
+            em ? fit_em(&two, N, x, y, 1, start, &o, theta) : fit_likelihood(&two, N, x, y, 1, start, &o, theta);
+        if (r.status != FIT_CONVERGED) continue;
+        ck_assert(isfinite(r.loglik) && smoe_all_finite(6, theta));
+        ck_assert_int_eq(mix_distances(&two, theta, &two, truth, 1, x, &d), SMOE_OK);
+        ck_assert_int_eq(smoe_voronoi_cells(2, 2, 3, theta, truth, work, cell, NULL), SMOE_OK);
+        ck_assert_int_eq(
+            smoe_voronoi_over(2, 2, 3, theta, truth, beta0, beta0, cell, 3, width, power, times, work, &loss), SMOE_OK);
+        ck_assert(isfinite(d.variation + d.variation_error + d.hellinger_square + loss));
+    }
+    ck_assert_int_eq(fit_em(&two, N, x, y, 1, start, &o, theta).status, FIT_CONVERGED);
+    for (size_t j = 0; j < 3; j++) ck_assert_double_eq(theta[j], theta[3 + j]); /* a step of EM keeps them together */
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("rates");
@@ -229,6 +271,8 @@ int main(void)
     tcase_add_test(e, two_ways_to_one_maximum);
     tcase_add_test(e, starts_do_not_matter);
     tcase_add_test(e, data_that_determine_nothing);
+    tcase_add_test(e, one_outcome);
+    tcase_add_test(e, atoms_that_coincide);
     suite_add_tcase(s, c);
     suite_add_tcase(s, e);
     SRunner *runner = srunner_create(s);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # `smoeref rates` on a tiny experiment: the same bytes for any number of workers, for shards, and after being killed at
-# ten random moments; torn and altered files; options that make no sense.  Prints TAP.  SMOEREF: the command.
+# ten random moments, and for processes of an MPI job; torn and altered files; options that make no sense.  Prints TAP.  SMOEREF: the command.
 set -u
 smoeref=${SMOEREF:-./smoeref}
 work=$(mktemp -d) || exit 1
@@ -9,7 +9,10 @@ trap 'exit 130' INT TERM
 TMPDIR=$work
 export TMPDIR
 n=0
-echo 1..42
+# --mpi: refused by a build without it (the usual one), tried by one that has it (make distcheck-clang)
+with_mpi=yes
+"$smoeref" rates exact --n 60,120 --repeats 2 --mpi 2>&1 | grep -q 'built without MPI' && with_mpi=no
+if [ $with_mpi = yes ]; then echo 1..57; else echo 1..53; fi
 
 point() { # point STATUS DESCRIPTION
     n=$((n + 1))
@@ -118,13 +121,54 @@ kill_ten() {
 kill_ten "$work/killed" "$smoeref" rates exact --n 60,120,240 --repeats 4 --out "$work/killed" --workers 2
 tiny killed >"$work/log" 2>&1 && same killed
 point $? "killed ten times and resumed: the same bytes"
-kill_ten "$work/slow" "$smoeref" rates over --n 60,120 --repeats 4 --out "$work/slow" --workers 2
+kill_ten "$work/part" "$smoeref" rates exact --n 60,120,240 --repeats 4 --out "$work/part" --workers 1 --shard 2/3
+tiny part --shard 2/3 >"$work/log" 2>&1 && cmp "$work/part" "$work/shard2" >>"$work/log" 2>&1 &&
+    "$smoeref" rates merge "$work/shard3" "$work/part" "$work/shard1" --out "$work/parts" >"$work/log" 2>&1 && same parts
+point $? "a shard killed ten times, resumed and merged: the same bytes"
+kill_ten "$work/slow" "$smoeref" rates over --n 60,120 --repeats 4 --out "$work/slow" --workers 4
 "$smoeref" rates over --n 60,120 --repeats 4 --out "$work/slow" >"$work/slow.table" 2>"$work/log"
 "$smoeref" rates over --n 60,120 --repeats 4 --out "$work/whole" >"$work/whole.table" 2>>"$work/log"
 cmp "$work/slow" "$work/whole" >>"$work/log" 2>&1
 point $? "the same with three atoms"
 cmp "$work/slow.table" "$work/whole.table" >>"$work/log" 2>&1
 point $? "and the same table"
+
+# --- over MPI
+ranks() { # ranks N OPTION...: N processes of an MPI job
+    count=$1
+    shift
+    mpirun -n "$count" "$smoeref" rates exact --n 60,120,240 --repeats 4 --mpi "$@"
+}
+
+over_mpi() {
+    # as root too, and on few cores
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+    for r in 1 3; do
+        ranks $r --out "$work/ranks$r" >"$work/log" 2>&1 && same "ranks$r" && cmp "$work/table" "$work/log"
+        point $? "$r processes over MPI: the same bytes and the same table"
+    done
+    for i in 1 2 3; do # mpirun is killed, its processes end by themselves
+        from=$(lines "$work/mpi")
+        mpirun -n 3 "$smoeref" rates exact --n 60,120,240 --repeats 4 --mpi --out "$work/mpi" >"$work/log" 2>&1 &
+        until [ "$(lines "$work/mpi")" -gt $((from + 2)) ] || ! kill -0 $! 2>/dev/null; do sleep 0.01; done
+        kill -KILL $! 2>/dev/null
+        wait $! 2>/dev/null
+        echo "# killed at $(lines "$work/mpi") lines"
+        sleep 0.5
+    done
+    for i in 1 2 3 4 5 6 7 8 9 10; do # until the file is free
+        ranks 2 --out "$work/mpi" >"$work/log" 2>&1 && break
+        sleep 1
+    done
+    same mpi
+    point $? "killed and resumed over MPI: the same bytes"
+    for i in 1 2; do ranks 2 --shard $i/2 --out "$work/half$i" >"$work/log" 2>&1; done
+    "$smoeref" rates merge "$work/half2" "$work/half1" --out "$work/halves" >"$work/log" 2>&1 && same halves
+    point $? "shards over MPI, merged: the same bytes"
+    expect 3 'holds another experiment' ranks 2 --seed 2 --out "$work/one"
+    point $? "all processes end when the first cannot begin"
+}
+[ $with_mpi = no ] || over_mpi
 
 # --- torn and altered files
 head -c -20 "$work/one" >"$work/torn"
@@ -157,6 +201,67 @@ point $? "failed fits are told"
 ! grep -qi 'nan\|inf' "$work/log"
 point $? "and are no NaN"
 
+# --- data that determine nothing: a status, no NaN
+tensors() { # tensors FILE [NAME TYPE SHAPE NUMBERS]...: a safetensors file; the numbers are 0, 1, 2 or 3
+    file=$1
+    shift
+    at=0
+    header=
+    body=
+    while [ $# -gt 0 ]; do
+        end=$at
+        for v in $4; do
+            end=$((end + 8))
+            case $2$v in
+            *0) body=$body'\0\0\0\0\0\0\0\0' ;;
+            F641) body=$body'\0\0\0\0\0\0\360\077' ;;
+            F642) body=$body'\0\0\0\0\0\0\0\100' ;;
+            F643) body=$body'\0\0\0\0\0\0\010\100' ;;
+            I641) body=$body'\1\0\0\0\0\0\0\0' ;;
+            esac
+        done
+        header=$header,'"'$1'":{"dtype":"'$2'","shape":['$3'],"data_offsets":['$at,$end']}'
+        at=$end
+        shift 4
+    done
+    header="{${header#,}}"
+    while [ ${#header} -lt 512 ]; do header="$header "; done
+    { printf '\000\002\000\000\000\000\000\000%s' "$header"; printf "$body"; } >"$file"
+}
+
+oracle() { # oracle N X Y LABELS EXPERTS
+    tensors "$work/data" x F64 "$1,1" "$2" y F64 "$1" "$3" label I64 "$1" "$4"
+    rm -f "$work/answer"
+    "$smoeref" eval convergence.oracle --in "$work/data" --out "$work/answer" --set experts="$5"
+}
+
+undetermined() { # undetermined WHAT TEXT N X Y LABELS EXPERTS
+    what=$1
+    text=$2
+    shift 2
+    expect 3 "$text" oracle "$@" && [ ! -e "$work/answer" ]
+    point $? "$what: refused, nothing written"
+}
+domain='is not finite or out of range'
+oracle 4 '0 1 2 3' '0 1 0 2' '0 0 0 0' 1 >"$work/log" 2>&1 && [ -s "$work/answer" ]
+point $? "four samples of one atom determine it"
+undetermined 'constant x' "$domain" 4 '1 1 1 1' '0 1 0 2' '0 0 0 0' 1
+undetermined 'fewer samples than parameters' 'fewer samples determine nothing' 2 '0 1' '0 1' '0 0' 1
+undetermined 'zero variance' "$domain" 4 '0 1 2 3' '0 1 2 3' '0 0 0 0' 1
+undetermined 'an atom without samples' "$domain" 6 '0 1 2 3 0 1' '0 1 0 2 1 3' '0 0 0 0 0 0' 2
+coincide() { # coincide VARIANCES: two atoms at the same place
+    tensors "$work/data" x F64 4,1 '0 1 2 3' y F64 4 '0 1 0 2' a F64 2,1 '1 1' b F64 2 '0 0' nu F64 2 "$1" \
+        beta0 F64 2 '0 0' beta1 F64 2,1 '0 0'
+}
+coincide '1 1'
+"$smoeref" eval convergence.em --in "$work/data" --out "$work/answer" >"$work/log" 2>&1 &&
+    tail -c 104 "$work/answer" | od -An -v -t f8 >"$work/log" && [ "$(wc -w <"$work/log")" -eq 13 ] &&
+    ! grep -qi 'nan\|inf' "$work/log"
+point $? "atoms that coincide: a step of EM without a NaN"
+coincide '1 0'
+expect 3 "$domain" "$smoeref" eval convergence.em --in "$work/data" --out "$work/answer"
+point $? "an atom with variance 0: refused"
+
 # --- other outputs
 "$smoeref" rates merge "$work/one" --json >"$work/log" 2>&1 && grep -q '"standard_errors_from_minus_half"' "$work/log"
 point $? "--json"
@@ -188,3 +293,6 @@ refused '1 <= I <= N' exact --shard 3/2 --out "$work/x"
 refused '--shard needs --out' exact --shard 1/2
 refused 'FILE.svg or FILE.png' exact --plot "$work/x.pdf"
 refused 'merge needs files' merge
+refused '--mpi or --workers' exact --mpi --workers 2
+refused '--mpi does not go with merge' merge --mpi "$work/one"
+[ $with_mpi = yes ] || refused 'built without MPI' exact --mpi

@@ -20,6 +20,7 @@ enum {
     OPTION_WORKERS,
     OPTION_OUT,
     OPTION_SHARD,
+    OPTION_MPI,
     OPTION_JSON,
     OPTION_CSV,
     OPTION_PLOT
@@ -35,6 +36,7 @@ static const cli_option options[] = {
     [OPTION_WORKERS] = {"--workers", "N", "processes (default: one for each processor); no number changes a result"},
     [OPTION_OUT] = {"--out", "FILE", "results, JSON Lines; if it is there, only what it lacks is run"},
     [OPTION_SHARD] = {"--shard", "I/N", "only the I-th of N parts, for several machines; needs --out"},
+    [OPTION_MPI] = {"--mpi", NULL, "share the fits among the processes that mpirun started (./configure --with-mpi)"},
     [OPTION_JSON] = {"--json", NULL, "slopes and means for programs instead of the table"},
     [OPTION_CSV] = {"--csv", NULL, "means as CSV instead of the table"},
     [OPTION_PLOT] = {"--plot", "FILE", "log-log plot, FILE.svg or FILE.png (needs gnuplot)"},
@@ -50,7 +52,11 @@ static const cli_command command = {
     "  over                    three atoms are fitted; without free weights competition then does not contain the "
     "truth\n"
     "  softmax-vs-competition  as over, all gates\n"
-    "  merge                   joins the files of shards, or shows a finished file again",
+    "  merge                   joins the files of shards, or shows a finished file again\n\n"
+    "A run with --out that was killed goes on by the same command.  On several machines:\n"
+    "  one shard each, as a job array:  smoeref rates over --shard 3/32 --out over.3.jsonl\n"
+    "  and then:                        smoeref rates merge over.*.jsonl --out over.jsonl\n"
+    "  or one MPI job:                  mpirun -n 16 smoeref rates over --mpi --out over.jsonl",
     options,
 };
 
@@ -60,7 +66,7 @@ typedef struct {
     const char *out, *plot;
     size_t shard, shards; /* of 1 .. shards */
     int workers;
-    bool merge, json, csv;
+    bool merge, json, csv, mpi;
     const char *files[256]; /* merge */
     size_t file_count;
 } request;
@@ -149,6 +155,9 @@ static int parse_option(request *r, int option, const char *value)
         return 0;
     case OPTION_SHARD:
         return parse_shard(r, value);
+    case OPTION_MPI:
+        r->mpi = true;
+        return 0;
     case OPTION_JSON:
         r->json = true;
         return 0;
@@ -169,11 +178,13 @@ static int check_request(request *r, bool named, const char *plan_option)
     char text[RATES_TEXT];
     if (!named) return cli_usage(&command, "which preset? exact, over, softmax-vs-competition, or merge");
     if (r->merge && r->file_count == 0) return cli_usage(&command, "merge needs files");
-    if (r->merge && (plan_option || r->shards || r->workers))
+    if (r->merge && (plan_option || r->shards || r->workers || r->mpi))
         return cli_usage(&command, "%s does not go with merge: the files say what was run",
                          plan_option ? plan_option
                          : r->shards ? "--shard"
+                         : r->mpi    ? "--mpi"
                                      : "--workers");
+    if (r->mpi && r->workers) return cli_usage(&command, "--mpi or --workers: mpirun -n says how many processes");
     if (r->json && r->csv) return cli_usage(&command, "--json or --csv, not both");
     if (r->shards && !r->out) return cli_usage(&command, "--shard needs --out: its results are merged later");
     if (r->shards && (r->json || r->csv || r->plot))
@@ -348,6 +359,35 @@ static int run_preset(const request *r)
     return status;
 }
 
+/* As run_preset, in every process of an MPI job; only the first touches the file and prints. */
+static int run_over_mpi(const request *r)
+{
+    char err[RATES_TEXT + 400];
+    bool first = true;
+    const char *wrong = rates_mpi_start(&first);
+    if (wrong) return cli_usage(&command, "--mpi: %s", wrong);
+    int status = STATUS_PASS;
+    rates_store store = {NULL, -1};
+    rates_fit *results = calloc(rates_fits(&r->plan) + 1, sizeof *results);
+    size_t *todo = calloc(rates_fits(&r->plan) + 1, sizeof *todo), count = 0;
+    if (!results || !todo)
+        status = cli_input("out of memory");
+    else if (first && r->out && rates_store_open(&store, r->out, &r->plan, results, err, sizeof err) != 0)
+        status = cli_input("%s", err);
+    status = rates_mpi_agree(status);
+    if (status == STATUS_PASS) {
+        if (first) count = what_is_left(r, results, todo);
+        rates_mpi_run(&r->plan, &store, todo, count, results);
+        if (first) status = finish(r, &store, results);
+        status = rates_mpi_agree(status);
+    }
+    rates_store_close(&store);
+    free(results);
+    free(todo);
+    rates_mpi_end();
+    return status;
+}
+
 int cmd_rates(int argc, char **argv)
 {
     request r = {.merge = false};
@@ -357,5 +397,6 @@ int cmd_rates(int argc, char **argv)
     char err[600];
     if (r.plot && cli_writable(r.plot, err, sizeof err) != 0) return cli_input("%s", err);
     if (r.merge && r.out && cli_writable(r.out, err, sizeof err) != 0) return cli_input("%s", err);
+    if (r.mpi) return run_over_mpi(&r);
     return r.merge ? merge_files(&r) : run_preset(&r);
 }

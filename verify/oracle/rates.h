@@ -1,5 +1,5 @@
 /* The parts of `smoeref rates`: what is run (rates_plan.c), one fit (rates_fit.c), the file of results (rates_store.c),
- * slopes and tables (rates_report.c), the plot (rates_plot.c).
+ * slopes and tables (rates_report.c), the plot (rates_plot.c), many machines at once (rates_mpi.c).
  *
  * An experiment is series x sample sizes x repeats.  Each fit draws its own data from its own stream, named by the
  * gate, n and the repeat, so that it is the same number whichever process computes it, and when.
@@ -104,6 +104,15 @@ int rates_store_finish(const rates_store *s, const rates_plan *plan, const rates
 void rates_store_close(rates_store *s);
 /* Adds the results of a file to a plan read from the first one: *results is NULL before the first. */
 int rates_store_merge(const char *path, rates_plan *plan, rates_fit **results, char *err, size_t errlen);
+
+/* --- many processes by MPI (rates_mpi.c) --- */
+/* Every process of the job calls these.  What is wrong, or NULL; is this process 0? */
+const char *rates_mpi_start(bool *first);
+int rates_mpi_agree(int status); /* the status of process 0, everywhere */
+/* Runs the fits todo [count] of process 0, which gets the results and appends them to the store. */
+void rates_mpi_run(const rates_plan *plan, const rates_store *store, const size_t *todo, size_t count,
+                   rates_fit *results);
+void rates_mpi_end(void);
 
 /* --- slopes (rates_report.c) --- */
 typedef enum { RATES_VARIATION, RATES_HELLINGER, RATES_VORONOI, RATES_MEASURES } rates_measure;
