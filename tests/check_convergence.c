@@ -496,8 +496,7 @@ START_TEST(gradient_is_the_slope)
         gradient(&q, theta, g);
         const double order = slopes_order(numbers(&q), theta, g, exact, &q, seed);
         const double off = slopes_adjoint(numbers(&q), theta, g, library, &q, 0, numbers(&q), seed);
-        ck_assert_msg(order > (slopes_narrow() ? 1.4 : 1.8), "%s: Taylor remainder falls with order %.3f, not 2",
-                      name_of(&q.shape), order);
+        ck_assert_msg(order > 1.8, "%s: Taylor remainder falls with order %.3f, not 2", name_of(&q.shape), order);
         ck_assert_msg(off <= 1e-8, "%s: <dloglik, J v> and <g, v> differ by %.1e", name_of(&q.shape), off);
     }
 }
@@ -564,13 +563,12 @@ START_TEST(hessian_is_the_slope_of_the_score)
         for (size_t j = 0; j < numbers(&q); j++) at[j] = theta[j];
         L0 = exact(&q, at);
         for (int i = 0; i < 2; i++) {
-            const long double e = i == 0 ? 0x1p-9L : 0x1p-13L;
+            const long double e = ldexpl(1, (i == 0 ? -9 : -13) + (slopes_narrow() ? 2 : 0)); /* clear of rounding */
             for (size_t j = 0; j < P; j++) at[j] = theta[j] + e * v[j];
             R[i] = fabsl(exact(&q, at) - L0 - e * slope - e * e / 2 * curve);
         }
         const double order = (double)(log2l(R[0] / R[1]) / 4);
-        ck_assert_msg(order > 2.7 || slopes_narrow(), "T.6, %s: third-order remainder falls with order %.3f",
-                      name_of(&q.shape), order);
+        ck_assert_msg(order > 2.7, "T.6, %s: third-order remainder falls with order %.3f", name_of(&q.shape), order);
     }
 }
 END_TEST
