@@ -576,8 +576,7 @@ static void check_gradient(const char *what, size_t n, const double *x, double *
 {
     seed += 500; /* not the direction of x */
     const double order = slopes_order(n, x, g, exact, test, seed), off = slopes_adjoint(n, x, g, f, test, 0, n, seed);
-    ck_assert_msg(order > 1.8, "%s: Taylor remainder falls with order %.3f, not 2 (seed %d)", what, order,
-                  (int)seed);
+    ck_assert_msg(order > 1.8, "%s: Taylor remainder falls with order %.3f, not 2 (seed %d)", what, order, (int)seed);
     ck_assert_msg(off <= 1e-8, "%s: the two sides of the adjoint identity differ by %.1e", what, off);
     size_t largest = 0;
     for (size_t k = 0; k < n; k++)
