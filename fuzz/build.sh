@@ -48,9 +48,11 @@ compile() { # sources...: objects into $out, their names into $made
     made=
     for source in "$@"; do
         object=$out/$(basename "$source" .c).o
-        $cc $flags $objects -c "$source" -o "$object"
         made="$made $object"
-    done
+        echo "$(wc -c <"$source") $cc $flags $objects -c '$source' -o '$object'"
+    done >"$out/lines"
+    sh "$top/verify/strength/side_by_side.sh" <"$out/lines"
+    rm -f "$out/lines"
 }
 
 compile "$top/verify/oracle/tensorfile.c" "$top/verify/oracle/safetensors.c" "$top/verify/oracle/npy.c" \

@@ -31,6 +31,12 @@ static bool near(double got, double want, double ulps) { return fabs(got - want)
 /* Outputs are filled with this before a call that must write nothing. */
 static const double poison = -0x1.234p+567;
 
+/* Under Valgrind (SMOE_TEST_LIGHT) samples are smaller, and what integrates densities, which are the same code for all
+ * shapes, takes every fifth shape. */
+static bool light(void) { return getenv("SMOE_TEST_LIGHT") != NULL; }
+static int shapes_to_integrate(int all) { return light() ? (all + 4) / 5 : all; }
+static int shape_to_integrate(int i) { return light() ? 5 * i : i; }
+
 static void poison_all(size_t n, double *x)
 {
     for (size_t k = 0; k < n; k++) x[k] = poison;
@@ -496,8 +502,7 @@ START_TEST(gradient_is_the_slope)
         gradient(&q, theta, g);
         const double order = slopes_order(numbers(&q), theta, g, exact, &q, seed);
         const double off = slopes_adjoint(numbers(&q), theta, g, library, &q, 0, numbers(&q), seed);
-        ck_assert_msg(order > (slopes_narrow() ? 1.4 : 1.8), "%s: Taylor remainder falls with order %.3f, not 2",
-                      name_of(&q.shape), order);
+        ck_assert_msg(order > 1.8, "%s: Taylor remainder falls with order %.3f, not 2", name_of(&q.shape), order);
         ck_assert_msg(off <= 1e-8, "%s: <dloglik, J v> and <g, v> differ by %.1e", name_of(&q.shape), off);
     }
 }
@@ -564,13 +569,12 @@ START_TEST(hessian_is_the_slope_of_the_score)
         for (size_t j = 0; j < numbers(&q); j++) at[j] = theta[j];
         L0 = exact(&q, at);
         for (int i = 0; i < 2; i++) {
-            const long double e = i == 0 ? 0x1p-9L : 0x1p-13L;
+            const long double e = ldexpl(1, (i == 0 ? -9 : -13) + (slopes_narrow() ? 2 : 0)); /* clear of rounding */
             for (size_t j = 0; j < P; j++) at[j] = theta[j] + e * v[j];
             R[i] = fabsl(exact(&q, at) - L0 - e * slope - e * e / 2 * curve);
         }
         const double order = (double)(log2l(R[0] / R[1]) / 4);
-        ck_assert_msg(order > 2.7 || slopes_narrow(), "T.6, %s: third-order remainder falls with order %.3f",
-                      name_of(&q.shape), order);
+        ck_assert_msg(order > 2.7, "T.6, %s: third-order remainder falls with order %.3f", name_of(&q.shape), order);
     }
 }
 END_TEST
@@ -683,7 +687,7 @@ END_TEST
 /* evidence properties: T.3 T.4 T.8 */
 START_TEST(density_integrates_to_one)
 {
-    model m = model_of(_i, 13);
+    model m = model_of(shape_to_integrate(_i), 13);
     data_of(&m);
     const smoe_mix_shape *s = &m.q.shape;
     double at[12], lo, hi, sum = 0;
@@ -780,12 +784,13 @@ END_TEST
 /* evidence properties: T.7 */
 START_TEST(labels_have_the_weights)
 {
-    enum { n = 4000 };
+    enum { MANY = 4000 };
+    const size_t n = light() ? MANY / 10 : MANY;
     model m = model_of(_i, 16);
     data_of(&m);
     const smoe_mix_shape *s = &m.q.shape;
-    static double x[2 * n], u[n], z[n], y[n], margin[n];
-    static size_t label[n];
+    static double x[2 * MANY], u[MANY], z[MANY], y[MANY], margin[MANY];
+    static size_t label[MANY];
     double pi[3], h[3];
     uint64_t seed = 16;
     slopes_fill(&seed, 2, n, z);
@@ -795,7 +800,7 @@ START_TEST(labels_have_the_weights)
         double count[3] = {0};
         bool right = true;
         for (size_t t = 0; t < n; t++) {
-            u[t] = random ? (1 + slopes_draw(&seed)) / 2 : ((double)t + 0.5) / n;
+            u[t] = random ? (1 + slopes_draw(&seed)) / 2 : ((double)t + 0.5) / (double)n;
             memcpy(x + 2 * t, m.x, 2 * sizeof *x);
         }
         OK(smoe_mix_sample(s, n, m.theta, x, u, z, m.work, label, margin, y));
@@ -806,8 +811,9 @@ START_TEST(labels_have_the_weights)
         }
         ck_assert_msg(right, "T.7, %s: y is not h + sqrt(nu) z of the label", name_of(s));
         for (size_t i = 0; i < 3; i++) {
-            const double off = fabs(count[i] - n * pi[i]), most = random ? 5 * sqrt(n * pi[i] * (1 - pi[i])) : 1;
-            ck_assert_msg(off <= most, "T.7, %s: atom %zu has %g of %d, weight %g", name_of(s), i, count[i], n, pi[i]);
+            const double all = (double)n, off = fabs(count[i] - all * pi[i]);
+            ck_assert_msg(off <= (random ? 5 * sqrt(all * pi[i] * (1 - pi[i])) : 1),
+                          "T.7, %s: atom %zu has %g of %zu, weight %g", name_of(s), i, count[i], n, pi[i]);
         }
     }
 }
@@ -818,7 +824,7 @@ END_TEST
 START_TEST(distances_are_ordered)
 {
     double p[12], q[12], lo, hi, l, r;
-    model a = model_of(_i, 17), b = model_of(_i, 18);
+    model a = model_of(shape_to_integrate(_i), 17), b = model_of(shape_to_integrate(_i), 18);
     data_of(&a);
     OK(smoe_mix_at(&a.q.shape, a.theta, a.x, a.work, p, NULL));
     OK(smoe_mix_at(&a.q.shape, b.theta, a.x, a.work, q, NULL));
@@ -972,9 +978,11 @@ static void draw_sample(const smoe_mix_shape *s, const double *theta, uint64_t s
 /* evidence properties: T.12 */
 START_TEST(em_climbs)
 {
-    enum { n = 300 };
-    static double x[n], y[n], q[2 * n];
-    static size_t label[n];
+    enum { MANY = 300 };
+    const size_t n = light() ? 60 : MANY;
+    const int steps = light() ? 60 : 300;
+    static double x[MANY], y[MANY], q[2 * MANY];
+    static size_t label[MANY];
     const smoe_mix_shape s = {.gate = (smoe_mix_gate)(_i & 3), .free_weights = _i >> 2, .k = 2, .d = 1};
     const size_t p = smoe_mix_stride(&s);
     double truth[10] = {0}, theta[10], next[10], work[2 * MOST], last = -INFINITY, L, before = 0, after = 0, score[10];
@@ -984,7 +992,7 @@ START_TEST(em_climbs)
     draw_sample(&s, truth, 19, n, x, y, label);
     memcpy(theta, truth, sizeof theta);
     theta[0] -= 0.7, theta[1] += 0.4, theta[2] = 1, theta[p + 1] -= 0.5;
-    for (int step = 0; step < 300; step++) {
+    for (int step = 0; step < steps; step++) {
         OK(smoe_mix_em_step(&s, n, theta, x, y, 1e-3, work, q, next, &L));
         ck_assert_msg(L >= last - 1e-13, "T.12, %s: step %d lowers L from %.17g to %.17g", name_of(&s), step, last, L);
         if (step < 20) OK(smoe_mix_complete_loglik(&s, n, theta, x, y, q, work, &before));
@@ -999,7 +1007,8 @@ START_TEST(em_climbs)
     }
     OK(smoe_mix_loglik_score(&s, n, theta, x, y, work, &L, score));
     for (size_t j = 0; j < 2 * p; j++)
-        ck_assert_msg(fabs(score[j]) < 1e-4, "T.12, %s: score[%zu] is %g after 300 steps", name_of(&s), j, score[j]);
+        ck_assert_msg(fabs(score[j]) < 1e-4, "T.12, %s: score[%zu] is %g after %d steps", name_of(&s), j, score[j],
+                      steps);
 }
 END_TEST
 
@@ -1474,11 +1483,11 @@ int main(void)
     tcase_add_loop_test(slope, hessian_is_the_slope_of_the_score, 0, SHAPES);
     tcase_add_loop_test(property, order_does_not_matter, 0, SHAPES);
     tcase_add_loop_test(property, weights_are_a_distribution, 0, SHAPES);
-    tcase_add_loop_test(property, density_integrates_to_one, 0, SHAPES);
+    tcase_add_loop_test(property, density_integrates_to_one, 0, shapes_to_integrate(SHAPES));
     tcase_add_test(property, same_measure_same_density);
     tcase_add_loop_test(property, hessian_is_linear, 0, SHAPES);
     tcase_add_loop_test(property, labels_have_the_weights, 0, SHAPES);
-    tcase_add_loop_test(property, distances_are_ordered, 0, 16);
+    tcase_add_loop_test(property, distances_are_ordered, 0, shapes_to_integrate(16));
     tcase_add_test(property, losses_see_the_measure);
     tcase_add_test(property, two_merged_atoms_cancel_three_orders);
     tcase_add_loop_test(property, em_climbs, 0, 8);

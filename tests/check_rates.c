@@ -54,12 +54,15 @@ static void draw_pair(op_rng *r, int i, double *p, double *q)
     q[2] = p[2] * smoe_exp(near * 4 * (op_uniform(r) - 0.5));
 }
 
+/* Under Valgrind a tenth of the draws. */
+static int draws_of(int all) { return getenv("SMOE_TEST_LIGHT") != NULL ? all / 10 : all; }
+
 START_TEST(the_claimed_error_holds)
 {
     op_rng *r = op_rng_new(1, "check_rates/pairs");
     const double x = 0;
     double widest = 0;
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < draws_of(1000); i++) {
         double p[3], q[3];
         mix_distance d;
         draw_pair(r, i, p, q);
@@ -102,7 +105,7 @@ static void draw_mixture(op_rng *r, double *theta)
 START_TEST(inequalities_of_mixtures)
 {
     op_rng *r = op_rng_new(1, "check_rates/mixtures");
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < draws_of(200); i++) {
         double p[6], q[6];
         const double x[3] = {-1, 0.25, 0.75};
         mix_distance d, back, self;

@@ -668,8 +668,7 @@ static void check_gradient(const world *w, int parts, slopes_exact exact, slopes
 {
     const size_t n = w->at[parts];
     const double order = slopes_order(n, w->theta, w->g, exact, w, 77);
-    ck_assert_msg(slopes_narrow() || order > 1.9, "%s: the remainder falls with order %.2f: not the gradient", what,
-                  order);
+    ck_assert_msg(order > 1.9, "%s: the remainder falls with order %.2f: not the gradient", what, order);
     for (int k = w->opt.through_x == SMOE_X_ATTACHED ? X : W1; k < parts; k++) {
         if (w->shape.head == SMOE_HEAD_LINEAR && (k == WH || k == BH)) continue;
         const double off = slopes_adjoint(n, w->theta, w->g, library, w, w->at[k], w->at[k + 1] - w->at[k], 5);

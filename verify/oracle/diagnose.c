@@ -298,8 +298,48 @@ typedef struct {
     const verdict_golden *golden, *equation;
     const tensor_file *answer;
     const twin_profile *p;
+    verdict_memory *memory; /* or NULL */
     verdict_case *v;
 } patient;
+
+/* What variants are on one case, under golden's decisions: by index of twin_variants, without gradients and with. */
+struct verdict_memory {
+    verdict_golden *of[2][TWIN_VARIANTS];
+};
+
+verdict_memory *verdict_memory_new(void) { return calloc(1, sizeof(verdict_memory)); }
+
+void verdict_memory_free(verdict_memory *m)
+{
+    for (size_t i = 0; m && i < 2; i++)
+        for (size_t w = 0; w < TWIN_VARIANTS; w++) {
+            if (m->of[i][w]) verdict_golden_clear(m->of[i][w]);
+            free(m->of[i][w]);
+        }
+    free(m);
+}
+
+static bool golden_decisions(const op_case *c, const verdict_golden *g)
+{
+    for (size_t i = 0; c->op->out[i].name; i++)
+        if (c->op->out[i].kind == OP_DECISION &&
+            memcmp(c->out[i].i64, g->out[i].index, c->out[i].count * sizeof *c->out[i].i64) != 0)
+            return false;
+    return true;
+}
+
+/* The variant on `run`: in *g, to be cleared, or remembered.  NULL: the twin failed. */
+static const verdict_golden *replay_variant(const patient *x, const op_case *run, const twin_variant *w, bool gradients,
+                                            verdict_golden *g, char *err, size_t errlen)
+{
+    verdict_golden **kept =
+        x->memory && golden_decisions(run, x->golden) ? &x->memory->of[gradients][w - twin_variants] : NULL;
+    if (kept && *kept) return *kept;
+    if (verdict_replay(run, x->p, w->name, g, err, errlen) != 0) return NULL;
+    if (!kept || !(*kept = calloc(1, sizeof **kept))) return g;
+    **kept = *g;
+    return *kept;
+}
 
 /* Is the answer this variant?  Its outputs first, which cost a third of the whole and settle most variants; m->ratio is
  * +inf if it is not. */
@@ -307,13 +347,14 @@ static int try_variant(const patient *x, verdict_match *m, char *err, size_t err
 {
     for (int gradients = 0; gradients <= 1; gradients++) {
         op_case run = *x->c; /* shares its arrays */
-        verdict_golden variant;
+        verdict_golden own;
         for (size_t i = 0; !gradients && i < OP_TENSORS; i++)
             run.cot[i].f64 = NULL; /* no cotangents: nothing to reverse */
-        if (verdict_replay(&run, x->p, m->variant->name, &variant, err, errlen) != 0) return -1;
+        const verdict_golden *variant = replay_variant(x, &run, m->variant, gradients, &own, err, errlen);
+        if (!variant) return -1;
         const double ratio =
-            case_under_variant(x->c, x->v, x->answer, gradients, x->equation, x->golden, &variant, &m->tells);
-        verdict_golden_clear(&variant);
+            case_under_variant(x->c, x->v, x->answer, gradients, x->equation, x->golden, variant, &m->tells);
+        if (variant == &own) verdict_golden_clear(&own);
         if (!(ratio <= m->ratio)) m->ratio = ratio;
         if (!(ratio <= 1)) break;
     }
@@ -454,8 +495,14 @@ static int try_variants(const patient *x, const bool *alive, char *err, size_t e
 int verdict_diagnose(op_case *c, const verdict_golden *g, const tensor_file *answer, const twin_profile *p,
                      const bool *alive, verdict_case *v, char *err, size_t errlen)
 {
+    return verdict_diagnose_again(c, g, answer, p, alive, NULL, v, err, errlen);
+}
+
+int verdict_diagnose_again(op_case *c, const verdict_golden *g, const tensor_file *answer, const twin_profile *p,
+                           const bool *alive, verdict_memory *m, verdict_case *v, char *err, size_t errlen)
+{
     verdict_golden replay;
-    patient x = {.c = c, .golden = g, .equation = g, .answer = answer, .p = p, .v = v};
+    patient x = {.c = c, .golden = g, .equation = g, .answer = answer, .p = p, .memory = m, .v = v};
     memset(&replay, 0, sizeof replay);
     if (!answer || v->pass || !has_failing_values(v)) return 0;
     if (v->replayed) {

@@ -109,6 +109,13 @@ void verdict_case_clear(verdict_case *v);
  * NULL is all. */
 int verdict_diagnose(op_case *c, const verdict_golden *g, const tensor_file *answer, const twin_profile *p,
                      const bool *alive, verdict_case *v, char *err, size_t errlen);
+/* The same for an answer that is one of many to a case in a precision: what the variants are under golden's decisions is kept
+ * from one call to the next. */
+typedef struct verdict_memory verdict_memory;
+verdict_memory *verdict_memory_new(void); /* NULL: out of memory */
+void verdict_memory_free(verdict_memory *m);
+int verdict_diagnose_again(op_case *c, const verdict_golden *g, const tensor_file *answer, const twin_profile *p,
+                           const bool *alive, verdict_memory *m, verdict_case *v, char *err, size_t errlen);
 /* The name of a simple factor, such as "1/K", and what it is for a case (NaN if the operation has no such size). */
 const char *verdict_factor(size_t i, const op_case *c, double *value); /* NULL past the end; c may be NULL */
 

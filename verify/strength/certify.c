@@ -9,24 +9,38 @@
  *
  *   certify [--break | OP ...]     --break spoils one value of each operation by 4 times its bound: the run must then fail
  *                                  OP: these operations alone
+ *
+ * One process a processor shares the operations; the table is printed in the registry's order.
  */
+#include <errno.h>
 #include <float.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "op.h"
 #include "twin.h"
 
-enum { SEEDS = 3, EXACT_BITS = 128, PROFILE_BITS = 96 };
+enum { SEEDS = 3, EXACT_BITS = 128, PROFILE_BITS = 96, OPERATIONS = 512, WORKERS = 64 };
 
 typedef struct {
     size_t cases, values, outside, vague;
     double ulp, tensor_ulp, ratio;
     char where[128]; /* of the largest ratio */
+    bool good;
 } tally;
+
+/* What the workers share: who takes which operation, and what came of it. */
+typedef struct {
+    atomic_size_t next;
+    tally of[OPERATIONS];
+} shared;
 
 static double ulp_of(double x)
 {
@@ -38,8 +52,7 @@ static double ulp_of(double x)
 static double largest(const twin_tensor *t)
 {
     double m = 0.0;
-    for (size_t i = 0; i < t->count; i++)
-        m = fmax(m, fabs(t->hi[i]));
+    for (size_t i = 0; i < t->count; i++) m = fmax(m, fabs(t->hi[i]));
     return m;
 }
 
@@ -93,7 +106,8 @@ static bool certify_case(tally *a, const op_record *op, const char *name, op_cas
         if (c->out[i].f64 && exact.out[i].count) {
             if (spoil) c->out[i].f64[0] += 4.0 * (bound.out[i].rad[0] + ulp_of(c->out[i].f64[0]));
             compare(a, op->id, name, op->out[i].name, c->out[i].f64, &exact.out[i], &bound.out[i]);
-        } else if (c->out[i].i64 && exact.out[i].count) { /* integers that the twin computes: equal, or the enclosure failed */
+        } else if (c->out[i].i64 &&
+                   exact.out[i].count) { /* integers that the twin computes: equal, or the enclosure failed */
             if (spoil) c->out[i].i64[0]++;
             compare_integers(a, op->id, name, op->out[i].name, c->out[i].i64, &exact.out[i]);
         }
@@ -109,37 +123,82 @@ static bool certify_case(tally *a, const op_record *op, const char *name, op_cas
     return good;
 }
 
+static void certify_operation(tally *a, const op_record *op, bool spoil)
+{
+    a->good = true;
+    for (const op_spec *spec = op->cases; spec->name; spec++) {
+        const uint64_t seeds = strcmp(spec->suite, "large") == 0 ? 1 : SEEDS;
+        for (uint64_t seed = 1; seed <= seeds; seed++) {
+            char err[256];
+            op_case *c = op_case_from_spec(op, spec, seed, err, sizeof err);
+            if (!c || op_run(c) != SMOE_OK) {
+                fprintf(stderr, "certify: %s.%s does not run\n", op->id, spec->name);
+                a->good = false;
+            } else {
+                a->good &= certify_case(a, op, spec->name, c, spoil);
+            }
+            op_case_free(c);
+        }
+    }
+    a->good = a->good && a->outside == 0 && a->vague == 0;
+}
+
+static void work(shared *all, const op_record *const *asked, size_t operations, bool spoil)
+{
+    for (size_t u; (u = atomic_fetch_add(&all->next, 1)) < operations;) {
+        const size_t o = operations - 1 - u; /* the longest are among the last */
+        certify_operation(&all->of[o], asked[o], spoil);
+    }
+}
+
+/* One process a processor.  False if one of them could not be started, or ended early. */
+static bool work_together(shared *all, const op_record *const *asked, size_t operations, bool spoil)
+{
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    const size_t workers = processors < 1 ? 1 : processors > WORKERS ? WORKERS : (size_t)processors;
+    bool whole = true;
+    fflush(stdout);
+    for (size_t i = 0; i < workers; i++) {
+        const pid_t child = fork();
+        if (child == 0) {
+            work(all, asked, operations, spoil);
+            exit(0);
+        }
+        if (child < 0) {
+            fprintf(stderr, "certify: fork: %s\n", strerror(errno));
+            whole = false;
+        }
+    }
+    for (int status; wait(&status) > 0;) whole &= WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return whole;
+}
+
 int main(int argc, char **argv)
 {
     const bool spoil = argc > 1 && strcmp(argv[1], "--break") == 0;
+    const op_record *asked[OPERATIONS];
     size_t failures = 0, operations = 0;
+    shared *all = mmap(NULL, sizeof *all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    for (size_t o = 0; op_registry[o]; o++) {
+        bool wanted = argc == 1 || spoil;
+        for (int i = 1; i < argc; i++) wanted |= strcmp(argv[i], op_registry[o]->id) == 0;
+        if (wanted && operations < OPERATIONS) asked[operations++] = op_registry[o];
+    }
+    if (all == MAP_FAILED || operations == OPERATIONS) {
+        fprintf(stderr, "certify: no memory to share, or more operations than there is room for\n");
+        return 1;
+    }
+    if (!work_together(all, asked, operations, spoil)) {
+        fprintf(stderr, "certify: a worker process did not finish\n");
+        return 1;
+    }
     printf("%-24s %6s %9s %12s %12s %10s  %s\n", "operation", "cases", "values", "max ulp", "tensor ulp", "of bound",
            "every enclosure");
-    for (size_t o = 0; op_registry[o]; o++) {
-        const op_record *op = op_registry[o];
-        tally a = {0};
-        bool good = true, asked = argc == 1 || spoil;
-        for (int i = 1; i < argc; i++) asked |= strcmp(argv[i], op->id) == 0;
-        if (!asked) continue;
-        for (const op_spec *spec = op->cases; spec->name; spec++) {
-            const uint64_t seeds = strcmp(spec->suite, "large") == 0 ? 1 : SEEDS;
-            for (uint64_t seed = 1; seed <= seeds; seed++) {
-                char err[256];
-                op_case *c = op_case_from_spec(op, spec, seed, err, sizeof err);
-                if (!c || op_run(c) != SMOE_OK) {
-                    fprintf(stderr, "certify: %s.%s does not run\n", op->id, spec->name);
-                    good = false;
-                } else {
-                    good &= certify_case(&a, op, spec->name, c, spoil);
-                }
-                op_case_free(c);
-            }
-        }
-        good = good && a.outside == 0 && a.vague == 0;
-        printf("%-24s %6zu %9zu %12.4g %12.4g %10.3g  %s (largest: %s)\n", op->id, a.cases, a.values, a.ulp, a.tensor_ulp,
-               a.ratio, good ? "held" : "FAILED", a.where);
-        operations++;
-        failures += !good;
+    for (size_t o = 0; o < operations; o++) {
+        const tally *a = &all->of[o];
+        printf("%-24s %6zu %9zu %12.4g %12.4g %10.3g  %s (largest: %s)\n", asked[o]->id, a->cases, a->values, a->ulp,
+               a->tensor_ulp, a->ratio, a->good ? "held" : "FAILED", a->where);
+        failures += !a->good;
     }
     printf("certify: %zu operations, %zu held, %zu failed\n", operations, operations - failures, failures);
     return failures != 0;

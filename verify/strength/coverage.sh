@@ -6,7 +6,8 @@
 # Every line must be run, but for those that coverage.floor excuses, with the reason; a file whose share of branches falls below its line
 # in coverage.floor fails as well, and so does one that has no line there.  With a folder, lcov's pages are written to it.
 set -eu
-root=$(cd "$(dirname "$0")/../.." && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
 cc=${CC_GCC:-gcc}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
@@ -41,9 +42,9 @@ if ! make -C "$work" -j"$(nproc)" >"$work/log" 2>&1; then
     tail -n 20 "$work/log" >&2
     exit 1
 fi
-for t in $tests; do
-    (cd "$work" && top_srcdir=$root CK_VERBOSITY=silent "./$t" >"$t.log" 2>&1) || { echo "coverage: $t fails" >&2; exit 1; }
-done
+for t in $tests; do # the counters' files are locked while they are added to
+    echo "$(wc -c <"$root/tests/$t.c") cd '$work' && top_srcdir='$root' CK_VERBOSITY=silent ./$t >$t.log 2>&1 || { echo 'coverage: $t fails' >&2; exit 1; }"
+done | sh "$here/side_by_side.sh"
 lcov --quiet --rc lcov_branch_coverage=1 --capture --directory "$work" --gcov-tool "${GCOV:-gcov}" --no-external \
     --base-directory "$root" --output-file "$work/all.info" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 lcov --quiet --rc lcov_branch_coverage=1 --extract "$work/all.info" "$root/ref/*.c" --output-file "$work/ref.info" 2>>"$work/log"

@@ -20,7 +20,7 @@
 
 #include "report.h"
 
-enum { CASES = 256, ERROR = 512, ROWS = TWIN_VARIANTS, WORKERS = 64 };
+enum { CASES = 256, ERROR = 512, ROWS = TWIN_VARIANTS, WORKERS = 64, PRECISIONS = 3 };
 
 /* The golden side of one operation's cases in one precision. */
 typedef struct {
@@ -30,6 +30,7 @@ typedef struct {
     op_case *c[CASES];
     verdict_golden g[CASES];
     const char *name[CASES];
+    verdict_memory *memory[CASES]; /* of the variants that were tried on the case before */
 } bench;
 
 static _Noreturn void die(const char *what, const char *name, const char *err)
@@ -58,6 +59,8 @@ static void bench_new(bench *b, const op_record *op, const twin_profile *p)
         const smoe_status status = op_run(c);
         if (status != SMOE_OK) die(op->id, s->name, smoe_strerror(status));
         if (verdict_golden_run(c, p, &b->g[b->n], err, sizeof err) != 0) die(op->id, s->name, err);
+        b->memory[b->n] = verdict_memory_new();
+        if (!b->memory[b->n]) die(op->id, s->name, "out of memory");
         b->c[b->n] = c;
         b->name[b->n++] = s->name;
     }
@@ -67,6 +70,7 @@ static void bench_free(bench *b)
 {
     for (size_t i = 0; i < b->n; i++) {
         verdict_golden_clear(&b->g[i]);
+        verdict_memory_free(b->memory[i]);
         op_case_free(b->c[i]);
     }
 }
@@ -119,36 +123,60 @@ static bool decide(op_case *c, const twin_result *r)
     return other;
 }
 
-/* What a candidate that computes this variant exactly, and stores it in the precision's format, would answer. */
-static void forge(op_case *c, const verdict_golden *g, const char *variant, const twin_profile *p, tensor_file *f)
-{
+/* A variant's exact values on one case, and the decisions that they go with: the same for every precision. */
+typedef struct {
     twin_result r;
-    memset(f, 0, sizeof *f);
+    int64_t *decision[OP_TENSORS];
+} exact_answer;
+
+static void answer_exactly(op_case *c, const verdict_golden *g, const char *variant, exact_answer *a)
+{
+    memset(a, 0, sizeof *a);
     for (size_t i = 0; c->op->out[i].name; i++)
         if (c->op->out[i].kind == OP_DECISION)
             memcpy(c->out[i].i64, g->out[i].index, c->out[i].count * sizeof(int64_t));
-    run_twin(c, variant, &r);
-    if (decide(c, &r)) {
-        twin_result_clear(&r);
-        run_twin(c, variant, &r);
+    run_twin(c, variant, &a->r);
+    if (decide(c, &a->r)) {
+        twin_result_clear(&a->r);
+        run_twin(c, variant, &a->r);
     }
+    for (size_t i = 0; c->op->out[i].name; i++) {
+        if (c->op->out[i].kind != OP_DECISION) continue;
+        a->decision[i] = calloc(c->out[i].count + 1, sizeof *a->decision[i]);
+        if (!a->decision[i]) die("cannot forge", c->op->id, "out of memory");
+        memcpy(a->decision[i], c->out[i].i64, c->out[i].count * sizeof(int64_t));
+    }
+}
+
+static void answer_clear(exact_answer *a)
+{
+    for (size_t i = 0; i < OP_TENSORS; i++) free(a->decision[i]);
+    twin_result_clear(&a->r);
+}
+
+/* What a candidate that computes this variant exactly, and stores it in the precision's format, would answer. */
+static void forge(op_case *c, const exact_answer *a, const twin_profile *p, tensor_file *f)
+{
+    const twin_result *r = &a->r;
+    memset(f, 0, sizeof *f);
+    for (size_t i = 0; c->op->out[i].name; i++)
+        if (c->op->out[i].kind == OP_DECISION) memcpy(c->out[i].i64, a->decision[i], c->out[i].count * sizeof(int64_t));
     for (size_t i = 0; c->op->out[i].name; i++) {
         const op_value *v = &c->out[i];
         if (c->op->out[i].kind == OP_STAGE) continue;
         if (!v->i64)
-            add_rounded(f, "", c->op->out[i].name, v, &r.out[i], p);
+            add_rounded(f, "", c->op->out[i].name, v, &r->out[i], p);
         else if (c->op->out[i].kind != OP_DECISION)
-            add_integers(f, c->op->out[i].name, v, &r.out[i]);
+            add_integers(f, c->op->out[i].name, v, &r->out[i]);
         else if (tensor_file_add(f, c->op->out[i].name, TENSOR_I64, v->rank, v->dim, v->i64) != 0)
             die("cannot forge", c->op->out[i].name, "out of memory");
     }
     for (size_t i = 0; c->op->in[i].name; i++)
-        if (c->op->in[i].flags & OP_DIFF) add_rounded(f, "d_", c->op->in[i].name, &c->grad[i], &r.grad[i], p);
-    twin_result_clear(&r);
+        if (c->op->in[i].flags & OP_DIFF) add_rounded(f, "d_", c->op->in[i].name, &c->grad[i], &r->grad[i], p);
 }
 
 /* The verdicts on all cases of the bench, diagnosed. */
-static void judge(bench *b, const char *variant, report *r)
+static void judge(bench *b, const exact_answer *exact, report *r)
 {
     bool alive[ROWS];
     char err[ERROR];
@@ -156,9 +184,9 @@ static void judge(bench *b, const char *variant, report *r)
     for (size_t i = 0; i < b->n; i++) {
         tensor_file answer;
         verdict_case *v = &r->c[i];
-        forge(b->c[i], &b->g[i], variant, b->p, &answer);
+        forge(b->c[i], &exact[i], b->p, &answer);
         if (verdict_judge(b->c[i], b->name[i], &b->g[i], &answer, b->p, v, err, sizeof err) != 0 ||
-            verdict_diagnose(b->c[i], &b->g[i], &answer, b->p, alive, v, err, sizeof err) != 0)
+            verdict_diagnose_again(b->c[i], &b->g[i], &answer, b->p, alive, b->memory[i], v, err, sizeof err) != 0)
             die(b->op->id, b->name[i], err);
         tensor_file_clear(&answer);
         for (size_t w = 0; w < ROWS && twin_variants[w].op && !v->pass; w++) {
@@ -233,10 +261,10 @@ typedef struct {
     size_t rows, detected, named, allowed, wrong;
 } totals;
 
-static void try_variant(bench *b, const twin_variant *w, report *r, totals *t)
+static void try_variant(bench *b, const twin_variant *w, const exact_answer *exact, report *r, totals *t)
 {
     char names[400];
-    judge(b, w->name, r);
+    judge(b, exact, r);
     const size_t failed = report_failed(r);
     const bool named = naming(r, w->name, names, sizeof names), listed = is_invisible(w, b->p);
     const bool widest = strcmp(b->p->name, "f64") == 0, must_name = strcmp(b->p->name, "bf16") != 0;
@@ -259,9 +287,9 @@ static void try_variant(bench *b, const twin_variant *w, report *r, totals *t)
     clear(r);
 }
 
-static void try_control(bench *b, report *r, totals *t)
+static void try_control(bench *b, const exact_answer *exact, report *r, totals *t)
 {
-    judge(b, NULL, r);
+    judge(b, exact, r);
     const size_t failed = report_failed(r);
     if (failed > 0) {
         printf("%-22s %-20s %-5s %4zu of %-4zu <-- the right answer FAILS\n", "(the equation itself)", b->op->id,
@@ -280,7 +308,7 @@ static bool asked_for(const op_record *op, int argc, char **argv)
     return asked;
 }
 
-/* What the workers share: who takes which operation in which precision, and what came of it. */
+/* What the workers share: who takes which operation, and what came of it. */
 typedef struct {
     atomic_size_t next;
     struct {
@@ -289,24 +317,37 @@ typedef struct {
     } worker[WORKERS];
 } shared;
 
-/* Takes one operation in one precision after the other until there is none left; the rows go to stdout. */
+/* One variant, or the equation itself (w is NULL), in every precision. */
+static void try_in_all(bench *b, const twin_variant *w, report *r, totals *t)
+{
+    static exact_answer exact[CASES];
+    for (size_t i = 0; i < b->n; i++) answer_exactly(b->c[i], &b->g[i], w ? w->name : NULL, &exact[i]);
+    for (size_t p = 0; p < PRECISIONS; p++)
+        if (w)
+            try_variant(&b[p], w, exact, r, t);
+        else
+            try_control(&b[p], exact, r, t);
+    for (size_t i = 0; i < b->n; i++) answer_clear(&exact[i]);
+}
+
+/* Takes one operation after the other until there is none left; the rows go to stdout. */
 static void work(shared *all, size_t self, int argc, char **argv)
 {
-    static const char *const precisions[] = {"f64", "f32", "bf16"};
+    static const char *const precisions[PRECISIONS] = {"f64", "f32", "bf16"};
     static verdict_case verdicts[CASES];
-    static bench b;
+    static bench b[PRECISIONS];
     report r = {.version = "", .suite = "core,adversarial", .seed = 1, .seeds = 1, .c = verdicts};
     totals variants = {0}, controls = {0};
-    size_t operations = 0, n = sizeof precisions / sizeof *precisions;
+    size_t operations = 0;
     while (op_registry[operations]) operations++;
-    for (size_t u; (u = atomic_fetch_add(&all->next, 1)) < n * operations;) {
-        const op_record *op = op_registry[operations - 1 - u / n]; /* the longest are among the last */
+    for (size_t u; (u = atomic_fetch_add(&all->next, 1)) < operations;) {
+        const op_record *op = op_registry[operations - 1 - u]; /* the longest are among the last */
         if (!asked_for(op, argc, argv)) continue;
-        bench_new(&b, op, twin_profile_find(precisions[u % n]));
-        try_control(&b, &r, &controls);
+        for (size_t p = 0; p < PRECISIONS; p++) bench_new(&b[p], op, twin_profile_find(precisions[p]));
+        try_in_all(b, NULL, &r, &controls);
         for (size_t w = 0; twin_variants[w].op; w++)
-            if (strcmp(twin_variants[w].op, op->id) == 0) try_variant(&b, &twin_variants[w], &r, &variants);
-        bench_free(&b);
+            if (strcmp(twin_variants[w].op, op->id) == 0) try_in_all(b, &twin_variants[w], &r, &variants);
+        for (size_t p = 0; p < PRECISIONS; p++) bench_free(&b[p]);
     }
     all->worker[self].variants = variants;
     all->worker[self].controls = controls;

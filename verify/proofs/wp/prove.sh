@@ -7,6 +7,30 @@
 # contract but that no line names (and that trusted.txt does not excuse, with a reason), a goal that is not proved, or a count
 # that differs from the table fails.
 set -u
+
+# One group: --one ROOT RESULT FILE MODEL FUNCTIONS...; RESULT gets the goals proved, the goals, and the line of the table.
+if [ "${1:-}" = --one ]; then
+    root=$2 result=$3 file=$4 model=$5
+    shift 5
+    started=$(date +%s)
+    # -CC keeps the annotations that stand in a macro.  RTE's own goal for a call through a pointer is not expressible in WP 25;
+    # the `calls` clause at each such call proves more: that the pointer is one of the functions that it names.
+    frama-c -cpp-extra-args="-CC -I$root/ref -D__FRAMAC__" -wp -wp-rte -rte-no-pointer-call -wp-model "$model" -wp-prover z3,cvc4 -wp-timeout 30 \
+        -wp-par 1 -wp-cache none -wp-fct "$(printf '%s' "$*" | tr ' ' ',')" "$root/ref/$file" >"$result.log" 2>&1
+    status=$?
+    line=$(grep -E '^\[wp\] Proved goals: *[0-9]+ */ *[0-9]+' "$result.log" | tail -n 1)
+    got=$(printf '%s' "$line" | sed -E 's/[^0-9]*([0-9]+) *\/ *([0-9]+).*/\1/')
+    of=$(printf '%s' "$line" | sed -E 's/[^0-9]*([0-9]+) *\/ *([0-9]+).*/\2/')
+    printf '%s %s %s %s %s %s\n' "${got:-0}" "${of:-0}" "$file" "$model" "${of:-0}" "$*" >"$result"
+    printf 'proofs: %-12s %4s of %4s goals (%s, %s s): %s\n' "$file" "${got:-0}" "${of:-?}" "$model" "$(($(date +%s) - started))" "$*"
+    if [ "$status" -ne 0 ] || [ -z "$line" ] || [ "$got" != "$of" ]; then
+        echo "proofs: ref/$file: $*: ${got:-0} of ${of:-?} goals" >&2
+        grep -E 'Timeout|Unknown|Failed|error|User Error' "$result.log" | head -n 20 >&2
+        exit 1
+    fi
+    exit 0
+fi
+
 root=${1:-$(cd "$(dirname "$0")/../../.." && pwd)}
 here=$root/verify/proofs/wp
 work=$(mktemp -d)
@@ -18,33 +42,21 @@ done
 export WHY3CONFIG="$work/why3.conf"
 why3 -C "$WHY3CONFIG" config detect >"$work/detect.log" 2>&1 || { cat "$work/detect.log" >&2; exit 1; }
 
-# -CC keeps the annotations that stand in a macro.  RTE's own goal for a call through a pointer is not expressible in WP 25;
-# the `calls` clause at each such call proves more: that the pointer is one of the functions that it names.
+# One group a processor: Frama-C's own part, which is most of the work, is a single thread.  The table's counts say which are long.
 failed=0
-total=0
-proved=0
-: >"$work/results.txt"
+groups=0
+: >"$work/lines"
 while read -r file model functions; do
     case $file in '' | '#'*) continue ;; esac
-    list=$(printf '%s' "$functions" | tr ' ' ',')
-    started=$(date +%s)
-    frama-c -cpp-extra-args="-CC -I$root/ref -D__FRAMAC__" -wp -wp-rte -rte-no-pointer-call -wp-model "$model" -wp-prover z3,cvc4 -wp-timeout 30 \
-        -wp-par 2 -wp-cache none -wp-fct "$list" "$root/ref/$file" >"$work/log" 2>&1
-    status=$?
-    line=$(grep -E '^\[wp\] Proved goals: *[0-9]+ */ *[0-9]+' "$work/log" | tail -n 1)
-    got=$(printf '%s' "$line" | sed -E 's/[^0-9]*([0-9]+) *\/ *([0-9]+).*/\1/')
-    of=$(printf '%s' "$line" | sed -E 's/[^0-9]*([0-9]+) *\/ *([0-9]+).*/\2/')
-    if [ "$status" -ne 0 ] || [ -z "$line" ] || [ "$got" != "$of" ]; then
-        echo "proofs: ref/$file: $functions: ${got:-0} of ${of:-?} goals" >&2
-        grep -E 'Timeout|Unknown|Failed|error|User Error' "$work/log" | head -n 20 >&2
-        failed=1
-    fi
-    printf 'proofs: %-12s %4s of %4s goals (%s, %s s): %s\n' "$file" "${got:-0}" "${of:-?}" "$model" "$(($(date +%s) - started))" \
-        "$functions"
-    printf '%s %s %s %s\n' "$file" "$model" "${of:-0}" "$functions" >>"$work/results.txt"
-    total=$((total + ${of:-0}))
-    proved=$((proved + ${got:-0}))
+    groups=$((groups + 1))
+    goals=$(sed -n "s/^$file $model \([0-9]*\) $functions\$/\1/p" "$here/results.txt")
+    echo "${goals:-1000} sh '$here/prove.sh' --one '$root' '$work/$groups' $file $model $functions" >>"$work/lines"
 done <"$here/goals.txt"
+sh "$root/verify/strength/side_by_side.sh" <"$work/lines" || failed=1
+for group in $(seq "$groups"); do cat "$work/$group"; done >"$work/all"
+cut -d' ' -f3- "$work/all" >"$work/results.txt"
+proved=$(awk '{ n += $1 } END { print n + 0 }' "$work/all")
+total=$(awk '{ n += $2 } END { print n + 0 }' "$work/all")
 
 # Every contract is proved: a function with an ACSL contract in a header of ref/ is named in goals.txt.
 for header in "$root"/ref/*.h; do
