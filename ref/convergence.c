@@ -646,44 +646,67 @@ static const double reach = 12; /* standard deviations: 3.6e-33 of the mass is b
 typedef struct {
     size_t kp, kq;
     const double *p, *q; /* [4,k] */
-    double tolerance; /* of a panel, relative to its mass */
+    double noise, tolerance; /* of a panel, relative to its mass: of roundings; what is asked */
     size_t splits;
 } quadrature;
 
 typedef struct {
     double a, b, part[INTEGRALS];
+    bool clear; /* p - q has one sign, as far as the points tell */
     int depth;
 } panel;
 
+/* ln p/q at y; what the integrands are there */
+static double ratio_at(const quadrature *g, double y, double *f)
+{
+    const double logp = smoe_mixture_log_density(g->kp, g->p, y), logq = smoe_mixture_log_density(g->kq, g->q, y);
+    f[VARIATION] = smoe_total_variation_integrand(logp, logq);
+    f[SQUARE] = smoe_hellinger_integrand(logp, logq);
+    f[MASS] = 0.5 * (smoe_exp(logp) + smoe_exp(logq));
+    return logp - logq;
+}
+
+/* Ten points and both ends.  The sign of p - q is clear if ln p/q has no other and is monotone, or does not move from point
+ * to point by as much as it is away from 0. */
 static panel gauss(const quadrature *g, double a, double b, int depth)
 {
-    panel w = {a, b, {0, 0, 0}, depth};
+    panel w = {a, b, {0, 0, 0}, false, depth};
     const double middle = 0.5 * a + 0.5 * b, half = 0.5 * b - 0.5 * a;
-    for (int j = 0; j < 10; j++) {
-        const double off = half * gauss_point[j / 2], y = j % 2 ? middle + off : middle - off;
-        const double logp = smoe_mixture_log_density(g->kp, g->p, y), logq = smoe_mixture_log_density(g->kq, g->q, y);
-        const double f[] = {smoe_total_variation_integrand(logp, logq), smoe_hellinger_integrand(logp, logq),
-                            0.5 * (smoe_exp(logp) + smoe_exp(logq))};
-        for (int i = 0; i < INTEGRALS; i++) w.part[i] = fma(gauss_weight[j / 2], f[i], w.part[i]);
+    double f[INTEGRALS], before = ratio_at(g, a, f), low = before, high = before, up = 0, down = 0;
+    for (int j = 0; j < 11; j++) {
+        const int i = j < 5 ? 4 - j : j - 5;
+        const double y = j == 10 ? b : j < 5 ? middle - half * gauss_point[i] : middle + half * gauss_point[i];
+        const double ratio = ratio_at(g, y, f), step = ratio - before;
+        for (int l = 0; l < INTEGRALS && j < 10; l++) w.part[l] = fma(gauss_weight[i], f[l], w.part[l]);
+        low = fmin(low, ratio);
+        high = fmax(high, ratio);
+        up = fmax(up, step);
+        down = fmax(down, -step);
+        before = ratio;
     }
-    for (int i = 0; i < INTEGRALS; i++) w.part[i] *= half;
+    for (int l = 0; l < INTEGRALS; l++) w.part[l] *= half;
+    w.clear = (low >= 0 || high <= 0) && (up == 0 || down == 0 || fmax(low, -high) >= fmax(up, down));
     return w;
 }
 
-/* Whether a panel and its halves agree, and by how much they do not. */
-static bool agree(const quadrature *g, const panel *w, const panel *left, const panel *right, double *off)
+/* Whether a panel may be left at its halves, and by how much that may be off. */
+static bool settled(const quadrature *g, const panel *w, const panel *left, const panel *right, double *off)
 {
     bool good = true;
     for (int i = 0; i < INTEGRALS; i++) {
         const double mass = left->part[MASS] + right->part[MASS], sum = left->part[i] + right->part[i];
-        const double scale = i == SQUARE ? sqrt(sum * mass) : mass, least = i == SQUARE ? 0x1p-100 : 0x1p-50;
+        const double scale = i == SQUARE ? sqrt(sum * mass) : mass, least = i == SQUARE ? 0x1p-100 : 0x1p-52;
         off[i] = fabs(sum - w->part[i]);
+        if (i == VARIATION && !(left->clear && right->clear)) {
+            off[i] += sum; /* what it has, it may have with the other sign */
+            good = good && off[i] <= g->noise * mass + least;
+        }
         good = good && off[i] <= g->tolerance * scale + least;
     }
     return good;
 }
 
-/* Adds the integrals over [a,b] to sum, and what panels and their halves differ by to off. */
+/* Adds the integrals over [a,b] to sum, and how far they may be off to off. */
 static void integrate(quadrature *g, double a, double b, double *sum, double *off)
 {
     panel stack[DEPTH + 2];
@@ -693,11 +716,11 @@ static void integrate(quadrature *g, double a, double b, double *sum, double *of
         const panel w = stack[--n];
         const double middle = 0.5 * w.a + 0.5 * w.b;
         const panel left = gauss(g, w.a, middle, w.depth + 1), right = gauss(g, middle, w.b, w.depth + 1);
-        double differ[INTEGRALS];
-        if (agree(g, &w, &left, &right, differ) || w.depth == DEPTH || g->splits == SPLITS) {
+        double may[INTEGRALS];
+        if (settled(g, &w, &left, &right, may) || w.depth == DEPTH || g->splits == SPLITS) {
             for (int i = 0; i < INTEGRALS; i++) {
                 sum[i] += left.part[i] + right.part[i]; /* (T.8) */
-                off[i] += differ[i];
+                off[i] += may[i];
             }
         } else {
             g->splits++;
@@ -742,7 +765,7 @@ smoe_status smoe_mixture_distance(size_t kp, const double *p, size_t kq, const d
     const size_t cuts = cut_at_atoms(kq, q, cut_at_atoms(kp, p, 0, work), work);
     const double lo = work[0], hi = work[cuts - 1], far = fmax(fabs(lo), fabs(hi));
     const double noise = smoe_mixture_noise(kp, p, far) + smoe_mixture_noise(kq, q, far);
-    quadrature g = {kp, kq, p, q, 0x1p-42 + noise, 0};
+    quadrature g = {kp, kq, p, q, noise, 0x1p-42 + noise, 0};
     if (!isfinite(lo) || !isfinite(hi) || !isfinite(noise)) return SMOE_EOVRFLW;
     for (size_t i = 0; i + 1 < cuts; i++)
         if (work[i] < work[i + 1]) integrate(&g, work[i], work[i + 1], sum, off);

@@ -68,7 +68,7 @@ static bool mixture_set(mixture *m, const twin_mixture *of, slong prec)
     return good;
 }
 
-/* sum_i pi_i Phi(sign (y - mean_i)/sqrt nu_i): the mass below y, or above it */
+/* sum_i pi_i Phi(sign (mean_i - y)/sqrt nu_i): the mass above y, or below it for a sign of -1 */
 static void mass(arb_t s, const mixture *m, arf_srcptr y, int sign, slong prec)
 {
     arb_t z, d;
@@ -77,7 +77,7 @@ static void mass(arb_t s, const mixture *m, arf_srcptr y, int sign, slong prec)
     arb_zero(s);
     for (size_t i = 0; i < m->k; i++) {
         arb_set_arf(z, y);
-        arb_sub(z, m->mean + i, z, prec);
+        arb_sub(z, z, m->mean + i, prec);
         if (sign < 0) arb_neg(z, z);
         arb_mul_2exp_si(d, m->nu + i, 1);
         arb_rsqrt(d, d, prec);
@@ -179,7 +179,7 @@ static void end_run(problem *x, arf_srcptr y)
     arb_t s, f;
     arb_init(s);
     arb_init(f);
-    mass(s, &x->p, y, 1, x->prec); /* the mass above; below it is less precise for y on the right, and never matters */
+    mass(s, &x->p, y, 1, x->prec);
     mass(f, &x->q, y, 1, x->prec);
     arb_sub(s, s, f, x->prec);
     mass(f, &x->p, x->began, 1, x->prec);
@@ -247,25 +247,59 @@ static void scan(problem *x, arf_srcptr a, arf_srcptr b, int goal, int depth)
 
 /* --- h^2: the integrand for complex y --- */
 
+/* The exponent of atom i: -(y - mean)^2 / (2 nu) */
+static void exponent(acb_t e, const mixture *m, size_t i, const acb_t y, slong prec)
+{
+    arb_t c;
+    arb_init(c);
+    acb_sub_arb(e, y, m->mean + i, prec);
+    acb_sqr(e, e, prec);
+    arb_mul_2exp_si(c, m->nu + i, 1);
+    arb_neg(c, c);
+    acb_div_arb(e, e, c, prec);
+    arb_clear(c);
+}
+
+/* The atom with the largest exponent at the middle of y. */
+static size_t nearest(const mixture *m, const acb_t y)
+{
+    size_t best = 0;
+    double least = INFINITY;
+    const double at = arf_get_d(arb_midref(acb_realref(y)), ARF_RND_NEAR);
+    for (size_t i = 0; i < m->k; i++) {
+        const double off = at - arf_get_d(arb_midref(m->mean + i), ARF_RND_NEAR);
+        const double far = off * off / (2 * arf_get_d(arb_midref(m->nu + i), ARF_RND_NEAR));
+        if (far < least) {
+            least = far;
+            best = i;
+        }
+    }
+    return best;
+}
+
+/* sqrt p = e^(w/2) sqrt(p / e^w) with w the exponent of one atom: the second root is far from its cut where that atom leads.
+ * On a ball around real points it is the branch that is positive there. */
 static void root_of(acb_t s, const mixture *m, const acb_t y, bool analytic, slong prec)
 {
-    acb_t e;
-    arb_t c;
+    acb_t e, w;
     acb_init(e);
-    arb_init(c);
+    acb_init(w);
+    exponent(w, m, nearest(m, y), y, prec);
     acb_zero(s);
     for (size_t i = 0; i < m->k; i++) {
-        acb_sub_arb(e, y, m->mean + i, prec);
-        acb_sqr(e, e, prec);
-        arb_mul_2exp_si(c, m->nu + i, 1);
-        arb_neg(c, c);
-        acb_div_arb(e, e, c, prec);
+        exponent(e, m, i, y, prec);
+        acb_sub(e, e, w, prec);
+        if (i == nearest(m, y)) acb_zero(e);
         acb_exp(e, e, prec);
         acb_addmul_arb(s, e, m->scale + i, prec);
     }
     acb_sqrt_analytic(s, s, analytic, prec);
+    acb_mul_2exp_si(w, w, -1);
+    acb_exp(w, w, prec);
+    acb_mul(s, s, w, prec);
+    if (!arb_contains_zero(acb_imagref(y))) acb_indeterminate(s);
     acb_clear(e);
-    arb_clear(c);
+    acb_clear(w);
 }
 
 static int hellinger_integrand(acb_ptr y, const acb_t at, void *context, slong order, slong prec)
