@@ -648,6 +648,187 @@ double smoe_mixture_outside(size_t k, const double *at, double lo, double hi)
     return sum;
 }
 
+/* The Gauss-Legendre rule with 10 points on [-1,1]: the zeros above 0 of the Legendre polynomial P_10, and their weights
+ * 2/((1 - x^2) P_10'(x)^2). */
+static const double gauss_point[] = {0x1.30e507891e27ap-3, 0x1.bbcc009016adcp-2, 0x1.5bdb9228de198p-1,
+                                     0x1.bae995e9cb2f3p-1, 0x1.f2a3e062af2d8p-1};
+static const double gauss_weight[] = {0x1.2e9de7014d6efp-2, 0x1.13baa7a559bfep-2, 0x1.c0b059d00bc31p-3,
+                                      0x1.32138c878efe5p-3, 0x1.1115f8b62dc1fp-4};
+
+enum { VARIATION, SQUARE, MASS, INTEGRALS }; /* 1/2 int |p-q|, 1/2 int (sqrt p - sqrt q)^2, 1/2 int (p+q) */
+enum { DEPTH = 40, SPLITS = 4096 }; /* of a panel; of all panels at one x */
+static const double reach = 12; /* standard deviations: 3.6e-33 of the mass is beyond */
+
+typedef struct {
+    size_t kp, kq;
+    const double *p, *q; /* [4,k] */
+    double noise, tolerance; /* of a panel, relative to its mass: of roundings; what is asked */
+    size_t splits;
+} quadrature;
+
+typedef struct {
+    double a, b, part[INTEGRALS];
+    bool clear; /* p - q has one sign, as far as the points tell */
+    int depth;
+} panel;
+
+/* ln p/q at y; what the integrands are there */
+static double ratio_at(const quadrature *g, double y, double *f)
+{
+    const double logp = smoe_mixture_log_density(g->kp, g->p, y), logq = smoe_mixture_log_density(g->kq, g->q, y);
+    f[VARIATION] = smoe_total_variation_integrand(logp, logq);
+    f[SQUARE] = smoe_hellinger_integrand(logp, logq);
+    f[MASS] = 0.5 * (smoe_exp(logp) + smoe_exp(logq));
+    return logp - logq;
+}
+
+/* Ten points and both ends.  The sign of p - q is clear if ln p/q has no other and is monotone, or does not move from point
+ * to point by as much as it is away from 0. */
+static panel gauss(const quadrature *g, double a, double b, int depth)
+{
+    panel w = {a, b, {0, 0, 0}, false, depth};
+    const double middle = 0.5 * a + 0.5 * b, half = 0.5 * b - 0.5 * a;
+    double f[INTEGRALS], before = ratio_at(g, a, f), low = before, high = before, up = 0, down = 0;
+    for (int j = 0; j < 11; j++) {
+        const int i = j < 5 ? 4 - j : j - 5;
+        const double y = j == 10 ? b : j < 5 ? middle - half * gauss_point[i] : middle + half * gauss_point[i];
+        const double ratio = ratio_at(g, y, f), step = ratio - before;
+        for (int l = 0; l < INTEGRALS && j < 10; l++) w.part[l] = fma(gauss_weight[i], f[l], w.part[l]);
+        low = fmin(low, ratio);
+        high = fmax(high, ratio);
+        up = fmax(up, step);
+        down = fmax(down, -step);
+        before = ratio;
+    }
+    for (int l = 0; l < INTEGRALS; l++) w.part[l] *= half;
+    w.clear = (low >= 0 || high <= 0) && (up == 0 || down == 0 || fmax(low, -high) >= fmax(up, down));
+    return w;
+}
+
+/* Whether a panel may be left at its halves, and by how much that may be off. */
+static bool settled(const quadrature *g, const panel *w, const panel *left, const panel *right, double *off)
+{
+    bool good = true;
+    for (int i = 0; i < INTEGRALS; i++) {
+        const double mass = left->part[MASS] + right->part[MASS], sum = left->part[i] + right->part[i];
+        const double scale = i == SQUARE ? sqrt(sum * mass) : mass, least = i == SQUARE ? 0x1p-100 : 0x1p-52;
+        off[i] = fabs(sum - w->part[i]);
+        if (i == VARIATION && !(left->clear && right->clear)) {
+            off[i] += sum; /* what it has, it may have with the other sign */
+            good = good && off[i] <= g->noise * mass + least;
+        }
+        good = good && off[i] <= g->tolerance * scale + least;
+    }
+    return good;
+}
+
+/* Adds the integrals over [a,b] to sum, and how far they may be off to off. */
+static void integrate(quadrature *g, double a, double b, double *sum, double *off)
+{
+    panel stack[DEPTH + 2];
+    size_t n = 0;
+    stack[n++] = gauss(g, a, b, 0);
+    while (n > 0) {
+        const panel w = stack[--n];
+        const double middle = 0.5 * w.a + 0.5 * w.b;
+        const panel left = gauss(g, w.a, middle, w.depth + 1), right = gauss(g, middle, w.b, w.depth + 1);
+        double may[INTEGRALS];
+        if (settled(g, &w, &left, &right, may) || w.depth == DEPTH || g->splits == SPLITS) {
+            for (int i = 0; i < INTEGRALS; i++) {
+                sum[i] += left.part[i] + right.part[i]; /* (T.8) */
+                off[i] += may[i];
+            }
+        } else {
+            g->splits++;
+            stack[n++] = right;
+            stack[n++] = left;
+        }
+    }
+}
+
+/* h_i and 3 and `reach` deviations to either side, of the atoms that have weight, inserted in ascending order. */
+static size_t cut_at_atoms(size_t k, const double *at, size_t cuts, double *cut)
+{
+    const double steps[] = {-reach, -3, 0, 3, reach};
+    for (size_t i = 0; i < k; i++)
+        for (size_t s = 0; s < 5 && at[i] > -INFINITY; s++) {
+            const double y = at[k + i] + steps[s] * sqrt(at[2 * k + i]);
+            size_t j = cuts++;
+            for (; j > 0 && cut[j - 1] > y; j--) cut[j] = cut[j - 1];
+            cut[j] = y;
+        }
+    return cuts;
+}
+
+double smoe_mixture_noise(size_t k, const double *at, double far)
+{
+    double most = 0, sum = 0;
+    for (size_t i = 0; i < k; i++) most = fmax(most, fabs(at[3 * k + i]));
+    for (size_t i = 0; i < k; i++) {
+        if (at[i] == -INFINITY) continue;
+        const double nu = at[2 * k + i], terms = fabs(at[i]) + fabs(at[3 * k + i]);
+        const double A = 4 * terms + 2 * most + 6 * fabs(smoe_log(nu)) + 11 * (double)k + 40, B = 3 * far / sqrt(nu);
+        const double eta = 0x1p-53 * (A + B + 11); /* (T.8), rms of eta */
+        sum += smoe_exp(at[i]) * (eta * eta);
+    }
+    return sqrt(sum);
+}
+
+smoe_status smoe_mixture_distance(size_t kp, const double *p, size_t kq, const double *q, double *work,
+                                  double *variation, double *square, double *error)
+{
+    double sum[INTEGRALS] = {0, 0, 0}, off[INTEGRALS] = {0, 0, 0};
+    const size_t cuts = cut_at_atoms(kq, q, cut_at_atoms(kp, p, 0, work), work);
+    const double lo = work[0], hi = work[cuts - 1], far = fmax(fabs(lo), fabs(hi));
+    const double noise = smoe_mixture_noise(kp, p, far) + smoe_mixture_noise(kq, q, far);
+    quadrature g = {kp, kq, p, q, noise, 0x1p-42 + noise, 0};
+    if (!isfinite(lo) || !isfinite(hi) || !isfinite(noise)) return SMOE_EOVRFLW;
+    for (size_t i = 0; i + 1 < cuts; i++)
+        if (work[i] < work[i + 1]) integrate(&g, work[i], work[i + 1], sum, off);
+    const double outside = 0.5 * (smoe_mixture_outside(kp, p, lo, hi) + smoe_mixture_outside(kq, q, lo, hi));
+    const double sums = 0x1p-53 * (double)(5 * cuts + g.splits + 32);
+    const double unseen = fmax(fabs(sum[MASS] + outside - 1) - (off[MASS] + noise + sums), 0); /* an atom was missed */
+    *variation = sum[VARIATION]; /* (T.8), V */
+    *square = sum[SQUARE]; /* (T.8), h^2 */
+    if (error) {
+        error[0] = off[VARIATION] + outside + unseen + 0.5 * noise + sums * sum[VARIATION];
+        error[1] = off[SQUARE] + outside + unseen + noise * (2 * sqrt(sum[SQUARE]) + noise) + sums * sum[SQUARE];
+    }
+    return isfinite(sum[VARIATION]) && isfinite(sum[SQUARE]) ? SMOE_OK : SMOE_EOVRFLW;
+}
+
+size_t smoe_mix_distance_work(const smoe_mix_shape *p, const smoe_mix_shape *q)
+{
+    return smoe_mix_work(p) + smoe_mix_work(q) + 9 * (p->k + q->k);
+}
+
+smoe_status smoe_mix_distance(const smoe_mix_shape *p, const double *theta_p, const smoe_mix_shape *q,
+                              const double *theta_q, size_t n, const double *x, double *work, double *variation,
+                              double *square, double *error, double *tv, double *hellinger)
+{
+    smoe_status status = check_theta(p, theta_p);
+    if (status == SMOE_OK) status = check_theta(q, theta_q);
+    if (status != SMOE_OK) return status;
+    if (p->d != q->d || n == 0) return SMOE_EINVAL;
+    if (!smoe_all_finite(n * p->d, x)) return SMOE_EDOM;
+    double *at_p = work + smoe_mix_work(p) + smoe_mix_work(q), *at_q = at_p + 4 * p->k, *cut = at_q + 4 * q->k;
+    double sum = 0, squares = 0;
+    for (size_t t = 0; t < n; t++) {
+        const double *xt = x + t * p->d;
+        status = smoe_mix_at(p, theta_p, xt, work, at_p, NULL);
+        if (status == SMOE_OK) status = smoe_mix_at(q, theta_q, xt, work, at_q, NULL);
+        if (status == SMOE_OK)
+            status = smoe_mixture_distance(p->k, at_p, q->k, at_q, cut, variation + t, square + t,
+                                           error ? error + 2 * t : NULL);
+        if (status != SMOE_OK) return status;
+        sum += variation[t];
+        squares += square[t];
+    }
+    *tv = sum / (double)n; /* (T.8), mean of V */
+    *hellinger = sqrt(squares / (double)n); /* (T.8), root of the mean of h^2 */
+    return SMOE_OK;
+}
+
 /* --- (T.9) normal form and cells --- */
 
 static void normalise_beta0(const smoe_mix_shape *shape, double *theta)

@@ -294,6 +294,62 @@ void smoe_mixture_interval(size_t k, const double *at, double r, double *lo, dou
     assigns \nothing; */
 double smoe_mixture_outside(size_t k, const double *at, double lo, double hi);
 
+/* (T.8) Rounding of the density of a mixture `at` [4,k]:  sqrt(sum_i pi_i E eta_i^2), where the density of atom i comes out
+ * as 1 + eta_i times itself at points y that are at most `far` from 0.
+ */
+/*@ requires smoe_size(4*k) && \valid_read(at + (0 .. 4*k-1));
+    requires \forall integer i; 0 <= i < k ==> at[2*k+i] > 0;
+    assigns \nothing; */
+double smoe_mixture_noise(size_t k, const double *at, double far);
+
+/* (T.8) V and h^2 between two mixtures, each `at` [4,k] of smoe_mix_at, by adaptive Gauss-Legendre quadrature
+ *
+ *   p         [4,kp]  q [4,kq]
+ *   work      [5 (kp+kq)]
+ *   variation out: V, in [0,1] within its error
+ *   square    out: h^2
+ *   error     [2]  out: how far the two may be from those of the mixtures as they are given; may be NULL
+ *
+ * Errors: SMOE_EOVRFLW if a result is not finite.  The error is an estimate: differences of panels and their halves,
+ * tails, mass that was not met with, roundings.
+ */
+/*@ requires smoe_size(4*kp) && smoe_size(4*kq) && smoe_size(5*(kp+kq));
+    requires \valid_read(p + (0 .. 4*kp-1)) && \valid_read(q + (0 .. 4*kq-1)) && \valid(work + (0 .. 5*(kp+kq)-1));
+    requires \valid(variation) && \valid(square) && (error == \null || \valid(error + (0 .. 1)));
+    assigns work[0 .. 5*(kp+kq)-1], *variation, *square, error[0 .. 1];
+    ensures \result == SMOE_OK || \result == SMOE_EOVRFLW; */
+smoe_status smoe_mixture_distance(size_t kp, const double *p, size_t kq, const double *q, double *work,
+                                  double *variation, double *square, double *error);
+
+/* (T.8) Total variation and Hellinger distance of two models, averaged over x:  tv = (1/n) sum_t V,
+ * hellinger = sqrt((1/n) sum_t h^2)
+ *
+ *   theta_p   of shape p, theta_q of shape q; their d are the same
+ *   x         [n,d]
+ *   work      [smoe_mix_distance_work]
+ *   variation [n]  out: V at each x
+ *   square    [n]  out: h^2 at each x
+ *   error     [n,2] out: as above; may be NULL
+ *   tv, hellinger  out
+ *
+ * Errors: also SMOE_EINVAL if n = 0 or the widths of x differ.
+ */
+/*@ requires mix_model(p, (double *)theta_p, work) && mix_model(q, (double *)theta_q, work);
+    requires \valid_read(x + (0 .. n*p->d-1)) && \valid(tv) && \valid(hellinger);
+    requires \valid(work + (0 .. mix_w(p)+mix_w(q)+9*(p->k+q->k)-1));
+    requires \valid(variation + (0 .. n-1)) && \valid(square + (0 .. n-1));
+    requires error == \null || \valid(error + (0 .. 2*n-1));
+    assigns work[0 .. mix_w(p)+mix_w(q)+9*(p->k+q->k)-1], variation[0 .. n-1], square[0 .. n-1], error[0 .. 2*n-1],
+            *tv, *hellinger;
+    ensures n == 0 ==> \result == SMOE_EINVAL;
+    ensures mix_status(\result); */
+smoe_status smoe_mix_distance(const smoe_mix_shape *p, const double *theta_p, const smoe_mix_shape *q,
+                              const double *theta_q, size_t n, const double *x, double *work, double *variation,
+                              double *square, double *error, double *tv, double *hellinger);
+/*@ requires \valid_read(p) && \valid_read(q);
+    assigns \nothing; */
+size_t smoe_mix_distance_work(const smoe_mix_shape *p, const smoe_mix_shape *q); /* of both, + 9 (k of p + k of q) */
+
 /* --- losses between mixing measures ------------------------------------------------------------------------------- */
 
 /* (T.9) Normal form, what a translation of the softmax gate leaves alone, in place: beta0_i - logsumexp(beta0) if the

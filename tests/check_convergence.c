@@ -214,6 +214,26 @@ START_TEST(distances_by_hand)
 }
 END_TEST
 
+/* One Gaussian each, N(0, 1) and N(x, 1) at x = 0 and 2: distances 0 and 2.  V = 0 and 2 Phi(1) - 1, h^2 = 0 and 1 - e^-1/2;
+ * the mean of V is Phi(1) - 1/2 = 0.341344746068542949, the root of the mean of h^2 0.443547821709997002 (the mean of h would
+ * be 0.313636). */
+/* evidence hand: T.8 */
+START_TEST(mean_distances_by_hand)
+{
+    const smoe_mix_shape shape = {.gate = SMOE_MIX_NORM, .k = 1, .d = 1};
+    const double p[] = {0, 0, 1}, q[] = {1, 0, 1}, x[] = {0, 2};
+    double work[64], variation[2], square[2], error[4], tv, hellinger;
+    ck_assert_uint_le(smoe_mix_distance_work(&shape, &shape), 64);
+    OK(smoe_mix_distance(&shape, p, &shape, q, 2, x, work, variation, square, error, &tv, &hellinger));
+    ck_assert_msg(variation[0] == 0 && square[0] == 0, "T.8: %g and %g between equals", variation[0], square[0]);
+    NEAR(variation[1], 0.682689492137085897, 32, "T.8 V");
+    NEAR(square[1], 0.393469340287366577, 32, "T.8 h^2");
+    NEAR(tv, 0.341344746068542949, 32, "T.8 mean of V");
+    NEAR(hellinger, 0.443547821709997002, 32, "T.8 root of the mean of h^2");
+    for (size_t j = 0; j < 4; j++) ck_assert_msg(error[j] >= 0 && error[j] < 1e-13, "T.8: a claim of %g", error[j]);
+}
+END_TEST
+
 /* beta0 = (0, ln 3) less ln 4; beta1 = (4, 0) less 1/4 * 4.  Truth 0 and 4, atoms 1, 2, 3: cells 0, 0 (a tie), 1. */
 /* evidence hand: T.9 */
 START_TEST(cells_by_hand)
@@ -850,6 +870,87 @@ START_TEST(distances_are_ordered)
 }
 END_TEST
 
+/* Variances of 4 at distances from 1e-6 to 60: 2 Phi(delta/4) - 1 and 1 - e^(-delta^2/32), near 0 as well as near 1.  Unequal
+ * variances s^2 and S^2 about one mean: they cross at u^2 = 2 ln(S/s) / (1/s^2 - 1/S^2), h^2 = 1 - sqrt(2 s S/(s^2 + S^2)). */
+/* evidence properties: T.8 */
+START_TEST(quadrature_meets_closed_forms)
+{
+    double work[10], V, h2, error[2];
+    for (double delta = 1e-6; delta < 64; delta *= 1.7) {
+        const double c = smoe_normal_log_density(0, 0, 4), p[] = {0, 0, 4, c}, q[] = {0, delta, 4, c};
+        OK(smoe_mixture_distance(1, p, 1, q, work, &V, &h2, error));
+        const double v = (double)erfl((long double)delta / 4 / sqrtl(2)), s = -smoe_expm1(-delta * delta / 32);
+        ck_assert_msg(fabs(V - v) <= error[0] && error[0] < 1e-12, "T.8: V(%g) = %.17g, not %.17g", delta, V, v);
+        ck_assert_msg(fabs(h2 - s) <= error[1] && error[1] < 1e-12 * sqrt(s) + 1e-25, "T.8: h^2(%g) = %.17g, not %.17g",
+                      delta, h2, s);
+    }
+    for (double S = 1.0009765625; S < 2000; S = 1 + 3 * (S - 1)) {
+        const double p[] = {0, 3, 1, smoe_normal_log_density(0, 0, 1)};
+        const double q[] = {0, 3, S * S, smoe_normal_log_density(0, 0, S * S)};
+        const long double u = sqrtl(2 * logl((long double)S) / (1 - 1 / ((long double)S * S)));
+        const double v = (double)(erfl(u / sqrtl(2)) - erfl(u / S / sqrtl(2)));
+        const double s = (double)-expm1l(log1pl(-(S - 1.0L) * (S - 1.0L) / (1 + (long double)S * S)) / 2);
+        OK(smoe_mixture_distance(1, p, 1, q, work, &V, &h2, error));
+        ck_assert_msg(fabs(V - v) <= error[0] && error[0] < 1e-10, "T.8: V at %g = %.17g, not %.17g", S, V, v);
+        ck_assert_msg(fabs(h2 - s) <= error[1] && error[1] < 1e-10, "T.8: h^2 at %g = %.17g, not %.17g", S, h2, s);
+    }
+}
+END_TEST
+
+/* For all gates and experts: h^2 <= V <= h sqrt(2 - h^2); symmetric bit for bit; 0 for one model; hardly anything for another
+ * order of the atoms; the error is no part of the result. */
+/* evidence properties: T.8 */
+START_TEST(models_have_distances)
+{
+    const smoe_mix_shape s = shape_of(_i);
+    double a[MOST], b[MOST], turned[MOST], work[256], V[SAMPLES], h2[SAMPLES], W[SAMPLES], g2[SAMPLES], tv, h, tw, g;
+    double error[2 * SAMPLES];
+    problem_of(_i, 31, a);
+    problem_of(_i, 32, b);
+    const double *x = a + smoe_mix_parameters(&s);
+    const size_t n = SAMPLES, all = smoe_mix_parameters(&s), p = smoe_mix_stride(&s);
+    ck_assert_uint_le(smoe_mix_distance_work(&s, &s), 256);
+    OK(smoe_mix_distance(&s, a, &s, b, n, x, work, V, h2, error, &tv, &h));
+    for (size_t t = 0; t < n; t++) {
+        const double off = error[2 * t] + error[2 * t + 1];
+        ck_assert_msg(h2[t] <= V[t] + off && V[t] <= sqrt(h2[t] * (2 - h2[t])) + off && V[t] > 0 && off < 1e-11,
+                      "T.8, %s: V = %g, h^2 = %g within %g", name_of(&s), V[t], h2[t], off);
+    }
+    OK(smoe_mix_distance(&s, b, &s, a, n, x, work, W, g2, NULL, &tw, &g));
+    ck_assert_msg(tw == tv && g == h && memcmp(V, W, sizeof V) == 0 && memcmp(h2, g2, sizeof h2) == 0,
+                  "T.8, %s: not symmetric", name_of(&s));
+    OK(smoe_mix_distance(&s, a, &s, a, n, x, work, V, h2, NULL, &tv, &h));
+    ck_assert_msg(tv == 0 && h == 0, "T.8, %s: %g and %g from itself", name_of(&s), tv, h);
+    for (size_t i = 0; i < s.k; i++) memcpy(turned + i * p, a + (i + 1) % s.k * p, p * sizeof *a);
+    OK(smoe_mix_distance(&s, a, &s, turned, n, x, work, V, h2, NULL, &tv, &h));
+    ck_assert_msg(all <= MOST && tv <= 1e-14 && h <= 1e-14, "T.8, %s: %g and %g from its atoms in another order",
+                  name_of(&s), tv, h);
+}
+END_TEST
+
+/* Atoms that a coarse rule steps over, a grid that is too coarse for the deviations: the distance is right, or the claim says
+ * that it is not; and it comes in any case. */
+START_TEST(hard_distances_end)
+{
+    double work[20], V, h2, error[2];
+    const double c = smoe_normal_log_density(0, 0, 1), sharp = smoe_normal_log_density(0, 0, 1e-16),
+                 half = -0x1.62e42fefa39efp-1;
+    const double narrow[] = {half, half, 0, 500, 1, 1e-16, c, sharp}, wide[] = {half, half, 0, 501, 1, 1e-16, c, sharp};
+    OK(smoe_mixture_distance(2, narrow, 2, wide, work, &V, &h2, error)); /* half of each lies apart */
+    ck_assert_msg(fabs(V - 0.5) <= error[0] && fabs(h2 - 0.5) <= error[1] && error[0] < 1e-3,
+                  "T.8: %.17g and %.17g within %g and %g for halves", V, h2, error[0], error[1]);
+    const double far[] = {0, 0x1p40, 1, c}, there[] = {0, 0x1p40 + 2, 1, c}; /* neighbours are 2^-12 apart */
+    OK(smoe_mixture_distance(1, far, 1, there, work, &V, &h2, error));
+    ck_assert_msg(fabs(V - 0.682689492137085897) <= error[0] && fabs(h2 - 0.393469340287366577) <= error[1],
+                  "T.8: %.17g and %.17g within %g and %g", V, h2, error[0], error[1]);
+    ck_assert_msg(error[0] > 1e-6, "T.8: a claim of %g where y has 12 bits", error[0]);
+    const double beyond[] = {0, 0x1p900, 1, c}; /* (y - h)^2 overflows */
+    ck_assert_int_eq(smoe_mixture_distance(1, beyond, 1, far, work, &V, &h2, error), SMOE_EOVRFLW);
+    const double endless[] = {0, 0x1p1023, 0x1p1022, c};
+    ck_assert_int_eq(smoe_mixture_distance(1, endless, 1, far, work, &V, &h2, error), SMOE_EOVRFLW);
+}
+END_TEST
+
 enum { KS = 2, KM = 4, WIDE = 3 };
 
 /* Truth and atoms near it with cells (0,0,1,1), or one of each. */
@@ -1296,6 +1397,42 @@ START_TEST(overflow_is_said)
 }
 END_TEST
 
+START_TEST(distance_errors)
+{
+    const smoe_mix_shape bad = {.k = 0, .d = 1}, wide = {.k = 1, .d = 2}, one = {.k = 1, .d = 1};
+    const double good[] = {1, 0, 1, 1}, x[] = {1}, at_no_weight = bad_value[_i];
+    double out[6], work[128];
+    poison_all(6, out);
+    ck_assert_int_eq(smoe_mix_distance(&bad, good, &one, good, 1, x, work, out, out + 1, out + 2, out + 4, out + 5),
+                     SMOE_EINVAL);
+    ck_assert_int_eq(smoe_mix_distance(&one, good, &bad, good, 1, x, work, out, out + 1, out + 2, out + 4, out + 5),
+                     SMOE_EINVAL);
+    ck_assert_int_eq(smoe_mix_distance(&one, good, &wide, good, 1, x, work, out, out + 1, out + 2, out + 4, out + 5),
+                     SMOE_EINVAL);
+    ck_assert_int_eq(smoe_mix_distance(&one, good, &one, good, 0, x, work, out, out + 1, out + 2, out + 4, out + 5),
+                     SMOE_EINVAL);
+    ck_assert_int_eq(
+        smoe_mix_distance(&one, good, &one, good, 1, &at_no_weight, work, out, out + 1, out + 2, out + 4, out + 5),
+        SMOE_EDOM);
+    for (size_t j = 0; j < 4; j++) { /* each parameter, and a variance of 0 */
+        double wrong[] = {1, 0, 1};
+        wrong[j < 3 ? j : 2] = j < 3 ? bad_value[_i] : 0;
+        ck_assert_int_eq(
+            smoe_mix_distance(&one, wrong, &one, good, 1, x, work, out, out + 1, out + 2, out + 4, out + 5), SMOE_EDOM);
+        ck_assert_int_eq(
+            smoe_mix_distance(&one, good, &one, wrong, 1, x, work, out, out + 1, out + 2, out + 4, out + 5), SMOE_EDOM);
+    }
+    ck_assert_msg(untouched(6, out), "a value out of range, and yet something was written");
+    const double steep[] = {0x1p1000, 0, 1}, spread[] = {0, 0x1.fp1023, 0x1p1022}, at[] = {0x1p100};
+    ck_assert_int_eq(smoe_mix_distance(&one, good, &one, steep, 1, at, work, out, out + 1, NULL, out + 4, out + 5),
+                     SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_mix_distance(&one, steep, &one, good, 1, at, work, out, out + 1, NULL, out + 4, out + 5),
+                     SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_mix_distance(&one, spread, &one, good, 1, x, work, out, out + 1, NULL, out + 4, out + 5),
+                     SMOE_EOVRFLW);
+}
+END_TEST
+
 START_TEST(loss_errors)
 {
     const double bad = bad_value[_i], truth[] = {0, 4}, atoms[] = {1, 2}, b[] = {0, 0}, spoilt[] = {0, bad};
@@ -1471,6 +1608,7 @@ int main(void)
     tcase_add_test(hand, hvp_by_hand);
     tcase_add_test(hand, sample_by_hand);
     tcase_add_test(hand, distances_by_hand);
+    tcase_add_test(hand, mean_distances_by_hand);
     tcase_add_test(hand, cells_by_hand);
     tcase_add_test(hand, exact_loss_by_hand);
     tcase_add_test(hand, over_loss_by_hand);
@@ -1488,6 +1626,9 @@ int main(void)
     tcase_add_loop_test(property, hessian_is_linear, 0, SHAPES);
     tcase_add_loop_test(property, labels_have_the_weights, 0, SHAPES);
     tcase_add_loop_test(property, distances_are_ordered, 0, shapes_to_integrate(16));
+    tcase_add_test(property, quadrature_meets_closed_forms);
+    tcase_add_loop_test(property, models_have_distances, 0, SHAPES);
+    tcase_add_test(property, hard_distances_end);
     tcase_add_test(property, losses_see_the_measure);
     tcase_add_test(property, two_merged_atoms_cancel_three_orders);
     tcase_add_loop_test(property, em_climbs, 0, 8);
@@ -1499,6 +1640,7 @@ int main(void)
     tcase_add_test(error, shape_errors);
     tcase_add_loop_test(error, value_errors, 0, 3);
     tcase_add_test(error, overflow_is_said);
+    tcase_add_loop_test(error, distance_errors, 0, 3);
     tcase_add_loop_test(error, loss_errors, 0, 3);
     tcase_add_loop_test(error, degenerate_data_get_a_status, 0, 3);
     tcase_add_test(error, scores_that_all_overflow_get_a_status);

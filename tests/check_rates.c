@@ -8,6 +8,7 @@
 #include "convergence_distance.h"
 #include "convergence_fit.h"
 #include "op.h"
+#include "twin_parts.h"
 
 static const smoe_mix_shape one = {.gate = SMOE_MIX_NORM, .expert = SMOE_MIX_LINEAR, .k = 1, .d = 1};
 static const smoe_mix_shape two = {.gate = SMOE_MIX_NORM, .expert = SMOE_MIX_LINEAR, .k = 2, .d = 1};
@@ -121,6 +122,57 @@ START_TEST(inequalities_of_mixtures)
         ck_assert_double_eq(self.variation, 0);
         ck_assert_double_eq(self.hellinger_square, 0);
     }
+    op_rng_free(r);
+}
+END_TEST
+
+/* Mixtures have no closed form: both quadratures against the twin's enclosures, 1,000 pairs of which are drawn by
+ * verify/strength/distance_claims. */
+START_TEST(claims_hold_for_mixtures)
+{
+    const int pairs = getenv("SMOE_TEST_LIGHT") ? 6 : 60;
+    op_rng *r = op_rng_new(2, "check_rates/mixtures");
+    double at[2][8], work[64], cut[20], V, square, error[2], widest = 0;
+    const double x = 0;
+    arb_t exact[2];
+    arb_ptr balls = _arb_vec_init(12);
+    const twin_mixture m[2] = {{2, balls, balls + 2, balls + 4}, {2, balls + 6, balls + 8, balls + 10}};
+    arb_init(exact[0]);
+    arb_init(exact[1]);
+    for (int i = 0; i < pairs; i++) {
+        double p[6], q[6];
+        mix_distance d;
+        draw_mixture(r, p);
+        draw_mixture(r, q);
+        for (size_t j = 0; j < 6 && i % 2; j++) q[j] = p[j] * (1 + 0.01 * op_normal(r)); /* a fit near the truth */
+        ck_assert_int_eq(mix_distances(&two, p, &two, q, 1, &x, &d), SMOE_OK);
+        ck_assert_int_eq(smoe_mix_at(&two, p, &x, work, at[0], NULL), SMOE_OK);
+        ck_assert_int_eq(smoe_mix_at(&two, q, &x, work, at[1], NULL), SMOE_OK);
+        ck_assert_int_eq(smoe_mixture_distance(2, at[0], 2, at[1], cut, &V, &square, error), SMOE_OK);
+        for (size_t j = 0; j < 12; j++) arb_set_d(balls + j, at[j / 6][j % 6]); /* ln pi, h, nu */
+        twin_distance(&m[0], &m[1], 56, exact[0], exact[1]);
+        const double value[] = {V, square, d.variation, d.hellinger_square};
+        const double claim[] = {error[0], error[1], d.variation_error, d.square_error};
+        for (size_t j = 0; j < 4; j++) {
+            arb_t near;
+            arb_init(near);
+            arb_set_d(near, value[j]);
+            arb_sub(near, near, exact[j % 2], 128);
+            mag_t off;
+            mag_init(off);
+            arb_get_mag(off, near);
+            ck_assert_msg(mag_cmp_2exp_si(off, -1000) < 0 || mag_get_d(off) <= claim[j],
+                          "pair %d: %s of the quadrature of %s is %.17g, claimed within %.3g, off by up to %.3g", i,
+                          j % 2 ? "h^2" : "V", j < 2 ? "ref/" : "rates", value[j], claim[j], mag_get_d(off));
+            widest = fmax(widest, claim[j]);
+            mag_clear(off);
+            arb_clear(near);
+        }
+    }
+    ck_assert_msg(widest < 1e-9, "a claim of %.3g is of little use", widest);
+    arb_clear(exact[0]);
+    arb_clear(exact[1]);
+    _arb_vec_clear(balls, 12);
     op_rng_free(r);
 }
 END_TEST
@@ -270,6 +322,7 @@ int main(void)
     tcase_add_test(c, worked_example);
     tcase_add_test(c, the_claimed_error_holds);
     tcase_add_test(c, inequalities_of_mixtures);
+    tcase_add_test(c, claims_hold_for_mixtures);
     tcase_add_test(c, refused_distances);
     tcase_add_test(e, two_ways_to_one_maximum);
     tcase_add_test(e, starts_do_not_matter);

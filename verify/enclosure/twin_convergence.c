@@ -237,6 +237,124 @@ static void convergence_sample(twin_eval *x)
     twin_out(x, "y", tape_view(t, tape_add(t, chosen(x, h), noise), 0, 1, n));
 }
 
+/* --- distances (T.8) --- */
+
+enum { BITS = 160 };
+
+/* One of the two models, its names after `prefix`: means and log-weights [n, N] of all atoms, variances [1, N]. */
+typedef struct {
+    tape_node *mean, *logpi, *nu;
+} mixture_model;
+
+static tape_node *named(twin_eval *x, const char *prefix, const char *name)
+{
+    char whole[16];
+    return twin_in(x, strcat(strcpy(whole, prefix), name));
+}
+
+static mixture_model model_of(twin_eval *x, const char *prefix)
+{
+    tape *t = x->t;
+    tape_node *rows = twin_in(x, "x"), *beta0 = named(x, prefix, "beta0"), *beta1 = named(x, prefix, "beta1");
+    tape_node *h = tape_add(t, tape_matmul_nt(t, rows, named(x, prefix, "a")), named(x, prefix, "b"));
+    tape_node *s = op_is(x->c, "gate", "softmax") ? tape_matmul_nt(t, rows, beta1) : scores(x, h);
+    const bool weighed = op_is(x->c, "free", "yes") != twin_is(x, "FreeWeightDropped");
+    tape_node *g = weighed ? tape_add(t, s, beta0) : s;
+    return (mixture_model){h, tape_sub(t, g, twin_logsumexp(x, g)), named(x, prefix, "nu")};
+}
+
+static double radius(arb_srcptr v)
+{
+    const double r = mag_get_d(arb_radref(v));
+    return r > 0 ? r : mag_is_zero(arb_radref(v)) ? 0 : 0x1p-1000;
+}
+
+/* How far a candidate's mixture may be from the middles of the balls at sample t, in V and in h: spec T.8, "Roundings". */
+static void model_error(const twin_eval *x, const mixture_model *m, size_t t, double far, double *in_v, double *in_h)
+{
+    const size_t N = m->mean->cols;
+    const double u = tape_arithmetic(x->t);
+    double V = 0, weights = 0, means = 0, scales = 0, rounding = 0, most = 0, worst = 0;
+    for (size_t i = 0; i < N; i++) most = fmax(most, 1 + fabs(log(tape_middle(m->nu, i))) / 2);
+    for (size_t i = 0; i < N; i++) {
+        arb_srcptr l = m->logpi->v + t * N + i, h = m->mean->v + t * N + i;
+        const double nu = tape_middle(m->nu, i), log_nu = fabs(log(nu)), logpi = arf_get_d(arb_midref(l), ARF_RND_NEAR);
+        const double pi = exp(logpi), dl = radius(l), dh = radius(h), dn = -log1p(-radius(m->nu->v + i) / nu);
+        const double A = 4 * (fabs(logpi) + 1 + log_nu / 2) + 2 * most + 6 * log_nu + 11 * (double)N + 40;
+        const double B = 3 * far / sqrt(nu), eta = 1.01 * u * (A + B + 11);
+        worst = fmax(worst, u * (A + 15 * B + 1200));
+        V += pi * (expm1(dl) / 2 + dh / sqrt(6.28 * nu) + dn / 4);
+        weights += pi * expm1(dl / 2) * expm1(dl / 2) / 2;
+        means += pi * dh * dh / (8 * nu);
+        scales += pi * dn * dn / 16;
+        rounding += pi * eta * eta;
+    }
+    *in_v = worst < 0.01 ? V + sqrt(rounding) / 2 : INFINITY;
+    *in_h = worst < 0.01 ? sqrt(weights) + sqrt(means) + sqrt(scales) + sqrt(rounding / 2) : INFINITY;
+}
+
+/* V and h^2 at each x, as the balls of the numbers themselves; what a candidate may be off by, in V and in h. */
+static void distances(twin_eval *x, tape_node *V, tape_node *square, double *in_v, double *in_h)
+{
+    const mixture_model p = model_of(x, ""), q = model_of(x, "q");
+    const double u = tape_arithmetic(x->t), sums = 1100 * u / (1 - 1100 * u);
+    const size_t N = p.mean->cols, S = q.mean->cols;
+    for (size_t t = 0; t < V->rows; t++) {
+        const twin_mixture mp = {N, p.logpi->v + t * N, p.mean->v + t * N, p.nu->v};
+        const twin_mixture mq = {S, q.logpi->v + t * S, q.mean->v + t * S, q.nu->v};
+        const double far = twin_distance(&mp, &mq, 68, V->v + t, square->v + t), flushed = 2 * far * 0x1p-126;
+        double v, h;
+        model_error(x, &p, t, far, &in_v[t], &in_h[t]);
+        model_error(x, &q, t, far, &v, &h);
+        in_v[t] += v;
+        in_h[t] += h;
+        if (!tape_rounds(x->t)) continue;
+        in_v[t] += 0x1p-40 + flushed + sums * tape_upper(V, t);
+        in_h[t] += 0x1p-40 + sqrt(flushed) + sums * sqrt(tape_upper(square, t));
+    }
+}
+
+static tape_node *with_slack(twin_eval *x, tape_node *a, const double *slack, bool across)
+{
+    tape_node *y = tape_slack(x->t, a, slack, NULL);
+    return across ? tape_view(x->t, y, 0, 1, a->rows) : y;
+}
+
+static void convergence_distance(twin_eval *x)
+{
+    tape *t = x->t;
+    const size_t n = op_dim(x->c, 'n');
+    tape_node *V = tape_fill(t, n, 1, 0), *square = tape_fill(t, n, 1, 0);
+    double *in_v = calloc(3 * n + 1, sizeof *in_v), *in_h = in_v + n, *in_square = in_h + n, all = 0;
+    if (!in_v) abort();
+    distances(x, V, square, in_v, in_h);
+    for (size_t i = 0; i < n; i++) {
+        const double h2 = tape_upper(square, i);
+        in_square[i] = (2 * sqrt(h2) + in_h[i]) * in_h[i] + tape_u(t) * h2;
+        all += in_h[i] * in_h[i] / (double)n;
+        in_v[i] += tape_u(t) * tape_upper(V, i);
+    }
+    tape_node *v = with_slack(x, V, in_v, true), *tv = tape_mean(t, v, TAPE_ALL, n), *h = tape_fill(t, 1, 1, 0);
+    twin_out(x, "variation", v);
+    twin_out(x, "tv", twin_is(x, "TvNoHalf") ? tape_scale(t, tv, 2) : tv);
+    twin_out(x, "square", with_slack(x, square, in_square, true));
+    arb_t s;
+    arb_init(s);
+    for (size_t i = 0; i < n; i++) {
+        if (twin_is(x, "HellingerMeanOfRoots"))
+            arb_sqrtpos(s, square->v + i, BITS);
+        else
+            arb_set(s, square->v + i);
+        arb_add(h->v, h->v, s, BITS);
+    }
+    arb_div_ui(h->v, h->v, (ulong)n, BITS);
+    if (!twin_is(x, "HellingerMeanOfRoots") && !twin_is(x, "HellingerSquared")) arb_sqrtpos(h->v, h->v, BITS);
+    arb_clear(s);
+    all = sqrt(all) + (double)(n + 8) * tape_u(t) * tape_upper(h, 0);
+    twin_out(x, "hellinger", with_slack(x, h, &all, false));
+    free(in_v);
+}
+
 /* --- losses (T.9 to T.11) --- */
 
 /* Rows theta_i - theta*_j for the pairs (i, j) given by two lists of n. */
@@ -517,6 +635,7 @@ const twin_entry twin_convergence[] = {
     {"convergence.loglik.hidden", convergence_loglik},
     {"convergence.hvp", convergence_hvp},
     {"convergence.sample", convergence_sample},
+    {"convergence.distance", convergence_distance},
     {"convergence.voronoi", convergence_voronoi},
     {"convergence.em", convergence_em},
     {"convergence.oracle", convergence_oracle},

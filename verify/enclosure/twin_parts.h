@@ -76,4 +76,14 @@ tape_node *twin_loss(twin_eval *x, tape_node *loss); /* loss as it is given out 
  * estimator; [1, 1]. */
 tape_node *twin_cka(twin_eval *x, tape_node *a, tape_node *b);
 
+/* --- in twin_distance.c --- */
+/* A mixture of k Gaussians by balls, of which the middles count: logarithms of weights, means, variances. */
+typedef struct {
+    size_t k;
+    arb_srcptr logpi, mean, nu;
+} twin_mixture;
+/* Encloses V and h^2 of (T.8), for most mixtures within 2^-bits; V absolutely, h^2 relatively down to 2^(-2 bits).  Returns how far
+ * from 0 it looked; what is beyond is in the balls. */
+double twin_distance(const twin_mixture *p, const twin_mixture *q, slong bits, arb_t variation, arb_t square);
+
 #endif

@@ -2,6 +2,7 @@
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_integration.h>
@@ -93,18 +94,54 @@ static double crossing(bench *b, double left, double right)
     return gsl_root_fsolver_root(b->solver);
 }
 
-/* Adds the points where p - q changes its sign, as far as probes see them; one that is missed costs accuracy that the
- * estimate of its piece notices. */
+/* Where |ln p/q| has a minimum between left and right, at both of which and at middle it has the sign `sign`: a point where it
+ * has the other sign, or NAN if golden sections find none. */
+static double other_side(bench *b, double left, double middle, double right, double sign)
+{
+    const double golden = 0.3819660112501051; /* (3 - sqrt 5) / 2 */
+    double least = sign * log_ratio(middle, b);
+    for (int i = 0; i < 60 && right - left > 1e-9 * (fabs(left) + fabs(right)); i++) {
+        const double y =
+            right - middle > middle - left ? middle + golden * (right - middle) : middle - golden * (middle - left);
+        const double at = sign * log_ratio(y, b);
+        if (at < 0) return y;
+        if (at < least) {
+            if (y > middle)
+                left = middle;
+            else
+                right = middle;
+            middle = y;
+            least = at;
+        } else if (y > middle) {
+            right = y;
+        } else {
+            left = y;
+        }
+    }
+    return NAN;
+}
+
+/* Adds the points where p - q changes its sign: between probes where it does, and about minima of |ln p/q| between probes
+ * where it seems not to.  One that is missed costs accuracy, which the estimate of its piece need not notice. */
 static void cut_at_crossings(bench *b)
 {
     const size_t pieces = b->cuts - 1;
-    double left = b->cut[0], before = log_ratio(left, b);
+    double y[3] = {NAN, NAN, b->cut[0]}, f[3] = {NAN, NAN, log_ratio(b->cut[0], b)};
     for (size_t c = 0; c < pieces; c++)
         for (int j = 1; j <= PROBES; j++) {
-            const double a = b->cut[c], y = a + (b->cut[c + 1] - a) * j / PROBES, now = log_ratio(y, b);
-            if ((before < 0 && now > 0) || (before > 0 && now < 0)) add_cut(b, crossing(b, left, y));
-            left = y;
-            before = now;
+            const double a = b->cut[c];
+            memmove(y, y + 1, 2 * sizeof *y);
+            memmove(f, f + 1, 2 * sizeof *f);
+            y[2] = a + (b->cut[c + 1] - a) * j / PROBES;
+            f[2] = log_ratio(y[2], b);
+            const double sign = f[1] > 0 ? 1 : -1;
+            if ((f[1] < 0 && f[2] > 0) || (f[1] > 0 && f[2] < 0)) add_cut(b, crossing(b, y[1], y[2]));
+            if (f[0] * sign >= f[1] * sign && f[2] * sign >= f[1] * sign && f[1] != 0) {
+                const double across = other_side(b, y[0], y[1], y[2], sign);
+                if (isnan(across)) continue;
+                add_cut(b, crossing(b, y[0], across));
+                add_cut(b, crossing(b, across, y[2]));
+            }
         }
     qsort(b->cut, b->cuts, sizeof *b->cut, ascending);
 }
@@ -173,7 +210,7 @@ smoe_status mix_distances(const smoe_mix_shape *p, const double *theta_p, const 
 {
     if (smoe_mix_check(p) != SMOE_OK || smoe_mix_check(q) != SMOE_OK || p->d != q->d || n == 0) return SMOE_EINVAL;
     const size_t work = smoe_mix_work(p) > smoe_mix_work(q) ? smoe_mix_work(p) : smoe_mix_work(q);
-    bench b = {.kp = p->k, .kq = q->k, .room = 4 + 3 * (p->k + q->k) * (PROBES + 1)};
+    bench b = {.kp = p->k, .kq = q->k, .room = 4 + 3 * (p->k + q->k) * (2 * PROBES + 1)};
     b.p = op_room(4 * p->k, sizeof(double));
     b.q = op_room(4 * q->k, sizeof(double));
     b.work = op_room(work, sizeof(double));

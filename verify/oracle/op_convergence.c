@@ -528,6 +528,128 @@ static const op_spec sample_cases[] = {
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
+/* --- convergence.distance ----------------------------------------------------------------------------------------- */
+
+static const op_tensor distance_in[] = {
+    {"x", "n,d", OP_INPUT, 0, "where the conditional densities are compared"},
+    {"a", "N,d", OP_INPUT, 0, "p: slopes of the experts"},
+    {"b", "N", OP_INPUT, 0, "p: intercepts"},
+    {"nu", "N", OP_INPUT, 0, "p: variances, above 0"},
+    {"beta0", "N", OP_INPUT, 0, "p: logs of the free weights; unused if free=no"},
+    {"beta1", "N,d", OP_INPUT, 0, "p: slopes of the softmax gate; unused under other gates"},
+    {"qa", "S,d", OP_INPUT, 0, "q: slopes of the experts"},
+    {"qb", "S", OP_INPUT, 0, "q: intercepts"},
+    {"qnu", "S", OP_INPUT, 0, "q: variances, above 0"},
+    {"qbeta0", "S", OP_INPUT, 0, "q: logs of the free weights"},
+    {"qbeta1", "S,d", OP_INPUT, 0, "q: slopes of the softmax gate"},
+    {NULL, NULL, OP_INPUT, 0, NULL},
+};
+static const op_tensor distance_out[] = {
+    {"tv", "", OP_BOUNDED, 0, "mean over x of V = 1/2 int |p - q| dy"},
+    {"hellinger", "", OP_BOUNDED, 0, "root of the mean over x of h^2 = 1/2 int (sqrt p - sqrt q)^2 dy"},
+    {"variation", "n", OP_STAGE, 0, "V at each x"},
+    {"square", "n", OP_STAGE, 0, "h^2 at each x"},
+    {NULL, NULL, OP_INPUT, 0, NULL},
+};
+
+static const char *distance_check(const op_case *c)
+{
+    return op_dim(c, 'S') < 1 ? "S must be at least 1: there is no atom" : model_check(c);
+}
+
+static smoe_status distance_forward(op_case *c)
+{
+    const smoe_mix_shape p = shape_of(c);
+    smoe_mix_shape q = p;
+    q.k = op_dim(c, 'S');
+    double *theta_p = theta_of(c, &p), *theta_q = vector_of(c, &q, op_in, "q");
+    double *work = op_room(smoe_mix_distance_work(&p, &q), sizeof *work);
+    const smoe_status status =
+        smoe_mix_distance(&p, theta_p, &q, theta_q, op_dim(c, 'n'), op_in(c, "x"), work, op_out(c, "variation"),
+                          op_out(c, "square"), NULL, op_out(c, "tv"), op_out(c, "hellinger"));
+    free(theta_p);
+    free(theta_q);
+    free(work);
+    return status;
+}
+
+/* Two unrelated models. */
+static void fill_pair(op_case *c, op_rng *r)
+{
+    fill_model(c, r);
+    for (size_t i = 0; i < op_dim(c, 'S'); i++)
+        op_in(c, "qnu")[i] = op_representable(0.25 + 0.125 * (double)op_below(r, 13));
+}
+
+/* q's atoms are p's in turn. */
+static void fill_same(op_case *c, op_rng *r)
+{
+    const char *const names[] = {"a", "b", "nu", "beta0", "beta1"};
+    const size_t N = op_dim(c, 'N'), S = op_dim(c, 'S'), d = op_dim(c, 'd');
+    fill_pair(c, r);
+    for (size_t j = 0; j < 5; j++) {
+        char name[16];
+        const size_t width = strcmp(names[j], "a") == 0 || strcmp(names[j], "beta1") == 0 ? d : 1;
+        const double *from = op_in(c, names[j]);
+        double *to = op_in(c, prefixed(name, "q", names[j]));
+        for (size_t i = 0; i < S; i++) memcpy(to + i * width, from + i % N * width, width * sizeof *to);
+    }
+}
+
+/* An estimate near the truth: intercepts and variances a few hundredths off. */
+static void fill_near_pair(op_case *c, op_rng *r)
+{
+    fill_same(c, r);
+    for (size_t i = 0; i < op_dim(c, 'S'); i++) {
+        op_in(c, "qb")[i] = op_representable(op_in(c, "b")[i] + 0x1p-6 * ((double)op_below(r, 7) - 3));
+        op_in(c, "qnu")[i] = op_representable(op_in(c, "nu")[i] * (1 + 0x1p-6 * ((double)op_below(r, 7) - 3)));
+    }
+}
+
+/* One Gaussian each, equal at x = 0, with a distance of 4 x between the means: h is near 0 here and near 1 there. */
+static void fill_fan(op_case *c, op_rng *r)
+{
+    fill_same(c, r);
+    for (size_t t = 0; t < op_dim(c, 'n'); t++)
+        for (size_t l = 0; l < op_dim(c, 'd'); l++) op_in(c, "x")[t * op_dim(c, 'd') + l] = l ? 0 : 0.5 * (double)t;
+    for (size_t i = 0; i < op_dim(c, 'S'); i++) op_in(c, "qa")[i * op_dim(c, 'd')] += 4;
+}
+
+/* Means 64 apart: nothing in common. */
+static void fill_disjoint(op_case *c, op_rng *r)
+{
+    fill_pair(c, r);
+    for (size_t i = 0; i < op_dim(c, 'S'); i++) op_in(c, "qb")[i] = 64;
+    memset(op_in(c, "qa"), 0, op_dim(c, 'S') * op_dim(c, 'd') * sizeof(double));
+}
+
+/* Deviations of 1/32 beside ones of 2: a quadrature with too few points steps over the narrow atoms. */
+static void fill_narrow(op_case *c, op_rng *r)
+{
+    fill_pair(c, r);
+    for (size_t i = 0; i < op_dim(c, 'N'); i++) op_in(c, "nu")[i] = i % 2 ? 4 : 0x1p-10;
+    for (size_t i = 0; i < op_dim(c, 'S'); i++) op_in(c, "qnu")[i] = i % 2 ? 0x1p-10 : 4;
+}
+
+static const op_spec distance_cases[] = {
+    {"small", "smoke", "n=2,N=2,S=2,d=1", "", "TvNoHalf", "first look: two atoms each", fill_pair},
+    {"gaussians", "smoke", "n=2,N=1,S=1,d=1", "", "HellingerSquared", "one Gaussian each: closed forms", fill_pair},
+    {"norm", "core", "n=3,N=3,S=2,d=2", "", "", "version 1, three atoms against two", fill_pair},
+    {"softplus", "core", "n=2,N=2,S=3,d=2", "gate=softplus", "", "version 2 as the algorithm weighs", fill_pair},
+    {"softplus-softmax", "core", "n=2,N=2,S=2,d=2", "gate=softplus-softmax", "", "version 2 through a softmax",
+     fill_pair},
+    {"softmax", "core", "n=2,N=3,S=3,d=2", "gate=softmax", "", "the ordinary gate", fill_pair},
+    {"no-free", "core", "n=2,N=2,S=2,d=2", "free=no", "FreeWeightDropped", "no free weights", fill_pair},
+    {"fan", "core", "n=5,N=1,S=1,d=1", "free=no", "HellingerMeanOfRoots", "a distance that x decides on", fill_fan},
+    {"near", "core", "n=2,N=2,S=2,d=1", "gate=softplus", "", "an estimate near the truth", fill_near_pair},
+    {"same", "adversarial", "n=2,N=2,S=2,d=1", "", "", "one model twice: 0", fill_same},
+    {"split", "adversarial", "n=2,N=2,S=4,d=2", "", "", "every atom twice: the same measure, so 0", fill_same},
+    {"disjoint", "adversarial", "n=2,N=2,S=2,d=1", "", "", "nothing in common: 1", fill_disjoint},
+    {"narrow", "adversarial", "n=2,N=2,S=2,d=1", "", "", "narrow atoms among wide ones", fill_narrow},
+    {"many", "large", "n=4,N=6,S=8,d=8", "", "", "models of some size", fill_pair},
+    {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
+};
+
 /* --- convergence.voronoi ------------------------------------------------------------------------------------------ */
 
 static const op_tensor voronoi_in[] = {
@@ -827,6 +949,10 @@ const op_record op_convergence[] = {
      "y = h_l(x) + sqrt(nu_l) z,  l the atom in whose share u is", "textbook; draws as inputs by N.6",
      "ref/convergence.c: smoe_mix_sample", sample_in, sample_out, all_atoms_param, sample_cases, model_check,
      sample_forward, NULL},
+    {"convergence.distance", "Total variation and Hellinger distance of two mixtures", "T.8",
+     "tv = (1/n) sum_t V(x_t), V = 1/2 int |p - q| dy;  hellinger = sqrt((1/n) sum_t 1/2 int (sqrt p - sqrt q)^2 dy)",
+     "definitions as in the authors' other papers (from memory); spec T.8", "ref/convergence.c: smoe_mix_distance",
+     distance_in, distance_out, all_atoms_param, distance_cases, distance_check, distance_forward, NULL},
     {"convergence.voronoi", "Voronoi losses", "T.9 T.10 T.11",
      "exact = sum_j |sum_Aj e^beta0 - e^beta0*_j| + sum e^beta0_i |theta_i - theta*_j|;  over: with powers in shared "
      "cells",

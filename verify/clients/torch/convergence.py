@@ -112,6 +112,64 @@ def sample(i, p):
     return {"y": draw(take(h, label).squeeze(-1), i["nu"][label.squeeze(-1)], i["z"]), "label": label}
 
 
+# --- distances (T.8): a rule of 16 points between knots at the atoms and at the crossings ------------------------------
+
+def gauss_legendre(dtype):
+    n = torch.arange(1, 16, dtype=torch.float64)
+    off = n / torch.sqrt(4 * n * n - 1)
+    points, vectors = torch.linalg.eigh(torch.diag(off, 1) + torch.diag(off, -1))
+    return points.to(dtype), (2 * vectors[0] ** 2).to(dtype)
+
+
+def log_mixture(y, h, log_pi, nu):
+    return torch.logsumexp(log_pi + log_normal(y.unsqueeze(-1) - h, nu), -1)
+
+
+def crossings(ratio, knots):
+    """Where ratio changes its sign between neighbours, by halving."""
+    signs = torch.sign(ratio(knots))
+    at = torch.nonzero(signs[:-1] * signs[1:] < 0).flatten()
+    left, right, sign = knots[at], knots[at + 1], signs[at]
+    for _ in range(60):
+        middle = (left + right) / 2
+        same = torch.sign(ratio(middle)) == sign
+        left, right = torch.where(same, middle, left), torch.where(same, right, middle)
+    return left
+
+
+def distances_at(p, q):
+    """V and h^2 of two mixtures (h [N], log_pi [N], nu [N]) -> [2]."""
+    steps = torch.arange(-12, 12.25, 0.5, dtype=p[0].dtype)
+    knots = torch.cat([(h.unsqueeze(-1) + torch.sqrt(nu).unsqueeze(-1) * steps).flatten() for h, _, nu in (p, q)])
+    knots = torch.sort(knots).values
+    knots = torch.sort(torch.cat([knots, crossings(lambda y: log_mixture(y, *p) - log_mixture(y, *q), knots)])).values
+    points, weights = gauss_legendre(p[0].dtype)
+    half = (knots[1:] - knots[:-1]) / 2
+    y = (knots[1:] + knots[:-1]).unsqueeze(-1) / 2 + half.unsqueeze(-1) * points
+    log_p, log_q = log_mixture(y, *p), log_mixture(y, *q)
+    integrands = (0.5 * (torch.exp(log_p) - torch.exp(log_q)).abs(),
+                  0.5 * (torch.exp(log_p / 2) - torch.exp(log_q / 2)) ** 2)
+    return torch.stack([((f * weights).sum(-1) * half).sum() for f in integrands])
+
+
+@wide
+def distances_of(h, log_pi, nu, qh, q_log_pi, q_nu):
+    return torch.stack([distances_at((h[t], log_pi[t], nu), (qh[t], q_log_pi[t], q_nu)) for t in range(h.shape[0])])
+
+
+@wide
+def root_mean(square):
+    return torch.sqrt(square.mean())
+
+
+def distance(i, p):
+    other = {**i, **{name: i["q" + name] for name in PARTS}}
+    h, _, log_pi = all_log_weights(i, p)
+    qh, _, q_log_pi = all_log_weights(other, p)
+    variation, square = distances_of(h, log_pi, i["nu"], qh, q_log_pi, i["qnu"]).unbind(-1)
+    return {"tv": mean(variation), "hellinger": root_mean(square), "variation": variation, "square": square}
+
+
 # --- losses (T.9 to T.11) --------------------------------------------------------------------------------------------
 
 @wide
@@ -223,6 +281,7 @@ OPERATIONS = {
     "convergence.loglik.hidden": loglik,
     "convergence.hvp": hvp,
     "convergence.sample": sample,
+    "convergence.distance": distance,
     "convergence.voronoi": voronoi,
     "convergence.em": em,
     "convergence.oracle": oracle,
@@ -232,6 +291,7 @@ MODEL = ("x", "y", "u", "z", "a", "b", "nu", "beta0", "beta1")
 CONSTANTS = {  # operation -> the inputs that get no gradient
     "convergence.hvp": MODEL,
     "convergence.sample": MODEL,
+    "convergence.distance": MODEL + tuple("q" + name for name in PARTS),
     "convergence.voronoi": ("atoms", "truth", "beta0", "beta0star"),
     "convergence.em": MODEL,
     "convergence.oracle": ("x", "y"),
