@@ -231,7 +231,14 @@ static bool is_permuted(const verdict_tensor *t, const tensor *got, const golden
     return true;
 }
 
-/* The tensor of this case whose golden value it has; NULL if there is none. */
+static bool is_zero(const golden_tensor *g)
+{
+    for (size_t e = 0; e < g->count; e++)
+        if (g->value[e] < 0 || g->value[e] > 0) return false;
+    return true;
+}
+
+/* The tensor of this case whose golden value it has; NULL if there is none.  Zeros are like any other zeros. */
 static const verdict_tensor *is_another(const op_case *c, const verdict_golden *equation, const verdict_case *v,
                                         const verdict_tensor *t, const tensor *got)
 {
@@ -240,7 +247,7 @@ static const verdict_tensor *is_another(const op_case *c, const verdict_golden *
         if (u == t || u->slot == OP_TENSORS || integer_tensor(c, u) || u->rank != t->rank || t->count == 0 ||
             memcmp(u->dim, t->dim, t->rank * sizeof *t->dim) != 0 || reference(equation, u)->count != t->count)
             continue;
-        if (is_row(got, 0, reference(equation, u), 0, t->count)) return u;
+        if (is_row(got, 0, reference(equation, u), 0, t->count) && !is_zero(reference(equation, u))) return u;
     }
     return NULL;
 }
