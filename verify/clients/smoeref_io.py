@@ -15,7 +15,6 @@ Or without files, from a test or a prompt of Python: `judge("gate.weights", fn)`
 This file needs Python and NumPy only.  Copy it, or use the `safetensors` package instead: the format is the same.
 """
 import argparse
-import difflib
 import functools
 import inspect
 import json
@@ -239,6 +238,7 @@ def _listed(command):
 def _record(op, command):
     listed = _listed(command)
     if op not in listed:
+        import difflib
         close = difflib.get_close_matches(op, listed, 1)
         raise ValueError(f"unknown operation {op!r}" + (f"; did you mean {close[0]!r}?" if close else " (see smoeref list)"))
     return listed[op]

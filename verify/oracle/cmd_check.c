@@ -332,12 +332,12 @@ static char *say_charged(const check *k, const manifest *m, const char *fault)
         const bool answered = access(path, F_OK) == 0;
         wanted++;
         there += answered;
-        if (!answered && !missing) missing = m->c[i].name;
+        if (!answered && (!missing || strcmp(m->c[i].name, missing) < 0)) missing = m->c[i].name;
     }
     return verdict_say(
         "%s; it was started once for all %zu cases, so each is charged with it ({prompt} {answer} starts it "
         "once a case); of %zu answers it wrote %zu%s%s",
-        fault, wanted, wanted, there, missing ? ", the first that is missing is " : "", missing ? missing : "");
+        fault, wanted, wanted, there, missing ? ", the first by name that is missing is " : "", missing ? missing : "");
 }
 
 /* The program once for all cases. */

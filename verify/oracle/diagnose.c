@@ -231,7 +231,14 @@ static bool is_permuted(const verdict_tensor *t, const tensor *got, const golden
     return true;
 }
 
-/* The tensor of this case whose golden value it has; NULL if there is none. */
+static bool is_zero(const golden_tensor *g)
+{
+    for (size_t e = 0; e < g->count; e++)
+        if (g->value[e] < 0 || g->value[e] > 0) return false;
+    return true;
+}
+
+/* The tensor of this case whose golden value it has; NULL if there is none.  Zeros are like any other zeros. */
 static const verdict_tensor *is_another(const op_case *c, const verdict_golden *equation, const verdict_case *v,
                                         const verdict_tensor *t, const tensor *got)
 {
@@ -240,19 +247,30 @@ static const verdict_tensor *is_another(const op_case *c, const verdict_golden *
         if (u == t || u->slot == OP_TENSORS || integer_tensor(c, u) || u->rank != t->rank || t->count == 0 ||
             memcmp(u->dim, t->dim, t->rank * sizeof *t->dim) != 0 || reference(equation, u)->count != t->count)
             continue;
-        if (is_row(got, 0, reference(equation, u), 0, t->count)) return u;
+        if (is_row(got, 0, reference(equation, u), 0, t->count) && !is_zero(reference(equation, u))) return u;
     }
     return NULL;
 }
 
-static void say_order(verdict_case *v, const verdict_tensor *t, const size_t *from)
+/* Adds the sentence, unless an earlier diagnosis of the case has. */
+static void say_once(verdict_case *v, char *sentence)
+{
+    for (size_t i = 0; i < v->details; i++)
+        if (strcmp(v->detail[i], sentence) == 0) {
+            free(sentence);
+            return;
+        }
+    verdict_detail(v, sentence);
+}
+
+static char *say_order(const verdict_tensor *t, const size_t *from)
 {
     char text[160] = "";
     size_t at = 0, rows = t->dim[0];
     for (size_t r = 0; r < rows && at < sizeof text - 8; r++)
         at += (size_t)snprintf(text + at, sizeof text - at, "%s%zu", r ? " " : "", from[r]);
-    verdict_detail(v, verdict_say("    %s is golden with its first axis in another order: (%s%s)", t->name, text,
-                                  at < sizeof text - 8 ? "" : " ..."));
+    return verdict_say("    %s is golden with its first axis in another order: (%s%s)", t->name, text,
+                       at < sizeof text - 8 ? "" : " ...");
 }
 
 static void try_places(const op_case *c, const verdict_golden *equation, const tensor_file *answer, verdict_case *v)
@@ -264,12 +282,11 @@ static void try_places(const op_case *c, const verdict_golden *equation, const t
         const tensor *got = tensor_file_find(answer, t->name);
         const verdict_tensor *u = is_another(c, equation, v, t, got);
         if (u)
-            verdict_detail(v, verdict_say("    %s is what %s should be: were the two exchanged?", t->name, u->name));
+            say_once(v, verdict_say("    %s is what %s should be: were the two exchanged?", t->name, u->name));
         else if (is_transposed(t, got, reference(equation, t)))
-            verdict_detail(
-                v, verdict_say("    %s is golden transposed (its last two axes, or column-major storage)", t->name));
+            say_once(v, verdict_say("    %s is golden transposed (its last two axes, or column-major)", t->name));
         else if (is_permuted(t, got, reference(equation, t), from))
-            say_order(v, t, from);
+            say_once(v, say_order(t, from));
     }
 }
 
