@@ -276,3 +276,42 @@ Proof.
   - now apply d_centre.
   - now apply d_centre.
 Qed.
+
+Theorem ucka_collapse_stationary n (K L : R -> mat) v w t : 0 < dot2 n n (ucentre n (K t)) (ucentre n (K t)) ->
+  (forall i j, (i < n)%nat -> (j < n)%nat -> K t i j = L t i j) ->
+  (forall i j, (i < n)%nat -> (j < n)%nat -> is_derive (fun u => K u i j) t (v i j)) ->
+  (forall i j, (i < n)%nat -> (j < n)%nat -> is_derive (fun u => L u i j) t (w i j)) ->
+  is_derive (fun u => ucka n (K u) (L u)) t 0.
+Proof.
+  intros Ha E Hv Hw.
+  apply (collapse_stationary n (fun u => ucentre n (K u)) (fun u => ucentre n (L u)) (ucentre n v) (ucentre n w) t Ha).
+  - intros i j Hi Hj. assert (Et : forall k l, (k < n)%nat -> (l < n)%nat -> tilde (K t) k l = tilde (L t) k l)
+      by (intros; unfold tilde; rewrite E; auto).
+    unfold ucentre. rewrite (row_ext n _ _ i Hi Et), (col_ext n _ _ j Hj Et), (total_ext n _ _ Et), E by auto. reflexivity.
+  - exact (d_ucentre n K v t Hv).
+  - exact (d_ucentre n L w t Hw).
+Qed.
+
+(* The RBF kernel of one pair, with the variance s: in the distance, and in the bandwidth. *)
+Theorem rbf_distance_derivative D s : s <> 0 -> is_derive (fun d => exp (- (d / (2 * s)))) D (- (exp (- (D / (2 * s))) / (2 * s))).
+Proof.
+  intros Hs. eapply d_eq.
+  - apply (d_exp (fun d => - (d / (2 * s)))). apply (d_opp (fun d => d / (2 * s))). exact (d_over (fun d => d) D (2 * s) 1 (d_id D)).
+  - field. auto.
+Qed.
+
+Theorem rbf_bandwidth_derivative D s : s <> 0 ->
+  is_derive (fun r => exp (- (D / (2 * r)))) s (exp (- (D / (2 * s))) * (D / (2 * (s * s)))).
+Proof.
+  intros Hs. eapply d_eq.
+  - apply (d_exp (fun r => - (D / (2 * r)))). apply (d_opp (fun r => D / (2 * r))).
+    apply (d_div (fun _ => D) (fun r => 2 * r)); [apply d_const|exact (d_scal (fun r => r) s 2 1 (d_id s))|lra].
+  - cbv beta. field. auto.
+Qed.
+
+(* Taking one off a kernel, or adding any constant, changes nothing that is centred. *)
+Theorem cka_constant n K L c : cka n (fun i j => K i j + c) L = cka n K L.
+Proof.
+  unfold cka. apply alignment_ext; auto. intros i j Hi Hj.
+  rewrite <- (centring_annihilates n K (fun _ => c) (fun _ => 0)) by auto. apply centre_ext; auto. intros. ring.
+Qed.

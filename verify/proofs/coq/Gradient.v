@@ -138,10 +138,3 @@ Proof.
   intros G z v t Hz Hv. unfold dot2. apply (d_sum m (fun u i => F i (z u i))). intros i Hi.
   apply (G i Hi (fun u => z u i) (v i)); auto.
 Qed.
-
-(* The derivative along a curve is the one that algebra gives; closes goals with the rules above. *)
-Ltac derive :=
-  repeat first
-    [ assumption
-    | apply d_const | apply d_id | apply d_exp | apply d_ln | apply d_sqrt
-    | eapply d_plus | eapply d_minus | eapply d_opp | eapply d_scal | eapply d_div | eapply d_inv | eapply d_mult ].

@@ -171,7 +171,7 @@ Proof.
   lra.
 Qed.
 
-(* The same for matrices: the form D is symmetric, bilinear and not negative on the diagonal. *)
+(* The same for any three numbers that are the inner products of two vectors: no combination has a negative square. *)
 Lemma cauchy_of_squares a b c : (forall l m, 0 <= l * l * a - 2 * (l * m * b) + m * m * c) -> b * b <= a * c.
 Proof.
   intros H.
