@@ -205,7 +205,8 @@ static size_t nearest(const op_case *c, size_t i, size_t *cell)
     for (size_t j = 0; j < N; j++) {
         far[j] = 0;
         for (size_t l = 0; l < d; l++) {
-            const long double off = (long double)op_in(c, "atoms")[i * d + l] - (long double)op_in(c, "truth")[j * d + l];
+            const long double off =
+                (long double)op_in(c, "atoms")[i * d + l] - (long double)op_in(c, "truth")[j * d + l];
             far[j] += off * off;
         }
         least = fminl(least, far[j]);
@@ -317,7 +318,8 @@ static bool spans_little(const weighted *w)
     if (!(w->mass > 0x1p-900L)) return true;
     for (size_t l = 0; l < w->d; l++)
         if (w->kept[l] < 0x1p-38 || !(w->spread[l] > 8 * (double)(w->n + 2) * 0x1p-53 * w->most[l]) ||
-            !(w->spread[l] * w->spread[l] * (double)w->mass > 0x1p-900)) return true;
+            !(w->spread[l] * w->spread[l] * (double)w->mass > 0x1p-900))
+            return true;
     return false;
 }
 
@@ -422,7 +424,8 @@ bool domain_mild(const op_case *c)
     }
     const bool powers = is(c, "convergence.voronoi"); /* of distances and of e */
     for (size_t i = 0; i < OP_TENSORS; i++)
-        if (!mild_values(&c->in[i], 0x1p-20, powers ? 0x1p6 : 0x1p20) || !mild_values(&c->cot[i], 0, 0x1p20)) return false;
+        if (!mild_values(&c->in[i], 0x1p-20, powers ? 0x1p6 : 0x1p20) || !mild_values(&c->cot[i], 0, 0x1p20))
+            return false;
     return true;
 }
 
@@ -467,8 +470,8 @@ static double *scores_of_atoms(const op_case *c)
             const double *x = op_in(c, "x") + t * d;
             expert(c, &s, i, eta);
             smoe_mix_mean(&s, eta, x, work, &h);
-            score[t * N + i] = op_is(c, "gate", "softmax") ? smoe_dot(d, op_in(c, "beta1") + i * d, x)
-                                                           : smoe_mix_score(s.gate, h);
+            score[t * N + i] =
+                op_is(c, "gate", "softmax") ? smoe_dot(d, op_in(c, "beta1") + i * d, x) : smoe_mix_score(s.gate, h);
         }
     free(eta);
     free(work);

@@ -1,4 +1,4 @@
-/* A file of results of `smoeref rates` on arbitrary bytes, as --merge reads it, and the options that say what is run.  What is
+/* A file of results of `smoeref rates` on arbitrary bytes, as `rates merge` reads it, and the options that say what is run.  What is
  * accepted is written, appended to and read again, to the same numbers.  The mutator mends the checksums of lines, so that
  * mutations reach what lies behind them.
  *
