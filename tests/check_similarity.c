@@ -7,8 +7,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "similarity.h"
+#include "similarity_matrix.h"
 #include "slopes.h"
 
 /* Within `ulps` units of the last place of `want`; false for NaN. */
@@ -1658,6 +1660,109 @@ START_TEST(many_rows_by_features)
 }
 END_TEST
 
+/* --- the engine of `smoeref cka`, which takes a matrix of similarities in passes over files --- */
+
+static double *engine_similarities(similarity_request q, size_t R, size_t n, const size_t *p, double *const *x,
+                                   size_t *passes)
+{
+    static const char *const label[] = {"a", "b", "c"};
+    char err[256], path[] = "/tmp/check_similarity.XXXXXX";
+    const char *const files[] = {path};
+    const dump_choice every = {0};
+    const int descriptor = mkstemp(path);
+    tensor_file f = {0};
+    dump d;
+    similarity_result r;
+    ck_assert_int_ge(descriptor, 0);
+    close(descriptor);
+    for (size_t i = 0; i < R; i++)
+        ck_assert_int_eq(tensor_file_add(&f, label[i], TENSOR_F64, 2, (size_t[]){n, p[i]}, x[i]), 0);
+    ck_assert_msg(tensor_file_write(path, &f, err, sizeof err) == 0, "%s", err);
+    tensor_file_clear(&f);
+    ck_assert_msg(dump_open(&d, 1, files, &every, err, sizeof err) == 0, "%s", err);
+    ck_assert_msg(similarity_matrix(&d, &q, &r, err, sizeof err) == 0, "%s", err);
+    double *cka = room(R * R);
+    memcpy(cka, r.cka, R * R * sizeof *cka);
+    *passes = r.passes;
+    similarity_clear(&r);
+    dump_close(&d);
+    unlink(path);
+    return cka;
+}
+
+/* HSIC of rows less the mean of the first `first` of them, a hundred at a time. */
+static double hsic_in_blocks(smoe_estimator estimator, size_t n, size_t first, size_t p, const double *x, size_t q,
+                             const double *y)
+{
+    moments_room r;
+    double *shift = room(p + q), *work = room(100 * (p + q)), value;
+    for (size_t k = 0; k < p + q; k++) {
+        const double *column = k < p ? x + k : y + (k - p);
+        const size_t width = k < p ? p : q;
+        for (size_t i = 0; i < first; i++) shift[k] += column[i * width] - column[0];
+        shift[k] = column[0] + shift[k] / (double)first;
+    }
+    start_moments(&r, p, q);
+    for (size_t i = 0; i < n; i += 100)
+        OK(smoe_moments_add(&r.m, n - i < 100 ? n - i : 100, x + i * p, y + i * q, shift, shift + p, work));
+    OK(smoe_hsic_moments(&r.m, estimator, SMOE_DIVIDE_N_LESS_1, work, &value));
+    free(shift);
+    free(work);
+    return value;
+}
+
+/* Sums that the engine takes once a matrix are those of (K.10), pair by pair, to the bit; in one pass and in three: beside
+ * 107104 bytes of blocks and sums, 300 hold three of the pairs' products of 72, 120, 96, 200, 160 and 128, then one, then two. */
+/* evidence properties: K.10 K.11 */
+START_TEST(the_engine_has_the_bits_of_moments)
+{
+    enum { R = 3, N = 1100 };
+    const size_t p[R] = {3, 5, 4};
+    double *x[R] = {room(N * 3), room(N * 5), room(N * 4)};
+    related(1, N, p[0], x[0], p[1], x[1]);
+    related(2, N, p[0], x[0], p[2], x[2]);
+    for (int e = 0; e < 3; e++) {
+        double h[R][R], want[R * R];
+        for (size_t i = 0; i < R; i++)
+            for (size_t j = i; j < R; j++) h[i][j] = hsic_in_blocks((smoe_estimator)e, N, 1024, p[i], x[i], p[j], x[j]);
+        for (size_t k = 0; k < R * R; k++) {
+            const size_t i = k / R < k % R ? k / R : k % R, j = k / R + k % R - i;
+            OK(smoe_cka_ratio(h[i][j], h[i][i], h[j][j], &want[k]));
+        }
+        for (int small = 0; small < 2; small++) {
+            size_t passes;
+            const similarity_request q = {.how = {.estimator = (smoe_estimator)e},
+                                          .route = SIMILARITY_BY_FEATURES,
+                                          .memory = small ? 107104 + 300 : 1 << 20};
+            double *got = engine_similarities(q, R, N, p, x, &passes);
+            ck_assert_msg(memcmp(got, want, sizeof want) == 0, "estimator %d in %zu passes: %a, by moments %a", e,
+                          passes, got[1], want[1]);
+            ck_assert_uint_eq(passes, small ? 3 : 1);
+            free(got);
+        }
+    }
+    for (size_t i = 0; i < R; i++) free(x[i]);
+}
+END_TEST
+
+/* The far samples of far_samples_by_hand. */
+/* evidence properties: K.8 K.12 */
+START_TEST(the_engine_sees_far_samples)
+{
+    double x[] = {0, 16, 48, 112}, y[] = {0, 48, 16, 112}, *const both[] = {x, y};
+    for (int minibatch = 0; minibatch < 2; minibatch++) {
+        size_t passes;
+        const similarity_request q = {.how = {.kernel = SMOE_KERNEL_RBF, .sigma = 1, .estimator = SMOE_HSIC_DEBIASED},
+                                      .minibatch = minibatch == 1,
+                                      .batch = 4,
+                                      .memory = 1 << 20};
+        double *got = engine_similarities(q, 2, 4, (const size_t[]){1, 1}, both, &passes);
+        ck_assert_msg(near(got[1], -0.5, 8), "CKA is %.17g, by hand -1/2", got[1]);
+        free(got);
+    }
+}
+END_TEST
+
 /* Unbiasedness, with a band of five standard errors of the mean (exceeded by chance once in 1.7 million): features
  * uniform in (-1,1), of variance 1/3.  Independent: HSIC is 0.  y = x, linear: HSIC = |Cov|_F^2 = p/9.  The biased form
  * misses both. */
@@ -2361,6 +2466,8 @@ static Suite *suite(void)
     tcase_add_test(property, routes_agree_within_their_bound);
     tcase_add_test(property, blocks_change_no_bit);
     tcase_add_test(property, many_rows_by_features);
+    tcase_add_test(property, the_engine_has_the_bits_of_moments);
+    tcase_add_test(property, the_engine_sees_far_samples);
     tcase_add_test(property, unbiased_by_simulation);
     tcase_add_test(property, expectation_of_the_biased_form);
     tcase_add_test(property, narrow_features_tend_to_linear);

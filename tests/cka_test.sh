@@ -73,6 +73,7 @@ index[17, 1] = 3
 np.save("beyond.npy", index)
 index[17] = 1
 np.save("twice.npy", index)
+write("many.safetensors", {"m%d" % k: rng.randn(50, 3 + k) for k in range(5)}, "F64")
 open("nothing.npy", "w").close()
 for whole, part in (("layers.safetensors", "cut.safetensors"), ("X.npy", "cut.npy"), ("deflated.npz", "cut.npz")):
     data = open(whole, "rb").read()
@@ -185,6 +186,18 @@ from cka import *
 for route, small in (("features", "169500"), ("gram", "62M")):
     one, more = run("layers.safetensors", "--route", route), run("layers.safetensors", "--route", route, "--memory", small)
     assert one == more, (route, one["cka"], more["cka"])
+P
+# Five matrices of 50 samples, 3 to 7 features.  Features: beside 16888 bytes, room for products of 49 doubles (all but the first
+# three passes are for one pair) or 100; Gram matrices: beside 26400, of 20000 each, one that comes by and 1, 2, 3 or all.
+check 'the memory says how many passes, the table says so too, and the bits are the same' <<'P'
+from cka import *
+for route, passes in (("features", {"17280": 11, "17688": 5, "1M": 1}), ("gram", {"76400": 5, "96400": 3, "116400": 2, "126400": 1})):
+    whole = run("many.safetensors", "--route", route)
+    for memory, expected in passes.items():
+        options = ["many.safetensors", "--route", route, "--memory", memory]
+        assert run(*options) == whole, (route, memory)
+        first = subprocess.run([SMOEREF, "cka", *options], check=True, capture_output=True, text=True).stdout.splitlines()[0]
+        assert first.endswith(", in %d passes" % expected if expected > 1 else ("features" if route == "features" else "matrices")), first
 P
 check 'dtypes, three dimensions, both orders of experts, npy, npz: the same experts' <<'P'
 from cka import *

@@ -151,6 +151,8 @@ void cka_print_table(FILE *f, const cka_report *c)
     if (!c->q->minibatch) fprintf(f, ", by %s", c->r->by_features ? "moments of features" : "Gram matrices");
     if (c->q->minibatch && c->r->batch * c->r->batches < c->r->n)
         fprintf(f, " (the last %zu in no batch)", c->r->n - c->r->batch * c->r->batches);
+    const size_t least = (c->q->minibatch ? 0U : 1U) + (c->r->batches ? 1U : 0U);
+    if (c->r->passes > least) fprintf(f, ", in %zu passes", c->r->passes);
     fputc('\n', f);
     print_names(f, c);
     fputc('\n', f);
