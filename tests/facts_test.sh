@@ -21,7 +21,7 @@ missing() {
 
 echo 1..6
 n=0
-for pair in similarity:06-similarity:4 simsmoe:07-simsmoe:3; do
+for pair in similarity:06-similarity:6 simsmoe:07-simsmoe:3; do
     name=${pair%%:*}
     chapter=${pair#*:}
     count=${chapter#*:}

@@ -197,12 +197,12 @@ static void errors(const char *id, const char *set, void (*fill)(op_case *, op_r
         twin_result_clear(&exact);
         op_case_free(c);
     }
-    printf("   %6.1f %5.1f", value, gradient);
+    printf(" %.*f, %.*f |", value < 1000, value, gradient < 1000, gradient);
 }
 
 static void errors_under_offsets(const char *what, const char *id, const char *set)
 {
-    printf("%-28s", what);
+    printf("| %s |", what);
     errors(id, set, fill_near);
     errors(id, set, fill_1e3);
     errors(id, set, fill_1e6);
@@ -275,10 +275,10 @@ static void published(void)
     debiased.estimator = SMOE_HSIC_DEBIASED;
     half.sigma = 0.5;
     half.bandwidth = SMOE_BANDWIDTH_MEDIAN;
-    printf("linear, features      0.55761   %.8f\n", cka(features, 100, 10, x, 10, y));
-    printf("linear, Gram          0.55761   %.8f\n", cka(gram, 100, 10, x, 10, y));
-    printf("linear, debiased      0.51346   %.8f\n", cka(debiased, 100, 10, x, 10, y));
-    printf("RBF, half the median  0.65483   %.8f\n", cka(half, 100, 10, x, 10, y));
+    printf("| linear, features | 0.55761 | %.8f |\n", cka(features, 100, 10, x, 10, y));
+    printf("| linear, Gram | 0.55761 | %.8f |\n", cka(gram, 100, 10, x, 10, y));
+    printf("| linear, debiased | 0.51346 | %.8f |\n", cka(debiased, 100, 10, x, 10, y));
+    printf("| RBF, half the median | 0.65483 | %.8f |\n", cka(half, 100, 10, x, 10, y));
 }
 
 int main(void)
@@ -306,11 +306,11 @@ int main(void)
     for (size_t k = 0; k < sizeof by / sizeof *by; k++) offset(32, 16, by[k]);
     printf(
         "\nErrors of CKA and of its gradient under an offset of x and the opposite one of y, rounded, n = 32, p = 16,\n"
-        "largest of three draws, in units in the last place of CKA, and of the gradient's largest element\n");
-    printf("%-28s%15s%15s%15s%15s\n", "", "0", "1e3", "1e6", "1e8");
+        "largest of three draws, in units in the last place of CKA, and of the gradient's largest element\n\n");
+    printf("| CKA | 0 | 1e3 | 1e6 | 1e8 |\n|---|---|---|---|---|\n");
     all_errors();
     printf("\nThe example of Kornblith et al.: X = randn(100,10), Y = randn(100,10) + X of seed 1337\n");
-    printf("                    published   here\n");
+    printf("\n| CKA | published | here |\n|---|---|---|\n");
     published();
     return 0;
 }
