@@ -626,6 +626,7 @@ static void fill_fan(op_case *c, op_rng *r)
     fill_same(c, r);
     for (size_t t = 0; t < op_dim(c, 'n'); t++) op_in(c, "x")[t] = 0.5 * (double)t;
     *op_in(c, "a") = *op_in(c, "b") = *op_in(c, "qb") = 0;
+    *op_in(c, "beta1") = *op_in(c, "qbeta1") = 0;
     *op_in(c, "nu") = *op_in(c, "qnu") = 1;
     *op_in(c, "qa") = 4;
 }
@@ -669,7 +670,8 @@ static const op_spec distance_cases[] = {
      fill_pair},
     {"softmax", "core", "n=2,N=3,S=3,d=2", "gate=softmax", "", "the ordinary gate", fill_pair},
     {"no-free", "core", "n=2,N=2,S=2,d=2", "free=no", "FreeWeightDropped", "no free weights", fill_pair},
-    {"fan", "core", "n=5,N=1,S=1,d=1", "free=no", "HellingerMeanOfRoots", "a distance that x decides on", fill_fan},
+    {"fan", "core", "n=5,N=1,S=1,d=1", "gate=softmax,free=no", "HellingerMeanOfRoots", "a distance that x decides on",
+     fill_fan},
     {"weights", "core", "n=1,N=2,S=2,d=1", "", "FreeWeightDropped", "models that differ in their weights alone",
      fill_weights},
     {"near", "core", "n=2,N=2,S=2,d=1", "gate=softplus", "", "an estimate near the truth", fill_near_pair},
@@ -810,6 +812,18 @@ static smoe_status em_forward(op_case *c)
     return status;
 }
 
+/* The corners of a square, which no line fits better than 0: the variance is 1, over degrees of freedom 2. */
+static void fill_square(op_case *c, op_rng *r)
+{
+    fill_model(c, r);
+    *op_in(c, "a") = *op_in(c, "b") = *op_in(c, "beta0") = *op_in(c, "beta1") = 0;
+    *op_in(c, "nu") = 1;
+    for (size_t t = 0; t < 4; t++) {
+        op_in(c, "x")[t] = t % 2 ? 1 : -1;
+        op_in(c, "y")[t] = t < 2 ? 1 : -1;
+    }
+}
+
 static const op_spec em_cases[] = {
     {"small", "smoke", "n=6,N=2,d=1", "", "", "first look", fill_model},
     {"norm", "core", "n=12,N=2,d=2", "", "EmIgnoresGate", "version 1: the gate pulls at the experts", fill_model},
@@ -818,7 +832,9 @@ static const op_spec em_cases[] = {
      fill_model},
     {"softmax", "core", "n=12,N=2,d=2", "gate=softmax", "ResponsibilityNoGate", "weighted least squares", fill_model},
     {"no-free", "core", "n=12,N=2,d=2", "free=no", "FreeWeightDropped", "no free weights", fill_model},
-    {"one", "core", "n=6,N=1,d=2", "", "EmUnbiasedVariance", "one atom: least squares", fill_model},
+    {"one", "core", "n=6,N=1,d=2", "", "", "one atom: least squares", fill_model},
+    {"square", "core", "n=4,N=1,d=1", "gate=softmax", "EmUnbiasedVariance", "residuals of 1 on two degrees of freedom",
+     fill_square},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
