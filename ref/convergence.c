@@ -1243,18 +1243,26 @@ static void move_experts(const smoe_mix_shape *shape, size_t n, const double *th
     for (size_t j = 0; j < smoe_mix_parameters(shape); j++) next[j] = theta[j];
 }
 
+/* sum_t q_ti r_ti^2 / sum_t q_ti about the line of one atom */
+static double mean_square(const smoe_mix_shape *shape, size_t n, const double *atom, const double *x, const double *y,
+                          const double *q)
+{
+    double sum = 0, weight = 0;
+    for (size_t t = 0; t < n; t++) {
+        const double r = y[t] - mean(shape, atom, x + t * shape->d, NULL), qi = q[t * shape->k];
+        sum = fma(qi * r, r, sum);
+        weight += qi;
+    }
+    return sum / weight;
+}
+
 static void fit_variances(const smoe_mix_shape *shape, size_t n, const double *x, const double *y, const double *q,
                           double least, double *next)
 {
-    const size_t k = shape->k, p = smoe_mix_stride(shape);
-    for (size_t i = 0; i < k; i++) {
-        double sum = 0, weight = 0;
-        for (size_t t = 0; t < n; t++) {
-            const double r = y[t] - mean(shape, next + i * p, x + t * shape->d, NULL), qi = q[t * k + i];
-            sum = fma(qi * r, r, sum);
-            weight += qi;
-        }
-        next[i * p + smoe_mix_variance_at(shape)] = fmax(sum / weight, least); /* (T.12), variances */
+    const size_t p = smoe_mix_stride(shape);
+    for (size_t i = 0; i < shape->k; i++) {
+        double *atom = next + i * p;
+        atom[smoe_mix_variance_at(shape)] = fmax(mean_square(shape, n, atom, x, y, q + i), least); /* (T.12) */
     }
 }
 
@@ -1349,6 +1357,21 @@ smoe_status smoe_mix_em_direction(const smoe_mix_shape *shape, size_t n, const d
         for (size_t l = 0; l <= shape->d; l++) direction[i * (shape->d + 1) + l] = e.g[l];
     }
     return status;
+}
+
+smoe_status smoe_mix_em_variances(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
+                                  const double *y, const double *q, double *nu)
+{
+    smoe_status status = smoe_mix_check(shape);
+    if (status != SMOE_OK || shape->expert != SMOE_MIX_LINEAR) return SMOE_EINVAL;
+    status = check_sample(shape, n, theta, x, y);
+    if (status == SMOE_OK) status = check_q(n * shape->k, q);
+    if (status != SMOE_OK) return status;
+    for (size_t i = 0; i < shape->k; i++) {
+        nu[i] = mean_square(shape, n, theta + i * smoe_mix_stride(shape), x, y, q + i); /* (T.12), variances */
+        if (isnan(nu[i])) return SMOE_EDOM;
+    }
+    return finite_or_overflow(shape->k, nu);
 }
 
 smoe_status smoe_mix_em_step(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,

@@ -543,6 +543,21 @@ smoe_status smoe_mix_m_step(const smoe_mix_shape *shape, size_t n, const double 
 smoe_status smoe_mix_em_direction(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
                                   const double *y, const double *q, double *work, double *direction);
 
+/* (T.12) The variances' step alone:  nu_i = sum_t q_ti r_ti^2 / sum_t q_ti  about the lines of theta, with no lower limit
+ *
+ *   q  [n,k]
+ *   nu [k]  out
+ *
+ * Errors: as smoe_mix_m_step; SMOE_EDOM if an atom's responsibilities are all 0.
+ */
+/*@ requires \valid_read(shape) && \valid_read(theta + (0 .. mix_all(shape)-1));
+    requires mix_sample(shape, n, x, y);
+    requires \valid_read(q + (0 .. n*shape->k-1)) && \valid(nu + (0 .. shape->k-1));
+    assigns nu[0 .. shape->k-1];
+    ensures mix_status(\result); */
+smoe_status smoe_mix_em_variances(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
+                                  const double *y, const double *q, double *nu);
+
 /* (T.12) One step of (generalised) EM: responsibilities at theta, then the conditional M-steps.
  *
  *   q      [n,k]  out: the responsibilities at theta

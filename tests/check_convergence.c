@@ -306,6 +306,11 @@ START_TEST(em_by_hand)
     double direction[2];
     OK(smoe_mix_em_direction(&one, 3, theta, x, y, q, work, direction));
     SAME(direction, next, 2, "T.12 direction from 0"); /* the step is as long as the direction */
+    double variance[2];
+    OK(smoe_mix_em_variances(&one, 3, theta, x, y, q, variance)); /* about y = 0: (0 + 1 + 1)/3 */
+    NEAR(variance[0], 2.0 / 3, 2, "T.12 nu about 0");
+    OK(smoe_mix_em_variances(&one, 3, next, x, y, q, variance));
+    SAME(variance, next + 2, 1, "T.12 nu about the new line");
     NEAR(loglik, -0.91893853320467274178 - 1.0 / 3, 4,
          "T.12 L at theta"); /* residuals 0, 1, 1: mean square 2/3, half */
     const smoe_mix_shape flat = {.gate = SMOE_MIX_SOFTMAX, .free_weights = true, .k = 2, .d = 1};
@@ -1308,6 +1313,7 @@ START_TEST(shape_errors)
         ck_assert_int_eq(smoe_mix_m_step(s, 1, theta, &x, &y, &q, 1, work, out), SMOE_EINVAL);
         ck_assert_int_eq(smoe_mix_em_step(s, 1, theta, &x, &y, 1, work, out, out + 1, out + 7), SMOE_EINVAL);
         ck_assert_int_eq(smoe_mix_em_direction(s, 1, theta, &x, &y, &q, work, out), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mix_em_variances(s, 1, theta, &x, &y, &q, out), SMOE_EINVAL);
     }
     ck_assert_msg(untouched(8, out) && label == 99, "a bad shape, and yet something was written");
 }
@@ -1342,6 +1348,7 @@ START_TEST(value_errors)
         ck_assert_int_eq(smoe_mix_complete_loglik(s, 2, wrong, x, y, q, work, out), SMOE_EDOM);
         ck_assert_int_eq(smoe_mix_m_step(s, 2, wrong, x, y, q, 1, work, out), SMOE_EDOM);
         ck_assert_int_eq(smoe_mix_em_direction(s, 2, wrong, x, y, q, work, out), SMOE_EDOM);
+        ck_assert_int_eq(smoe_mix_em_variances(s, 2, wrong, x, y, q, out), SMOE_EDOM);
         ck_assert_int_eq(smoe_mix_em_step(s, 2, wrong, x, y, 1, work, out, out + 4, out + 11), SMOE_EDOM);
     }
     ck_assert_int_eq(smoe_mix_mean(s, good, &bad, work, out), SMOE_EDOM);
@@ -1362,6 +1369,7 @@ START_TEST(value_errors)
     ck_assert_int_eq(smoe_mix_complete_loglik(s, 2, good, x, y, (double[]){1, 0, 1, 1.5}, work, out), SMOE_EDOM);
     ck_assert_int_eq(smoe_mix_m_step(s, 2, good, x, y, (double[]){1, 0, 1, -1}, 1, work, out), SMOE_EDOM);
     ck_assert_int_eq(smoe_mix_m_step(s, 2, good, x, y, q, bad, work, out), SMOE_EDOM);
+    ck_assert_int_eq(smoe_mix_em_variances(s, 2, good, x, y, (double[]){0, bad, 0, 1}, out), SMOE_EDOM);
     ck_assert_int_eq(smoe_mix_m_step(s, 2, good, x, y, q, 0, work, out), SMOE_EDOM);
     ck_assert_int_eq(smoe_mix_loglik(s, 0, good, x, y, work, out), SMOE_EINVAL);
     ck_assert_int_eq(smoe_mix_responsibilities(s, 0, good, x, y, work, out, out + 1), SMOE_EINVAL);

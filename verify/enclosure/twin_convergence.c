@@ -79,11 +79,17 @@ static tape_node *log_normals(twin_eval *x, tape_node *h)
     return tape_add(t, chosen(x, constant), tape_scale(t, square, -0.5));
 }
 
+/* What the K are chosen by. */
+static tape_node *competing(twin_eval *x, tape_node *s)
+{
+    return twin_is(x, "TopKAfterFree") ? tape_add(x->t, s, twin_in(x, "beta0")) : s;
+}
+
 /* ln p(y|x), [n, 1]; NULL if the decision is out of range */
 static tape_node *log_density(twin_eval *x)
 {
     tape_node *h = means(x), *s = scores(x, h);
-    twin_scores(x, "index", s);
+    twin_scores(x, "index", competing(x, s));
     if (!twin_decide(x, "index", op_dim(x->c, 'n'), (size_t)op_int(x->c, "k"), op_dim(x->c, 'N'))) return NULL;
     return twin_logsumexp(x, tape_add(x->t, log_weights(x, s), log_normals(x, h)));
 }
@@ -162,7 +168,7 @@ static void convergence_hvp(twin_eval *x)
     tape_node *h = means(x), *s = scores(x, h), *rows = twin_in(x, "x");
     const size_t n = rows->rows;
     const bool softmax = op_is(x->c, "gate", "softmax");
-    twin_scores(x, "index", s);
+    twin_scores(x, "index", competing(x, s));
     if (!twin_decide(x, "index", n, (size_t)op_int(x->c, "k"), op_dim(x->c, 'N'))) return;
     tape_node *logpi = log_weights(x, s), *pi = tape_apply(t, TAPE_EXP, logpi);
     tape_node *q = twin_softmax(x, tape_add(t, logpi, log_normals(x, h)));
@@ -416,6 +422,14 @@ static tape_node *cost(twin_eval *x, tape_node *off, size_t M)
     return tape_add(t, tape_add(t, slopes, b), nu);
 }
 
+/* Logarithms of weights, [1, N]; with the last of them at 0, if that is the normal form. */
+static tape_node *log_masses(twin_eval *x, const char *name)
+{
+    tape_node *beta0 = twin_in(x, name);
+    if (!twin_is(x, "LastAtomZero")) return beta0;
+    return tape_sub(x->t, beta0, columns(x, beta0, beta0->cols - 1, 1));
+}
+
 /* sum_j | sum_{A_j} e^beta0 - e^beta0*_j |, [1, 1] */
 static tape_node *mass_error(twin_eval *x, tape_node *mass)
 {
@@ -425,7 +439,7 @@ static tape_node *mass_error(twin_eval *x, tape_node *mass)
     if (!member) abort();
     for (size_t i = 0; i < N; i++) member[i * S + x->choice.of[i]] = 1;
     tape_node *cell = tape_matmul_nn(t, mass, twin_numbers(x, N, S, member));
-    tape_node *off = tape_sub(t, cell, tape_apply(t, TAPE_EXP, twin_in(x, "beta0star")));
+    tape_node *off = tape_sub(t, cell, tape_apply(t, TAPE_EXP, log_masses(x, "beta0star")));
     free(member);
     return tape_sum(t, tape_norm(t, tape_view(t, off, 0, S, 1)), TAPE_ALL);
 }
@@ -449,7 +463,7 @@ static void convergence_voronoi(twin_eval *x)
     tape_node *far = tape_view(t, tape_norm(t, pairs(x, N * S, atom, of)), 0, N, S);
     twin_scores(x, "cell", tape_scale(t, far, -1));
     if (twin_decide(x, "cell", N, 1, S)) {
-        tape_node *mass = tape_apply(t, TAPE_EXP, twin_in(x, "beta0")), **over = calloc(N, sizeof *over);
+        tape_node *mass = tape_apply(t, TAPE_EXP, log_masses(x, "beta0")), **over = calloc(N, sizeof *over);
         if (!over) abort();
         for (size_t i = 0; i < N; i++)
             over[i] = cost(x, pairs(x, 1, &i, &x->choice.of[i]), companions(x, x->choice.of[i]));
@@ -513,8 +527,8 @@ static void convergence_em(twin_eval *x)
     tape *t = x->t;
     const size_t n = op_dim(x->c, 'n'), N = op_dim(x->c, 'N');
     tape_node *h = means(x), *s = scores(x, h), *rows = twin_in(x, "x"), *nu = twin_in(x, "nu");
-    tape_node **da = calloc(N, sizeof *da), **db = calloc(N, sizeof *db);
-    if (!da || !db) abort();
+    tape_node **da = calloc(3 * N, sizeof *da), **db = da + N, **variance = db + N;
+    if (!da) abort();
     choose_all(x, n, N);
     tape_node *logpi = log_weights(x, s), *normals = log_normals(x, h);
     tape_node *joint = twin_is(x, "ResponsibilityNoGate") ? normals : tape_add(t, logpi, normals);
@@ -525,12 +539,20 @@ static void convergence_em(twin_eval *x)
         pull = tape_add(t, pull, tape_mul(t, gate, nu));
     }
     for (size_t i = 0; i < N; i++) da[i] = least_squares(x, rows, columns(x, q, i, 1), columns(x, pull, i, 1), &db[i]);
+    for (size_t i = 0; i < N; i++) { /* about the moved line */
+        tape_node *line = tape_add(t, tape_matmul_nt(t, rows, da[i]), db[i]);
+        tape_node *off = tape_sub(t, columns(x, r, i, 1), line), *qi = columns(x, q, i, 1);
+        tape_node *sum = tape_matmul_tn(t, qi, tape_apply(t, TAPE_SQUARE, off)), *count = tape_sum(t, qi, TAPE_ALL);
+        if (twin_is(x, "EmUnbiasedVariance"))
+            count = tape_sub(t, count, tape_fill(t, 1, 1, (double)op_dim(x->c, 'd') + 1));
+        variance[i] = tape_div(t, sum, count);
+    }
+    twin_out(x, "variance", tape_concat_cols(t, N, variance));
     twin_out(x, "q", q);
     twin_out(x, "loglik", tape_mean(t, twin_logsumexp(x, tape_add(t, logpi, normals)), TAPE_ALL, n));
     twin_out(x, "da", tape_concat_rows(t, N, da));
     twin_out(x, "db", tape_concat_cols(t, N, db));
     free(da);
-    free(db);
 }
 
 /* Least squares of one atom's m samples, given by their numbers. */

@@ -621,6 +621,8 @@
             "spec T.15"),                                                                                              \
         ROW(op, "TopKNoRenorm", "weights of all atoms, of which the largest are kept", "integrates to less than 1",    \
             "top K after the softmax"),                                                                                \
+        ROW(op, "TopKAfterFree", "atoms chosen by their scores with the free weights added", "another choice",             \
+            "selection on biased scores, as in bias-balanced routers"),                                                \
         ROW(op, "GateNotNormalised", "weights without their normaliser", "no density", "unnormalised log-weights"),    \
         ROW(op, "NuIsSigma", "nu taken for the deviation", "another scale", "a variance taken for a deviation"),       \
         ROW(op, "NoTwoPi", "without ln 2 pi", "off by a constant", "constants dropped from a likelihood")
@@ -1044,6 +1046,8 @@ const twin_variant twin_variants[] = {
         "right under a norm gate", "a response taken for piecewise linear"),
     ROW("convergence.hvp", "HvpGaussNewton", "without the derivative of the responsibilities",
         "Gauss-Newton: another matrix", "curvature by squares of first derivatives"),
+    ROW("convergence.hvp", "TopKAfterFree", "atoms chosen by their scores with the free weights added",
+        "another choice", "selection on biased scores, as in bias-balanced routers"),
     ROW("convergence.hvp", "FreeWeightDropped", "free weights left out, or put in where there are none",
         "another gate", "spec T.15"),
     ROW("convergence.sample", "SampleNuIsSigma", "nu z in the place of sqrt(nu) z",
@@ -1062,6 +1066,10 @@ const twin_variant twin_variants[] = {
         "the loss of another measure", "sums over atoms in place of the measure"),
     ROW("convergence.voronoi", "VoronoiNoPowers", "distances without powers in cells of several atoms",
         "falls too slowly when over-specified", "D1 where D2 is meant"),
+    ROW("convergence.voronoi", "LastAtomZero", "weights relative to the last atom's", "depends on the atoms' order",
+        "the normal form of the papers' proofs"),
+    ROW("convergence.em", "EmUnbiasedVariance", "squares of residuals over sum q - (d + 1)",
+        "no maximum of the likelihood, and below 0 for a small share", "an unbiased estimate for the likelihood's"),
     ROW("convergence.em", "ResponsibilityNoGate", "responsibilities without the gate's weights",
         "equal weights assumed", "a mixture taken for one with equal weights"),
     ROW("convergence.em", "EmIgnoresGate", "the experts' step by weighted least squares alone",

@@ -355,6 +355,19 @@ static void fill_apart(op_case *c, op_rng *r)
     free(level);
 }
 
+/* Constant experts, the larger the score the smaller the free weight: which is added after the choice. */
+static void fill_after(op_case *c, op_rng *r)
+{
+    fill_model(c, r);
+    const char *slopes = is_hidden(c) ? "v" : "a";
+    const size_t N = op_dim(c, 'N');
+    memset(op_in(c, slopes), 0, N * op_dim(c, is_hidden(c) ? 'H' : 'd') * sizeof(double));
+    for (size_t i = 0; i < N; i++) {
+        op_in(c, "b")[i] = i % 2 ? 2 + (double)i : -2 - (double)i;
+        op_in(c, "beta0")[i] = -2 * (double)i;
+    }
+}
+
 /* Atoms in pairs of equal ones: their scores tie, and the lower index is taken. */
 static void fill_ties(op_case *c, op_rng *r)
 {
@@ -413,8 +426,9 @@ static const op_spec linear_cases[] = {
      fill_model},
     {"top2", "core", "n=5,N=4,d=3", "k=2", "TopKNoRenorm", "two of four atoms, scores apart", fill_apart},
     {"top1-softplus", "core", "n=4,N=3,d=2", "gate=softplus,k=1", "", "one atom of three has all weight", fill_apart},
-    {"top2-softmax", "core", "n=5,N=4,d=3", "gate=softmax,k=2", "", "top K inside the softmax",
-     fill_apart},
+    {"top2-softmax", "core", "n=5,N=4,d=3", "gate=softmax,k=2", "", "top K inside the softmax", fill_apart},
+    {"after-free", "core", "n=4,N=4,d=2", "k=2", "TopKAfterFree", "free weights are added after the choice",
+     fill_after},
     {"one", "core", "n=4,N=1,d=2", "k=1", "", "one atom: a regression", fill_model},
     {"signs", "adversarial", "n=4,N=4,d=2", "k=4", "GateSign", "negative means compete by their size", fill_signs},
     {"ties", "adversarial", "n=4,N=4,d=2", "k=3", "ties", "equal atoms: the lower index is taken", fill_ties},
@@ -431,6 +445,8 @@ static const op_spec hidden_cases[] = {
     {"sigmoid", "core", "n=5,N=3,d=2,H=3", "activation=sigmoid,gate=softplus-softmax,k=3", "", "sigmoid", fill_model},
     {"softmax", "core", "n=5,N=3,d=2,H=3", "gate=softmax,free=no,k=3", "", "the ordinary gate", fill_model},
     {"top2", "core", "n=5,N=3,d=2,H=3", "gate=softmax,k=2", "", "two of three atoms", fill_model},
+    {"after-free", "core", "n=4,N=3,d=2,H=2", "k=1", "TopKAfterFree", "free weights are added after the choice",
+     fill_after},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -445,6 +461,8 @@ static const op_spec hvp_cases[] = {
     {"softmax-gate", "core", "n=6,N=3,d=2", "gate=softmax,k=3", "", "the ordinary gate, all atoms", fill_model},
     {"no-free", "core", "n=6,N=3,d=2", "free=no,k=3", "FreeWeightDropped", "no free weights", fill_model},
     {"top2", "core", "n=5,N=4,d=3", "k=2", "", "two of four atoms, scores apart", fill_apart},
+    {"after-free", "core", "n=4,N=4,d=2", "k=2", "TopKAfterFree", "free weights are added after the choice",
+     fill_after},
     {"one", "core", "n=4,N=1,d=2", "k=1", "HvpGaussNewton", "one atom: a regression", fill_model},
     {"kink", "adversarial", "n=3,N=2,d=2", "k=2", "", "|h| at 0", fill_kink},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
@@ -606,13 +624,29 @@ static void fill_near_pair(op_case *c, op_rng *r)
     }
 }
 
-/* One Gaussian each, equal at x = 0, with a distance of 4 x between the means: h is near 0 here and near 1 there. */
+/* One Gaussian each, N(0, 1) and N(4x, 1): h is 0 at x = 0 and near 1 at the last, and no parameter is rounded. */
 static void fill_fan(op_case *c, op_rng *r)
 {
     fill_same(c, r);
-    for (size_t t = 0; t < op_dim(c, 'n'); t++)
-        for (size_t l = 0; l < op_dim(c, 'd'); l++) op_in(c, "x")[t * op_dim(c, 'd') + l] = l ? 0 : 0.5 * (double)t;
-    for (size_t i = 0; i < op_dim(c, 'S'); i++) op_in(c, "qa")[i * op_dim(c, 'd')] += 4;
+    for (size_t t = 0; t < op_dim(c, 'n'); t++) op_in(c, "x")[t] = 0.5 * (double)t;
+    *op_in(c, "a") = *op_in(c, "b") = *op_in(c, "qb") = 0;
+    *op_in(c, "beta1") = *op_in(c, "qbeta1") = 0;
+    *op_in(c, "nu") = *op_in(c, "qnu") = 1;
+    *op_in(c, "qa") = 4;
+}
+
+/* The same two constant experts, -4 and 4, in shares of a half and with free weights of e^3 and e^-3. */
+static void fill_weights(op_case *c, op_rng *r)
+{
+    fill_same(c, r);
+    const char *const slopes[] = {"a", "qa"};
+    for (size_t j = 0; j < 2; j++) memset(op_in(c, slopes[j]), 0, 2 * op_dim(c, 'd') * sizeof(double));
+    for (size_t i = 0; i < 2; i++) {
+        op_in(c, "b")[i] = op_in(c, "qb")[i] = i ? 4 : -4;
+        op_in(c, "nu")[i] = op_in(c, "qnu")[i] = 1;
+        op_in(c, "beta0")[i] = 0;
+        op_in(c, "qbeta0")[i] = i ? 3 : -3;
+    }
 }
 
 /* Means 64 apart: nothing in common. */
@@ -640,7 +674,10 @@ static const op_spec distance_cases[] = {
      fill_pair},
     {"softmax", "core", "n=2,N=3,S=3,d=2", "gate=softmax", "", "the ordinary gate", fill_pair},
     {"no-free", "core", "n=2,N=2,S=2,d=2", "free=no", "FreeWeightDropped", "no free weights", fill_pair},
-    {"fan", "core", "n=5,N=1,S=1,d=1", "free=no", "HellingerMeanOfRoots", "a distance that x decides on", fill_fan},
+    {"fan", "core", "n=5,N=1,S=1,d=1", "gate=softmax,free=no", "HellingerMeanOfRoots", "a distance that x decides on",
+     fill_fan},
+    {"weights", "core", "n=1,N=2,S=2,d=1", "", "FreeWeightDropped", "models that differ in their weights alone",
+     fill_weights},
     {"near", "core", "n=2,N=2,S=2,d=1", "gate=softplus", "", "an estimate near the truth", fill_near_pair},
     {"same", "adversarial", "n=2,N=2,S=2,d=1", "", "", "one model twice: 0", fill_same},
     {"split", "adversarial", "n=2,N=2,S=4,d=2", "", "", "every atom twice: the same measure, so 0", fill_same},
@@ -729,7 +766,8 @@ static const op_spec voronoi_cases[] = {
     {"small", "smoke", "N=2,S=2,d=3", "", "", "first look: one atom a cell", fill_near_truth},
     {"exact", "core", "N=3,S=3,d=4", "", "VoronoiUnweighted", "exact-specified", fill_near_truth},
     {"over", "core", "N=2,S=5,d=4", "", "VoronoiNoPowers", "cells of three and two atoms", fill_near_truth},
-    {"fixed", "core", "N=2,S=4,d=3", "powers=fixed,intercept=2,variance=1", "", "powers (2, 2, 1)", fill_near_truth},
+    {"fixed", "core", "N=2,S=4,d=3", "powers=fixed,intercept=2,variance=1", "LastAtomZero", "powers (2, 2, 1)",
+     fill_near_truth},
     {"empty", "core", "N=3,S=1,d=3", "", "", "two cells without an atom", fill_near_truth},
     {"middle", "adversarial", "N=2,S=2,d=3", "", "ties", "an atom between two true ones", fill_middle},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
@@ -747,6 +785,7 @@ static const op_tensor em_out[] = {
     {"loglik", "", OP_BOUNDED, 0, "log-likelihood where they are taken"},
     {"da", "N,d", OP_BOUNDED, 0, "direction of the experts' step, before any halving"},
     {"db", "N", OP_BOUNDED, 0, "its part for the intercepts"},
+    {"variance", "N", OP_BOUNDED, 0, "the variances' step about the lines moved by all of it, with no lower limit"},
     {NULL, NULL, OP_INPUT, 0, NULL},
 };
 
@@ -768,11 +807,25 @@ static smoe_status em_forward(op_case *c)
     for (size_t i = 0; i < s.k && status == SMOE_OK; i++) {
         memcpy(op_out(c, "da") + i * d, direction + i * (d + 1), d * sizeof(double));
         op_out(c, "db")[i] = direction[i * (d + 1) + d];
+        for (size_t l = 0; l <= d; l++) theta[i * smoe_mix_stride(&s) + l] += direction[i * (d + 1) + l];
     }
+    if (status == SMOE_OK) status = smoe_mix_em_variances(&s, n, theta, x, y, q, op_out(c, "variance"));
     free(theta);
     free(work);
     free(direction);
     return status;
+}
+
+/* The corners of a square, which no line fits better than 0: the variance is 1, over degrees of freedom 2. */
+static void fill_square(op_case *c, op_rng *r)
+{
+    fill_model(c, r);
+    *op_in(c, "a") = *op_in(c, "b") = *op_in(c, "beta0") = *op_in(c, "beta1") = 0;
+    *op_in(c, "nu") = 1;
+    for (size_t t = 0; t < 4; t++) {
+        op_in(c, "x")[t] = t % 2 ? 1 : -1;
+        op_in(c, "y")[t] = t < 2 ? 1 : -1;
+    }
 }
 
 static const op_spec em_cases[] = {
@@ -784,6 +837,8 @@ static const op_spec em_cases[] = {
     {"softmax", "core", "n=12,N=2,d=2", "gate=softmax", "ResponsibilityNoGate", "weighted least squares", fill_model},
     {"no-free", "core", "n=12,N=2,d=2", "free=no", "FreeWeightDropped", "no free weights", fill_model},
     {"one", "core", "n=6,N=1,d=2", "", "", "one atom: least squares", fill_model},
+    {"square", "core", "n=4,N=1,d=1", "gate=softmax", "EmUnbiasedVariance", "residuals of 1 on two degrees of freedom",
+     fill_square},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -959,10 +1014,11 @@ const op_record op_convergence[] = {
      "FuseMoE (arXiv 2402.03226; text seen); orders 4 and 6: Ho and Nguyen 2016 (from memory), 4 derived in spec T.11",
      "ref/convergence.c: smoe_voronoi_cells, smoe_voronoi_exact, smoe_voronoi_over", voronoi_in, voronoi_out,
      voronoi_param, voronoi_cases, voronoi_check, voronoi_forward, NULL},
-    {"convergence.em", "EM: responsibilities and the experts' direction", "T.12",
-     "q = softmax(t);  direction = nu (sum q x~x~')^-1 sum dh x~", "Jordan and Jacobs 1994 (from memory); spec T.12",
-     "ref/convergence.c: smoe_mix_responsibilities, smoe_mix_em_direction", em_in, em_out, all_atoms_param, em_cases,
-     em_check, em_forward, NULL},
+    {"convergence.em", "EM: responsibilities, the experts' direction, variances", "T.12",
+     "q = softmax(t);  direction = nu (sum q x~x~')^-1 sum dh x~;  variance = sum q r^2 / sum q",
+     "Jordan and Jacobs 1994 (from memory); spec T.12",
+     "ref/convergence.c: smoe_mix_responsibilities, smoe_mix_em_direction, smoe_mix_em_variances", em_in, em_out,
+     all_atoms_param, em_cases, em_check, em_forward, NULL},
     {"convergence.oracle", "Least squares with the labels known", "T.13",
      "a, b, nu of each atom by least squares over its own samples", "textbook; what the optimum means: spec T.13",
      "ref/convergence.c: smoe_oracle", oracle_in, oracle_out, oracle_param, oracle_cases, oracle_check, oracle_forward,

@@ -225,6 +225,12 @@ def score_slope(h, gate):
 
 
 @wide
+def mean_squares(x, y, h, q, step):
+    r = y.unsqueeze(-1) - (h + linear_means(x, step[:, :-1], step[:, -1]))
+    return (q * r * r).sum(0) / q.sum(0)
+
+
+@wide
 def directions(x, y, h, q, pi, nu, gate):
     pull = q * (y.unsqueeze(-1) - h)
     if gate != "softmax":
@@ -237,7 +243,8 @@ def em(i, p):
     joint = log_pi + log_normal(i["y"].unsqueeze(-1) - h, i["nu"])
     q = exp(normalise(joint))
     step = directions(i["x"], i["y"], h, q, exp(log_pi), i["nu"], p["gate"])
-    return {"q": q, "loglik": mean(logsumexp(joint)), "da": step[:, :-1], "db": step[:, -1]}
+    return {"q": q, "loglik": mean(logsumexp(joint)), "da": step[:, :-1], "db": step[:, -1],
+            "variance": mean_squares(i["x"], i["y"], h, q, step)}
 
 
 @wide
