@@ -124,12 +124,12 @@ void rates_print_table(const rates_plan *plan, const rates_fit *results)
            (unsigned long long)plan->seed, plan->repeats, plan->sizes, plan->n[0], plan->n[last]);
     printf(
         "Slopes of the log of the mean on log n, their standard errors, and how many of these they are from -1/2.\n\n");
-    printf("%-28s k  %-22s  %-22s  %-22s  %-18s failed\n", "series", "total variation V", "Hellinger h", "Voronoi D",
+    printf("%-31s k  %-22s  %-22s  %-22s  %-18s failed\n", "series", "total variation V", "Hellinger h", "Voronoi D",
            "V at largest n");
     for (size_t i = 0; i < plan->series_count; i++) {
         const rates_series *s = &plan->series[i];
         const rates_point p = rates_point_of(plan, results, i, last, RATES_VARIATION);
-        printf("%-28s %zu", s->name, s->fitted.k);
+        printf("%-31s %zu", s->name, s->fitted.k);
         for (int m = 0; m < RATES_MEASURES; m++) {
             const rates_slope slope = rates_slope_of(plan, results, i, (rates_measure)m);
             print_slope(&slope);
