@@ -41,7 +41,7 @@ static void print_data(FILE *g, const rates_plan *plan, const rates_fit *results
         fprintf(g, "$d%d_%zu << EOD\n", m, i);
         for (size_t j = 0; j < plan->sizes; j++) {
             const rates_point p = rates_point_of(plan, results, i, j, (rates_measure)m);
-            const double low = fmax(p.mean - 2 * p.error, p.mean / 5); /* a logarithm has no room for less */
+            const double least = p.mean - 2 * p.error, low = least > 0 ? least : p.mean / 10; /* on a log scale */
             if (p.count > 1 && p.mean > 0)
                 fprintf(g, "%zu %.6g %.6g %.6g\n", plan->n[j], p.mean, low, p.mean + 2 * p.error);
         }
