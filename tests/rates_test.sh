@@ -12,7 +12,7 @@ n=0
 # --mpi: refused by a build without it (the usual one), tried by one that has it (make distcheck-clang)
 with_mpi=yes
 "$smoeref" rates exact --n 60,120 --repeats 2 --mpi 2>&1 | grep -q 'built without MPI' && with_mpi=no
-if [ $with_mpi = yes ]; then echo 1..57; else echo 1..53; fi
+if [ $with_mpi = yes ]; then echo 1..58; else echo 1..54; fi
 
 point() { # point STATUS DESCRIPTION
     n=$((n + 1))
@@ -267,6 +267,9 @@ point $? "an atom with variance 0: refused"
 point $? "--json"
 "$smoeref" rates merge "$work/one" --csv >"$work/log" 2>&1 && [ "$(wc -l <"$work/log")" -eq 28 ]
 point $? "--csv has a line for each series, size and measure"
+# of any four numbers the median is within sqrt 3 standard errors of the mean
+awk -F, 'NR > 1 { d = $10 - $8; if (!($10 > 0 && d * d <= 3.0001 * $9 * $9)) { print; bad = 1 } } END { exit bad }' "$work/log"
+point $? "and a median, near the mean"
 if command -v gnuplot >/dev/null 2>&1; then
     "$smoeref" rates merge "$work/one" --plot "$work/plot.svg" >"$work/log" 2>&1 && grep -q '</svg>' "$work/plot.svg"
     point $? "--plot"

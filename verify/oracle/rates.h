@@ -122,11 +122,14 @@ extern const char *const rates_measure_name[RATES_MEASURES];
 typedef struct {
     size_t count, failed;
     double mean, error; /* of the mean */
+    double median;
 } rates_point;
 
 typedef struct {
     bool known;
     double slope, error, intercept; /* ln mean = intercept + slope ln n */
+    double chi_square; /* squares of the means' distances from the line, in their errors: sizes - 2, if it is straight */
+    double of_medians; /* the slope of ln median, unweighted: what rare large losses do not move */
 } rates_slope;
 
 rates_point rates_point_of(const rates_plan *plan, const rates_fit *results, size_t series, size_t size,

@@ -97,12 +97,14 @@ void rates_data_free(rates_data *d)
 
 /* --- how far from the truth --------------------------------------------------------------------------------------- */
 
-/* (T.10) for as many atoms as the truth has, (T.11) with (2, 2, r, r/2) on (beta1, a, b, nu) for more. */
+/* (T.10) for as many atoms as the truth has, (T.11) for more: (2, r, r/2) on (a, b, nu) under a competition, (r, r/2, r,
+ * r/2) on (beta1, a, b, nu) under a softmax gate, which entangles beta1 with b. */
 static smoe_status voronoi(const rates_series *s, const double *theta, const double *truth, double *loss)
 {
     enum { entries = 4 * RATES_ATOMS };
     static const size_t width[] = {1, 1, 1, 1};
-    static const double power[] = {2, 2, 0, 0}, times[] = {0, 0, 1, 0.5};
+    static const double power[] = {2, 0, 0}, times[] = {0, 1, 0.5};
+    static const double softmax_power[] = {0, 0, 0, 0}, softmax_times[] = {1, 0.5, 1, 0.5};
     double a[RATES_PARAMETERS], b[RATES_PARAMETERS], atoms[entries], true_atoms[entries], beta0[RATES_ATOMS],
         true_beta0[RATES_ATOMS], work[4];
     size_t cell[RATES_ATOMS];
@@ -116,9 +118,9 @@ static smoe_status voronoi(const rates_series *s, const double *theta, const dou
     if (status == SMOE_OK) status = smoe_voronoi_cells(s->fitted.k, 2, m, atoms, true_atoms, work, cell, NULL);
     if (status != SMOE_OK) return status;
     if (s->fitted.k == 2) return smoe_voronoi_exact(2, 2, m, atoms, true_atoms, beta0, true_beta0, cell, work, loss);
-    const size_t skip = s->fitted.gate == SMOE_MIX_SOFTMAX ? 0 : 1; /* beta1 */
-    return smoe_voronoi_over(s->fitted.k, 2, m, atoms, true_atoms, beta0, true_beta0, cell, 4 - skip, width + skip,
-                             power + skip, times + skip, work, loss);
+    const bool softmax = s->fitted.gate == SMOE_MIX_SOFTMAX;
+    return smoe_voronoi_over(s->fitted.k, 2, m, atoms, true_atoms, beta0, true_beta0, cell, softmax ? 4 : 3, width,
+                             softmax ? softmax_power : power, softmax ? softmax_times : times, work, loss);
 }
 
 static smoe_status measure(const rates_series *s, const double *theta, const double *truth, rates_fit *result)

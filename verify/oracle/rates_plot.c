@@ -41,7 +41,9 @@ static void print_data(FILE *g, const rates_plan *plan, const rates_fit *results
         fprintf(g, "$d%d_%zu << EOD\n", m, i);
         for (size_t j = 0; j < plan->sizes; j++) {
             const rates_point p = rates_point_of(plan, results, i, j, (rates_measure)m);
-            if (p.count > 1 && p.mean > 0) fprintf(g, "%zu %.6g %.6g\n", plan->n[j], p.mean, 2 * p.error);
+            const double least = p.mean - 2 * p.error, low = least > 0 ? least : p.mean / 10; /* on a log scale */
+            if (p.count > 1 && p.mean > 0)
+                fprintf(g, "%zu %.6g %.6g %.6g\n", plan->n[j], p.mean, low, p.mean + 2 * p.error);
         }
         fprintf(g, "EOD\n");
     }
@@ -69,7 +71,7 @@ static void print_panel(FILE *g, const rates_plan *plan, const rates_fit *result
         const char *c = colour[i % COLOURS];
         if (s.known)
             fprintf(g, ", %.6g*x**(%.6g) with lines lc rgb '%s' lw 1 notitle", smoe_exp(s.intercept), s.slope, c);
-        fprintf(g, ", $d%d_%zu using 1:($2-$3):(0):(2*$3) with vectors nohead lc rgb '%s' notitle", m, i, c);
+        fprintf(g, ", $d%d_%zu using 1:3:(0):($4-$3) with vectors nohead lc rgb '%s' notitle", m, i, c);
         fprintf(g, ", $d%d_%zu with points lc rgb '%s' pt %d ps 0.6 title '%s, k = %zu'", m, i, c, mark[i % COLOURS],
                 plan->series[i].name, plan->series[i].fitted.k);
     }

@@ -6,6 +6,7 @@
 #include <gsl/gsl_fit.h>
 
 #include "cmd.h"
+#include "op.h"
 #include "rates.h"
 
 const char *const rates_measure_name[RATES_MEASURES] = {"total_variation", "hellinger", "voronoi"};
@@ -15,10 +16,29 @@ static double value_of(const rates_fit *f, rates_measure measure)
     return measure == RATES_VARIATION ? f->variation : measure == RATES_HELLINGER ? f->hellinger : f->voronoi;
 }
 
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of the converged fits among f [repeats]; there is one. */
+static double median_of(size_t repeats, const rates_fit *f, rates_measure measure)
+{
+    double *value = op_room(repeats, sizeof *value);
+    size_t count = 0;
+    for (size_t r = 0; r < repeats; r++)
+        if (f[r].done && f[r].status == FIT_CONVERGED) value[count++] = value_of(&f[r], measure);
+    qsort(value, count, sizeof *value, ascending);
+    const double median = (value[(count - 1) / 2] + value[count / 2]) / 2;
+    free(value);
+    return median;
+}
+
 rates_point rates_point_of(const rates_plan *plan, const rates_fit *results, size_t series, size_t size,
                            rates_measure measure)
 {
-    rates_point p = {0, 0, 0, 0};
+    rates_point p = {0, 0, 0, 0, 0};
     const rates_fit *f = results + (series * plan->sizes + size) * plan->repeats;
     double sum = 0, squares = 0;
     for (size_t r = 0; r < plan->repeats; r++) {
@@ -32,6 +52,7 @@ rates_point rates_point_of(const rates_plan *plan, const rates_fit *results, siz
     }
     if (p.count == 0) return p;
     p.mean = sum / (double)p.count;
+    p.median = median_of(plan->repeats, f, measure);
     for (size_t r = 0; r < plan->repeats; r++) {
         const double off = value_of(&f[r], measure) - p.mean;
         if (f[r].done && f[r].status == FIT_CONVERGED) squares += off * off;
@@ -43,19 +64,22 @@ rates_point rates_point_of(const rates_plan *plan, const rates_fit *results, siz
 /* Weighted least squares of ln mean on ln n; the variance of ln mean is that of the mean over its square. */
 rates_slope rates_slope_of(const rates_plan *plan, const rates_fit *results, size_t series, rates_measure measure)
 {
-    double x[RATES_SIZES], y[RATES_SIZES], w[RATES_SIZES], c0, c1, cov00, cov01, cov11, chisq;
+    double x[RATES_SIZES], y[RATES_SIZES], w[RATES_SIZES], medians[RATES_SIZES];
+    double c0, c1, cov00, cov01, cov11, chisq, m0, m1, rest;
     size_t count = 0;
     for (size_t i = 0; i < plan->sizes; i++) {
         const rates_point p = rates_point_of(plan, results, series, i, measure);
-        if (!(p.mean > 0 && p.error > 0)) continue;
+        if (!(p.mean > 0 && p.error > 0 && p.median > 0)) continue;
+        medians[count] = smoe_log(p.median);
         x[count] = smoe_log((double)plan->n[i]);
         y[count] = smoe_log(p.mean);
         w[count++] = p.mean / p.error * (p.mean / p.error);
     }
-    rates_slope s = {false, 0, 0, 0};
+    rates_slope s = {false, 0, 0, 0, 0, 0};
     if (count < 2) return s;
+    gsl_fit_linear(x, 1, medians, 1, count, &m0, &m1, &cov00, &cov01, &cov11, &rest);
     gsl_fit_wlinear(x, 1, w, 1, y, 1, count, &c0, &c1, &cov00, &cov01, &cov11, &chisq);
-    s = (rates_slope){isfinite(c1) && cov11 > 0, c1, sqrt(fabs(cov11)), c0};
+    s = (rates_slope){isfinite(c1) && cov11 > 0, c1, sqrt(fabs(cov11)), c0, chisq, m1};
     return s;
 }
 
@@ -100,12 +124,12 @@ void rates_print_table(const rates_plan *plan, const rates_fit *results)
            (unsigned long long)plan->seed, plan->repeats, plan->sizes, plan->n[0], plan->n[last]);
     printf(
         "Slopes of the log of the mean on log n, their standard errors, and how many of these they are from -1/2.\n\n");
-    printf("%-28s k  %-22s  %-22s  %-22s  %-18s failed\n", "series", "total variation V", "Hellinger h", "Voronoi D",
+    printf("%-31s k  %-22s  %-22s  %-22s  %-18s failed\n", "series", "total variation V", "Hellinger h", "Voronoi D",
            "V at largest n");
     for (size_t i = 0; i < plan->series_count; i++) {
         const rates_series *s = &plan->series[i];
         const rates_point p = rates_point_of(plan, results, i, last, RATES_VARIATION);
-        printf("%-28s %zu", s->name, s->fitted.k);
+        printf("%-31s %zu", s->name, s->fitted.k);
         for (int m = 0; m < RATES_MEASURES; m++) {
             const rates_slope slope = rates_slope_of(plan, results, i, (rates_measure)m);
             print_slope(&slope);
@@ -124,7 +148,7 @@ void rates_print_table(const rates_plan *plan, const rates_fit *results)
 
 void rates_print_csv(const rates_plan *plan, const rates_fit *results)
 {
-    printf("series,estimator,gate,free_weights,k,n,measure,mean,standard_error,fits,failed\n");
+    printf("series,estimator,gate,free_weights,k,n,measure,mean,standard_error,median,fits,failed\n");
     for (size_t i = 0; i < plan->series_count; i++)
         for (size_t j = 0; j < plan->sizes; j++)
             for (int m = 0; m < RATES_MEASURES; m++) {
@@ -135,6 +159,8 @@ void rates_print_csv(const rates_plan *plan, const rates_fit *results)
                 if (p.count > 0) printf("%.17g", p.mean);
                 printf(",");
                 if (p.count > 1) printf("%.17g", p.error);
+                printf(",");
+                if (p.count > 0) printf("%.17g", p.median);
                 printf(",%zu,%zu\n", p.count, p.failed);
             }
 }
@@ -147,15 +173,17 @@ static json_t *measure_json(const rates_plan *plan, const rates_fit *results, si
     json_t *points = json_array();
     for (size_t j = 0; j < plan->sizes; j++) {
         const rates_point p = rates_point_of(plan, results, series, j, m);
-        json_array_append_new(points, json_pack("{s:I, s:o, s:o, s:I, s:I}", "n", (json_int_t)plan->n[j], "mean",
+        json_array_append_new(points, json_pack("{s:I, s:o, s:o, s:o, s:I, s:I}", "n", (json_int_t)plan->n[j], "mean",
                                                 number_or_null(p.count > 0, p.mean), "standard_error",
-                                                number_or_null(p.count > 1, p.error), "fits", (json_int_t)p.count,
+                                                number_or_null(p.count > 1, p.error), "median",
+                                                number_or_null(p.count > 0, p.median), "fits", (json_int_t)p.count,
                                                 "failed", (json_int_t)p.failed));
     }
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "slope", number_or_null(s.known, s.slope), "standard_error",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "slope", number_or_null(s.known, s.slope), "standard_error",
                      number_or_null(s.known, s.error), "intercept", number_or_null(s.known, s.intercept),
-                     "standard_errors_from_minus_half", number_or_null(s.known, s.known ? distance(&s) : 0), "points",
-                     points);
+                     "standard_errors_from_minus_half", number_or_null(s.known, s.known ? distance(&s) : 0),
+                     "chi_square", number_or_null(s.known, s.chi_square), "slope_of_medians",
+                     number_or_null(s.known, s.of_medians), "points", points);
 }
 
 int rates_print_json(const rates_plan *plan, const rates_fit *results)
