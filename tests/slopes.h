@@ -75,13 +75,15 @@ static double slopes_order(size_t n, const double *theta, const double *g, slope
 }
 
 /* The same of a gradient that is right.  Where a long double is a double, phi's own rounding, 2^-52 of its largest term, hides a
- * curvature that is small beside that term: R at 2^-22 is that rounding.  Steps a hundred times as long show the curvature there,
- * for what they no longer show (an entry off by 1/1000) nothing is asked of them. */
+ * curvature that is small beside that term: R at 2^-22 is that rounding.  R at 2^-16 is 2^12 times as large and shows the order;
+ * where the curvature is smaller still it takes longer steps, which in turn may cross a kink: either range will do.  What they no
+ * longer show, an entry off by 1/1000, is asked of slopes_order where long double is wide. */
 static __attribute__((unused)) double slopes_order_right(size_t n, const double *theta, const double *g,
                                                          slopes_exact phi, const void *test, uint64_t seed)
 {
-    return slopes_narrow() ? slopes_order_between(n, theta, g, phi, test, seed, 10, 15)
-                           : slopes_order(n, theta, g, phi, test, seed);
+    if (!slopes_narrow()) return slopes_order(n, theta, g, phi, test, seed);
+    return fmax(slopes_order_between(n, theta, g, phi, test, seed, 12, 16),
+                slopes_order_between(n, theta, g, phi, test, seed, 10, 15));
 }
 
 /* The relative difference of the two sides of the adjoint identity; v is random in theta[first .. first+count-1] and 0
