@@ -31,8 +31,8 @@ static bool near(double got, double want, double ulps) { return fabs(got - want)
 /* Outputs are filled with this before a call that must write nothing. */
 static const double poison = -0x1.234p+567;
 
-/* Under Valgrind (SMOE_TEST_LIGHT) samples are smaller and each shape is drawn once, and what integrates densities, which are the same code for all
- * shapes, takes every fifth shape. */
+/* Under Valgrind (SMOE_TEST_LIGHT) samples are smaller, gradients are checked at one point of each shape, and what integrates
+ * densities, which are the same code for all shapes, takes every fifth shape. */
 static bool light(void) { return getenv("SMOE_TEST_LIGHT") != NULL; }
 static int shapes_to_integrate(int all) { return light() ? (all + 4) / 5 : all; }
 static int shape_to_integrate(int i) { return light() ? 5 * i : i; }
