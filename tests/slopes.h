@@ -2,7 +2,6 @@
  *
  *   slopes_order     Taylor's theorem, in extended precision, on a forward that the test writes itself from the spec:
  *                    R(e) = |phi(theta + e v) - phi(theta) - e <g, v>|  falls like e^2 if g is the gradient, else like e
- *                    (from e = 2^-12 to 2^-22; where a long double is a double, to 2^-17: below, R is rounding)
  *   slopes_adjoint   <cotangent, J v> = <g, v>,  J v by central differences of the library's own forward
  *
  * phi is the scalar <cotangent, outputs>; theta is all inputs in one array.  The first check finds a relative error of
@@ -29,25 +28,22 @@ static double slopes_draw(uint64_t *state)
 
 static void slopes_fill(uint64_t *state, double scale, size_t n, double *x)
 {
-    for (size_t k = 0; k < n; k++)
-        x[k] = scale * slopes_draw(state);
+    for (size_t k = 0; k < n; k++) x[k] = scale * slopes_draw(state);
 }
 
 typedef long double (*slopes_exact)(const void *test, const long double *theta);
 typedef double (*slopes_library)(const void *test, const double *theta);
 
-/* Is a long double no wider than a double, as under Valgrind?  R at 2^-22 is about 2^-44 of phi, whose rounding is then
- * some 2^-50 for each of its terms: at 2^-17 it is a thousand times as large. */
+/* Is a long double no wider than a double, as under Valgrind?  Then R at 2^-22 may be rounding. */
 static bool slopes_narrow(void)
 {
     volatile long double one = 1, more = one + 0x1p-60L;
     return more == one;
 }
 
-/* The observed order of R along a random direction: 2 for the gradient (also returned
- * where phi is affine along v, so that R is rounding only), about 1 for anything else. */
-static double slopes_order(size_t n, const double *theta, const double *g, slopes_exact phi, const void *test,
-                           uint64_t seed)
+/* The observed order of R between e = 2^-first and e = 2^-last along a random direction. */
+static double slopes_order_between(size_t n, const double *theta, const double *g, slopes_exact phi, const void *test,
+                                   uint64_t seed, int first, int last)
 {
     double *v = malloc((n + 1) * sizeof *v);
     long double *moved = malloc((n + 1) * sizeof *moved), slope = 0, size = 1, R[2];
@@ -58,18 +54,36 @@ static double slopes_order(size_t n, const double *theta, const double *g, slope
         size += fabsl((long double)g[k] * v[k]);
     }
     long double phi0 = phi(test, moved);
-    const bool narrow = slopes_narrow();
     for (int i = 0; i < 2; i++) {
-        long double e = i == 0 ? 0x1p-12L : narrow ? 0x1p-17L : 0x1p-22L;
-        for (size_t k = 0; k < n; k++)
-            moved[k] = theta[k] + e * v[k];
+        long double e = ldexpl(1, i == 0 ? -first : -last);
+        for (size_t k = 0; k < n; k++) moved[k] = theta[k] + e * v[k];
         R[i] = fabsl(phi(test, moved) - phi0 - e * slope);
     }
     free(v);
     free(moved);
+    const bool narrow = slopes_narrow();
     long double floor_ = (narrow ? 0x1p-46L : 0x1p-56L) * (fabsl(phi0) + size);
     if (R[0] <= floor_ && R[1] <= floor_ * (narrow ? 1 : 0x1p-10L)) return 2.0;
-    return (double)(log2l(R[0] / (R[1] + 0x1p-16000L)) / (narrow ? 5 : 10));
+    return (double)(log2l(R[0] / (R[1] + 0x1p-16000L)) / (last - first));
+}
+
+/* 2 for the gradient (also returned where phi is affine along v, so that R is rounding only), about 1 for anything else. */
+static double slopes_order(size_t n, const double *theta, const double *g, slopes_exact phi, const void *test,
+                           uint64_t seed)
+{
+    return slopes_order_between(n, theta, g, phi, test, seed, 12, 22);
+}
+
+/* The same of a gradient that is right.  Where a long double is a double, phi's own rounding, 2^-52 of its largest term, hides a
+ * curvature that is small beside that term: R at 2^-22 is that rounding.  R at 2^-16 is 2^12 times as large and shows the order;
+ * where the curvature is smaller still it takes longer steps, which in turn may cross a kink: either range will do.  What they no
+ * longer show, an entry off by 1/1000, is asked of slopes_order where long double is wide. */
+static __attribute__((unused)) double slopes_order_right(size_t n, const double *theta, const double *g,
+                                                         slopes_exact phi, const void *test, uint64_t seed)
+{
+    if (!slopes_narrow()) return slopes_order(n, theta, g, phi, test, seed);
+    return fmax(slopes_order_between(n, theta, g, phi, test, seed, 12, 16),
+                slopes_order_between(n, theta, g, phi, test, seed, 10, 15));
 }
 
 /* The relative difference of the two sides of the adjoint identity; v is random in theta[first .. first+count-1] and 0

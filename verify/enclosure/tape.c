@@ -4,12 +4,15 @@
 
 #include <limits.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* --- rounding --- */
 
-static double unit(const twin_format *f) { return ldexp(1, -f->digits); }
+/* 2^digits; at most 53 of them, and no call of ldexp for each element */
+static double full(const twin_format *f) { return (double)(UINT64_C(1) << f->digits); }
+static double unit(const twin_format *f) { return 1 / full(f); }
 
 double tape_upper_of(arb_srcptr v)
 {
@@ -99,7 +102,7 @@ static void tally_add(tape_tally *s, arb_srcptr term)
 static bool exact_in(const twin_format *f, const tape_tally *s)
 {
     return s->exact && s->grid >= finest(f) && s->magnitude <= f->largest &&
-           s->magnitude * (1 + 0x1p-20) < ldexp(1, f->digits) * ldexp(1, (int)s->grid);
+           s->magnitude * (1 + 0x1p-20) < full(f) * ldexp(1, (int)s->grid);
 }
 
 /* v is a sum of the tallied terms; each of them goes through at most `roundings` operations of the arithmetic. */
