@@ -364,8 +364,8 @@ static bool constant_feature(const op_case *c)
 
 static bool convergence_holds(const op_case *c)
 {
-    const op_value *nu = input(c, "nu"), *u = input(c, "u");
-    if (nu != NULL && !all_above_0(nu)) return false;
+    const op_value *nu = input(c, "nu"), *other = input(c, "qnu"), *u = input(c, "u");
+    if ((nu != NULL && !all_above_0(nu)) || (other != NULL && !all_above_0(other))) return false;
     if (u != NULL && !all_in_unit(u)) return false;
     if (is(c, "convergence.em")) return !constant_feature(c);
     if (is(c, "convergence.oracle")) return oracle_holds(c) && !any_atom(c, spans_nothing);

@@ -237,11 +237,12 @@ static void bring_in(bytes *b, const op_case *c, size_t i)
 {
     const op_value *v = &c->in[i];
     const char *name = c->op->in[i].name;
+    const bool variance = strcmp(name, "nu") == 0 || strcmp(name, "qnu") == 0;
     if (next(b) % 16 == 15) return;
     if (strcmp(name, "index") == 0) choose_rows(b, v, op_dim(c, 'N'));
     for (size_t e = 0; e < v->count; e++) {
-        if (strcmp(name, "nu") == 0 || strcmp(name, "counter") == 0) v->f64[e] = fabs(v->f64[e]);
-        if (strcmp(name, "nu") == 0 && v->f64[e] == 0) v->f64[e] = 0.5;
+        if (variance || strcmp(name, "counter") == 0) v->f64[e] = fabs(v->f64[e]);
+        if (variance && v->f64[e] == 0) v->f64[e] = 0.5;
         if (strcmp(name, "u") == 0) v->f64[e] = fabs(v->f64[e]) < 0x1p53 ? v->f64[e] - floor(v->f64[e]) : 0.5;
         if (strcmp(name, "label") == 0) v->i64[e] = (int64_t)((uint64_t)v->i64[e] % (uint64_t)op_int(c, "experts"));
         if (strcmp(name, "selected") == 0) v->i64[e] &= 1;
