@@ -9,7 +9,7 @@
 # in spec/ without its theorem. Nothing is written beside the sources.
 set -u
 export LC_ALL=C
-root=${1:-$(cd "$(dirname "$0")/../../.." && pwd)}
+root=$(cd "${1:-$(dirname "$0")/../../..}" && pwd) || exit 1
 here=$root/verify/proofs/coq
 command -v coqc >/dev/null 2>&1 || { echo 'coq: coqc is not installed' >&2; exit 1; }
 work=$(mktemp -d)
