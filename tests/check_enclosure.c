@@ -1080,8 +1080,8 @@ static void fill_integers(void)
             else if (strcmp(c->op->in[i].name, "slot") == 0)
                 v->i64[e] = (int64_t)e % (places + 1) - 1;
             else
-                v->i64[e] = strcmp(c->op->in[i].name, "token") == 0 ? t % tokens
-                                                                    : (t + (i > 0 ? t / 2 : 0) + j) % experts;
+                v->i64[e] =
+                    strcmp(c->op->in[i].name, "token") == 0 ? t % tokens : (t + (i > 0 ? t / 2 : 0) + j) % experts;
         }
     }
 }
@@ -1096,7 +1096,7 @@ static void make(const char *op, const char *dims, const char *set)
     op_fill_default(c, g);
     fill_integers();
     for (size_t i = 0; record->in[i].name; i++) /* variances are above 0 */
-        for (size_t e = 0; strcmp(record->in[i].name, "nu") == 0 && e < c->in[i].count; e++)
+        for (size_t e = 0; strstr(record->in[i].name, "nu") && e < c->in[i].count; e++)
             c->in[i].f64[e] = fabs(c->in[i].f64[e]) + 0.5;
     for (size_t i = 0; record->out[i].name; i++)
         if (c->cot[i].f64) op_fill_normal(g, 1, c->cot[i].count, c->cot[i].f64);
@@ -1848,6 +1848,7 @@ static const struct {
     {"convergence.loglik.hidden", "n=6,N=3,d=2,H=2", "gate=softplus,free=no,k=2"},
     {"convergence.hvp", "n=6,N=3,d=2", "gate=softplus,k=3"},
     {"convergence.sample", "n=6,N=3,d=2", ""},
+    {"convergence.distance", "n=4,N=2,S=2,d=1", ""},
     {"convergence.voronoi", "N=2,S=3,d=3", "powers=fixed"},
     {"convergence.em", "n=8,N=2,d=2", ""},
     {"convergence.oracle", "n=12,d=1", "experts=2"},
@@ -1868,8 +1869,8 @@ static bool shows(const char *variant)
     right = r;
     run(NULL, variant);
     for (size_t i = 0; i < OP_TENSORS; i++)
-        seen |= apart(&right.out[i], &r.out[i]) || apart(&right.grad[i], &r.grad[i]) ||
-                apart(&right.score[i], &r.score[i]);
+        seen |=
+            apart(&right.out[i], &r.out[i]) || apart(&right.grad[i], &r.grad[i]) || apart(&right.score[i], &r.score[i]);
     twin_result_clear(&right);
     twin_result_clear(&r);
     return seen;
