@@ -1047,7 +1047,7 @@ END_TEST
 START_TEST(report_schema)
 {
     static const char good[] =
-        "{'smoeref':'0.1.0','suite':'core','seed':1,'seeds':2,'precision':'bf16','passed':0,'failed':1,'operations':[{'"
+        "{'smoeref':'0.1.0','suite':'core','seed':1,'seeds':2,'precision':'bf16','forward':false,'passed':0,'failed':1,'operations':[{'"
         "op':'a.b',"
         "'cases':1,'failed':1,'equals':[{'class':'C','formula':'f','effect':'e','met':'m'}],"
         "'parts':[{'equals':null,'cases':['n']}],'factors':[{'tensor':'y',"
@@ -1065,6 +1065,7 @@ START_TEST(report_schema)
         {"'seed':1", "'seed':-1"},
         {"'seed':1", "'seed':1.5"},
         {"'bf16'", "'fp8'"},
+        {"'forward':false", "'forward':0"},
         {"'power'", "'powers'"},
         {"'ratio':'nan'", "'ratio':'large'"},
         {"'output','pass'", "'result','pass'"},
