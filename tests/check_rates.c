@@ -8,6 +8,7 @@
 #include "convergence.h"
 #include "convergence_fit.h"
 #include "op.h"
+#include "rates.h"
 #include "twin_parts.h"
 
 static const smoe_mix_shape one = {.gate = SMOE_MIX_NORM, .expert = SMOE_MIX_LINEAR, .k = 1, .d = 1};
@@ -97,8 +98,8 @@ START_TEST(the_claimed_error_holds)
                       "pair %d: V is %.17g, claimed within %.3g, but is off by %.3Lg", i, d.variation,
                       d.variation_error, fabsl((long double)d.variation - v));
         ck_assert_msg(fabsl((long double)d.square - h) <= (long double)d.square_error,
-                      "pair %d: h^2 is %.17g, claimed within %.3g, but is off by %.3Lg", i, d.square,
-                      d.square_error, fabsl((long double)d.square - h));
+                      "pair %d: h^2 is %.17g, claimed within %.3g, but is off by %.3Lg", i, d.square, d.square_error,
+                      fabsl((long double)d.square - h));
         widest = fmax(widest, fmax(d.variation_error, d.square_error));
     }
     op_rng_free(r);
@@ -183,6 +184,47 @@ START_TEST(claims_hold_for_mixtures)
     arb_clear(exact[1]);
     _arb_vec_clear(balls, 12);
     op_rng_free(r);
+}
+END_TEST
+
+static double middle_of(const arb_t ball) { return arf_get_d(arb_midref(ball), ARF_RND_NEAR); }
+
+/* What a fit's line says against enclosures at the midpoints of 32 parts of [-1,1]: V within its claim, and both within the
+ * 2^-40 that (T.8) grants a quadrature. */
+START_TEST(fits_are_measured)
+{
+    rates_plan plan;
+    rates_fit fit;
+    char text[RATES_TEXT];
+    double theta[RATES_PARAMETERS] = {0}, work[64], at[2][8], V = 0, square = 0;
+    arb_t exact[2];
+    arb_ptr balls = _arb_vec_init(12);
+    const twin_mixture m[2] = {{2, balls, balls + 2, balls + 4}, {2, balls + 6, balls + 8, balls + 10}};
+    arb_init(exact[0]);
+    arb_init(exact[1]);
+    ck_assert(rates_plan_start(&plan, "exact") && rates_plan_sizes(&plan, "100,200") == NULL);
+    plan.repeats = 2;
+    ck_assert_ptr_null(rates_plan_finish(&plan, text));
+    const rates_series *s = &plan.series[_i];
+    rates_truth(s, theta);
+    rates_run(&plan, (size_t)_i * plan.sizes * plan.repeats, &fit);
+    ck_assert_int_eq(fit.status, FIT_CONVERGED);
+    for (int i = 0; i < 32; i++) {
+        const double x = (2 * i + 1) / 32.0 - 1;
+        ck_assert_int_eq(smoe_mix_at(&s->fitted, fit.theta, &x, work, at[0], NULL), SMOE_OK);
+        ck_assert_int_eq(smoe_mix_at(&s->truth, theta, &x, work, at[1], NULL), SMOE_OK);
+        for (size_t j = 0; j < 12; j++) arb_set_d(balls + j, at[j / 6][j % 6]); /* ln pi, h, nu */
+        twin_distance(&m[0], &m[1], 56, exact[0], exact[1]);
+        V += middle_of(exact[0]) / 32;
+        square += middle_of(exact[1]) / 32;
+    }
+    ck_assert_msg(fabs(fit.variation - V) <= fit.variation_error && fit.variation_error < 0x1p-40 && V > 0.01,
+                  "%s: V is %.17g within %.3g, but is %.17g", s->name, fit.variation, fit.variation_error, V);
+    ck_assert_msg(fabs(fit.hellinger - sqrt(square)) <= 0x1p-40, "%s: h is %.17g, but is %.17g", s->name, fit.hellinger,
+                  sqrt(square));
+    arb_clear(exact[0]);
+    arb_clear(exact[1]);
+    _arb_vec_clear(balls, 12);
 }
 END_TEST
 
@@ -319,6 +361,7 @@ int main(void)
     tcase_add_test(c, the_claimed_error_holds);
     tcase_add_test(c, inequalities_of_mixtures);
     tcase_add_test(c, claims_hold_for_mixtures);
+    tcase_add_loop_test(c, fits_are_measured, 0, getenv("SMOE_TEST_LIGHT") ? 1 : 3);
     tcase_add_test(e, two_ways_to_one_maximum);
     tcase_add_test(e, starts_do_not_matter);
     tcase_add_test(e, data_that_determine_nothing);
