@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "convergence_distance.h"
+#include "convergence.h"
 #include "op.h"
 #include "rates.h"
 
@@ -125,16 +125,16 @@ static smoe_status voronoi(const rates_series *s, const double *theta, const dou
 
 static smoe_status measure(const rates_series *s, const double *theta, const double *truth, rates_fit *result)
 {
-    double x[POINTS];
-    mix_distance d;
+    double x[POINTS], V[POINTS], square[POINTS], claim[2 * POINTS], claims = 0;
     for (size_t i = 0; i < POINTS; i++) x[i] = (2 * (double)i + 1) / POINTS - 1;
-    smoe_status status = mix_distances(&s->fitted, theta, &s->truth, truth, POINTS, x, &d);
-    if (status == SMOE_OK) status = voronoi(s, theta, truth, &result->voronoi);
+    double *work = op_room(smoe_mix_distance_work(&s->fitted, &s->truth), sizeof *work);
+    const smoe_status status = smoe_mix_distance(&s->fitted, theta, &s->truth, truth, POINTS, x, work, V, square, claim,
+                                                 &result->variation, &result->hellinger);
+    free(work);
     if (status != SMOE_OK) return status;
-    result->variation = d.variation;
-    result->variation_error = d.variation_error;
-    result->hellinger = sqrt(d.hellinger_square);
-    return SMOE_OK;
+    for (size_t i = 0; i < POINTS; i++) claims += claim[2 * i];
+    result->variation_error = claims / POINTS;
+    return voronoi(s, theta, truth, &result->voronoi);
 }
 
 void rates_run(const rates_plan *plan, size_t i, rates_fit *result)
