@@ -35,7 +35,8 @@ tests=$(cd "$root/tests" && ls check_*.c | sed 's/\.c$//')
         printf '%s: %s\n\t%s $(FLAGS) -O1 -c -o $@ $<\n' "$object" "$root/$source" "$cc"
     done
     for t in $tests; do
-        printf '%s: %s%s\n\t%s $(FLAGS) --coverage -o $@ $^ $(LIBS)\n' "$t" "$root/tests/$t.c" "$objects" "$cc"
+        more=$(sed -n "s|^tests_${t}_SOURCES = tests/$t.c||p" "$root/Makefile.am" | tr ' ' '\n' | sed -n "s|..*\.c\$| $root/&|p" | tr -d '\n')
+        printf '%s: %s%s%s\n\t%s $(FLAGS) --coverage -o $@ $^ $(LIBS)\n' "$t" "$root/tests/$t.c" "$more" "$objects" "$cc"
     done
 } >"$work/Makefile"
 if ! make -C "$work" -j"$(nproc)" >"$work/log" 2>&1; then
