@@ -16,10 +16,22 @@
 #include "twin.h"
 #include "verdict.h"
 
-enum { OPTION_OUT, OPTION_STREAM, OPTION_SUITE, OPTION_SEED, OPTION_PRECISION, OPTION_TEXT, OPTION_WHERE, OPTION_DEFAULTS, OPTION_JOBS, OPTION_BREAK };
+enum {
+    OPTION_OUT,
+    OPTION_STREAM,
+    OPTION_SUITE,
+    OPTION_SEED,
+    OPTION_PRECISION,
+    OPTION_TEXT,
+    OPTION_WHERE,
+    OPTION_DEFAULTS,
+    OPTION_JOBS,
+    OPTION_BREAK
+};
 static const cli_option options[] = {
     [OPTION_OUT] = {"--out", "DIR", "the folder to write; it must not exist, be empty or hold golden cases"},
-    [OPTION_STREAM] = {"--stream", NULL, "instead: the prompts to standard output, one line of JSON each, for a pipe to smoeref ver"},
+    [OPTION_STREAM] = {"--stream", NULL,
+                       "instead: the prompts to standard output, one line of JSON each, for a pipe to smoeref ver"},
     [OPTION_SUITE] = {"--suite", "SUITE,...", "smoke, core, adversarial, large (default core; may be repeated)"},
     [OPTION_SEED] = {"--seed", "S", "of the random inputs (default 1)"},
     [OPTION_PRECISION] = {"--precision", "P,...",
@@ -641,7 +653,8 @@ static int parse(cli *p, gen_options *o)
         }
     }
     if (status == 0 && o->stream && (o->out || o->text || bounds))
-        status = cli_usage(&command, "--stream writes prompts to standard output: no --out, --precision or --text with it");
+        status =
+            cli_usage(&command, "--stream writes prompts to standard output: no --out, --precision or --text with it");
     if (status == 0 && !o->stream && (!o->out || !*o->out))
         status = cli_usage(&command, "--out DIR (or --stream) is missing");
     if (status == 0) status = cli_check_where(&command, &o->where, &o->ops);

@@ -38,8 +38,7 @@ int stream_write_prompt(FILE *f, const op_case *c, const char *name)
     char *parameters = op_parameters_json(c);
     if (!parameters) return -1;
     fprintf(f, "{\"name\": \"%s\", \"op\": \"%s\", \"sizes\": {", name, c->op->id);
-    for (size_t i = 0; i < c->dims; i++)
-        fprintf(f, "%s\"%c\": %zu", i ? ", " : "", c->dim_name[i], c->dim_size[i]);
+    for (size_t i = 0; i < c->dims; i++) fprintf(f, "%s\"%c\": %zu", i ? ", " : "", c->dim_name[i], c->dim_size[i]);
     fprintf(f, "}, \"parameters\": %s, \"inputs\": {", parameters);
     free(parameters);
     for (size_t i = 0; c->op->in[i].name; i++) write_tensor(f, i ? ", \"" : "\"", c->op->in[i].name, &c->in[i]);
@@ -68,12 +67,12 @@ json_t *stream_parse(const char *line, size_t n, char *err, size_t errlen)
     /* Whole numbers too are read as reals: one of 10^20 is a number like others, and -0 keeps its sign. */
     json_t *root = json_loadb(line, n, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &problem);
     if (root && json_is_object(root)) return root;
-    char what[TENSOR_QUOTED];
+    for (char *s = problem.text; *s && !root; s++)
+        if (*s < 0x20 || *s > 0x7e) *s = '?'; /* what it quotes comes from the line: the error stays one line */
     if (root)
         tensor_fail(err, errlen, "is no JSON object");
     else
-        tensor_fail(err, errlen, "is not valid JSON: %s at byte %d%s", tensor_quote(what, problem.text),
-                    problem.position,
+        tensor_fail(err, errlen, "is not valid JSON: %.150s at byte %d%s", problem.text, problem.position,
                     strstr(problem.text, "NaN") || strstr(problem.text, "Infinity")
                         ? " (what JSON does not have is one of the strings \"nan\", \"inf\", \"-inf\")"
                         : "");
@@ -95,7 +94,8 @@ static bool has_fields(const json_t *object, size_t fields, const char *const *f
     }
     for (size_t i = 0; i < fields; i++)
         at += (size_t)snprintf(known + at, sizeof known - at, "%s\"%s\"", i ? ", " : "", field[i]);
-    json_object_foreach((json_t *)object, key, value) {
+    json_object_foreach((json_t *)object, key, value)
+    {
         size_t i = 0;
         while (i < fields && strcmp(key, field[i]) != 0) i++;
         found += i < fields;
@@ -239,8 +239,7 @@ static int read_tensors(const json_t *root, char **name, tensor_file *f, char *e
         tensor_fail(err, errlen, "tensors: expected an object");
         return 1;
     }
-    json_object_foreach((json_t *)tensors, key, value)
-        if (add_tensor(f, key, value, err, errlen) != 0) return 1;
+    json_object_foreach((json_t *)tensors, key, value) if (add_tensor(f, key, value, err, errlen) != 0) return 1;
     return 0;
 }
 

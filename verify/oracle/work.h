@@ -7,7 +7,8 @@
 #include "cmd.h"
 
 extern volatile sig_atomic_t work_caught; /* the signal that came, or 0 */
-void work_catch_signals(void); /* SIGINT, SIGTERM and SIGHUP: into work_caught; a system call that waits ends with EINTR */
+void work_catch_signals(
+    void); /* SIGINT, SIGTERM and SIGHUP: into work_caught; a system call that waits ends with EINTR */
 void work_default_signals(void);
 void work_nap(long milliseconds);
 
