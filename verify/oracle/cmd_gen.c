@@ -656,7 +656,7 @@ static int parse(cli *p, gen_options *o)
         status =
             cli_usage(&command, "--stream writes prompts to standard output: no --out, --precision or --text with it");
     if (status == 0 && !o->stream && (!o->out || !*o->out))
-        status = cli_usage(&command, "--out DIR (or --stream) is missing");
+        status = cli_usage(&command, "--out DIR is missing, or --stream");
     if (status == 0) status = cli_check_where(&command, &o->where, &o->ops);
     return status ? status : -1;
 }
