@@ -9,7 +9,7 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 export PYTHONDONTWRITEBYTECODE=1
-plan=21
+plan=24
 echo 1..$plan
 n=0
 
@@ -265,6 +265,62 @@ point $? 'a pipe: a first line that was changed is refused'
 { head -n 1 "$work/right" && "$python" -c 'print("{}," * 2000)'; } >"$work/deep"
 expect 3 'line 2: longer than 8 MiB' ver "$work/long" && expect 3 'line 2: 2000 arrays and objects, expected at most 1000' ver "$work/deep"
 point $? 'a pipe: lines that would take memory are refused'
+
+# --- sharded safetensors: an index and its shards -----------------------------------------------------------------
+cat >"$work/shards.py" <<'P'
+import json, os, random, struct, sys
+work = sys.argv[1]
+
+def write(path, tensors):
+    head, data = {}, b""
+    for name, (shape, x) in tensors.items():
+        more = struct.pack("<%dd" % len(x), *x)
+        head[name] = {"dtype": "F64", "shape": shape, "data_offsets": [len(data), len(data) + len(more)]}
+        data += more
+    head = json.dumps(head).encode()
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(head)) + head + data)
+
+def shard(folder, stem, parts):
+    where = {}
+    for i, part in enumerate(parts):
+        name = "%s-%05d-of-%05d.safetensors" % (stem, i + 1, len(parts))
+        write(folder + "/" + name, part)
+        where.update({tensor: name for tensor in part})
+    with open(folder + "/" + stem + ".safetensors.index.json", "w") as f:
+        json.dump({"metadata": {"total_size": 0}, "weight_map": where}, f)
+
+os.mkdir(work + "/sharded")
+for i, line in enumerate(open(work + "/right").readlines()[1:]):
+    answer = json.loads(line)
+    p, d_z = ((t["shape"], t["data"]) for t in (answer["tensors"]["p"], answer["tensors"]["d_z"]))
+    folder, stem = work + "/sharded", answer["name"]
+    if i % 2:
+        folder, stem = folder + "/" + stem, "model"
+        os.mkdir(folder)
+    shard(folder, stem, [{"d_z": d_z}, {"p": p}])
+random.seed(1)
+experts = {"expert.%d" % i: ([40, 3], [random.gauss(0, 1) for _ in range(120)]) for i in (10, 2, 1)}
+write(work + "/whole.safetensors", experts)
+shard(work, "dump", [{k: experts[k]} for k in experts])
+P
+"$python" "$work/shards.py" "$work" >"$work/log" 2>&1
+expect 0 '4 passed, 0 failed' "$smoeref" diff "$work/softmax" "$work/sharded"
+point $? 'shards: a folder of answers'
+"$smoeref" cka "$work/whole.safetensors" --csv "$work/whole.csv" >"$work/log" 2>&1
+expect 0 'expert.10' "$smoeref" cka "$work/dump.safetensors.index.json" --csv "$work/shards.csv" && cmp "$work/whole.csv" "$work/shards.csv" >>"$work/log" 2>&1
+point $? 'shards: a dump, in the order of its whole'
+index=$work/sharded/numerics.softmax.small.safetensors.index.json
+cp "$index" "$work/index"
+spoilt() { # spoilt TEXT SED: what diff and cka say of an index after an edit
+    sed -e "$2" "$work/index" >"$index"
+    expect 1 "$1" "$smoeref" diff "$work/softmax" "$work/sharded" --quiet && expect 3 "$1" "$smoeref" cka "$index"
+}
+spoilt 'expected the name of a .safetensors file of the same folder' 's|numerics.softmax.small-00001|../&|' &&
+    spoilt '00003-of-00002.safetensors' 's/00001/00003/' && spoilt 'is not where' 's/00001-of/@/;s/00002-of/00001-of/;s/@/00002-of/' &&
+    spoilt '1 tensors, expected 2 by' 's/"d_z"/"more": "numerics.softmax.small-00001-of-00002.safetensors", &/' &&
+    spoilt 'is not valid JSON' 's/}}//' && spoilt 'expected "weight_map"' 's/weight_map/weights/'
+point $? 'shards: an index that is wrong is refused'
 
 # --- what there is to copy --------------------------------------------------------------------------------------
 "$python" - "$clients/ci" >"$work/log" 2>&1 <<'P'
