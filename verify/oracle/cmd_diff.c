@@ -492,7 +492,8 @@ static const cli_command command = {
     "diff",
     "DIR ANSWERS [OP ...] [--precision P] [--where NAME=VALUE] [--report FILE]",
     "Judges the answers in a folder against the golden cases of DIR (see smoeref gen).  The answer to case NAME is\n"
-    "ANSWERS/NAME.safetensors (or its shards' NAME.safetensors.index.json), NAME.npz or a folder NAME of TENSOR.npy files.\n"
+    "ANSWERS/NAME.safetensors (or its shards' NAME.safetensors.index.json), NAME.npz or a folder NAME of TENSOR.npy "
+    "files.\n"
     "A missing one is a failure.",
     options,
 };
