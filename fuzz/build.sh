@@ -56,7 +56,7 @@ compile() { # sources...: objects into $out, their names into $made
 }
 
 compile "$top/verify/oracle/tensorfile.c" "$top/verify/oracle/safetensors.c" "$top/verify/oracle/npy.c" \
-    "$top/verify/oracle/dump.c" "$top/verify/oracle/manifest.c"
+    "$top/verify/oracle/dump.c" "$top/verify/oracle/shards.c" "$top/verify/oracle/manifest.c"
 formats=$made
 engine_object=
 if [ "$mode" != fuzz ]; then

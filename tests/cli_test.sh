@@ -63,7 +63,7 @@ ok $? '--help: says what the exit statuses mean'
 exits '--version' 0 --version
 prints 'smoeref 0.' && prints 'compiler' && prints 'self-test   passed'
 ok $? '--version: version, compiler and the self-test'
-for command in list explain variants eval gen vectors diff check gradcheck cka rates; do
+for command in list explain variants eval gen vectors diff ver check gradcheck cka rates; do
     exits "$command --help" 0 "$command" --help
     prints "usage: smoeref $command" && prints '--version' && prints ' 2 usage, 3 an input file is unusable, or an output cannot be written,' && [ ! -s "$work/err" ]
     ok $? "$command --help: on standard output"

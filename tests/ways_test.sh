@@ -1,5 +1,5 @@
 #!/bin/sh
-# The ways in: clients in C, C++ and JavaScript, one call from Python, pytest.  Prints TAP.
+# The ways in: clients in C, C++ and JavaScript, one call from Python, pytest, a pipe.  Prints TAP.
 #   SMOEREF   the command   CC   a C compiler   PYTHON   an interpreter with NumPy
 set -u
 smoeref=${SMOEREF:-./smoeref}
@@ -9,7 +9,7 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 export PYTHONDONTWRITEBYTECODE=1
-plan=15
+plan=24
 echo 1..$plan
 n=0
 
@@ -188,6 +188,139 @@ point $? 'a committed folder of cases: vectors verify and diff, and nothing else
 "$smoeref" gen gate.weights --suite core,adversarial --precision f64,f32 --out "$work/again" --jobs 2 >"$work/log" 2>&1
 expect 0 '' diff -r "$work/golden" "$work/again"
 point $? 'and it is the same to the byte when it is generated again'
+
+# --- a pipe: lines of JSON in, lines of JSON out ------------------------------------------------------------------
+cat >"$work/pipe.py" <<'P'
+import json, math, sys
+print(sys.stdin.readline(), end="")
+for line in sys.stdin:
+    case = json.loads(line)
+    z, d = case["inputs"]["z"], case["cotangents"]["d_p"]
+    width, p, d_z = z["shape"][-1], [], []
+    for at in range(0, len(z["data"]), width):
+        row, dp = z["data"][at:at + width], d["data"][at:at + width]
+        e = [math.exp(v - max(row)) for v in row]
+        q = [v / math.fsum(e) for v in e]
+        inner = 0 if "wrong" in sys.argv else math.fsum(a * b for a, b in zip(q, dp))
+        p += q
+        d_z += [a * (b - inner) for a, b in zip(q, dp)]
+    tensors = {name: {"dtype": "F64", "shape": z["shape"], "data": x} for name, x in (("p", p), ("d_z", d_z))}
+    print(json.dumps({"name": case["name"], "tensors": tensors}))
+P
+cat >"$work/files.py" <<'P'
+import json, struct, sys
+for line in sys.stdin.readlines()[1:]:
+    answer, head, data = json.loads(line), {}, b""
+    for name, t in answer["tensors"].items():
+        more = struct.pack("<%dd" % len(t["data"]), *t["data"])
+        head[name] = {"dtype": "F64", "shape": t["shape"], "data_offsets": [len(data), len(data) + len(more)]}
+        data += more
+    head = json.dumps(head).encode()
+    with open(sys.argv[1] + "/" + answer["name"] + ".safetensors", "wb") as f:
+        f.write(struct.pack("<Q", len(head)) + head + data)
+P
+"$smoeref" gen numerics.softmax --stream --suite smoke,core >"$work/prompts"
+"$python" "$work/pipe.py" <"$work/prompts" >"$work/right" 2>"$work/log"
+"$python" "$work/pipe.py" wrong <"$work/prompts" >"$work/wrong" 2>>"$work/log"
+ver() { # ver FILE [ARGUMENT...]
+    lines=$1
+    shift
+    "$smoeref" ver "$@" <"$lines"
+}
+edited() { # edited STATUS TEXT SED [ARGUMENT...]: what ver says of the right lines after an edit
+    wanted_status=$1 wanted_text=$2
+    sed -e "$3" "$work/right" >"$work/edited"
+    shift 3
+    expect "$wanted_status" "$wanted_text" ver "$work/edited" --quiet "$@"
+}
+expect 0 '4 passed, 0 failed' ver "$work/right" --forward --report "$work/right.xml" && [ -s "$work/right.xml" ] &&
+    expect 0 '4 passed, 0 failed' ver "$work/right" numerics.softmax --suite smoke,core --seed 1
+point $? 'a pipe: right answers pass'
+mkdir "$work/written"
+"$smoeref" gen numerics.softmax --suite smoke,core --out "$work/softmax" >"$work/log" 2>&1
+"$python" "$work/files.py" "$work/written" <"$work/wrong" 2>>"$work/log"
+"$smoeref" diff "$work/softmax" "$work/written" --report "$work/diff.json" >"$work/diff"
+expect 1 '1 passed, 3 failed' ver "$work/wrong" --report "$work/ver.json" && cmp "$work/log" "$work/diff" &&
+    cmp "$work/ver.json" "$work/diff.json"
+point $? 'a pipe: wrong ones fail, word for word as diff has them'
+edited 1 'there is no answer: the stream ended after line 4 with 3 answers to 4 cases' '2d' &&
+    edited 1 'line 2: "p": data has 5 numbers, expected 6 for shape [2,3]' '2s/\[0\.[0-9]*, /[/' &&
+    edited 1 'line 2: "p": element 0 is no number' '2s/\[0\.[0-9]*,/["Nan",/' &&
+    edited 1 '3 passed, 1 failed' '2s/\[0\.[0-9]*,/["nan",/' && edited 1 '0 passed, 4 failed' 's/F64/F32/' &&
+    edited 1 '3 passed, 1 failed' '2s/"d_z"/"d_y"/'
+point $? 'a pipe: what is wrong with one answer fails its case, and names the line'
+edited 3 'standard input, line 5: is not valid JSON' '5s/.....$//' &&
+    edited 3 'line 2: is not valid JSON: invalid token near '"'NaN'" '2s/\[0\.[0-9]*,/[NaN,/' &&
+    edited 3 'line 3: a second answer to numerics.softmax.small, after the one of line 2' '2p' &&
+    edited 3 'line 2: "numerics.softmax.tiny" is none of the 4 cases' '2s/small/tiny/' &&
+    expect 3 'line 2: an answer: unknown field "op"' ver "$work/prompts" &&
+    expect 3 'standard input is empty' ver /dev/null
+point $? 'a pipe: lines that are no answers are refused by their number'
+edited 3 'line 1: expected the first line of smoeref gen --stream' '1d' &&
+    edited 3 'line 1: 3 cases are announced, expected 4' '1s/"cases": 4/"cases": 3/' &&
+    edited 3 'line 1: it has been changed' '1s/"core"/"cure"/' &&
+    edited 3 'line 1: the stream is not what ver was told' '1s/"seed": 1/"seed": 2/' numerics.softmax --suite smoke,core
+point $? 'a pipe: a first line that was changed is refused'
+{ head -n 1 "$work/right" && "$python" -c 'print("[" + "0," * 4200000)'; } >"$work/long"
+{ head -n 1 "$work/right" && "$python" -c 'print("{}," * 2000)'; } >"$work/deep"
+expect 3 'line 2: longer than 8 MiB' ver "$work/long" && expect 3 'line 2: 2000 arrays and objects, expected at most 1000' ver "$work/deep"
+point $? 'a pipe: lines that would take memory are refused'
+
+# --- sharded safetensors: an index and its shards -----------------------------------------------------------------
+cat >"$work/shards.py" <<'P'
+import json, os, random, struct, sys
+work = sys.argv[1]
+
+def write(path, tensors):
+    head, data = {}, b""
+    for name, (shape, x) in tensors.items():
+        more = struct.pack("<%dd" % len(x), *x)
+        head[name] = {"dtype": "F64", "shape": shape, "data_offsets": [len(data), len(data) + len(more)]}
+        data += more
+    head = json.dumps(head).encode()
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(head)) + head + data)
+
+def shard(folder, stem, parts):
+    where = {}
+    for i, part in enumerate(parts):
+        name = "%s-%05d-of-%05d.safetensors" % (stem, i + 1, len(parts))
+        write(folder + "/" + name, part)
+        where.update({tensor: name for tensor in part})
+    with open(folder + "/" + stem + ".safetensors.index.json", "w") as f:
+        json.dump({"metadata": {"total_size": 0}, "weight_map": where}, f)
+
+os.mkdir(work + "/sharded")
+for i, line in enumerate(open(work + "/right").readlines()[1:]):
+    answer = json.loads(line)
+    p, d_z = ((t["shape"], t["data"]) for t in (answer["tensors"]["p"], answer["tensors"]["d_z"]))
+    folder, stem = work + "/sharded", answer["name"]
+    if i % 2:
+        folder, stem = folder + "/" + stem, "model"
+        os.mkdir(folder)
+    shard(folder, stem, [{"d_z": d_z}, {"p": p}])
+random.seed(1)
+experts = {"expert.%d" % i: ([40, 3], [random.gauss(0, 1) for _ in range(120)]) for i in (10, 2, 1)}
+write(work + "/whole.safetensors", experts)
+shard(work, "dump", [{k: experts[k]} for k in experts])
+P
+"$python" "$work/shards.py" "$work" >"$work/log" 2>&1
+expect 0 '4 passed, 0 failed' "$smoeref" diff "$work/softmax" "$work/sharded"
+point $? 'shards: a folder of answers'
+"$smoeref" cka "$work/whole.safetensors" --csv "$work/whole.csv" >"$work/log" 2>&1
+expect 0 'expert.10' "$smoeref" cka "$work/dump.safetensors.index.json" --csv "$work/shards.csv" && cmp "$work/whole.csv" "$work/shards.csv" >>"$work/log" 2>&1
+point $? 'shards: a dump, in the order of its whole'
+index=$work/sharded/numerics.softmax.small.safetensors.index.json
+cp "$index" "$work/index"
+spoilt() { # spoilt TEXT SED: what diff and cka say of an index after an edit
+    sed -e "$2" "$work/index" >"$index"
+    expect 1 "$1" "$smoeref" diff "$work/softmax" "$work/sharded" --quiet && expect 3 "$1" "$smoeref" cka "$index"
+}
+spoilt 'expected the name of a .safetensors file of the same folder' 's|numerics.softmax.small-00001|../&|' &&
+    spoilt '00003-of-00002.safetensors' 's/00001/00003/' && spoilt 'is not where' 's/00001-of/@/;s/00002-of/00001-of/;s/@/00002-of/' &&
+    spoilt '1 tensors, expected 2 by' 's/"d_z"/"more": "numerics.softmax.small-00001-of-00002.safetensors", &/' &&
+    spoilt 'is not valid JSON' 's/}}//' && spoilt 'expected "weight_map"' 's/weight_map/weights/'
+point $? 'shards: an index that is wrong is refused'
 
 # --- what there is to copy --------------------------------------------------------------------------------------
 "$python" - "$clients/ci" >"$work/log" 2>&1 <<'P'

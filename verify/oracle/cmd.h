@@ -18,6 +18,7 @@ int cmd_gen(int argc, char **argv);
 int cmd_vectors(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_ver(int argc, char **argv);
 int cmd_gradcheck(int argc, char **argv);
 int cmd_cka(int argc, char **argv);
 int cmd_rates(int argc, char **argv);
@@ -132,6 +133,7 @@ typedef struct {
     uint64_t seed;
     const char *text;    /* a file to make activations of, or NULL */
     const char *out;     /* the folder */
+    bool stream;         /* prompts to standard output instead */
     int jobs;            /* <= 0: as many as there are processors */
     const char *spoil;   /* negative control of the self-check: "value", "gradient" or "decision"; NULL */
 } gen_options;
@@ -146,5 +148,7 @@ gen_options gen_defaults(void);
  *   score.TENSOR                  for a decision: the scores it was taken on, nearest doubles of the exact values [T,N]
  *   score_bound.PRECISION.TENSOR  a candidate's score is at most this far from score.TENSOR */
 int gen_cases(const gen_options *o);
+/* The first line of --stream without its end, ", \"cases\": N}\n": what the cases are made from. */
+void gen_stream_header(FILE *f, const gen_options *o);
 
 #endif

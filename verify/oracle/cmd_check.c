@@ -1,7 +1,6 @@
 /* smoeref check: generates cases, runs a program on each, judges its answers. */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "judge.h"
+#include "work.h"
 
 extern char **environ;
 
@@ -64,22 +64,6 @@ static const cli_command command = {
     "report r.xml is then r.f32.xml and r.bf16.xml.",
     options,
 };
-
-/* --- signals ------------------------------------------------------------------------------------------------- */
-
-static volatile sig_atomic_t caught;
-
-static void catch_signal(int number) { caught = number; }
-
-static void set_signals(void (*handler)(int))
-{
-    const struct sigaction action = {.sa_handler = handler};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
-}
-
-static void nap(long milliseconds) { nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000}, NULL); }
 
 /* --- the command --------------------------------------------------------------------------------------------- */
 
@@ -233,7 +217,7 @@ static bool ended(const check *k, const child *c, judge_run *run)
     char fault[200] = "";
     const int waited = waitid(P_PID, (id_t)c->pid, &s, WEXITED | WNOHANG | WNOWAIT);
     const bool gone = waited == 0 && s.si_pid == c->pid;
-    if (!gone && !caught && seconds_since(&c->started) < (double)k->timeout) return false;
+    if (!gone && !work_caught && seconds_since(&c->started) < (double)k->timeout) return false;
     if (!gone)
         snprintf(fault, sizeof fault, "the program was stopped after %ld s (--timeout)", k->timeout);
     else if (s.si_code != CLD_EXITED)
@@ -278,8 +262,8 @@ static int run_each(const check *k, const char *golden, const manifest *m, judge
     int status = 0;
     for (size_t i = 0; i < m->cases; i++) wanted += judge_wants(&k->judge, &m->c[i]);
     const size_t most = places(k, wanted);
-    while (running > 0 || (next < m->cases && status == 0 && !caught)) {
-        for (; running < most && next < m->cases && status == 0 && !caught; next++) {
+    while (running > 0 || (next < m->cases && status == 0 && !work_caught)) {
+        for (; running < most && next < m->cases && status == 0 && !work_caught; next++) {
             char prompt[PATH + 300], answer[PATH + 300];
             child *c = &children[running];
             if (!judge_wants(&k->judge, &m->c[next])) continue;
@@ -301,9 +285,9 @@ static int run_each(const check *k, const char *golden, const manifest *m, judge
             if (i < running) children[i] = children[running];
         }
         show_progress(done, wanted);
-        if (running > 0) nap(3);
+        if (running > 0) work_nap(3);
     }
-    return caught ? -1 : status;
+    return work_caught ? -1 : status;
 }
 
 /* A folder with links to the prompts that are asked for, and to nothing else. */
@@ -354,59 +338,21 @@ static int run_all(const check *k, const char *golden, const manifest *m, judge_
     const int error = start(k, prompts, answers, &c);
     if (error) return cannot_run(k, error);
     show_progress(0, 1);
-    for (long wait = 1; !ended(k, &c, &run); wait = wait < 20 ? wait + 1 : wait) nap(wait);
+    for (long wait = 1; !ended(k, &c, &run); wait = wait < 20 ? wait + 1 : wait) work_nap(wait);
     show_progress(1, 1);
     char *charged = run.fault ? say_charged(k, m, run.fault) : NULL;
-    for (size_t i = 0; i < m->cases && !caught; i++) {
+    for (size_t i = 0; i < m->cases && !work_caught; i++) {
         runs[i].fault = charged ? strdup(charged) : NULL;
         runs[i].output = run.output ? strdup(run.output) : NULL;
     }
     free(charged);
     free(run.fault);
     free(run.output);
-    return caught ? -1 : 0;
-}
-
-/* --- folders ------------------------------------------------------------------------------------------------- */
-
-static int remove_entry(const char *path, const struct stat *s, int type, struct FTW *f)
-{
-    (void)s;
-    (void)type;
-    (void)f;
-    return remove(path);
-}
-
-static void remove_tree(const char *path)
-{
-    /* What a killed program was just writing may still appear for a moment. */
-    for (int i = 0; i < 20 && nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT; i++) nap(5);
-}
-
-static int make_folder(const char *base, const char *name)
-{
-    char path[PATH];
-    snprintf(path, sizeof path, "%s/%s", base, name);
-    return mkdir(path, 0777) == 0 ? 0 : cli_input("%s: cannot be made: %s", path, strerror(errno));
-}
-
-/* The private folder of the whole run, or the one that is to be kept: new or empty, so that no old answer is judged. */
-static int make_work(const check *k, char *path, size_t room)
-{
-    if (k->keep) {
-        if ((size_t)snprintf(path, room, "%s", k->keep) >= room) return cli_input("--keep: the name is too long");
-        if (mkdir(path, 0777) == 0 || (errno == EEXIST && rmdir(path) == 0 && mkdir(path, 0777) == 0)) return 0;
-        return cli_input("--keep %s: cannot be made: %s (a new or empty folder is expected)", path, strerror(errno));
-    }
-    const char *base = getenv("TMPDIR");
-    if ((size_t)snprintf(path, room, "%s/smoeref-XXXXXX", base && *base ? base : "/tmp") >= room)
-        return cli_input("TMPDIR: the name is too long");
-    return mkdtemp(path) ? 0 : cli_input("%s: cannot be made: %s", path, strerror(errno));
+    return work_caught ? -1 : 0;
 }
 
 /* --- one seed ------------------------------------------------------------------------------------------------ */
 
-/* In a process of its own, so that it may clean up after itself whatever happens to it. */
 static int generate(const check *k, uint64_t seed, const char *golden)
 {
     gen_options g = gen_defaults();
@@ -419,24 +365,7 @@ static int generate(const check *k, uint64_t seed, const char *golden)
     g.text = k->text;
     g.out = golden;
     g.jobs = k->judge.jobs;
-    fflush(NULL);
-    const pid_t pid = fork();
-    if (pid < 0) return cli_input("no process could be started: %s", strerror(errno));
-    if (pid == 0) {
-        set_signals(SIG_DFL);
-        const int status = gen_cases(&g);
-        fflush(NULL);
-        _exit(status);
-    }
-    int status = 0;
-    bool told = false;
-    while (waitpid(pid, &status, WNOHANG) == 0) {
-        if (caught && !told) kill(pid, SIGTERM);
-        told = caught;
-        nap(3);
-    }
-    if (caught) return -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : cli_input("the generation of cases was ended by a signal");
+    return work_generate(&g);
 }
 
 static void free_runs(judge_run *runs, size_t n)
@@ -462,9 +391,9 @@ static int check_seed(check *k, uint64_t seed, manifest *m, judge_result *r)
     }
     if (k->seeds > 1) snprintf(suffix, sizeof suffix, " (seed %llu)", (unsigned long long)seed);
     snprintf(path, sizeof path, "%s/manifest.json", golden);
-    if (status == 0) status = make_folder(k->work, "answers");
-    if (status == 0) status = make_folder(k->work, "logs");
-    if (status == 0 && !k->each) status = make_folder(k->work, "prompts");
+    if (status == 0) status = work_make_in(k->work, "answers");
+    if (status == 0) status = work_make_in(k->work, "logs");
+    if (status == 0 && !k->each) status = work_make_in(k->work, "prompts");
     if (status == 0 && manifest_read(path, m, err, sizeof err) != 0) status = cli_input("%s", err);
     if (status == 0) status = judge_wants_any(&k->judge, golden, m);
     judge_run *runs = status == 0 ? calloc(m->cases ? m->cases : 1, sizeof *runs) : NULL;
@@ -484,7 +413,7 @@ static int check_seeds(check *k, const char *base, judge_result *r, char suite[1
         if (k->seeds > 1) {
             char name[40];
             snprintf(name, sizeof name, "seed-%llu", (unsigned long long)(k->seed + i));
-            const int status = make_folder(base, name);
+            const int status = work_make_in(base, name);
             if (status != 0) return status;
             snprintf(k->work, sizeof k->work, "%.3000s/%s", base, name);
         }
@@ -494,7 +423,7 @@ static int check_seeds(check *k, const char *base, judge_result *r, char suite[1
         if (m.suite && k->cases) k->seed = m.seed;
         manifest_clear(&m);
         if (status != 0) return status;
-        if (k->seeds > 1 && !k->keep) remove_tree(k->work);
+        if (k->seeds > 1 && !k->keep) work_remove(k->work);
     }
     return 0;
 }
@@ -503,15 +432,15 @@ static int run_check(check *k)
 {
     char base[3000], suite[128] = "";
     judge_result r = {0};
-    set_signals(catch_signal);
-    int status = make_work(k, base, sizeof base);
+    work_catch_signals();
+    int status = work_make(k->keep, base, sizeof base);
     if (status != 0) return status;
-    k->judge.stop = &caught;
+    k->judge.stop = &work_caught;
     setenv("SMOEREF_PRECISION", k->judge.precision->name, 1);
     status = check_seeds(k, base, &r, suite);
-    if (!k->keep) remove_tree(base);
-    if (status == -1) jobs_die(caught);
-    set_signals(SIG_DFL);
+    if (!k->keep) work_remove(base);
+    if (status == -1) jobs_die(work_caught);
+    work_default_signals();
     if (status == 0) status = judge_finish(&k->judge, &r, suite, k->seed, k->seeds);
     judge_result_clear(&r);
     return status;

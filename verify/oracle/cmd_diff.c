@@ -203,19 +203,19 @@ static int name_single(const op_record *op, tensor_file *f, const char *path, ch
 /* 0: read; -1: there is no usable answer, and err is a sentence why. */
 static int read_answer(const char *answers, const manifest_case *mc, tensor_file *f, char *err, size_t errlen)
 {
-    static const char *const ending[] = {".safetensors", ".npz", ".npy", ""};
+    static const char *const ending[] = {".safetensors", ".npz", ".npy", ".safetensors.index.json", ""};
     char path[PATH], found[PATH] = "";
     int which = -1;
     struct stat s;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         snprintf(path, sizeof path, "%s/%s%s", answers, mc->name, ending[i]);
         if (stat(path, &s) != 0) continue;
         if (which >= 0) {
             snprintf(err, errlen, "two answers: %s%s and %s%s", mc->name, ending[which], mc->name, ending[i]);
             return -1;
         }
-        if (i < 3 ? !S_ISREG(s.st_mode) : !S_ISDIR(s.st_mode)) {
-            snprintf(err, errlen, "%.300s: expected a %s", path, i < 3 ? "file" : "folder of .npy files");
+        if (i < 4 ? !S_ISREG(s.st_mode) : !S_ISDIR(s.st_mode)) {
+            snprintf(err, errlen, "%.300s: expected a %s", path, i < 4 ? "file" : "folder of .npy files");
             return -1;
         }
         which = i;
@@ -225,7 +225,10 @@ static int read_answer(const char *answers, const manifest_case *mc, tensor_file
         snprintf(err, errlen, "there is no answer: expected %.200s/%s.safetensors (or .npz)", answers, mc->name);
         return -1;
     }
-    if (which == 3) return read_npy_folder(found, f, err, errlen);
+    if (which == 4) {
+        snprintf(path, sizeof path, "%s/model.safetensors.index.json", found);
+        return stat(path, &s) == 0 ? tensor_file_read(path, f, err, errlen) : read_npy_folder(found, f, err, errlen);
+    }
     if (tensor_file_read(found, f, err, errlen) != 0) return -1;
     if (which != 2 || name_single(op_find(mc->op), f, found, err, errlen) == 0) return 0;
     tensor_file_clear(f);
@@ -489,7 +492,9 @@ static const cli_command command = {
     "diff",
     "DIR ANSWERS [OP ...] [--precision P] [--where NAME=VALUE] [--report FILE]",
     "Judges the answers in a folder against the golden cases of DIR (see smoeref gen).  The answer to case NAME is\n"
-    "ANSWERS/NAME.safetensors, NAME.npz or a folder NAME of TENSOR.npy files.  A missing one is a failure.",
+    "ANSWERS/NAME.safetensors (or its shards' NAME.safetensors.index.json), NAME.npz or a folder NAME of TENSOR.npy "
+    "files.\n"
+    "A missing one is a failure.",
     options,
 };
 

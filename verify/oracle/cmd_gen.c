@@ -11,13 +11,27 @@
 #include "cmd.h"
 #include "manifest.h"
 #include "prompt.h"
+#include "stream.h"
 #include "text.h"
 #include "twin.h"
 #include "verdict.h"
 
-enum { OPTION_OUT, OPTION_SUITE, OPTION_SEED, OPTION_PRECISION, OPTION_TEXT, OPTION_WHERE, OPTION_DEFAULTS, OPTION_JOBS, OPTION_BREAK };
+enum {
+    OPTION_OUT,
+    OPTION_STREAM,
+    OPTION_SUITE,
+    OPTION_SEED,
+    OPTION_PRECISION,
+    OPTION_TEXT,
+    OPTION_WHERE,
+    OPTION_DEFAULTS,
+    OPTION_JOBS,
+    OPTION_BREAK
+};
 static const cli_option options[] = {
     [OPTION_OUT] = {"--out", "DIR", "the folder to write; it must not exist, be empty or hold golden cases"},
+    [OPTION_STREAM] = {"--stream", NULL,
+                       "instead: the prompts to standard output, one line of JSON each, for a pipe to smoeref ver"},
     [OPTION_SUITE] = {"--suite", "SUITE,...", "smoke, core, adversarial, large (default core; may be repeated)"},
     [OPTION_SEED] = {"--seed", "S", "of the random inputs (default 1)"},
     [OPTION_PRECISION] = {"--precision", "P,...",
@@ -32,7 +46,7 @@ static const cli_option options[] = {
 };
 static const cli_command command = {
     "gen",
-    "[OP ...] --out DIR [--suite SUITE,...] [--seed S] [--precision P,...] [--text FILE]\n"
+    "[OP ...] --out DIR | --stream [--suite SUITE,...] [--seed S] [--precision P,...] [--text FILE]\n"
     "                   [--where NAME=VALUE] [--defaults] [--jobs N]",
     "Writes golden cases: NAME.prompt.safetensors (inputs and cotangents, all that an implementation needs),\n"
     "NAME.expected.safetensors (outputs, gradients, their enclosures and bounds) and manifest.json. OP is an operation "
@@ -507,6 +521,56 @@ static int write_all(generation *g, const name_list *suites, folder_state state)
     return status;
 }
 
+/* --- the stream -------------------------------------------------------------------------------------------------- */
+
+static void write_words(FILE *f, const char *field, const name_list *list)
+{
+    fprintf(f, ", \"%s\": [", field);
+    for (size_t i = 0; i < list->count; i++) fprintf(f, "%s\"%s\"", i ? ", " : "", list->name[i]);
+    fprintf(f, "]");
+}
+
+void gen_stream_header(FILE *f, const gen_options *o)
+{
+    op_list ops = o->ops;
+    if (ops.count > 0) cli_sort_ops(&ops);
+    fprintf(f, "{\"smoeref\": \"%s\", \"stream\": %d, \"seed\": %llu, \"operations\": [", cli_version, STREAM_VERSION,
+            (unsigned long long)o->seed);
+    for (size_t i = 0; i < ops.count; i++) fprintf(f, "%s\"%s\"", i ? ", " : "", ops.op[i]->id);
+    fprintf(f, "]");
+    write_words(f, "suites", &o->suites);
+    fprintf(f, ", \"where\": [");
+    for (size_t i = 0; i < o->where.count; i++) fprintf(f, "%s\"%s\"", i ? ", " : "", o->where.text[i]);
+    fprintf(f, "], \"defaults\": %s", o->where.defaults ? "true" : "false");
+}
+
+static int write_line(const gen_options *o, const item *it)
+{
+    char err[400];
+    op_case *c = op_case_from_spec(it->op, it->spec, o->seed, err, sizeof err);
+    if (!c) return cli_input("%s: %s", it->name, err);
+    const int status = stream_write_prompt(stdout, c, it->name) == 0 ? 0 : cli_input("out of memory");
+    op_case_free(c);
+    return status;
+}
+
+/* A first line with what makes the cases again, then the cases. */
+static int write_stream(gen_options *o)
+{
+    generation g = {.o = o};
+    op_list ops = o->ops;
+    cli_sort_ops(&ops);
+    if (o->suites.count == 0) o->suites = (name_list){.name = {"core"}, .count = 1};
+    int status = collect(&g, &ops, &o->suites);
+    if (status == 0) {
+        gen_stream_header(stdout, o);
+        printf(", \"cases\": %zu}\n", g.count);
+    }
+    for (size_t i = 0; i < g.count && status == 0 && !ferror(stdout); i++) status = write_line(o, &g.items[i]);
+    free(g.items);
+    return status;
+}
+
 /* --- the command ------------------------------------------------------------------------------------------------- */
 
 gen_options gen_defaults(void)
@@ -546,6 +610,7 @@ static int parse(cli *p, gen_options *o)
 {
     const char *value;
     int status = 0;
+    bool bounds = false;
     for (int option; status == 0 && (option = cli_next(p, &value)) != CLI_END;) {
         switch (option) {
         case CLI_STOP:
@@ -553,10 +618,14 @@ static int parse(cli *p, gen_options *o)
         case OPTION_OUT:
             o->out = value;
             break;
+        case OPTION_STREAM:
+            o->stream = true;
+            break;
         case OPTION_SUITE:
             status = cli_parse_suites(&command, &o->suites, value);
             break;
         case OPTION_PRECISION:
+            bounds = true;
             status = cli_parse_precisions(&command, &o->precision, value);
             o->no_twin = o->precision.count == 0;
             break;
@@ -583,7 +652,11 @@ static int parse(cli *p, gen_options *o)
             status = cli_add_ops(&command, &o->ops, value);
         }
     }
-    if (status == 0 && (!o->out || !*o->out)) status = cli_usage(&command, "--out DIR is missing");
+    if (status == 0 && o->stream && (o->out || o->text || bounds))
+        status =
+            cli_usage(&command, "--stream writes prompts to standard output: no --out, --precision or --text with it");
+    if (status == 0 && !o->stream && (!o->out || !*o->out))
+        status = cli_usage(&command, "--out DIR is missing, or --stream");
     if (status == 0) status = cli_check_where(&command, &o->where, &o->ops);
     return status ? status : -1;
 }
@@ -596,6 +669,7 @@ int cmd_gen(int argc, char **argv)
     bool replaced = false;
     int status = parse(&p, &o);
     if (status >= 0) return status;
+    if (o.stream) return write_stream(&o);
     status = gen_counted(&o, &count, &replaced);
     if (status == 0)
         printf("%s: %zu case%s%s\n", o.out, count, count == 1 ? "" : "s",

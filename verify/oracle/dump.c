@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "npz.h"
+#include "shards.h"
 
 struct dump_source {
     char *path;
@@ -410,6 +411,7 @@ static int add_tensor(dump *d, dump_source *s, size_t place, const dump_choice *
 }
 
 typedef struct {
+    dump_source *source;
     size_t place, pattern;
     const char *name;
 } candidate;
@@ -421,17 +423,23 @@ static int by_pattern_and_name(const void *a, const void *b)
     return strverscmp(s->name, t->name);
 }
 
-static int add_source(dump *d, dump_source *s, const dump_choice *c, bool *used, char *err, size_t errlen)
+/* The matrices of a file, or of all shards of one: the sources from number `first` on. */
+static int add_sources(dump *d, size_t first, const dump_choice *c, bool *used, char *err, size_t errlen)
 {
-    size_t n = 0;
-    candidate *found = calloc(s->layout.tensors + 1, sizeof *found);
-    if (found == NULL) return tensor_fail(err, errlen, "%s: out of memory", s->path);
-    for (size_t i = 0; i < s->layout.tensors; i++)
-        if (wanted(c, s->layout.t[i].name))
-            found[n++] = (candidate){i, pattern_of(c, s->layout.t[i].name), s->layout.t[i].name};
+    size_t n = 0, tensors = 0;
+    for (size_t k = first; k < d->sources; k++) tensors += d->source[k]->layout.tensors;
+    candidate *found = calloc(tensors + 1, sizeof *found);
+    if (found == NULL) return tensor_fail(err, errlen, "%s: out of memory", d->source[first]->path);
+    for (size_t k = first; k < d->sources; k++) {
+        const tensor_layout *l = &d->source[k]->layout;
+        for (size_t i = 0; i < l->tensors; i++)
+            if (wanted(c, l->t[i].name))
+                found[n++] = (candidate){d->source[k], i, pattern_of(c, l->t[i].name), l->t[i].name};
+    }
     qsort(found, n, sizeof *found, by_pattern_and_name);
     int result = 0;
     for (size_t i = 0; i < n && result == 0; i++) {
+        dump_source *s = found[i].source;
         const tensor_place *t = &s->layout.t[found[i].place];
         const char *expected = unsuitable(t, c);
         const bool named = c->patterns > 0 && strcmp(c->pattern[found[i].pattern], t->name) == 0;
@@ -486,16 +494,50 @@ static int name_matrices(dump *d, char *err, size_t errlen)
     return 0;
 }
 
+/* Opens all shards of an index. */
+static int open_shards(dump *d, const char *path, const dump_choice *c, char *err, size_t errlen)
+{
+    char q[TENSOR_QUOTED];
+    shard_index x;
+    if (shards_read(path, &x, err, errlen) != 0) return -1;
+    dump_source **grown = realloc(d->source, (d->sources + x.shards + 1) * sizeof *grown);
+    int result = grown ? 0 : tensor_fail(err, errlen, "%s: out of memory", path);
+    if (grown) d->source = grown;
+    for (size_t i = 0; i < x.shards && result == 0; i++) {
+        result = open_source(d, x.shard[i], c, err, errlen);
+        if (result != 0) break;
+        const tensor_layout *l = &d->source[d->sources - 1]->layout;
+        for (size_t k = 0; k < l->tensors && result == 0; k++)
+            if (!shards_has(&x, i, l->t[k].name))
+                result = tensor_fail(err, errlen, "%s: tensor %s is not where %.150s says", x.shard[i],
+                                     tensor_quote(q, l->t[k].name), path);
+        if (result == 0 && l->tensors != shards_count(&x, i))
+            result = tensor_fail(err, errlen, "%s: %zu tensors, expected %zu by %.150s", x.shard[i], l->tensors,
+                                 shards_count(&x, i), path);
+    }
+    shards_clear(&x);
+    return result;
+}
+
+static int open_file(dump *d, const char *path, const dump_choice *c, char *err, size_t errlen)
+{
+    if (shards_named(path)) return open_shards(d, path, c, err, errlen);
+    dump_source **grown = realloc(d->source, (d->sources + 1) * sizeof *grown);
+    if (grown == NULL) return tensor_fail(err, errlen, "%s: out of memory", path);
+    d->source = grown;
+    return open_source(d, path, c, err, errlen);
+}
+
 int dump_open(dump *d, size_t files, const char *const *path, const dump_choice *choice, char *err, size_t errlen)
 {
     *d = (dump){0};
-    d->source = calloc(files + 1, sizeof *d->source);
     d->matrix = calloc(DUMP_MATRICES, sizeof *d->matrix);
     bool *used = calloc(choice->patterns + 1, sizeof *used);
-    int result = d->source && d->matrix && used ? 0 : tensor_fail(err, errlen, "%s: out of memory", path[0]);
+    int result = d->matrix && used ? 0 : tensor_fail(err, errlen, "%s: out of memory", path[0]);
     for (size_t i = 0; i < files && result == 0; i++) {
-        result = open_source(d, path[i], choice, err, errlen);
-        if (result == 0) result = add_source(d, d->source[i], choice, used, err, errlen);
+        const size_t first = d->sources;
+        result = open_file(d, path[i], choice, err, errlen);
+        if (result == 0) result = add_sources(d, first, choice, used, err, errlen);
     }
     if (result == 0) result = check_used(d, choice, used, err, errlen);
     if (result == 0) result = name_matrices(d, err, errlen);

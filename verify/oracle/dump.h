@@ -2,7 +2,7 @@
  *
  * A tensor [n,p] is one matrix, a tensor [N,n,p] (or [n,N,p]) is N of them.  Files are hostile here too (tensorfile.h);
  * only headers are read when a dump is opened, and no more memory is taken than they and one block of rows need.  Every
- * error is one line that names file and tensor.
+ * error is one line that names file and tensor.  The index of a sharded file (shards.h) stands for its shards.
  */
 #ifndef SMOEREF_ORACLE_DUMP_H
 #define SMOEREF_ORACLE_DUMP_H

@@ -53,7 +53,7 @@ int judge_option(judge_options *o, const cli_command *command, int option, const
 
 /* Can the reports be written?  Found out before anything runs: 0, or STATUS_INPUT. */
 int judge_prepare(const judge_options *o);
-/* Judges the cases of DIR (of these operations) by ANSWERS/NAME.{safetensors,npz,npy} or ANSWERS/NAME/TENSOR.npy and
+/* Judges the cases of DIR (of these operations) by ANSWERS/NAME.{safetensors,npz,npy,safetensors.index.json} or ANSWERS/NAME/TENSOR.npy and
  * appends to r.  runs: by case of the manifest, or NULL.  suffix is appended to the cases' names.  An exit status:
  * STATUS_PASS even if verdicts failed, STATUS_INPUT if a golden file is unusable; -1 if interrupted. */
 int judge_folder(const judge_options *o, const char *dir, const char *answers, const manifest *m, const judge_run *runs,

@@ -37,6 +37,7 @@ static const struct {
     {"gen", "write golden cases: prompts, expected values, bounds", cmd_gen},
     {"vectors", "verify that golden cases are what they were when they were written", cmd_vectors},
     {"diff", "judge a folder of answers against golden cases", cmd_diff},
+    {"ver", "judge the answers that come through a pipe from smoeref gen --stream", cmd_ver},
     {"check", "generate cases, run your program on each, judge its answers", cmd_check},
     {"gradcheck", "check the reference's own gradients by three other methods", cmd_gradcheck},
     {"cka", "how similar the experts or layers in your own dumps are", cmd_cka},

@@ -5,6 +5,8 @@
 
 #include "tensorfile.h"
 
+#include "shards.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -407,11 +409,49 @@ tensor_format tensor_format_of(const void *head, size_t n)
     return zip && !(n > 8 && bytes[8] == '{') ? TENSOR_NPZ : TENSOR_SAFETENSORS;
 }
 
+/* Moves the tensors of one shard to f. */
+static int take_shard(const shard_index *x, size_t shard, tensor_file *f, char *err, size_t errlen)
+{
+    char q[TENSOR_QUOTED];
+    const char *path = x->shard[shard];
+    tensor_file part;
+    if (tensor_file_read(path, &part, err, errlen) != 0) return -1;
+    int result = 0;
+    for (size_t i = 0; i < part.tensors && result == 0; i++)
+        if (!shards_has(x, shard, part.t[i].name))
+            result = tensor_fail(err, errlen, "%s: tensor %s is not where %.150s says", path,
+                                 tensor_quote(q, part.t[i].name), x->path);
+    if (result == 0 && part.tensors != shards_count(x, shard))
+        result = tensor_fail(err, errlen, "%s: %zu tensors, expected %zu by %.150s", path, part.tensors,
+                             shards_count(x, shard), x->path);
+    tensor *grown = result == 0 ? realloc(f->t, (f->tensors + part.tensors + 1) * sizeof *grown) : NULL;
+    if (result == 0 && grown == NULL) result = tensor_fail(err, errlen, "%s: out of memory", path);
+    if (grown != NULL) {
+        f->t = grown;
+        for (size_t i = 0; i < part.tensors; i++) f->t[f->tensors++] = part.t[i];
+        part.tensors = 0;
+    }
+    tensor_file_clear(&part);
+    return result;
+}
+
+static int read_shards(const char *path, tensor_file *f, char *err, size_t errlen)
+{
+    shard_index x;
+    if (shards_read(path, &x, err, errlen) != 0) return -1;
+    int result = 0;
+    for (size_t i = 0; i < x.shards && result == 0; i++) result = take_shard(&x, i, f, err, errlen);
+    if (result != 0) tensor_file_clear(f);
+    shards_clear(&x);
+    return result;
+}
+
 int tensor_file_read(const char *path, tensor_file *f, char *err, size_t errlen)
 {
     unsigned char *bytes = NULL;
     size_t n = 0;
     *f = (tensor_file){0};
+    if (shards_named(path)) return read_shards(path, f, err, errlen);
     if (whole_file_read(path, &bytes, &n, err, errlen) != 0) return -1;
     int result = 0;
     switch (tensor_format_of(bytes, n)) {

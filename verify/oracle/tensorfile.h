@@ -31,7 +31,7 @@ typedef struct {
 const char *tensor_dtype_name(tensor_dtype t); /* "F64" */
 size_t tensor_dtype_size(tensor_dtype t);
 
-/* Reads a file by its content (safetensors, npy, npz).  An .npy holds one tensor named after the file's stem.
+/* Reads a file by its content (safetensors, npy, npz); by its name, that of an index (shards.h), all its shards.  An .npy holds one tensor named after the file's stem.
  * Returns 0, or -1 with one line in err. */
 int tensor_file_read(const char *path, tensor_file *f, char *err, size_t errlen);
 /* The same from memory; `label` names it in errors.  These are what the fuzzers call. */

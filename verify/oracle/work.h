@@ -1,0 +1,25 @@
+/* The private folder of a run, the golden cases in it, and the signals that end it: what `check` and `ver` share. */
+#ifndef SMOEREF_ORACLE_WORK_H
+#define SMOEREF_ORACLE_WORK_H
+
+#include <signal.h>
+
+#include "cmd.h"
+
+extern volatile sig_atomic_t work_caught; /* the signal that came, or 0 */
+void work_catch_signals(
+    void); /* SIGINT, SIGTERM and SIGHUP: into work_caught; a system call that waits ends with EINTR */
+void work_default_signals(void);
+void work_nap(long milliseconds);
+
+/* A new folder: `keep` if it is given (new or empty, so that no old answer is judged), else one of TMPDIR.  Its name in
+ * path.  0, or STATUS_INPUT. */
+int work_make(const char *keep, char *path, size_t room);
+int work_make_in(const char *base, const char *name); /* base/name */
+void work_remove(const char *path); /* with all that is in it */
+
+/* gen_cases() in a process of its own, so that it may clean up after itself whatever happens to it.  An exit status, or
+ * -1 if interrupted. */
+int work_generate(const gen_options *g);
+
+#endif
