@@ -213,7 +213,8 @@ def main():
     chosen = [i for i in home if asked.file in (None, home[i].name)]
     every = len(chosen)
     if asked.sample:
-        chosen = random.Random(asked.seed).sample(chosen, min(asked.sample, len(chosen)))
+        random.Random(asked.seed).shuffle(chosen)  # so a larger sample of the same seed holds the smaller one
+        del chosen[asked.sample:]
     known, problems = equivalents(sources)
     programs = [str((pathlib.Path(t).parent / ".libs" / pathlib.Path(t).name).resolve()) for t in asked.tests]
     for p in programs:
