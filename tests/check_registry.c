@@ -249,7 +249,8 @@ static bool refused_or_unread(op_case *c, smoe_status (*function)(op_case *), op
     *last = kept;
     bool same = status == SMOE_OK;
     for (size_t t = 0; t < OP_TENSORS && same; t++)
-        same = same_bits(&c->out[t], &clean->out[t]) && (function == c->op->forward || same_bits(&c->grad[t], &clean->grad[t]));
+        same = same_bits(&c->out[t], &clean->out[t]) &&
+               (function == c->op->forward || same_bits(&c->grad[t], &clean->grad[t]));
     return same || status == SMOE_EDOM;
 }
 
@@ -267,7 +268,7 @@ static const char *last_element_taken(const op_record *op, const op_spec *s)
         if (!refused_or_unread(c, op->vjp, &c->cot[t], clean)) found = say("d_%s", op->out[t].name);
     for (size_t t = 0; op->vjp && op->out[t].name && !found; t++)
         if (!refused_or_unread(c, op->vjp, &c->out[t], clean)) found = say("%s, backward", op->out[t].name);
-    const bool bare = strncmp(op->id, "numerics.", 9) == 0; /* forward has refused already what these functions are given */
+    const bool bare = strncmp(op->id, "numerics.", 9) == 0; /* their vjps leave that to forward */
     for (size_t t = 0; op->vjp && !bare && op->in[t].name && !found; t++)
         if (!refused_or_unread(c, op->vjp, &c->in[t], clean)) found = say("%s, backward", op->in[t].name);
     op_case_free(clean);
@@ -281,7 +282,8 @@ START_TEST(last_elements_are_looked_at)
         for (const op_spec *s = op_registry[i]->cases; s->name; s++) {
             if (strcmp(s->suite, "large") == 0) continue;
             const char *taken = last_element_taken(op_registry[i], s);
-            ck_assert_msg(taken == NULL, "%s.%s: NaN at the end of %s is taken for a number", op_registry[i]->id, s->name, taken);
+            ck_assert_msg(taken == NULL, "%s.%s: NaN at the end of %s is taken for a number", op_registry[i]->id,
+                          s->name, taken);
         }
 }
 END_TEST
