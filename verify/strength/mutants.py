@@ -5,7 +5,7 @@
 
 mutate.py says which mistakes.  Not counted are those that do not compile, and those whose object file is the original's, byte by
 byte.  Each of the others meets the test programs that run its line, the cheapest first; a failure kills it, and so does
-running out of time.
+running out of time.  ./bootstrap verify does not run this.
 
 Survivors are either a missing test or in mutants.equivalent with a reason.  Exit status 1 if one is neither, if an entry there matches no
 mutant, if a mutant named there is killed, or if a control fails.  Results are kept in mutants/ and taken up again
@@ -31,7 +31,7 @@ from mutate import Source
 HERE = pathlib.Path(__file__).resolve().parent
 REF = HERE.parent.parent / "ref"
 WORK = pathlib.Path("mutants").resolve()
-CC = os.environ.get("CC_GCC", "gcc")
+CC, GCOV = os.environ.get("CC_GCC", "gcc"), os.environ.get("GCOV", "gcov")
 POLICY = ["-std=c11", "-ffp-contract=off", "-fPIC", "-g0", "-DHAVE_CONFIG_H", f"-I{os.getcwd()}", f"-I{REF}"]
 REFUSED = ["-Wfloat-conversion"] + ["-Werror=" + w for w in (
     "float-conversion", "int-conversion", "incompatible-pointer-types", "discarded-qualifiers", "implicit-function-declaration")]
@@ -74,7 +74,7 @@ def run(test, folder, seconds, **more):
 
 
 def reached(sources, tests):
-    """{test: {"seconds": its time, "lines": {file: [lines it runs]}}}, and that every test passes on the unmutated sources."""
+    """{test: {"seconds": its time, "lines": {file: {line: how often it runs}}}}, and that every test passes on the unmutated sources."""
     folder = WORK / "reach"
     folder.mkdir()
     objects = [build(folder, s.name, s.text, ["-O0", "--coverage"]) for s in sources]
@@ -90,7 +90,7 @@ def reached(sources, tests):
         found[test] = {"seconds": round(time.time() - start, 2), "lines": {}}
         for counts in there.glob("*.gcda"):
             counts.with_suffix(".gcno").write_bytes((folder / (counts.stem + ".gcno")).read_bytes())
-            told = json.loads(subprocess.run(["gcov", "--json-format", "--stdout", counts.name], cwd=there, capture_output=True).stdout)
+            told = json.loads(subprocess.run([GCOV, "--json-format", "--stdout", counts.name], cwd=there, capture_output=True).stdout)
             for file in told["files"]:
                 if file["file"] == counts.stem + ".c":
                     found[test]["lines"][file["file"]] = {line["line_number"]: line["count"] for line in file["lines"]}
@@ -100,7 +100,7 @@ def reached(sources, tests):
 
 def judge(mutant, source, reach, force=False):
     """{"status": killed | survived | stillborn | same, "by": ..., "seconds": ...} of one mutant."""
-    start, end, new, line, _ = mutant
+    start, end, new, line, function = mutant
     began = time.time()
     with tempfile.TemporaryDirectory(dir=WORK) as name:
         folder = pathlib.Path(name)
@@ -115,7 +115,7 @@ def judge(mutant, source, reach, force=False):
         for test in sorted(reach, key=lambda t: reach[t]["seconds"]):
             counts = reach[test]["lines"].get(source.name, {})
             near = max((int(n) for n in counts if int(n) <= line), default=None)  # a statement's later lines have no count
-            if counts and (near is None or counts[str(near)] > 0):
+            if counts and (function == "-" or near is None or counts[str(near)] > 0):
                 tried += 1
                 why = run(test, folder, reach[test]["seconds"])
                 if why:
