@@ -1425,6 +1425,9 @@ START_TEST(diversity_errors)
         IS(SMOE_EDOM, vjp[v](1, 2, 2, spoilt, size, 1, g));
         IS(SMOE_EDOM, vjp[v](1, 2, 2, u, spoilt + 2, 1, g));
         IS(SMOE_EDOM, vjp[v](1, 2, 2, u, size, bad[_i], g));
+        IS(SMOE_EDOM, f[v](2, 1, 2, spoilt, unit, norm, &loss)); /* the second token of two is looked at, too */
+        IS(SMOE_EDOM, vjp[v](2, 1, 2, spoilt, size, 1, g));
+        IS(SMOE_EDOM, vjp[v](2, 1, 2, u, spoilt + 2, 1, g));
     }
     ck_assert_msg(untouched(4, unit) && untouched(2, norm) && untouched(1, &loss) && untouched(4, g),
                   "C.6 wrote in spite of an error");

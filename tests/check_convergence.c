@@ -331,6 +331,26 @@ START_TEST(em_by_hand)
 }
 END_TEST
 
+/* One atom, three features, 16 points on y = 3 x_0 - 2 x_1 + 5 x_2 + 7.  x = L s for all signs s in {-1,1}^3, twice over, with
+ * L = (1 . . / 1 1 . / 2 -1 1): sum x x' = 16 L L', whose Cholesky factor 4 L and all else in the step is exact. */
+START_TEST(em_by_hand_in_three_dimensions)
+{
+    enum { n = 16 };
+    const smoe_mix_shape one = {.gate = SMOE_MIX_SOFTPLUS, .k = 1, .d = 3};
+    const double theta[] = {0, 0, 0, 0, 1};
+    double x[3 * n], y[n], work[200], q[n], next[5], loglik;
+    for (unsigned t = 0; t < n; t++) {
+        const double s0 = t & 1 ? 1 : -1, s1 = t & 2 ? 1 : -1, s2 = t & 4 ? 1 : -1;
+        x[3 * t] = s0;
+        x[3 * t + 1] = s0 + s1;
+        x[3 * t + 2] = 2 * s0 - s1 + s2;
+        y[t] = 3 * x[3 * t] - 2 * x[3 * t + 1] + 5 * x[3 * t + 2] + 7;
+    }
+    OK(smoe_mix_em_step(&one, n, theta, x, y, 0x1p-20, work, q, next, &loglik));
+    SAME(next, ((double[]){3, -2, 5, 7, 0x1p-20}), 5, "T.12 a, b and the least nu");
+}
+END_TEST
+
 /* (0,0) (1,1) (2,1) of atom 0 as above; (0,5) (2,3) (4,4) of atom 1: a = -1/4, b = 9/2, nu = 1/2. */
 /* evidence hand: T.13 */
 START_TEST(oracle_by_hand)
@@ -1621,6 +1641,7 @@ int main(void)
     tcase_add_test(hand, exact_loss_by_hand);
     tcase_add_test(hand, over_loss_by_hand);
     tcase_add_test(hand, em_by_hand);
+    tcase_add_test(hand, em_by_hand_in_three_dimensions);
     tcase_add_test(hand, oracle_by_hand);
     tcase_add_test(hand, identifiability_by_hand);
     tcase_add_test(hand, copies_by_hand);

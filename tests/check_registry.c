@@ -238,6 +238,56 @@ static bool same_bits(const op_value *a, const op_value *b)
            (!a->i64 || memcmp(a->i64, b->i64, a->count * sizeof(int64_t)) == 0);
 }
 
+/* With NaN as the last element of v a function of c either refuses, or does not read it: all is as in the clean case. */
+static bool refused_or_unread(op_case *c, smoe_status (*function)(op_case *), op_value *v, const op_case *clean)
+{
+    if (!v->f64 || v->count == 0) return true;
+    double *last = v->f64 + v->count - 1;
+    const double kept = *last;
+    *last = NAN;
+    const smoe_status status = function(c);
+    *last = kept;
+    bool same = status == SMOE_OK;
+    for (size_t t = 0; t < OP_TENSORS && same; t++)
+        same = same_bits(&c->out[t], &clean->out[t]) &&
+               (function == c->op->forward || same_bits(&c->grad[t], &clean->grad[t]));
+    return same || status == SMOE_EDOM;
+}
+
+/* The last element is where a check that counts with a wrong size ends too early.  NULL, or whose is taken for a number. */
+static const char *last_element_taken(const op_record *op, const op_spec *s)
+{
+    char err[400];
+    const char *found = NULL;
+    op_case *clean = op_case_from_spec(op, s, 1, err, sizeof err), *c = op_case_from_spec(op, s, 1, err, sizeof err);
+    if (!clean || !c || op_run(clean) != SMOE_OK) return say("does not run");
+    for (size_t t = 0; op->in[t].name && !found; t++)
+        if (!refused_or_unread(c, op->forward, &c->in[t], clean)) found = say("%s, forward", op->in[t].name);
+    if (op->vjp && op_run(c) != SMOE_OK) found = say("does not run again");
+    for (size_t t = 0; op->vjp && op->out[t].name && !found; t++)
+        if (!refused_or_unread(c, op->vjp, &c->cot[t], clean)) found = say("d_%s", op->out[t].name);
+    for (size_t t = 0; op->vjp && op->out[t].name && !found; t++)
+        if (!refused_or_unread(c, op->vjp, &c->out[t], clean)) found = say("%s, backward", op->out[t].name);
+    const bool bare = strncmp(op->id, "numerics.", 9) == 0; /* their vjps leave that to forward */
+    for (size_t t = 0; op->vjp && !bare && op->in[t].name && !found; t++)
+        if (!refused_or_unread(c, op->vjp, &c->in[t], clean)) found = say("%s, backward", op->in[t].name);
+    op_case_free(clean);
+    op_case_free(c);
+    return found;
+}
+
+START_TEST(last_elements_are_looked_at)
+{
+    for (size_t i = 0; op_registry[i]; i++)
+        for (const op_spec *s = op_registry[i]->cases; s->name; s++) {
+            if (strcmp(s->suite, "large") == 0) continue;
+            const char *taken = last_element_taken(op_registry[i], s);
+            ck_assert_msg(taken == NULL, "%s.%s: NaN at the end of %s is taken for a number", op_registry[i]->id,
+                          s->name, taken);
+        }
+}
+END_TEST
+
 START_TEST(a_seed_means_a_case)
 {
     char err[400];
@@ -814,6 +864,7 @@ int main(void)
     tcase_add_test(records, variants_name_operations);
     tcase_add_test(records, every_choice_is_drawn);
     tcase_add_test(records, every_case_runs);
+    tcase_add_test(records, last_elements_are_looked_at);
     tcase_add_test(records, a_seed_means_a_case);
     tcase_add_test(records, vjps_overwrite);
     tcase_add_test(records, inputs_are_representable);

@@ -15,7 +15,7 @@ A row is an equation (a heading `### (B.4) ...` of spec/NN-*.md), a column a kin
     contract    a function of the equation named in verify/proofs/wp/goals.txt, so proved by `make proofs`
     variants    known wrong variants of its operations (`make mutants-known` shows which are detected)
     theorem     theorems that the section names in lines `Proved: verify/proofs/coq/...` (`make coq` proves them and the names)
-    mutants     no tool serves this column yet
+    mutants     not by equation: `make mutants` samples them over all of ref/
 
 A cell is a count, `e` where the spec explains in one line (`No gradient check: ...`) why it is empty, or HOLE.  A hole, or
 a tag that names no equation or belongs to a test that nobody runs, makes the exit status 1.
@@ -162,7 +162,7 @@ def main():
                 holes += 1
                 problems.append(f"({number}) {title}: no {column}")
         print(f"{'(' + number + ') ' + title:{width}} " + " ".join(f"{c:>10}" for c in row))
-    print("\nmutants: no tool serves this column yet")
+    print("\nmutants: not by equation; make mutants samples them over all of ref/")
     for problem in problems:
         print(f"evidence: {problem}", file=sys.stderr)
     print(f"evidence: {len(table)} equations, {filled} cells filled, {explained_cells} explained, {holes} holes")
