@@ -1425,6 +1425,27 @@ START_TEST(overflow_is_said)
 }
 END_TEST
 
+/* (T.12) is for linear experts, none of them left out of the softmax, and an atom that has no sample has no variance. */
+START_TEST(em_steps_refuse)
+{
+    smoe_mix_shape hidden = norm1, chosen = norm1;
+    hidden.expert = SMOE_MIX_TANH;
+    hidden.H = 1;
+    chosen.topk = 1;
+    const double theta[16] = {1, 0, 1, -1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, x[] = {0, 1}, y[] = {1, 2};
+    const double q[] = {1, 0, 1, 0};
+    double work[200], out[4];
+    poison_all(4, out);
+    ck_assert_int_eq(smoe_mix_check(&hidden), SMOE_OK);
+    ck_assert_int_eq(smoe_mix_check(&chosen), SMOE_OK);
+    ck_assert_int_eq(smoe_mix_em_direction(&hidden, 2, theta, x, y, q, work, out), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_mix_em_direction(&chosen, 2, theta, x, y, q, work, out), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_mix_em_variances(&hidden, 2, theta, x, y, q, out), SMOE_EINVAL);
+    ck_assert(untouched(4, out));
+    ck_assert_int_eq(smoe_mix_em_variances(&norm1, 2, theta, x, y, q, out), SMOE_EDOM);
+}
+END_TEST
+
 START_TEST(distance_errors)
 {
     const smoe_mix_shape bad = {.k = 0, .d = 1}, wide = {.k = 1, .d = 2}, one = {.k = 1, .d = 1};
@@ -1669,6 +1690,7 @@ int main(void)
     tcase_add_test(error, shape_errors);
     tcase_add_loop_test(error, value_errors, 0, 3);
     tcase_add_test(error, overflow_is_said);
+    tcase_add_test(error, em_steps_refuse);
     tcase_add_loop_test(error, distance_errors, 0, 3);
     tcase_add_loop_test(error, loss_errors, 0, 3);
     tcase_add_loop_test(error, degenerate_data_get_a_status, 0, 3);
