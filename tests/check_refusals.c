@@ -10,6 +10,7 @@
  */
 #include <check.h>
 #include <dlfcn.h>
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -115,6 +116,11 @@ static const struct {
     /* Not as the header says: */
     {"smoe_compete_fractions", "A", "refused", "count is written before A = 0 is refused"},
     {"smoe_mix_em_step", "least", "refused", "q and loglik are written before least is looked at"},
+    {"smoe_mix_em_step", "theta", "refused", "as above, where an atom has lost its weight"},
+    {"smoe_mix_em_step", "y", "refused", "as above, where an atom has lost its weight"},
+    {"smoe_mix_m_step", "theta", "refused", "next is written before an atom is found to have lost its weight"},
+    {"smoe_route_vjp", "s", "refused", "do_ is written before weights are found to be impossible"},
+    {"smoe_route_v1_vjp", "s", "refused", "do_ is written before weights are found to be impossible"},
     {"smoe_load_token", "order", "SIZE_MAX", "of order the last two members alone are looked at"},
     {"smoe_load_token", "order", "N is", "of order the last two members alone are looked at"},
     {"smoe_load_token_vjp", "order", "SIZE_MAX", "of order the last two members alone are looked at"},
@@ -142,7 +148,7 @@ __attribute__((format(printf, 3, 4))) static void say(const char *function, cons
 
 /* --- one experiment ----------------------------------------------------------------------------------------------- */
 
-typedef enum { CLEAN, AGAIN, POISON, ASTRAY, KNOB, TOO_MANY, LAST } stage;
+typedef enum { CLEAN, AGAIN, POISON, HUGE_ONES, ASTRAY, KNOB, TOO_MANY, LAST } stage;
 
 typedef struct {
     char *block, *base; /* allocated; where the array starts */
@@ -202,6 +208,7 @@ static void watch_start(watched *f, size_t arrays, array_of *array, const knob_o
     probe.array = array;
     probe.knob = knob;
     probe.busy = true;
+    probe.regions = 0;
     probe.at = CLEAN;
     probe.i = probe.value = probe.trial = 0;
     f->over = f->last = false;
@@ -244,6 +251,10 @@ static bool is_possible(void)
         return a->reads && a->real && probe.count[probe.i] > probe.value / 3 &&
                (probe.value < 6 || probe.count[probe.i] > 2);
     }
+    if (probe.at == HUGE_ONES) {
+        const array_of *a = &probe.array[probe.i];
+        return a->reads && a->real && probe.count[probe.i] > 0 && !probe.shared;
+    }
     if (probe.at == ASTRAY) {
         const array_of *a = &probe.array[probe.i];
         return a->reads && !a->real && a->size == sizeof(size_t) && probe.count[probe.i] > probe.value / 3 &&
@@ -260,7 +271,7 @@ static bool is_possible(void)
 
 static void step(void)
 {
-    if ((probe.at == POISON || probe.at == ASTRAY) &&
+    if ((probe.at == POISON || probe.at == HUGE_ONES || probe.at == ASTRAY) &&
         (++probe.value < 9 || (probe.value = 0, ++probe.i < probe.arrays)))
         return;
     if (probe.at == KNOB && (++probe.value < 3 || (probe.value = 0, probe.knob[++probe.i].name != NULL))) return;
@@ -284,12 +295,13 @@ static bool watch_more(watched *f)
             step();
         while (!is_possible());
     if (probe.at == LAST) {
+        for (size_t j = 0; j < probe.regions; j++) free(probe.of[j].result);
         f->last = true;
         probe.busy = false;
         return true;
     }
     probe.what = "call";
-    if (probe.at == POISON || probe.at == ASTRAY) probe.what = probe.array[probe.i].name;
+    if (probe.at == POISON || probe.at == HUGE_ONES || probe.at == ASTRAY) probe.what = probe.array[probe.i].name;
     if (probe.at == KNOB) {
         const knob_of *k = &probe.knob[probe.i];
         const int none = 99;
@@ -360,6 +372,34 @@ static void copy_region(size_t index)
     if (r->input && r->bytes) memcpy(r->base, r->home, r->bytes);
 }
 
+/* All of an array times the power of two that brings its largest element below 2^(exponent + 1). */
+static void scale_to(const array_of *a, size_t n, int exponent)
+{
+    double *x = pointer_of(a), largest = 0;
+    for (size_t k = 0; k < n; k++) largest = fmax(largest, fabs(x[k]));
+    const int shift = largest > 0 ? exponent - ilogb(largest) : 0;
+    for (size_t k = 0; k < n; k++) x[k] = ldexp(x[k], shift);
+}
+
+/* 0, 1: the first, the last element is the largest number, the other arrays grow a little; 2, 3: as it is, negative;
+ * 4: the middle one; 5: the array is as large as can be; 6: all arrays are, together; 7: this one alone; 8: this one and one more. */
+static void make_huge(void)
+{
+    const size_t n = probe.count[probe.i], where[] = {0, n - 1, 0, n - 1, n / 2};
+    double *x = pointer_of(&probe.array[probe.i]);
+    for (size_t k = 0; k < probe.arrays; k++) {
+        const array_of *a = &probe.array[k];
+        if (!a->reads || !a->real || probe.count[k] == 0) continue;
+        if (probe.value == 6) scale_to(a, probe.count[k], 511);
+        if (probe.value < 5 && k != probe.i)
+            for (size_t j = 0; j < probe.count[k]; j++) ((double *)pointer_of(a))[j] *= 8;
+        if (probe.value == 8 && k == (probe.i + 1) % probe.arrays) scale_to(a, probe.count[k], 1000);
+    }
+    if (probe.value < 5) x[where[probe.value]] = probe.value == 2 || probe.value == 3 ? -DBL_MAX : DBL_MAX;
+    if (probe.value == 5 || probe.value == 7) scale_to(&probe.array[probe.i], n, probe.value == 5 ? 1023 : 520);
+    if (probe.value == 8) scale_to(&probe.array[probe.i], n, 24);
+}
+
 static void watch_place(watched *f)
 {
     if (f->last) return;
@@ -372,6 +412,7 @@ static void watch_place(watched *f)
         memcpy((char *)pointer_of(&probe.array[probe.i]) + 8 * where[probe.value / 3], &strange[probe.value % 3],
                sizeof *strange);
     }
+    if (probe.at == HUGE_ONES) make_huge();
     if (probe.at == ASTRAY) {
         const size_t n = probe.count[probe.i], where[] = {0, n - 1, n / 2};
         size_t astray = SIZE_MAX;
@@ -458,11 +499,28 @@ static bool is_index(const char *name)
 
 static bool is_refused(smoe_status status) { return status == SMOE_EDOM || status == SMOE_EINVAL; }
 
+/* Outputs of a call that went well are finite; a margin may be infinite. */
+static void check_overflow(smoe_status status)
+{
+    for (size_t k = 0; k < probe.arrays && status == SMOE_OK; k++) {
+        const array_of *a = &probe.array[k];
+        const region *r = &probe.of[probe.region_of[k]];
+        if (a->reads || !a->real || !probe.home[k] || is_work(a->name) || strstr(a->name, "margin")) continue;
+        const double *x = (const double *)(void *)(r->base + probe.offset[k]);
+        for (size_t j = 0; j < probe.count[k]; j++)
+            if (!isfinite(x[j]) && memcmp(&x[j], &fill[0], sizeof x[j]) != 0) {
+                say(probe.function->name, probe.what, "%s is not finite, but no overflow is told", a->name);
+                break;
+            }
+    }
+}
+
 static void check_refusal(smoe_status status)
 {
     const char *name = probe.function->name;
     const knob_of *k = probe.at == KNOB ? &probe.knob[probe.i] : NULL;
     const bool size = probe.at == TOO_MANY || (k && k->kind == A_SIZE);
+    if (probe.at == HUGE_ONES) check_overflow(status);
     if (is_refused(status) && !is_untouched()) say(name, probe.what, "refused, but outputs are written");
     if (probe.at == POISON && status != SMOE_EDOM && !(status == SMOE_OK && is_as_clean()))
         say(name, probe.what, "%g is taken for a number: %s", strange[probe.value % 3], smoe_strerror(status));
@@ -671,6 +729,7 @@ typedef enum {
     ZERO,
     INDEX,
     ENUMERATOR,
+    OVERFLOW,
     FAULTS
 } fault;
 
@@ -686,6 +745,7 @@ static smoe_status gather(smoe_activation phi, fault how, size_t N, size_t K, co
         if (index[i] > N || (index[i] == N && how != INDEX)) return SMOE_EDOM;
     if (how != NAN_TAKEN && !smoe_all_finite(N - (how == LAST_TAKEN), x)) return SMOE_EDOM;
     for (size_t i = 0; i < K; i++) y[i] = (phi == SMOE_RELU ? 2 : 3) * x[index[i] < N ? index[i] : 0];
+    if (how != OVERFLOW && !smoe_all_finite(K, y)) return SMOE_EOVRFLW;
     if (how == BEFORE) y[-1] = 0;
     if (how == AFTER) y[K] = 0;
     if (how == INPUT) ((double *)(uintptr_t)x)[1] = 0;
@@ -726,6 +786,7 @@ START_TEST(faults_are_seen)
         [EARLY] = "gather, x: refused, but outputs are written",
         [ZERO] = "gather, K: SMOE_EINVAL is promised: no error",
         [INDEX] = "gather, index: N is taken for an index: no error",
+        [OVERFLOW] = "gather, x: y is not finite, but no overflow is told",
         [ENUMERATOR] = "gather, phi: none is accepted",
     };
     const size_t index[] = {2, 0};
