@@ -38,7 +38,8 @@ enum {
     OPTION_TEXT,
     OPTION_CASES,
     OPTION_TIMEOUT,
-    OPTION_KEEP
+    OPTION_KEEP,
+    OPTION_MEMORY
 };
 
 static const cli_option options[] = {
@@ -51,6 +52,7 @@ static const cli_option options[] = {
     {"--cases", "DIR", "use the golden cases of DIR instead of generating some"},
     {"--timeout", "SEC", "stop a run of the program after this many seconds (default 300)"},
     {"--keep", "DIR", "a new folder for cases, answers and the program's output, kept"},
+    JUDGE_MEMORY_OPTION,
     {NULL, NULL, NULL},
 };
 
@@ -542,6 +544,8 @@ static int take_option(check *k, int option, const char *value)
     case OPTION_KEEP:
         k->keep = value;
         return 0;
+    case OPTION_MEMORY:
+        return judge_set_memory(&k->judge, &command, value);
     case CLI_WORD:
         return cli_add_ops(&command, &k->judge.ops, value);
     case JUDGE_PRECISION:
@@ -592,7 +596,10 @@ int cmd_check(int argc, char **argv)
     const char *value;
     int status = 0;
     k = (check){
-        .judge = {.command = &command, .precision = twin_profile_find("f64")}, .seed = 1, .seeds = 1, .timeout = 300};
+        .judge = {.command = &command, .precision = twin_profile_find("f64"), .in_memory = JUDGE_IN_MEMORY},
+        .seed = 1,
+        .seeds = 1,
+        .timeout = 300};
     for (int option; status == 0 && (option = cli_next(&p, &value)) != CLI_END;) {
         if (option == CLI_STOP) return p.status;
         status = take_option(&k, option, value);

@@ -48,7 +48,8 @@ const op_record *op_find(const char *id)
 /* --- binding sizes and parameters -------------------------------------------------------------------------------- */
 
 static const size_t largest_dimension = (size_t)1 << 20;
-static const size_t most_elements = (size_t)1 << 28; /* over all tensors of a case */
+static const size_t most_elements = (size_t)1 << 28; /* over all tensors of a case in memory */
+static const size_t most_on_disk = (size_t)1 << 44;  /* of one that has shapes only */
 static const size_t most_outputs = (size_t)1 << 24;  /* unless the inputs have a sixteenth of it */
 
 __attribute__((format(printf, 3, 4))) static bool fail(char *err, size_t errlen, const char *format, ...)
@@ -242,7 +243,7 @@ static bool bind_to_param(op_case *c, char letter, const char *param, char *err,
 /* --- storage ----------------------------------------------------------------------------------------------------- */
 
 /* The shape of a tensor: letters are sizes of the case, a number is itself. */
-static bool shape_of(const op_case *c, const op_tensor *t, op_value *v, char *err, size_t errlen)
+static bool shape_of(const op_case *c, const op_tensor *t, size_t most, op_value *v, char *err, size_t errlen)
 {
     v->rank = 0;
     v->count = 1;
@@ -258,9 +259,9 @@ static bool shape_of(const op_case *c, const op_tensor *t, op_value *v, char *er
         else
             return fail(err, errlen, "%s: bad shape '%s' of %s", c->op->id, t->shape, t->name);
         if (v->rank == OP_RANK) return fail(err, errlen, "%s: %s has more than %d axes", c->op->id, t->name, OP_RANK);
-        if (size > 0 && v->count > most_elements / size)
+        if (size > 0 && v->count > most / size)
             return fail(err, errlen, "%s: %s[%s] would have more than %zu elements", c->op->id, t->name, t->shape,
-                        most_elements);
+                        most);
         v->dim[v->rank++] = size;
         v->count *= size;
         p += n;
@@ -268,19 +269,19 @@ static bool shape_of(const op_case *c, const op_tensor *t, op_value *v, char *er
     return true;
 }
 
-static bool shape_list(const op_case *c, const op_tensor *t, op_value *v, op_value *d, size_t *total, char *err,
-                       size_t errlen)
+static bool shape_list(const op_case *c, const op_tensor *t, size_t most, op_value *v, op_value *d, size_t *total,
+                       char *err, size_t errlen)
 {
     for (size_t i = 0; t[i].name; i++) {
         if (i == OP_TENSORS) return fail(err, errlen, "%s: more than %d tensors", c->op->id, OP_TENSORS);
-        if (!shape_of(c, &t[i], &v[i], err, errlen)) return false;
+        if (!shape_of(c, &t[i], most, &v[i], err, errlen)) return false;
         *total += v[i].count;
         if (t[i].flags & OP_DIFF) {
             d[i] = v[i];
             *total += d[i].count;
         }
-        if (*total > most_elements)
-            return fail(err, errlen, "%s: more than %zu elements in all tensors", c->op->id, most_elements);
+        if (*total > most)
+            return fail(err, errlen, "%s: more than %zu elements in all tensors", c->op->id, most);
     }
     return true;
 }
@@ -305,28 +306,30 @@ static bool allocate_list(const op_tensor *t, op_value *v, op_value *d)
     return true;
 }
 
-static bool build(op_case *c, const char *dims, const char *set, char *err, size_t errlen)
+static bool build(op_case *c, const char *dims, const char *set, bool storage, char *err, size_t errlen)
 {
+    const size_t most = storage ? most_elements : most_on_disk;
     size_t total = 0;
     if (!set_defaults(c, err, errlen) || !set_params(c, set, err, errlen) || !bind_dims(c, dims, err, errlen) ||
         !bind_to_param(c, 'K', "k", err, errlen) || !bind_to_param(c, 'C', "capacity", err, errlen) ||
         !bind_to_param(c, 'N', "experts", err, errlen) ||
-        !shape_list(c, c->op->in, c->in, c->grad, &total, err, errlen))
+        !shape_list(c, c->op->in, most, c->in, c->grad, &total, err, errlen))
         return false;
     const size_t given = total;
-    if (!shape_list(c, c->op->out, c->out, c->cot, &total, err, errlen)) return false;
+    if (!shape_list(c, c->op->out, most, c->out, c->cot, &total, err, errlen)) return false;
     /* A parameter may size an output: a small prompt must not ask for the whole memory. */
-    if (total - given > most_outputs && (total - given) / 16 > given)
+    if (storage && total - given > most_outputs && (total - given) / 16 > given)
         return fail(err, errlen, "%s: outputs of %zu elements from inputs of %zu", c->op->id, total - given, given);
     /* Before anything is allocated: a check sees sizes and parameters only. */
     const char *wrong = c->op->check ? c->op->check(c) : NULL;
     if (wrong) return fail(err, errlen, "%s: %s", c->op->id, wrong);
+    if (!storage) return true;
     if (!allocate_list(c->op->in, c->in, c->grad) || !allocate_list(c->op->out, c->out, c->cot))
         return fail(err, errlen, "%s: out of memory", c->op->id);
     return true;
 }
 
-op_case *op_case_new(const op_record *op, const char *dims, const char *set, char *err, size_t errlen)
+static op_case *new_case(const op_record *op, const char *dims, const char *set, bool storage, char *err, size_t errlen)
 {
     op_case *c = calloc(1, sizeof *c);
     if (!c) {
@@ -334,9 +337,19 @@ op_case *op_case_new(const op_record *op, const char *dims, const char *set, cha
         return NULL;
     }
     c->op = op;
-    if (build(c, dims ? dims : "", set ? set : "", err, errlen)) return c;
+    if (build(c, dims ? dims : "", set ? set : "", storage, err, errlen)) return c;
     op_case_free(c);
     return NULL;
+}
+
+op_case *op_case_new(const op_record *op, const char *dims, const char *set, char *err, size_t errlen)
+{
+    return new_case(op, dims, set, true, err, errlen);
+}
+
+op_case *op_case_shapes(const op_record *op, const char *dims, const char *set, char *err, size_t errlen)
+{
+    return new_case(op, dims, set, false, err, errlen);
 }
 
 void op_case_free(op_case *c)
