@@ -1,7 +1,7 @@
 /* The registry, the storage of a case, and the drawing of random inputs (see op.h and spec/operations.md). */
 #include <ctype.h>
 #include <errno.h>
-#include <limits.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -79,13 +79,15 @@ static int next_pair(const char **list, char name[64], char value[64], char *err
     return 1;
 }
 
-static bool parse_long(const char *text, long *out)
+static bool parse_whole(const char *text, int32_t *out)
 {
     if (*text == '\0' || isspace((unsigned char)*text)) return false;
     char *end;
     errno = 0;
-    *out = strtol(text, &end, 10);
-    return *end == '\0' && errno == 0 && *out >= -(1L << 31) && *out < (1L << 31);
+    const long long value = strtoll(text, &end, 10);
+    if (*end != '\0' || errno != 0 || value < INT32_MIN || value > INT32_MAX) return false;
+    *out = (int32_t)value;
+    return true;
 }
 
 static bool parse_real(const char *text, double *out)
@@ -111,10 +113,11 @@ static const size_t *find_dim(const op_case *c, char letter)
     return NULL;
 }
 
-static bool bind_dim(op_case *c, char letter, long size, char *err, size_t errlen)
+static bool bind_dim(op_case *c, char letter, int32_t size, char *err, size_t errlen)
 {
     if (size < 0 || (size_t)size > largest_dimension)
-        return fail(err, errlen, "%s: size %c = %ld is outside 0 .. %zu", c->op->id, letter, size, largest_dimension);
+        return fail(err, errlen, "%s: size %c = %" PRId32 " is outside 0 .. %zu", c->op->id, letter, size,
+                    largest_dimension);
     if (find_dim(c, letter)) return fail(err, errlen, "%s: size %c is given twice", c->op->id, letter);
     if (c->dims == OP_DIMS) return fail(err, errlen, "%s: more than %d sizes", c->op->id, OP_DIMS);
     c->dim_name[c->dims] = letter;
@@ -127,10 +130,10 @@ static bool bind_dims(op_case *c, const char *dims, char *err, size_t errlen)
     char name[64], value[64];
     int more;
     while ((more = next_pair(&dims, name, value, err, errlen)) > 0) {
-        long size;
+        int32_t size;
         if (name[1] != '\0' || !isalpha((unsigned char)name[0]) || !is_letter_of(c->op->in, name[0]))
             return fail(err, errlen, "%s has no size '%s' among its inputs", c->op->id, name);
-        if (!parse_long(value, &size))
+        if (!parse_whole(value, &size))
             return fail(err, errlen, "%s: size %s is '%s', expected a whole number", c->op->id, name, value);
         if (!bind_dim(c, name[0], size, err, errlen)) return false;
     }
@@ -156,25 +159,25 @@ static size_t find_param(const op_record *op, const char *name)
     return i;
 }
 
-/* Copies `value` if it is one of "a|b|c"; NULL if it is not. */
-static char *copy_choice(const char *values, const char *value)
+/* Is `value` one of "a|b|c"? */
+static bool is_choice(const char *values, const char *value)
 {
     const size_t len = strlen(value);
     for (const char *p = values; *p;) {
         const size_t n = strcspn(p, "|");
-        if (n == len && n > 0 && memcmp(p, value, n) == 0) return strdup(value);
+        if (n == len && n > 0 && memcmp(p, value, n) == 0) return true;
         p += n + (p[n] == '|');
     }
-    return NULL;
+    return false;
 }
 
 static bool set_param(op_case *c, size_t i, const char *value, char *err, size_t errlen)
 {
     const op_param *p = &c->op->param[i];
-    long whole;
+    int32_t whole;
     switch (p->type) {
     case OP_INT:
-        if (!parse_long(value, &whole))
+        if (!parse_whole(value, &whole))
             return fail(err, errlen, "%s: parameter %s is '%s', expected a whole number", c->op->id, p->name, value);
         c->number[i] = (double)whole;
         return true;
@@ -183,9 +186,10 @@ static bool set_param(op_case *c, size_t i, const char *value, char *err, size_t
             return fail(err, errlen, "%s: parameter %s is '%s', expected a finite number", c->op->id, p->name, value);
         return true;
     case OP_CHOICE: {
-        char *copy = copy_choice(p->values, value);
-        if (!copy)
+        if (!is_choice(p->values, value))
             return fail(err, errlen, "%s: parameter %s is '%s', expected %s", c->op->id, p->name, value, p->values);
+        char *copy = strdup(value);
+        if (!copy) return fail(err, errlen, "%s: out of memory", c->op->id);
         free((void *)(uintptr_t)c->choice[i]);
         c->choice[i] = copy;
         return true;
@@ -233,7 +237,7 @@ static bool bind_to_param(op_case *c, char letter, const char *param, char *err,
     const size_t i = find_param(c->op, param);
     if (i == param_count(c->op) || find_dim(c, letter)) return true;
     if (c->number[i] < 0) return fail(err, errlen, "%s: parameter %s = %g is negative", c->op->id, param, c->number[i]);
-    return bind_dim(c, letter, (long)c->number[i], err, errlen);
+    return bind_dim(c, letter, (int32_t)c->number[i], err, errlen);
 }
 
 /* --- storage ----------------------------------------------------------------------------------------------------- */
@@ -416,9 +420,7 @@ double op_real(const op_case *c, const char *param) { return c->number[must_para
 bool op_is(const op_case *c, const char *param, const char *choice)
 {
     const size_t i = must_param(c, param, true);
-    char *known = copy_choice(c->op->param[i].values, choice);
-    if (!known) no_such(c, "choice", choice);
-    free(known);
+    if (!is_choice(c->op->param[i].values, choice)) no_such(c, "choice", choice);
     return strcmp(c->choice[i], choice) == 0;
 }
 
