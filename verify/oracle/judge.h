@@ -18,6 +18,7 @@ typedef struct {
     twin_profile settled;
     int jobs; /* <= 0: as many as there are processors */
     bool power, quiet, forward;
+    size_t shard, shards; /* I of N parts of the cases; 0: all of them */
     size_t in_memory; /* bytes: cases with larger files are judged in pieces, and not diagnosed */
     size_t reports;
     const char *report[8]; /* files */
