@@ -124,7 +124,10 @@ bool judge_wants(const judge_options *o, const manifest_case *c)
     bool named = o->ops.count == 0;
     for (size_t i = 0; i < o->ops.count && !named; i++) named = strcmp(o->ops.op[i]->id, c->op) == 0;
     const op_record *op = named ? op_find(c->op) : NULL;
-    return named && (!op || cli_where(&o->where, op, c->parameters)); /* what is unknown is told by who reads it */
+    char flags[2048] = "";
+    for (size_t i = 0, at = 0; i < c->flags && at < sizeof flags; i++)
+        at += (size_t)snprintf(flags + at, sizeof flags - at, "%s%s", i ? "," : "", c->flag[i]);
+    return named && (!op || cli_where(&o->where, op, c->parameters, flags)); /* what is unknown is told by who reads it */
 }
 
 int judge_wants_any(const judge_options *o, const char *dir, const manifest *m)
