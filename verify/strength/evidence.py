@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The equation-coverage report: which evidence each equation of spec/ has, from tags in the sources.
 
-    make evidence            (or: evidence.py ROOT SMOEREF)
+    make evidence            (or: evidence.py ROOT SMOEREF [PAGE.html])
 
 A row is an equation (a heading `### (B.4) ...` of spec/NN-*.md), a column a kind of evidence:
 
@@ -15,21 +15,23 @@ A row is an equation (a heading `### (B.4) ...` of spec/NN-*.md), a column a kin
     contract    a function of the equation named in verify/proofs/wp/goals.txt, so proved by `make proofs`
     variants    known wrong variants of its operations (`make mutants-known` shows which are detected)
     theorem     theorems that the section names in lines `Proved: verify/proofs/coq/...` (`make coq` proves them and the names)
+    rounding    files that the section names in lines `Certified: verify/proofs/gappa/...` (`make gappa` proves their bounds)
     mutants     not by equation: `make mutants` samples them over all of ref/
 
 A cell is a count, `e` where the spec explains in one line (`No gradient check: ...`) why it is empty, or HOLE.  A hole, or
 a tag that names no equation or belongs to a test that nobody runs, makes the exit status 1.
 """
+import html
 import json
 import pathlib
 import re
 import subprocess
 import sys
 
-COLUMNS = ["spec", "hand", "gradient", "properties", "twin", "autograd", "fuzz", "contract", "theorem", "variants"]
+COLUMNS = ["spec", "hand", "gradient", "properties", "twin", "autograd", "fuzz", "contract", "theorem", "rounding", "variants"]
 EXPLAINED = {
     "hand-computed value": "hand", "gradient check": "gradient", "properties": "properties", "twin": "twin",
-    "autograd": "autograd", "fuzz target": "fuzz", "contract": "contract", "coq theorem": "theorem", "mutants": "mutants",
+    "autograd": "autograd", "fuzz target": "fuzz", "contract": "contract", "coq theorem": "theorem", "rounding": "rounding", "mutants": "mutants",
     "variants": "variants",
 }
 
@@ -105,6 +107,53 @@ def proved(root):
     return names
 
 
+def page(rows, summary, problems):
+    """The table as one HTML page that needs nothing else."""
+    meaning = {}
+    for name, text in re.findall(r"^    (\w+) {2,}(\S.*(?:\n {10,}\S.*)*)", __doc__, flags=re.M):
+        meaning[name] = " ".join(text.split())
+    kind = {"HOLE": "hole", "e": "explained", "rule": "explained", "0": "none"}
+    body = []
+    chapter = ""
+    for number, title, row in rows:
+        if number.split(".")[0] != chapter:
+            chapter = number.split(".")[0]
+            body.append(f'<tr class="chapter"><th colspan="{len(COLUMNS) + 1}">Chapter {html.escape(chapter)}</th></tr>')
+        cells = "".join(f'<td class="{kind.get(cell, "filled")}">{cell}</td>' for cell in row)
+        body.append(f'<tr><th scope="row">({html.escape(number)}) {html.escape(title)}</th>{cells}</tr>')
+    return f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>smoeref: evidence by equation</title>
+<style>
+:root {{ color-scheme: light dark; --line: #8884; --good: #2a7d3f26; --bad: #c4282840; }}
+body {{ font: 15px/1.4 system-ui, sans-serif; margin: 1.5rem auto; max-width: 78rem; padding: 0 1rem; }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; }}
+th, td {{ padding: .15rem .5rem; border-bottom: 1px solid var(--line); text-align: center; }}
+tbody th {{ text-align: left; font-weight: normal; }}
+.chapter th {{ font-weight: bold; padding-top: .8rem; }}
+thead th {{ position: sticky; top: 0; background: Canvas; }}
+.filled {{ background: var(--good); }} .hole {{ background: var(--bad); font-weight: bold; }} .none {{ opacity: .5; }}
+dt {{ font-weight: bold; }}
+</style>
+<h1>Evidence by equation</h1>
+<p>{html.escape(summary)}. A number counts tests, operations, functions or theorems; <i>e</i>: the section says in a line why there is none;
+<i>rule</i>: a rule of arithmetic, which owes less; 0: not owed by every equation.</p>
+{"".join(f"<p class='hole'>{html.escape(problem)}</p>" for problem in problems)}
+<div class="wide"><table>
+<thead><tr><th>equation</th>{"".join(f'<th title="{html.escape(meaning.get(c, ""))}">{c}</th>' for c in COLUMNS)}</tr></thead>
+<tbody>
+{chr(10).join(body)}
+</tbody>
+</table></div>
+<h2>The columns</h2>
+<dl>{"".join(f"<dt>{c}</dt><dd>{html.escape(meaning.get(c, ''))}</dd>" for c in COLUMNS)}</dl>
+</html>
+"""
+
+
 def main():
     root, smoeref = pathlib.Path(sys.argv[1]), sys.argv[2]
     problems = []
@@ -128,6 +177,7 @@ def main():
     width = max(len(title) for title, _ in table.values()) + 8
     print(f"{'equation':{width}} " + " ".join(f"{c:>10}" for c in COLUMNS))
     holes = explained_cells = filled = 0
+    rows = []
     for number, (title, body) in table.items():
         mine = [o for o in operations if number in o["equations"]]
         cells = {
@@ -140,6 +190,7 @@ def main():
             "fuzz": len(mine) if fuzzed else 0,
             "contract": sum(name in contracts for name in functions.get(number, [])),
             "theorem": sum(line.count("`") // 2 for line in re.findall(r"^Proved: verify/proofs/coq/.*", body, flags=re.M)),
+            "rounding": sum(len(re.findall(r"verify/proofs/gappa/\w+\.g", line)) for line in re.findall(r"^Certified: .*", body, flags=re.M)),
             "variants": sum(len(o.get("variants", [])) for o in mine),
         }
         reasons = {EXPLAINED[c.lower()] for c in re.findall(
@@ -155,17 +206,21 @@ def main():
                 explained_cells += 1
             elif rule and (column != "properties" or cells["hand"]):
                 row.append("rule")
-            elif column in ("theorem", "variants"):  # not owed by every equation
+            elif column in ("theorem", "rounding", "variants"):  # not owed by every equation
                 row.append("0")
             else:
                 row.append("HOLE")
                 holes += 1
                 problems.append(f"({number}) {title}: no {column}")
         print(f"{'(' + number + ') ' + title:{width}} " + " ".join(f"{c:>10}" for c in row))
+        rows.append((number, title, row))
     print("\nmutants: not by equation; make mutants samples them over all of ref/")
     for problem in problems:
         print(f"evidence: {problem}", file=sys.stderr)
-    print(f"evidence: {len(table)} equations, {filled} cells filled, {explained_cells} explained, {holes} holes")
+    summary = f"{len(table)} equations, {filled} cells filled, {explained_cells} explained, {holes} holes"
+    print(f"evidence: {summary}")
+    if len(sys.argv) > 3:
+        pathlib.Path(sys.argv[3]).write_text(page(rows, summary, problems))
     return 1 if problems else 0
 
 
