@@ -36,7 +36,8 @@ tests=$(cd "$root/tests" && ls check_*.c | sed 's/\.c$//')
     done
     for t in $tests; do
         more=$(sed -n "s|^tests_${t}_SOURCES = tests/$t.c||p" "$root/Makefile.am" | tr ' ' '\n' | sed -n "s|..*\.c\$| $root/&|p" | tr -d '\n')
-        printf '%s: %s%s%s\n\t%s $(FLAGS) --coverage -o $@ $^ $(LIBS)\n' "$t" "$root/tests/$t.c" "$more" "$objects" "$cc"
+        link=$(sed -n "s/^tests_${t}_LDFLAGS *= *//p" "$root/Makefile.am")
+        printf '%s: %s%s%s\n\t%s $(FLAGS) --coverage -o $@ $^ %s $(LIBS)\n' "$t" "$root/tests/$t.c" "$more" "$objects" "$cc" "$link"
     done
 } >"$work/Makefile"
 if ! make -C "$work" -j"$(nproc)" >"$work/log" 2>&1; then
