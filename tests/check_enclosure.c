@@ -1138,6 +1138,76 @@ START_TEST(profiles_are_found)
 }
 END_TEST
 
+/* x y in one format, stored in another that has as many digits or more, but not its range. */
+START_TEST(a_storage_of_less_range_counts)
+{
+    twin_profile p = *twin_profile_find("f16");
+    const double x = 300;
+    p.arithmetic = twin_profile_find("bf16")->storage;
+    for (int i = 0; i < 2; i++) {
+        tape *t = tape_new(&p, 96);
+        tape_node *product = tape_mul(t, tape_leaf(t, 1, 1, &x, false), tape_fill(t, 1, 1, i ? 0x1p-30 : 256));
+        const double radius = mag_get_d(arb_radref(product->v));
+        ck_assert_msg(i ? radius >= 0x1p-25 : isinf(radius), "%d: radius %g", i, radius);
+        tape_free(t);
+    }
+}
+END_TEST
+
+static double largest_radius(const twin_tensor *w)
+{
+    double most = 0;
+    for (size_t e = 0; e < w->count; e++) most = fmax(most, w->rad[e]);
+    return most;
+}
+
+static bool with_r; /* the router's logits too */
+
+/* What a profile with one tensor of its own gives: the largest radii of weight, y, and the gradients of x and wr. */
+static void radii_with(const char *precision, const char *name, const char *of, double radius[4])
+{
+    twin_profile p = *twin_profile_find(precision), own[3] = {p, {.name = NULL}, {.name = NULL}};
+    if (of) {
+        own[0] = own[1] = *twin_profile_find(of);
+        own[0].name = name;
+        own[1].name = with_r ? "r" : NULL;
+        p.tensor = own;
+    }
+    ck_assert_msg(twin_run(c, &p, NULL, 160, &r, err, sizeof err) == 0, "%s", err);
+    radius[0] = largest_radius(&r.out[tensor(c->op->out, "weight")]);
+    radius[1] = largest_radius(&r.out[tensor(c->op->out, "y")]);
+    radius[2] = largest_radius(&r.grad[tensor(c->op->in, "x")]);
+    radius[3] = largest_radius(&r.grad[tensor(c->op->in, "wr")]);
+    twin_result_clear(&r);
+}
+
+START_TEST(tensors_have_roundoffs_of_their_own)
+{
+    double f32[4], bf16[4], mixed[4];
+    make("layer.smoe", "T=4,N=3,d=4,h=5", "k=2");
+    radii_with("f32", NULL, NULL, f32);
+    radii_with("bf16", NULL, NULL, bf16);
+    for (int i = 0; i < 4; i++) ck_assert(f32[i] > 0 && bf16[i] > 1000 * f32[i]);
+    radii_with("f32", "y", "bf16", mixed); /* its kernel's forward and reverse; the weights come before it */
+    ck_assert(mixed[0] == f32[0] && mixed[1] > 1000 * f32[1] && mixed[1] <= bf16[1]);
+    ck_assert(mixed[2] > 100 * f32[2] && mixed[2] <= bf16[2]);
+    radii_with("f32", "weight", "bf16", mixed);
+    ck_assert(mixed[0] > 1000 * f32[0] && mixed[0] <= bf16[0]);
+    ck_assert(mixed[1] > 100 * f32[1] && mixed[1] <= bf16[1]); /* made of them */
+    radii_with("bf16", "weight", "f32", mixed);
+    ck_assert(mixed[0] > 100 * f32[0] && mixed[0] < bf16[0] && mixed[1] < bf16[1]); /* r is still in bf16 */
+    with_r = true;
+    radii_with("bf16", "weight", "f32", mixed);
+    with_r = false;
+    ck_assert(mixed[0] >= f32[0] && mixed[0] < 2 * f32[0] && mixed[1] > bf16[1] / 100 && mixed[1] < bf16[1]);
+    radii_with("f32", "d_wr", "bf16", mixed); /* kept in it, and in nothing else */
+    ck_assert(mixed[0] == f32[0] && mixed[1] == f32[1] && mixed[2] == f32[2] && mixed[3] > 50 * f32[3]);
+    radii_with("bf16", "x", "bf16", mixed);
+    for (int i = 0; i < 4; i++) ck_assert(mixed[i] == bf16[i]);
+    done();
+}
+END_TEST
+
 START_TEST(nonsense_is_refused)
 {
     make("balance.switch", "T=4,N=3", "k=2");
@@ -2093,6 +2163,8 @@ static Suite *suite(void)
     tcase_add_test(rounding, x_log_x_is_0_at_0_and_known_near_it);
     tcase_add_test(rounding, beyond_the_largest_nothing_is_known);
     tcase_add_test(twins, profiles_are_found);
+    tcase_add_test(twins, a_storage_of_less_range_counts);
+    tcase_add_test(twins, tensors_have_roundoffs_of_their_own);
     tcase_add_test(twins, nonsense_is_refused);
     tcase_add_test(twins, every_operation_has_a_twin);
     tcase_add_test(twins, gradients_of_operations_agree_with_differences);

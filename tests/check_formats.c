@@ -923,6 +923,35 @@ START_TEST(manifest_bytes)
 }
 END_TEST
 
+#define ROUNDOFF(value) "{\"smoeref\":\"0\",\"suite\":\"core\",\"seed\":1,\"cases\":[],\"roundoff\":" value "}"
+
+START_TEST(manifest_roundoff)
+{
+    static const char text[] = ROUNDOFF("{\"tensors\":{\"y\":\"bf16\",\"d_x\":\"f32+tf32+0.5ulp\"},\"arithmetic\":\"f16\"}");
+    manifest m;
+    ck_assert_msg(manifest_parse("m", text, strlen(text), &m, err, sizeof err) == 0, "%s", err);
+    for (int again = 0; again < 2; again++) { /* as it was read, and as it was written and read */
+        const roundoff *r = m.roundoff;
+        ck_assert_ptr_nonnull(r);
+        ck_assert_str_eq(r->arithmetic->name, "f16");
+        ck_assert(r->elementary_ulp == 0);
+        ck_assert_uint_eq(r->tensors, 2);
+        ck_assert_str_eq(r->name[0], "y");
+        ck_assert_str_eq(r->tensor[0].storage.name, "bf16");
+        ck_assert_str_eq(r->tensor[0].arithmetic.name, "f32");
+        ck_assert(r->tensor[0].elementary_ulp == 4);
+        ck_assert_str_eq(r->name[1], "d_x");
+        ck_assert_str_eq(r->tensor[1].storage.name, "f32");
+        ck_assert_str_eq(r->tensor[1].arithmetic.name, "tf32");
+        ck_assert(r->tensor[1].elementary_ulp == 0.5);
+        ck_assert_msg(manifest_write(in_folder("r.json"), &m, err, sizeof err) == 0, "%s", err);
+        manifest_clear(&m);
+        ck_assert_msg(manifest_read(in_folder("r.json"), &m, err, sizeof err) == 0, "%s", err);
+    }
+    manifest_clear(&m);
+}
+END_TEST
+
 static const struct {
     const char *text, *error;
 } wrong_manifest[] = {
@@ -941,6 +970,18 @@ static const struct {
     {"{\"smoeref\":\"0\",\"suite\":\"two words\",\"seed\":1,\"cases\":[]}",
      "m: \"smoeref\" and \"suite\": expected a word each"},
     {"{\"smoeref\":\"0\",\"suite\":\"core\",\"seed\":1,\"cases\":{}}", "m: \"cases\": expected an array"},
+    {ROUNDOFF("[]"), "m: \"roundoff\": expected an object of strings, and \"tensors\" one of these"},
+    {ROUNDOFF("{\"storage\":\"f32\"}"), "m: \"roundoff\": expected an object of strings, and \"tensors\" one of these"},
+    {ROUNDOFF("{\"arithmetic\":\"f8\"}"),
+     "m: \"roundoff\": the arithmetic is 'f8', expected one of f64, f32, tf32, bf16, f16"},
+    {ROUNDOFF("{\"elementary\":\"4\"}"),
+     "m: \"roundoff\": the elementary functions are within '4', expected such as 4ulp, at least 0.5ulp"},
+    {ROUNDOFF("{\"elementary\":\"nanulp\"}"),
+     "m: \"roundoff\": the elementary functions are within 'nanulp', expected such as 4ulp, at least 0.5ulp"},
+    {ROUNDOFF("{\"tensors\":{\"y\":\"f32+4ulp+f32\"}}"),
+     "m: \"roundoff\": tensor y has 'f32+4ulp+f32', expected P, P+A, P+Nulp or P+A+Nulp"},
+    {ROUNDOFF("{\"tensors\":{\"y\":\"f32+bf16+9ulp\"}}"),
+     "m: \"roundoff\": elementary functions within 9 ulp of bf16, of tensor y: at most 8 ulp can be bounded"},
     {MANIFEST("7"), "m: case 1: expected a JSON object"},
     {MANIFEST("{\"name\":\"a\"}"), "m: case 1: missing field \"op\""},
     {MANIFEST(CASE("a", "x.y", "{}", "[],\"x\":0")), "m: case 1: unknown field \"x\""},
@@ -1033,6 +1074,7 @@ START_TEST(manifest_schema)
     for (size_t i = 0; i < sizeof wrong_manifest / sizeof *wrong_manifest; i++) {
         const bool beyond = strstr(wrong_manifest[i].error, "each name once") != NULL ||
                             strstr(wrong_manifest[i].error, "flag \"ties\"") != NULL ||
+                            strstr(wrong_manifest[i].error, "can be bounded") != NULL ||
                             strstr(wrong_manifest[i].error, "parameter \"k") != NULL;
         json_t *j = json_loads(wrong_manifest[i].text, JSON_REJECT_DUPLICATES, NULL);
         if (j != NULL && !beyond)
@@ -1047,7 +1089,8 @@ END_TEST
 START_TEST(report_schema)
 {
     static const char good[] =
-        "{'smoeref':'0.1.0','suite':'core','seed':1,'seeds':2,'precision':'bf16','forward':false,'passed':0,'failed':1,'operations':[{'"
+        "{'smoeref':'0.1.0','suite':'core','seed':1,'seeds':2,'precision':'bf16','roundoff':{'storage':'bf16','arithmetic':'f32','elementary_ulp':4.0,'tensors':{'y':{'storage':'f32',"
+        "'arithmetic':'f64','elementary_ulp':2}}},'forward':false,'passed':0,'failed':1,'operations':[{'"
         "op':'a.b',"
         "'cases':1,'failed':1,'equals':[{'class':'C','formula':'f','effect':'e','met':'m'}],"
         "'parts':[{'equals':null,'cases':['n']}],'factors':[{'tensor':'y',"
@@ -1065,6 +1108,9 @@ START_TEST(report_schema)
         {"'seed':1", "'seed':-1"},
         {"'seed':1", "'seed':1.5"},
         {"'bf16'", "'fp8'"},
+        {"'arithmetic':'f32'", "'arithmetic':'fp8'"},
+        {"'arithmetic':'f64',", ""},
+        {"'storage':'bf16',", ""},
         {"'forward':false", "'forward':0"},
         {"'power'", "'powers'"},
         {"'ratio':'nan'", "'ratio':'large'"},
@@ -1270,6 +1316,7 @@ int main(void)
     tcase_add_loop_test(t, wrong_manifests, 0, COUNT(wrong_manifest));
     tcase_add_test(t, manifest_refuses);
     tcase_add_test(t, manifest_schema);
+    tcase_add_test(t, manifest_roundoff);
     tcase_add_test(t, report_schema);
     tcase_add_test(t, parameter_text);
     tcase_add_test(t, digests);

@@ -25,9 +25,10 @@ def wrong(s, x, at):
     if isinstance(x, (int, float)) and not isinstance(x, bool) and x < s.get("minimum", x):
         return at + ": %r" % x
     if isinstance(x, dict):
-        if set(s.get("required", [])) - set(x) or set(x) - set(s["properties"]):
+        named, others = s.get("properties", {}), s.get("additionalProperties", False)
+        if set(s.get("required", [])) - set(x) or (others is False and set(x) - set(named)):
             return at + ": fields are %s" % sorted(x)
-        return next(filter(None, (wrong(s["properties"][k], x[k], at + "." + k) for k in x)), None)
+        return next(filter(None, (wrong(named.get(k, others), x[k], at + "." + k) for k in x)), None)
     if isinstance(x, list):
         return next(filter(None, (wrong(s["items"], y, "%s[%d]" % (at, i)) for i, y in enumerate(x))), None)
 

@@ -153,21 +153,125 @@ static void *get(size_t n, size_t size)
 
 static size_t elements(const tape_node *a) { return a->rows * a->cols; }
 
+/* Does the storage not hold all numbers of the arithmetic? */
+static bool is_coarse(const twin_profile *p)
+{
+    const twin_format *f = &p->storage, *g = &p->arithmetic;
+    return unit(f) > unit(g) || f->underflow > g->underflow || f->largest < g->largest;
+}
+
+/* One operation and its store, relative. */
+static double store_unit(const twin_profile *p)
+{
+    const double us = unit(&p->storage), ua = unit(&p->arithmetic);
+    return is_coarse(p) ? (ua + us) * (1 + us) : ua;
+}
+
+static double elementary_unit(const twin_profile *p)
+{
+    const double us = unit(&p->storage);
+    return 2 * p->elementary_ulp * unit(&p->arithmetic) + (is_coarse(p) ? us * (1 + us) : 0);
+}
+
+void tape_use(tape *t, const twin_profile *profile)
+{
+    if (!profile || profile == t->profile) return;
+    const twin_format *f = &profile->storage, *g = &profile->arithmetic;
+    t->profile = profile;
+    t->coarse = is_coarse(profile);
+    t->w = store_unit(profile);
+    t->e = elementary_unit(profile);
+    /* a vectorised exp may flush subnormal results even where the arithmetic does not */
+    const double normal = g->digits == 53 ? 0x1p-1022 : g->underflow;
+    t->floor = fmax(normal, f->underflow);
+    t->most_w = fmax(t->most_w, t->w);
+    t->most_e = fmax(t->most_e, t->e);
+    t->most_u = fmax(t->most_u, unit(g));
+}
+
 tape *tape_new(const twin_profile *profile, long prec)
 {
     tape *t = get(1, sizeof *t);
-    t->profile = profile;
+    t->rest = profile;
     t->prec = prec;
-    if (profile) {
-        const double us = unit(&profile->storage), ua = unit(&profile->arithmetic);
-        t->coarse = us > ua;
-        t->w = t->coarse ? (ua + us) * (1 + us) : ua;
-        t->e = 2 * profile->elementary_ulp * ua + (t->coarse ? us * (1 + us) : 0);
-        /* a vectorised exp may flush subnormal results even where the arithmetic does not */
-        const double normal = profile->arithmetic.digits == 53 ? 0x1p-1022 : profile->arithmetic.underflow;
-        t->floor = fmax(normal, profile->storage.underflow);
-    }
+    tape_use(t, profile);
     return t;
+}
+
+/* --- roundoffs node by node --- */
+
+/* known: by number of the node; without a name as long as nothing has been planned for it.  seen: the last of the additions
+ * that came by. */
+struct tape_plan {
+    size_t nodes, additions;
+    twin_profile *known;
+    size_t *seen;
+};
+
+tape_plan *tape_plan_new(const tape *t)
+{
+    tape_plan *p = get(1, sizeof *p);
+    p->nodes = t->nodes;
+    p->known = get(p->nodes, sizeof *p->known);
+    p->seen = get(p->nodes, sizeof *p->seen);
+    return p;
+}
+
+void tape_plan_free(tape_plan *p)
+{
+    if (!p) return;
+    free(p->known);
+    free(p->seen);
+    free(p);
+}
+
+static void coarsen(twin_format *f, const twin_format *other)
+{
+    if (other->digits < f->digits) f->digits = other->digits;
+    f->underflow = fmax(f->underflow, other->underflow);
+    f->largest = fmin(f->largest, other->largest);
+}
+
+static void plan_node(twin_profile *known, const twin_profile *profile)
+{
+    if (!known->name) {
+        *known = *profile;
+        return;
+    }
+    coarsen(&known->storage, &profile->storage);
+    coarsen(&known->arithmetic, &profile->arithmetic);
+    known->elementary_ulp = fmax(known->elementary_ulp, profile->elementary_ulp);
+}
+
+static void plan_from(tape_plan *plan, const tape_node *y, const twin_profile *profile, bool first)
+{
+    if (!y || (y->named && !first) || plan->seen[y->number] == plan->additions) return;
+    plan->seen[y->number] = plan->additions;
+    plan_node(&plan->known[y->number], profile);
+    if (y->base != y) plan_from(plan, y->base, profile, first);
+    plan_from(plan, y->a, profile, false);
+    plan_from(plan, y->b, profile, false);
+    for (size_t i = 0; i < y->parts; i++) plan_from(plan, y->part[i], profile, false);
+}
+
+void tape_plan_add(tape_plan *plan, const tape_node *y, const twin_profile *profile)
+{
+    plan->additions++;
+    plan_from(plan, y, profile, true);
+}
+
+bool tape_plan_fits(const tape_plan *plan, const tape *t) { return plan->nodes == t->nodes; }
+
+static const twin_profile *planned(const tape *t, size_t number)
+{
+    const tape_plan *p = t->plan;
+    return p && number < p->nodes && p->known[number].name ? &p->known[number] : t->rest;
+}
+
+void tape_follow(tape *t, const tape_plan *plan)
+{
+    t->plan = plan;
+    for (size_t i = 0; i < plan->nodes; i++) tape_use(t, planned(t, i)); /* the coarsest, before anybody asks */
 }
 
 static void node_free(tape_node *y)
@@ -199,6 +303,8 @@ static tape_node *link_node(tape *t, size_t rows, size_t cols)
     y->rows = rows;
     y->cols = cols;
     y->base = y;
+    y->number = t->nodes++;
+    if (t->plan) tape_use(t, planned(t, y->number));
     y->previous = t->last;
     if (t->last)
         t->last->next = y;
@@ -278,13 +384,23 @@ static void give_beside(tape *t, tape_node *y)
     y->beside = NULL;
 }
 
+/* The one contribution that a gradient may consist of, in a format of its own. */
+static void store_gradient(const tape *t, tape_node *y)
+{
+    const twin_format *f = &t->profile->storage;
+    for (size_t i = 0; i < elements(y); i++)
+        if (!arb_is_zero(y->g + i) && !(exact(y->g + i) && fits(f, arb_midref(y->g + i)))) round_to(f, true, y->g + i);
+}
+
 void tape_backward(tape *t)
 {
     for (tape_node *y = t->last; y; y = y->previous) {
+        if (t->plan) tape_use(t, y->stored ? y->stored : planned(t, y->number));
         if (y->beside) give_beside(t, y);
         if (!y->g) continue;
         if (y->tally)
             for (size_t i = 0; i < elements(y); i++) round_stored_sum(t, &y->tally[i], y->g + i);
+        if (y->stored) store_gradient(t, y);
         if (y->back) y->back(t, y);
         if (y->leaf) continue;
         _arb_vec_clear(y->g, (slong)elements(y));
@@ -296,11 +412,15 @@ void tape_backward(tape *t)
 
 bool tape_rounds(const tape *t) { return t->profile != NULL; }
 
-double tape_u(const tape *t) { return t->w; }
+double tape_u(const tape *t) { return t->most_w; }
 
-double tape_elementary(const tape *t) { return t->e; }
+double tape_elementary(const tape *t) { return t->most_e; }
 
-double tape_arithmetic(const tape *t) { return t->profile ? unit(&t->profile->arithmetic) : 0; }
+double tape_u_next(const tape *t) { return t->plan ? store_unit(planned(t, t->nodes)) : t->w; }
+
+double tape_elementary_next(const tape *t) { return t->plan ? elementary_unit(planned(t, t->nodes)) : t->e; }
+
+double tape_arithmetic(const tape *t) { return t->most_u; }
 
 double tape_upper(const tape_node *a, size_t element) { return tape_upper_of(a->v + element); }
 

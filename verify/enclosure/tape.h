@@ -34,6 +34,7 @@
 #include "twin.h"
 
 typedef struct tape tape;
+typedef struct tape_plan tape_plan;
 typedef struct tape_node tape_node;
 
 /* What the rounding error of a sum depends on: the terms' magnitudes (upper bound), the exponent of the finest bit
@@ -63,6 +64,9 @@ struct tape_node {
     size_t n;           /* divisor, group size */
     size_t *index;
     double constant, *array;
+    size_t number;      /* nodes that were made before it */
+    bool named;         /* a tensor of the operation: who plans roundoffs looks no further */
+    const twin_profile *stored; /* of a leaf: what its gradient is kept in; NULL: in what the leaf is */
     tape_node *next, *previous;
 };
 
@@ -71,6 +75,17 @@ void tape_free(tape *t);
 /* The products and sums from here on take some of n rows, and others take the rest: the gradient of an operand that they
  * share may also be one sum over all n.  0: they take all that there are. */
 void tape_together(tape *t, size_t n);
+
+/* --- roundoffs node by node --- */
+/* Made from a first evaluation, followed by a second one that makes the same nodes in the same order. */
+tape_plan *tape_plan_new(const tape *t);
+void tape_plan_free(tape_plan *p);
+/* y and everything between it and the next named nodes is computed in this profile; what is so by several has the coarsest
+ * of each roundoff. */
+void tape_plan_add(tape_plan *plan, const tape_node *y, const twin_profile *profile);
+bool tape_plan_fits(const tape_plan *plan, const tape *t); /* has the second evaluation made the same nodes? */
+void tape_follow(tape *t, const tape_plan *plan);
+void tape_use(tape *t, const twin_profile *profile); /* what tape_seed() rounds to */
 
 /* --- what is given --- */
 /* A value that the storage cannot hold is rounded to it once: a candidate reads its inputs in its own format. */
@@ -147,8 +162,12 @@ arb_srcptr tape_gradient(const tape_node *a);                   /* NULL if it is
 bool tape_rounds(const tape *t);                       /* a profile is given */
 double tape_upper(const tape_node *a, size_t element); /* at least |value| */
 double tape_middle(const tape_node *a, size_t element);
+/* The largest of all nodes': */
 double tape_u(const tape *t);                          /* one operation and its store, relative; 0 without a profile */
 double tape_elementary(const tape *t);                 /* one elementary function and its store, relative */
 double tape_arithmetic(const tape *t);                 /* one operation that is not stored, relative */
+/* Of the node that is made next: for the slack of nothing else. */
+double tape_u_next(const tape *t);
+double tape_elementary_next(const tape *t);
 
 #endif

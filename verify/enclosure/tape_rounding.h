@@ -5,9 +5,13 @@
 #include "tape.h"
 
 struct tape {
-    const twin_profile *profile; /* NULL: enclose the exact values */
+    const twin_profile *profile; /* of the node at hand; NULL: enclose the exact values */
+    const twin_profile *rest; /* of the nodes that the plan does not know */
+    const tape_plan *plan; /* NULL: all nodes have one profile */
+    size_t nodes;
+    double most_w, most_e, most_u; /* the largest of all nodes' w, e and unit roundoff of the arithmetic */
     long prec;
-    bool coarse; /* the storage is coarser than the arithmetic */
+    bool coarse; /* the storage does not hold all numbers of the arithmetic */
     size_t together; /* of how many rows this is a part; 0: of those there are */
     double w; /* one operation and its store, relative */
     double e; /* one elementary function and its store, relative */

@@ -11,28 +11,29 @@
  * binary64's half of the smallest subnormal is not a double: the smallest one stands for it. */
 #define BINARY64                                                                                                       \
     {                                                                                                                  \
-        53, 0x1p-1074, DBL_MAX                                                                                         \
+        "f64", 53, 0x1p-1074, DBL_MAX                                                                                  \
     }
 #define BINARY32                                                                                                       \
     {                                                                                                                  \
-        24, 0x1p-126, 0x1.fffffep127                                                                                   \
+        "f32", 24, 0x1p-126, 0x1.fffffep127                                                                            \
     }
 #define TF32                                                                                                           \
     {                                                                                                                  \
-        11, 0x1p-126, 0x1.ffcp127                                                                                      \
+        "tf32", 11, 0x1p-126, 0x1.ffcp127                                                                              \
     }
 #define BFLOAT16                                                                                                       \
     {                                                                                                                  \
-        8, 0x1p-126, 0x1.fep127                                                                                        \
+        "bf16", 8, 0x1p-126, 0x1.fep127                                                                                \
     }
 #define BINARY16                                                                                                       \
     {                                                                                                                  \
-        11, 0x1p-25, 65504                                                                                             \
+        "f16", 11, 0x1p-25, 65504                                                                                      \
     }
 
 const twin_profile twin_profiles[] = {
-    {"f64", BINARY64, BINARY64, 4},  {"f32", BINARY32, BINARY32, 4}, {"tf32", TF32, BINARY32, 4},
-    {"bf16", BFLOAT16, BINARY32, 4}, {"f16", BINARY16, BINARY32, 4}, {NULL, BINARY64, BINARY64, 0},
+    {"f64", BINARY64, BINARY64, 4, false, NULL},  {"f32", BINARY32, BINARY32, 4, false, NULL},
+    {"tf32", TF32, BINARY32, 4, false, NULL},     {"bf16", BFLOAT16, BINARY32, 4, false, NULL},
+    {"f16", BINARY16, BINARY32, 4, false, NULL}, {NULL, BINARY64, BINARY64, 0, false, NULL},
 };
 
 const twin_profile *twin_profile_find(const char *name)
@@ -40,6 +41,13 @@ const twin_profile *twin_profile_find(const char *name)
     for (const twin_profile *p = twin_profiles; p->name; p++)
         if (strcmp(p->name, name) == 0) return p;
     return NULL;
+}
+
+const twin_profile *twin_profile_of(const twin_profile *p, const char *tensor)
+{
+    for (const twin_profile *o = p->tensor; o && o->name; o++)
+        if (strcmp(o->name, tensor) == 0) return o;
+    return strncmp(tensor, "d_", 2) == 0 ? twin_profile_of(p, tensor + 2) : p;
 }
 
 /* --- what chapters use --- */
@@ -66,6 +74,13 @@ static size_t leading_dimensions(const op_value *v)
     return n;
 }
 
+static const twin_profile *gradient_profile(const twin_eval *x, const char *name)
+{
+    char gradient[80];
+    snprintf(gradient, sizeof gradient, "d_%s", name);
+    return twin_profile_of(x->profile, gradient);
+}
+
 tape_node *twin_in(twin_eval *x, const char *name)
 {
     const size_t i = find(x->c->op->in, name);
@@ -74,9 +89,15 @@ tape_node *twin_in(twin_eval *x, const char *name)
         twin_fail(x, "the record has no input", name);
         return tape_fill(x->t, 1, 1, 0);
     }
-    if (!x->in[i])
+    if (!x->in[i]) {
         x->in[i] =
             tape_leaf(x->t, leading_dimensions(v), last_dimension(v), v->f64, (x->c->op->in[i].flags & OP_DIFF) != 0);
+        if (x->profile && x->profile->tensor) {
+            const twin_profile *kept = gradient_profile(x, name);
+            const bool other = strcmp(kept->storage.name, x->profile->storage.name) != 0;
+            if (other || kept != twin_profile_of(x->profile, name)) x->in[i]->stored = kept;
+        }
+    }
     return x->in[i];
 }
 
@@ -258,10 +279,62 @@ static void reverse(twin_eval *x)
     for (size_t i = 0; x->c->op->out[i].name; i++) {
         const op_value *cot = &x->c->cot[i];
         if (!x->out[i] || !(x->c->op->out[i].flags & OP_DIFF) || !cot->f64) continue;
+        if (x->profile && x->profile->tensor) tape_use(x->t, gradient_profile(x, x->c->op->out[i].name));
         tape_seed(x->t, x->out[i], cot->f64);
         given = true;
     }
     if (given) tape_backward(x->t);
+}
+
+static twin_eval *eval_new(const op_case *c, const twin_profile *profile, const char *variant, long prec, char *err,
+                           size_t errlen)
+{
+    twin_eval *x = calloc(1, sizeof *x);
+    if (!x) abort();
+    x->c = c;
+    x->profile = profile;
+    x->variant = variant;
+    x->err = err;
+    x->errlen = errlen;
+    x->t = tape_new(profile, prec);
+    return x;
+}
+
+static void eval_free(twin_eval *x)
+{
+    tape_free(x->t);
+    free(x->choice.of);
+    free(x);
+}
+
+static void name_node(tape_node *y)
+{
+    if (y) y->named = y->base->named = true;
+}
+
+static bool is_named(const tape_node *y) { return y->named || y->base->named; }
+
+/* Which node is computed in what: known from an evaluation in which all are in the same.  NULL if that failed. */
+static tape_plan *plan_of(const twin_eval *whole, const twin_entry *e, long prec)
+{
+    twin_eval *x = eval_new(whole->c, whole->profile, whole->variant, prec, whole->err, whole->errlen);
+    const op_record *op = x->c->op;
+    e->run(x);
+    tape_plan *plan = x->failed ? NULL : tape_plan_new(x->t);
+    for (size_t i = 0; i < OP_TENSORS && plan; i++) {
+        name_node(x->in[i]);
+        name_node(x->out[i]);
+    }
+    for (size_t i = 0; plan && op->in[i].name; i++)
+        if (x->in[i]) tape_plan_add(plan, x->in[i], twin_profile_of(x->profile, op->in[i].name));
+    for (size_t i = 0; plan && op->out[i].name; i++) {
+        const twin_profile *p = twin_profile_of(x->profile, op->out[i].name);
+        if (x->out[i]) tape_plan_add(plan, x->out[i], p);
+        /* who says nothing of a decision takes it on what there is for the other outputs */
+        if (x->score[i] && p != x->profile && !is_named(x->score[i])) tape_plan_add(plan, x->score[i], p);
+    }
+    eval_free(x);
+    return plan;
 }
 
 int twin_run(const op_case *c, const twin_profile *profile, const char *variant, long prec, twin_result *r, char *err,
@@ -277,21 +350,18 @@ int twin_run(const op_case *c, const twin_profile *profile, const char *variant,
         snprintf(err, errlen, "%s has no variant '%s'", c->op->id, variant);
         return -1;
     }
-    twin_eval *x = calloc(1, sizeof *x);
-    if (!x) abort();
-    x->c = c;
-    x->variant = variant;
-    x->err = err;
-    x->errlen = errlen;
-    x->t = tape_new(profile, prec);
-    e->run(x);
+    twin_eval *x = eval_new(c, profile, variant, prec, err, errlen);
+    tape_plan *plan = profile && profile->tensor ? plan_of(x, e, prec) : NULL;
+    x->failed = profile && profile->tensor && !plan;
+    if (plan) tape_follow(x->t, plan);
+    if (!x->failed) e->run(x);
+    if (plan && !x->failed && !tape_plan_fits(plan, x->t)) twin_fail(x, "cannot be planned by", "tensor");
     if (!x->failed) {
         reverse(x);
         collect(x, r);
     }
     const int status = x->failed ? -1 : 0;
-    tape_free(x->t);
-    free(x->choice.of);
-    free(x);
+    eval_free(x);
+    tape_plan_free(plan);
     return status;
 }

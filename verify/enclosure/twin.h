@@ -11,21 +11,31 @@
 
 /* A number format: unit roundoff 2^-digits and the absolute error of an underflow. */
 typedef struct {
+    const char *name;  /* "bf16" */
     int digits;        /* significand bits, 53 for binary64; the unit roundoff is 2^-digits */
     double underflow;  /* absolute error of a result below the normal range */
     double largest;    /* largest finite value */
 } twin_format;
 
 /* storage: every tensor-level primitive may round its result once.  arithmetic: every operation and every term of an
- * accumulation.  elementary: exp, log, erf, ... within that many ulp of the arithmetic. */
-typedef struct {
-    const char *name;
+ * accumulation.  elementary: exp, log, erf, ... within that many ulp of the arithmetic.
+ *
+ * tensor: those that have roundoffs of their own, by name (inputs, outputs and d_<either>); NULL: none.  Of an input the
+ * storage counts, of a gradient too; an output's roundoffs are those of everything between it and the next tensors that the
+ * operation names.  What several of them need has the coarsest of their roundoffs. */
+typedef struct twin_profile twin_profile;
+struct twin_profile {
+    const char *name; /* of the precision; where one of its roundoffs was said apart: of its storage */
     twin_format storage, arithmetic;
     double elementary_ulp;
-} twin_profile;
+    bool apart; /* these are not the roundoffs that the name alone stands for */
+    const twin_profile *tensor; /* terminated by name == NULL; each with its tensor's name */
+};
 
 extern const twin_profile twin_profiles[]; /* f64 f32 tf32 bf16 f16; terminated by name == NULL */
 const twin_profile *twin_profile_find(const char *name);
+/* The roundoffs of a tensor by its name, of d_<name> by default those of <name>, else the profile's own. */
+const twin_profile *twin_profile_of(const twin_profile *p, const char *tensor);
 
 /* A tensor of balls, rounded outwards to doubles: the ball is [hi + lo - rad, hi + lo + rad] (hi the nearest double of the
  * centre, lo the rest); rad is +inf where nothing is known. */

@@ -275,11 +275,20 @@ static double radius(arb_srcptr v)
     return r > 0 ? r : mag_is_zero(arb_radref(v)) ? 0 : 0x1p-1000;
 }
 
+/* The unit roundoff of the arithmetic, as one whose elementary functions are within 4 ulp. */
+static double roundoff(const twin_eval *x)
+{
+    double ulp = x->profile ? x->profile->elementary_ulp : 4;
+    for (const twin_profile *p = x->profile ? x->profile->tensor : NULL; p && p->name; p++)
+        ulp = fmax(ulp, p->elementary_ulp);
+    return tape_arithmetic(x->t) * fmax(1, ulp / 4);
+}
+
 /* How far a candidate's mixture may be from the middles of the balls at sample t, in V and in h: spec T.8, "Roundings". */
 static void model_error(const twin_eval *x, const mixture_model *m, size_t t, double far, double *in_v, double *in_h)
 {
     const size_t N = m->mean->cols;
-    const double u = tape_arithmetic(x->t);
+    const double u = roundoff(x);
     double V = 0, weights = 0, means = 0, scales = 0, rounding = 0, most = 0, worst = 0;
     for (size_t i = 0; i < N; i++) most = fmax(most, 1 + fabs(log(tape_middle(m->nu, i))) / 2);
     for (size_t i = 0; i < N; i++) {

@@ -31,7 +31,7 @@ static double *row_maxima(const tape_node *z, double sign)
 static tape_node *softmax_slack(tape *t, tape_node *p, const tape_node *zs, const tape_node *s)
 {
     const size_t n = p->rows * p->cols;
-    const double w = tape_u(t), e = tape_elementary(t);
+    const double w = tape_u_next(t), e = tape_elementary_next(t);
     double *forward = doubles(n), *reverse = doubles(n);
     for (size_t i = 0; i < n; i++) {
         const double z = tape_upper(zs, i), l = fabs(log(fmax(tape_upper(s, i / p->cols), 1)));
@@ -49,7 +49,7 @@ static tape_node *softmax_slack(tape *t, tape_node *p, const tape_node *zs, cons
 static tape_node *factor_slack(tape *t, tape_node *zs)
 {
     const size_t n = zs->rows * zs->cols;
-    const double w = tape_u(t), e = tape_elementary(t), l = log((double)(zs->cols ? zs->cols : 1));
+    const double w = tape_u_next(t), e = tape_elementary_next(t), l = log((double)(zs->cols ? zs->cols : 1));
     double *reverse = doubles(n);
     for (size_t i = 0; i < n; i++) reverse[i] = e * l + w * (tape_upper(zs, i) + l);
     tape_node *y = tape_slack(t, zs, NULL, reverse);
@@ -72,7 +72,7 @@ tape_node *twin_softmax(twin_eval *x, tape_node *z)
 /* Who takes the gradient as exp(z - lse) uses the stored lse: its rounding, absolute, is a relative error there. */
 static tape_node *logsumexp_slack(tape *t, tape_node *z)
 {
-    const double w = tape_u(t), e = tape_elementary(t), spread = log((double)(z->cols ? z->cols : 1));
+    const double w = tape_u_next(t), e = tape_elementary_next(t), spread = log((double)(z->cols ? z->cols : 1));
     double *reverse = doubles(z->rows * z->cols);
     for (size_t i = 0; i < z->rows; i++) {
         double m = -INFINITY;

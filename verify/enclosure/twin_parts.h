@@ -14,6 +14,7 @@ typedef struct {
 typedef struct {
     const op_case *c;
     tape *t;
+    const twin_profile *profile; /* NULL: the exact values */
     const char *variant; /* NULL: the equation itself */
     tape_node *in[OP_TENSORS], *out[OP_TENSORS], *score[OP_TENSORS];
     twin_choice choice;

@@ -360,7 +360,7 @@ static int generate(const check *k, uint64_t seed, const char *golden)
     g.ops = k->judge.ops;
     g.where = k->judge.where;
     g.suites = k->suites;
-    g.precision = (name_list){.name = {k->judge.precision->name}, .count = 1};
+    g.precision = judge_stored(&k->judge);
     g.seed = seed;
     g.text = k->text;
     g.out = golden;
@@ -387,7 +387,8 @@ static int check_seed(check *k, uint64_t seed, manifest *m, judge_result *r)
     snprintf(answers, sizeof answers, "%s/answers", k->work);
     if (!k->cases) {
         snprintf(golden, sizeof golden, "%s/golden", k->work);
-        status = generate(k, seed, golden);
+        status = judge_settle(&k->judge, NULL);
+        if (status == 0) status = generate(k, seed, golden);
     }
     if (k->seeds > 1) snprintf(suffix, sizeof suffix, " (seed %llu)", (unsigned long long)seed);
     snprintf(path, sizeof path, "%s/manifest.json", golden);
@@ -396,6 +397,7 @@ static int check_seed(check *k, uint64_t seed, manifest *m, judge_result *r)
     if (status == 0 && !k->each) status = work_make_in(k->work, "prompts");
     if (status == 0 && manifest_read(path, m, err, sizeof err) != 0) status = cli_input("%s", err);
     if (status == 0) status = judge_wants_any(&k->judge, golden, m);
+    if (status == 0) status = judge_settle(&k->judge, m);
     judge_run *runs = status == 0 ? calloc(m->cases ? m->cases : 1, sizeof *runs) : NULL;
     if (runs) status = k->each ? run_each(k, golden, m, runs) : run_all(k, golden, m, runs);
     if (status == 0) status = judge_folder(&k->judge, golden, answers, m, runs, suffix, r);

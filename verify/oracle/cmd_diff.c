@@ -37,9 +37,16 @@ static int add_report(judge_options *o, const cli_command *command, const char *
 
 int judge_option(judge_options *o, const cli_command *command, int option, const char *value)
 {
+    char err[LINE];
     switch (option) {
     case JUDGE_PRECISION:
         return set_precision(o, command, value);
+    case JUDGE_ARITHMETIC:
+        return roundoff_arithmetic(&o->said, value, err, sizeof err) ? cli_usage(command, "--arithmetic: %s", err) : 0;
+    case JUDGE_ELEMENTARY:
+        return roundoff_elementary(&o->said, value, err, sizeof err) ? cli_usage(command, "--elementary: %s", err) : 0;
+    case JUDGE_TENSOR:
+        return roundoff_tensor(&o->said, value, err, sizeof err) ? cli_usage(command, "--tensor: %s", err) : 0;
     case JUDGE_REPORT:
         return add_report(o, command, value);
     case JUDGE_WHERE:
@@ -61,6 +68,33 @@ int judge_option(judge_options *o, const cli_command *command, int option, const
     default:
         return STATUS_USAGE;
     }
+}
+
+int judge_settle(judge_options *o, const manifest *m)
+{
+    char err[LINE];
+    const op_record *one[sizeof o->ops.op / sizeof *o->ops.op + 1] = {NULL};
+    memcpy(one, o->ops.op, o->ops.count * sizeof *one);
+    const char *stranger = roundoff_stranger(&o->said, o->ops.count ? one : op_registry);
+    if (stranger)
+        return cli_usage(o->command, "--tensor: none of these operations has a tensor '%s' that is rounded", stranger);
+    o->all = o->said;
+    if (m && m->roundoff) {
+        stranger = roundoff_stranger(m->roundoff, op_registry);
+        if (stranger)
+            return cli_input("manifest.json: \"roundoff\": no operation has a tensor '%s' that is rounded", stranger);
+        roundoff_merge(&o->all, m->roundoff);
+    }
+    if (roundoff_profile(&o->all, twin_profile_find(o->precision->name), &o->settled, err, sizeof err) != 0)
+        return cli_usage(o->command, "%s", err);
+    o->precision = &o->settled;
+    return 0;
+}
+
+name_list judge_stored(const judge_options *o)
+{
+    return o->precision->apart ? (name_list){.count = 0}
+                               : (name_list){.name = {twin_profile_find(o->precision->name)->name}, .count = 1};
 }
 
 int judge_prepare(const judge_options *o)
@@ -525,7 +559,8 @@ int cmd_diff(int argc, char **argv)
         return cli_input("%s: expected a folder of answers", folder_name[1]);
     snprintf(path, sizeof path, "%s/manifest.json", folder_name[0]);
     if (manifest_read(path, &m, err, sizeof err) != 0) return cli_input("%s", err);
-    status = judge_folder(&o, folder_name[0], folder_name[1], &m, NULL, "", &r);
+    status = judge_settle(&o, &m);
+    if (status == 0) status = judge_folder(&o, folder_name[0], folder_name[1], &m, NULL, "", &r);
     if (status == 0) status = judge_finish(&o, &r, m.suite, m.seed, 1);
     judge_result_clear(&r);
     manifest_clear(&m);

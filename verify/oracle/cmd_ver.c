@@ -189,7 +189,7 @@ static int read_first(ver *v, lines *l)
         status = compare_headers(l, &v->gen, &got);
     }
     got.command = &command;
-    got.precision = (name_list){.name = {v->judge.precision->name}, .count = 1};
+    got.precision = judge_stored(&v->judge);
     got.jobs = v->judge.jobs;
     v->gen = got;
     return status;
@@ -321,6 +321,7 @@ int cmd_ver(int argc, char **argv)
     if (status == 0 && isatty(STDIN_FILENO))
         status =
             cli_usage(&command, "expected answers on standard input: smoeref gen --stream OP | program | smoeref ver");
+    if (status == 0) status = judge_settle(&v.judge, NULL);
     if (status == 0) status = judge_prepare(&v.judge);
     if (status == 0 && !(l.text = malloc(STREAM_LINE))) status = cli_input("out of memory");
     if (status == 0) status = run(&v, &l);

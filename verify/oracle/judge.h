@@ -12,7 +12,10 @@ typedef struct {
     const cli_command *command; /* for its errors of usage */
     op_list ops; /* empty: all */
     where_list where; /* empty: all cases of these */
-    const twin_profile *precision;
+    const twin_profile *precision; /* as it is named; from judge_settle() on as it is judged by: `settled` */
+    roundoff said; /* by the command line */
+    roundoff all; /* and by the manifest, where the command line is silent: what `settled` points into */
+    twin_profile settled;
     int jobs; /* <= 0: as many as there are processors */
     bool power, quiet, forward;
     size_t reports;
@@ -36,6 +39,9 @@ typedef struct {
 /* Options that both commands have, as the first entries of their tables. */
 #define JUDGE_OPTIONS                                                                                                  \
     {"--precision", "P", "what the implementation promises: f64 (the default), f32, tf32, bf16 or f16"},               \
+        {"--arithmetic", "A", "what it computes in, if not what the precision means: --precision bf16 --arithmetic bf16"},    \
+        {"--elementary", "Nulp", "exp, log, erf, tanh ... are within N ulp of the arithmetic (default 4ulp)"},                \
+        {"--tensor", "NAME=P[+A][+Nulp]", "a tensor with roundoffs of its own, e.g. weight=f32; may be repeated"},            \
         {"--report", "FILE", "write a report too: .txt, .html, .tap, .json or .xml (JUnit); may be repeated"},                \
         {"--where", "NAME=VALUE",                                                                                      \
          "no cases whose parameter NAME is other than VALUE (or VALUE|VALUE...); may be repeated"},                      \
@@ -46,10 +52,15 @@ typedef struct {
     {                                                                                                                  \
         "--quiet", NULL, "print failures, diagnoses and the summary only"                                              \
     }
-enum { JUDGE_PRECISION, JUDGE_REPORT, JUDGE_WHERE, JUDGE_DEFAULTS, JUDGE_FORWARD, JUDGE_JOBS, JUDGE_POWER, JUDGE_QUIET, JUDGE_NEXT };
+enum { JUDGE_PRECISION, JUDGE_ARITHMETIC, JUDGE_ELEMENTARY, JUDGE_TENSOR, JUDGE_REPORT, JUDGE_WHERE, JUDGE_DEFAULTS, JUDGE_FORWARD, JUDGE_JOBS, JUDGE_POWER, JUDGE_QUIET, JUDGE_NEXT };
 
 /* Takes one of JUDGE_OPTIONS: 0, or STATUS_USAGE. */
 int judge_option(judge_options *o, const cli_command *command, int option, const char *value);
+
+/* What the answers are judged by, from the command line and (if there is one) the manifest: 0, or a status and a line. */
+int judge_settle(judge_options *o, const manifest *m);
+/* The precision whose bounds golden cases should be generated with: none if they would not be looked at. */
+name_list judge_stored(const judge_options *o);
 
 /* Can the reports be written?  Found out before anything runs: 0, or STATUS_INPUT. */
 int judge_prepare(const judge_options *o);

@@ -222,6 +222,7 @@ void manifest_clear(manifest *m)
     free(m->c);
     free(m->smoeref);
     free(m->suite);
+    free(m->roundoff);
     *m = (manifest){0};
 }
 
@@ -340,13 +341,33 @@ static void print_case(FILE *to, const manifest_case *c)
             c->expected_sha256);
 }
 
+/* In full, whether it was so said or not. */
+static void print_roundoff(FILE *to, const roundoff *r)
+{
+    const char *separator = "";
+    fputs("  \"roundoff\": {", to);
+    if (r->arithmetic) fprintf(to, "\"arithmetic\": \"%s\"", r->arithmetic->name);
+    if (r->arithmetic) separator = ", ";
+    if (r->elementary_ulp > 0) fprintf(to, "%s\"elementary\": \"%.17gulp\"", separator, r->elementary_ulp);
+    if (r->elementary_ulp > 0) separator = ", ";
+    if (r->tensors > 0) fprintf(to, "%s\"tensors\": {", separator);
+    for (size_t i = 0; i < r->tensors; i++) {
+        const twin_profile *p = &r->tensor[i];
+        fprintf(to, "%s\"%s\": \"%s+%s+%.17gulp\"", i ? ", " : "", r->name[i], p->storage.name, p->arithmetic.name,
+                p->elementary_ulp);
+    }
+    fputs(r->tensors > 0 ? "}},\n" : "},\n", to);
+}
+
 int manifest_write(const char *path, const manifest *m, char *err, size_t errlen)
 {
     memory out;
     if (check_names(path, m, err, errlen) != 0) return -1;
     if (start(&out) != 0) return tensor_fail(err, errlen, "%s: out of memory", path);
-    fprintf(out.stream, "{\n  \"smoeref\": \"%s\",\n  \"suite\": \"%s\",\n  \"seed\": %llu,\n  \"cases\": [",
-            m->smoeref, m->suite, (unsigned long long)m->seed);
+    fprintf(out.stream, "{\n  \"smoeref\": \"%s\",\n  \"suite\": \"%s\",\n  \"seed\": %llu,\n", m->smoeref, m->suite,
+            (unsigned long long)m->seed);
+    if (m->roundoff) print_roundoff(out.stream, m->roundoff);
+    fputs("  \"cases\": [", out.stream);
     for (size_t i = 0; i < m->cases; i++) {
         fputs(i ? ",\n" : "\n", out.stream);
         print_case(out.stream, &m->c[i]);
@@ -424,10 +445,46 @@ static int parse_case(const char *label, manifest *m, json_t *j, char *err, size
     return parse_flags(label, c, json_object_get(j, "flags"), err, errlen);
 }
 
+/* {"arithmetic": A, "elementary": "Nulp", "tensors": {NAME: "P+A+Nulp"}}, all of it optional */
+static int parse_roundoff(const char *label, json_t *j, roundoff *r, char *err, size_t errlen)
+{
+    char why[TENSOR_ERROR / 2] = "expected an object of strings, and \"tensors\" one of these", text[256];
+    const char *key, *name;
+    json_t *value, *one;
+    int result = json_is_object(j) ? 0 : -1;
+    if (result == 0) json_object_foreach(j, key, value)
+        {
+            const char *s = json_string_value(value);
+            if (result != 0) break;
+            if (strcmp(key, "arithmetic") == 0 && s)
+                result = roundoff_arithmetic(r, s, why, sizeof why);
+            else if (strcmp(key, "elementary") == 0 && s)
+                result = roundoff_elementary(r, s, why, sizeof why);
+            else if (strcmp(key, "tensors") == 0 && json_is_object(value)) {
+                json_object_foreach(value, name, one)
+                {
+                    const char *of = json_string_value(one);
+                    if (result != 0) break;
+                    if (!word_ok(name, "_") || !of) {
+                        result = -1;
+                        break;
+                    }
+                    snprintf(text, sizeof text, "%.100s=%.100s", name, of);
+                    result = roundoff_tensor(r, text, why, sizeof why);
+                }
+            } else
+                result = -1;
+        }
+    for (char *c = why; *c; c++)
+        if (*c < 0x20 || *c > 0x7e) *c = '?'; /* it cites the file */
+    return result == 0 ? 0 : tensor_fail(err, errlen, "%s: \"roundoff\": %s", label, why);
+}
+
 static int parse_root(const char *label, json_t *root, manifest *m, char *err, size_t errlen)
 {
-    static const char *const fields[] = {"smoeref", "suite", "seed", "cases"};
-    if (check_fields(label, root, 4, fields, err, errlen) != 0) return -1;
+    static const char *const fields[] = {"smoeref", "suite", "seed", "cases", "roundoff"};
+    json_t *said = json_object_get(root, "roundoff");
+    if (check_fields(label, root, said ? 5 : 4, fields, err, errlen) != 0) return -1;
     const json_t *seed = json_object_get(root, "seed"), *cases = json_object_get(root, "cases");
     if (!json_is_integer(seed) || json_integer_value(seed) < 0 ||
         (uint64_t)json_integer_value(seed) > MANIFEST_SEED_MAX)
@@ -438,6 +495,9 @@ static int parse_root(const char *label, json_t *root, manifest *m, char *err, s
     if (manifest_init(m, string_of(root, "smoeref"), string_of(root, "suite"), (uint64_t)json_integer_value(seed), err,
                       errlen) != 0)
         return -1;
+    if (said && !(m->roundoff = calloc(1, sizeof *m->roundoff)))
+        return tensor_fail(err, errlen, "%s: out of memory", label);
+    if (said && parse_roundoff(label, said, m->roundoff, err, errlen) != 0) return -1;
     for (size_t i = 0; i < json_array_size(cases); i++)
         if (parse_case(label, m, json_array_get(cases, i), err, errlen) != 0) return -1;
     return check_names(label, m, err, errlen);

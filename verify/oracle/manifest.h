@@ -1,6 +1,7 @@
 /* manifest.json: what `smoeref gen` wrote into a folder, and what `smoeref diff` reads first.
  *
  *   {"smoeref": "0.1.0", "suite": "core", "seed": 1,
+ *    "roundoff": {"arithmetic": "f32", "elementary": "4ulp", "tensors": {"weight": "f32+f32"}},   (optional, each of it too)
  *    "cases": [{"name": "gate.weights-ties", "op": "gate.weights", "parameters": {"k": 2, "order": "topk-softmax"},
  *               "flags": ["ties"], "sha256": {"prompt": "<64 hex digits>", "expected": "<64 hex digits>"}}]}
  *
@@ -13,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "roundoff.h"
 
 #define MANIFEST_SEED_MAX UINT64_C(9007199254740991) /* 2^53 - 1: the same number in every reader of JSON */
 enum { MANIFEST_NAME = 200, MANIFEST_FLAGS = 64 };    /* longest word; most flags of a case */
@@ -30,6 +33,7 @@ typedef struct {
     char *smoeref; /* the version that wrote it */
     char *suite;
     uint64_t seed;
+    roundoff *roundoff; /* what answers are judged by besides the precision; NULL: nothing is said of it */
     size_t cases;
     manifest_case *c;
 } manifest;

@@ -563,7 +563,7 @@ void report_print_explanations(FILE *f, const report *r)
 /* Why no case can show a variant in this precision; NULL if one can. */
 static const char *why_invisible(const twin_variant *v, const twin_profile *p)
 {
-    for (size_t i = 0; invisible_table[i].name; i++)
+    for (size_t i = 0; invisible_table[i].name && !p->apart; i++)
         if (strcmp(invisible_table[i].name, v->name) == 0 && strcmp(invisible_table[i].op, v->op) == 0 &&
             strcmp(invisible_table[i].precision, p->name) == 0)
             return invisible_table[i].reason;
@@ -610,6 +610,18 @@ void report_print_power(FILE *f, const report *r)
 
 void report_print_failure(FILE *f, const verdict_case *v) { print_failure(f, v, colours(false)); }
 
+/* Which roundoffs were assumed. */
+void report_roundoff(FILE *f, const report *r)
+{
+    char *text = roundoff_text(r->precision);
+    if (text) {
+        fputs(" (", f);
+        report_escape(f, text); /* names of tensors need no escape: the same in all formats */
+        fputc(')', f);
+    }
+    free(text);
+}
+
 void report_print(FILE *f, const report *r, bool quiet, bool colour)
 {
     const palette c = colours(colour);
@@ -619,7 +631,9 @@ void report_print(FILE *f, const report *r, bool quiet, bool colour)
     if (!quiet) {
         fprintf(f, "%zu case%s of suite %s, seed %" PRIu64, r->cases, r->cases == 1 ? "" : "s", r->suite, r->seed);
         if (r->seeds > 1) fprintf(f, "..%" PRIu64, r->seed + r->seeds - 1);
-        fprintf(f, ", judged at precision %s\n\n", r->precision->name);
+        fprintf(f, ", judged at precision %s", r->precision->name);
+        report_roundoff(f, r);
+        fputs("\n\n", f);
         for (size_t i = 0; report_operation(r, i); i++) print_operation(f, r, report_operation(r, i), c);
         fputc('\n', f);
         print_cases(f, r, list, c);
@@ -632,6 +646,11 @@ void report_print(FILE *f, const report *r, bool quiet, bool colour)
     }
     report_print_power(f, r);
     if (r->forward) fputs("gradients were not judged (--forward)\n", f);
+    if (quiet && r->precision->apart) {
+        fprintf(f, "judged at precision %s", r->precision->name);
+        report_roundoff(f, r);
+        fputc('\n', f);
+    }
     fprintf(f, "%s%zu passed, %zu failed%s\n", failed ? c.red : c.green, r->cases - failed, failed, c.off);
     free(list);
 }
@@ -640,7 +659,9 @@ void report_print(FILE *f, const report *r, bool quiet, bool colour)
 
 static void print_tap(FILE *f, const report *r)
 {
-    fprintf(f, "TAP version 13\n1..%zu\n", r->cases);
+    fprintf(f, "TAP version 13\n# precision %s", r->precision->name);
+    report_roundoff(f, r);
+    fprintf(f, "\n1..%zu\n", r->cases);
     for (size_t i = 0; i < r->cases; i++) {
         const verdict_case *v = &r->c[i];
         fprintf(f, "%s %zu - %s (%s)\n", v->pass ? "ok" : "not ok", i + 1, v->name, v->op->id);
@@ -723,6 +744,9 @@ static void print_xml(FILE *f, const report *r)
         if (!e) break;
         fprintf(f, "  <testsuite name=\"%s\" tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"0\">\n", e->op->id,
                 e->cases, e->failed);
+        fprintf(f, "    <properties><property name=\"precision\" value=\"%s", r->precision->name);
+        report_roundoff(f, r);
+        fputs("\"/></properties>\n", f);
         for (size_t i = 0; i < r->cases; i++)
             if (r->c[i].op == e->op) print_xml_case(f, r, &r->c[i]);
         fputs("  </testsuite>\n", f);
@@ -871,6 +895,19 @@ static json_t *power_json(const report *r)
     return list;
 }
 
+static json_t *roundoff_json(const twin_profile *p)
+{
+    json_t *o = json_pack("{s:s, s:s, s:f}", "storage", p->storage.name, "arithmetic", p->arithmetic.name,
+                          "elementary_ulp", p->elementary_ulp);
+    json_t *tensors = json_object();
+    for (const twin_profile *t = p->tensor; t && t->name; t++) json_object_set_new(tensors, t->name, roundoff_json(t));
+    if (p->tensor)
+        json_object_set_new(o, "tensors", tensors);
+    else
+        json_decref(tensors);
+    return o;
+}
+
 static void print_json(FILE *f, const report *r)
 {
     json_t *o = json_object(), *cases = json_array(), *operations = json_array();
@@ -887,6 +924,7 @@ static void print_json(FILE *f, const report *r)
     json_object_set_new(o, "seeds", json_integer((json_int_t)r->seeds));
     json_object_set_new(o, "forward", json_boolean(r->forward));
     json_object_set_new(o, "precision", json_string(r->precision->name));
+    json_object_set_new(o, "roundoff", roundoff_json(r->precision));
     json_object_set_new(o, "passed", count(r->cases - report_failed(r)));
     json_object_set_new(o, "failed", count(report_failed(r)));
     json_object_set_new(o, "operations", operations);

@@ -65,8 +65,9 @@ static void print_head(FILE *f, const report *r)
     report_escape(f, r->suite);
     fprintf(f, ", seed %" PRIu64, r->seed);
     if (r->seeds > 1) fprintf(f, " to %" PRIu64, r->seed + r->seeds - 1);
-    fprintf(f, ", judged at precision %s%s, smoeref %s</p>\n</header>\n", r->precision->name,
-            r->forward ? ", outputs only (--forward)" : "", r->version);
+    fprintf(f, ", judged at precision %s", r->precision->name);
+    report_roundoff(f, r);
+    fprintf(f, "%s, smoeref %s</p>\n</header>\n", r->forward ? ", outputs only (--forward)" : "", r->version);
 }
 
 /* --- one row an operation ---------------------------------------------------------------------------------------- */

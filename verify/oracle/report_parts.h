@@ -3,6 +3,7 @@
 #define SMOEREF_ORACLE_REPORT_PARTS_H
 
 #include "report.h"
+#include "roundoff.h"
 
 /* The operation number `which`, in the order in which the cases name them; NULL past the last. */
 const op_record *report_operation(const report *r, size_t which);
@@ -14,6 +15,8 @@ void report_ratio(char s[24], const verdict_tensor *t);
 void report_print_failure(FILE *f, const verdict_case *v);
 void report_print_explanations(FILE *f, const report *r);
 void report_print_power(FILE *f, const report *r);
+/* Which roundoffs were assumed: " (storage f32, ...)" */
+void report_roundoff(FILE *f, const report *r);
 /* Text inside markup or an attribute. */
 void report_escape(FILE *f, const char *s);
 

@@ -2,8 +2,11 @@
  * answers are forged (the variant's exact values, rounded to the storage format) for the cases of suites core and
  * adversarial of its operation, and judged like anybody's answers.
  *
- *   mutants_known [INVISIBLE [OP ...]]    INVISIBLE: the rows that are allowed to go undetected, see invisible.txt
- *                                         OP: these operations alone, and no complaint about unused lines of INVISIBLE
+ *   mutants_known [INVISIBLE [--seeds N] [OP ...]]
+ *       INVISIBLE: the rows that are allowed to go undetected, see invisible.txt
+ *       OP: these operations alone, and no complaint about unused lines of INVISIBLE
+ *       --seeds N: suite adversarial alone, drawn by each seed from 1 to N, and a row says in how many of them a variant was
+ *       detected and named; in bf16 an unlisted one may go undetected where --power does not promise it
  *
  * One process a processor shares the work.  Prints a table: detected, and named as itself or as what.  The control: the equation itself, forged in the same way,
  * must pass.  Exit status 1 if a variant is undetected without a line in INVISIBLE, or unnamed in f64 or f32, if a line
@@ -47,14 +50,15 @@ static double rounded(double x, const twin_format *f)
     return fabs(y) > f->largest ? copysign(INFINITY, y) : y;
 }
 
-static void bench_new(bench *b, const op_record *op, const twin_profile *p)
+/* The cases of suites adversarial and (unless it is left out) core. */
+static void bench_new(bench *b, const op_record *op, const twin_profile *p, uint64_t seed, bool core)
 {
     char err[ERROR];
     *b = (bench){.op = op, .p = p};
     for (const op_spec *s = op->cases; s->name; s++) {
-        if (strcmp(s->suite, "core") != 0 && strcmp(s->suite, "adversarial") != 0) continue;
+        if (!(core && strcmp(s->suite, "core") == 0) && strcmp(s->suite, "adversarial") != 0) continue;
         if (b->n == CASES) die("too many cases", op->id, s->name);
-        op_case *c = op_case_from_spec(op, s, 1, err, sizeof err);
+        op_case *c = op_case_from_spec(op, s, seed, err, sizeof err);
         if (!c) die(op->id, s->name, err);
         const smoe_status status = op_run(c);
         if (status != SMOE_OK) die(op->id, s->name, smoe_strerror(status));
@@ -315,6 +319,10 @@ typedef struct {
         totals variants, controls;
         bool used[ROWS];
     } worker[WORKERS];
+    /* With --seeds: in how many of them a variant was detected, named, or neither detected nor promised. */
+    struct {
+        atomic_size_t detected, named, unpromised;
+    } seeds[ROWS][PRECISIONS];
 } shared;
 
 /* One variant, or the equation itself (w is NULL), in every precision. */
@@ -330,20 +338,120 @@ static void try_in_all(bench *b, const twin_variant *w, report *r, totals *t)
     for (size_t i = 0; i < b->n; i++) answer_clear(&exact[i]);
 }
 
-/* Takes one operation after the other until there is none left; the rows go to stdout. */
-static void work(shared *all, size_t self, int argc, char **argv)
+static const char *const precisions[PRECISIONS] = {"f64", "f32", "bf16"};
+
+/* --- many seeds: is it detected, and does itself explain all failing cases? --------------------------------------- */
+
+static void judge_self(bench *b, size_t w, const exact_answer *exact, bool to_name, report *r)
 {
-    static const char *const precisions[PRECISIONS] = {"f64", "f32", "bf16"};
+    bool self[ROWS] = {false};
+    char err[ERROR];
+    self[w] = true;
+    for (size_t i = 0; i < b->n; i++) {
+        tensor_file answer;
+        forge(b->c[i], &exact[i], b->p, &answer);
+        if (verdict_judge(b->c[i], b->name[i], &b->g[i], &answer, b->p, &r->c[i], err, sizeof err) != 0 ||
+            (to_name && verdict_diagnose(b->c[i], &b->g[i], &answer, b->p, self, &r->c[i], err, sizeof err) != 0))
+            die(b->op->id, b->name[i], err);
+        tensor_file_clear(&answer);
+    }
+    r->cases = b->n;
+    r->precision = b->p;
+}
+
+/* Does --power promise that some case of the bench shows this variant? */
+static bool promised(bench *b, size_t w)
+{
+    bool exposed[ROWS];
+    char err[ERROR];
+    memset(exposed, true, sizeof exposed);
+    exposed[w] = false;
+    for (size_t i = 0; i < b->n && !exposed[w]; i++)
+        if (verdict_power(b->c[i], &b->g[i], b->p, exposed, err, sizeof err) != 0) die(b->op->id, b->name[i], err);
+    return exposed[w];
+}
+
+/* One variant in one precision under one seed. */
+static void try_seed(shared *all, bench *b, size_t w, size_t precision, const exact_answer *exact, report *r, totals *t)
+{
+    char names[400];
+    const bool narrow = strcmp(b->p->name, "bf16") == 0, listed = is_invisible(&twin_variants[w], b->p);
+    const char *complaint = NULL;
+    judge_self(b, w, exact, !narrow, r);
+    const bool detected = report_failed(r) > 0;
+    const bool named = detected && !narrow && naming(r, twin_variants[w].name, names, sizeof names);
+    const bool unpromised = !detected && narrow && !listed && !promised(b, w);
+    if (!detected && !listed && !unpromised) complaint = "UNDETECTED";
+    if (detected && listed) complaint = "listed as invisible, but it is seen";
+    if (detected && !narrow && !named) complaint = "UNNAMED";
+    if (complaint)
+        printf("%-22s %-20s %-5s seed %llu  <-- %s\n", twin_variants[w].name, b->op->id, b->p->name,
+               (unsigned long long)r->seed, complaint);
+    fflush(stdout);
+    t->rows++;
+    t->detected += detected;
+    t->named += named;
+    t->allowed += !detected && listed;
+    t->wrong += complaint != NULL;
+    atomic_fetch_add(&all->seeds[w][precision].detected, detected);
+    atomic_fetch_add(&all->seeds[w][precision].named, named);
+    atomic_fetch_add(&all->seeds[w][precision].unpromised, unpromised);
+    clear(r);
+}
+
+static void try_operation(shared *all, const op_record *op, uint64_t seed, report *r, totals *variants,
+                          totals *controls)
+{
+    static bench b[PRECISIONS];
+    static exact_answer exact[CASES];
+    for (size_t p = 0; p < PRECISIONS; p++) bench_new(&b[p], op, twin_profile_find(precisions[p]), seed, false);
+    r->seed = seed;
+    for (size_t i = 0; i < b->n; i++) answer_exactly(b->c[i], &b->g[i], NULL, &exact[i]);
+    for (size_t p = 0; p < PRECISIONS; p++) try_control(&b[p], exact, r, controls);
+    for (size_t i = 0; i < b->n; i++) answer_clear(&exact[i]);
+    for (size_t w = 0; twin_variants[w].op; w++) {
+        if (strcmp(twin_variants[w].op, op->id) != 0) continue;
+        for (size_t i = 0; i < b->n; i++) answer_exactly(b->c[i], &b->g[i], twin_variants[w].name, &exact[i]);
+        for (size_t p = 0; p < PRECISIONS; p++) try_seed(all, &b[p], w, p, exact, r, variants);
+        for (size_t i = 0; i < b->n; i++) answer_clear(&exact[i]);
+    }
+    for (size_t p = 0; p < PRECISIONS; p++) bench_free(&b[p]);
+}
+
+static void print_seeds(const shared *all, size_t seeds, int argc, char **argv)
+{
+    printf(
+        "\nof %zu seeds             %-20s  f64: detected, named  f32: detected, named  bf16: detected, not promised\n",
+        seeds, "operation");
+    for (size_t w = 0; twin_variants[w].op; w++) {
+        if (!asked_for(op_find(twin_variants[w].op), argc, argv)) continue;
+        printf("%-22s  %-20s", twin_variants[w].name, twin_variants[w].op);
+        for (size_t p = 0; p < PRECISIONS; p++)
+            printf("%9zu %11zu ", all->seeds[w][p].detected,
+                   p + 1 < PRECISIONS ? all->seeds[w][p].named : all->seeds[w][p].unpromised);
+        printf("\n");
+    }
+}
+
+/* Takes one operation, or with --seeds one operation under one seed, after the other until there is none left; the rows
+ * go to stdout. */
+static void work(shared *all, size_t self, size_t seeds, int argc, char **argv)
+{
     static verdict_case verdicts[CASES];
     static bench b[PRECISIONS];
-    report r = {.version = "", .suite = "core,adversarial", .seed = 1, .seeds = 1, .c = verdicts};
+    report r = {
+        .version = "", .suite = seeds ? "adversarial" : "core,adversarial", .seed = 1, .seeds = 1, .c = verdicts};
     totals variants = {0}, controls = {0};
     size_t operations = 0;
     while (op_registry[operations]) operations++;
-    for (size_t u; (u = atomic_fetch_add(&all->next, 1)) < operations;) {
-        const op_record *op = op_registry[operations - 1 - u]; /* the longest are among the last */
+    for (size_t u; (u = atomic_fetch_add(&all->next, 1)) < operations * (seeds ? seeds : 1);) {
+        const op_record *op = op_registry[operations - 1 - u % operations]; /* the longest are among the last */
         if (!asked_for(op, argc, argv)) continue;
-        for (size_t p = 0; p < PRECISIONS; p++) bench_new(&b[p], op, twin_profile_find(precisions[p]));
+        if (seeds) {
+            try_operation(all, op, 1 + u / operations, &r, &variants, &controls);
+            continue;
+        }
+        for (size_t p = 0; p < PRECISIONS; p++) bench_new(&b[p], op, twin_profile_find(precisions[p]), 1, true);
         try_in_all(b, NULL, &r, &controls);
         for (size_t w = 0; twin_variants[w].op; w++)
             if (strcmp(twin_variants[w].op, op->id) == 0) try_in_all(b, &twin_variants[w], &r, &variants);
@@ -370,14 +478,22 @@ int main(int argc, char **argv)
     const size_t workers = processors < 1 ? 1 : processors > WORKERS ? WORKERS : (size_t)processors;
     totals variants = {0}, controls = {0};
     if (all == MAP_FAILED) die("cannot start", "mmap", "no memory to share");
+    size_t seeds = 0;
     if (argc >= 2) read_invisible(argv[1]);
-    printf("%-22s %-20s %-5s %12s %s\n", "variant", "operation", "prec", "cases fail", "named");
+    if (argc >= 4 && strcmp(argv[2], "--seeds") == 0) {
+        seeds = (size_t)strtoul(argv[3], NULL, 10);
+        if (seeds < 1 || seeds > 1000) die("bad argument", argv[3], "expected 1 to 1000 seeds");
+        argv[3] = argv[1];
+        argv += 2;
+        argc -= 2;
+    }
+    if (seeds == 0) printf("%-22s %-20s %-5s %12s %s\n", "variant", "operation", "prec", "cases fail", "named");
     fflush(stdout);
     for (size_t i = 0; i < workers; i++) {
         const pid_t child = fork();
         if (child < 0) die("cannot start", "fork", strerror(errno));
         if (child == 0) {
-            work(all, i, argc, argv);
+            work(all, i, seeds, argc, argv);
             exit(0);
         }
     }
@@ -397,9 +513,10 @@ int main(int argc, char **argv)
                invisible[i].op, invisible[i].precision);
         variants.wrong++;
     }
-    printf("%zu variants and precisions: %zu detected, %zu named as themselves, %zu invisible and listed, %zu wrong; "
+    if (seeds) print_seeds(all, seeds, argc, argv);
+    printf("%zu variants and precisions%s: %zu detected, %zu named as themselves, %zu invisible and listed, %zu wrong; "
            "controls: %zu right answers judged, %zu failed\n",
-           variants.rows, variants.detected, variants.named, variants.allowed, variants.wrong, controls.rows,
-           controls.wrong);
+           variants.rows, seeds ? " and seeds" : "", variants.detected, variants.named, variants.allowed,
+           variants.wrong, controls.rows, controls.wrong);
     return variants.wrong || controls.wrong ? 1 : 0;
 }
