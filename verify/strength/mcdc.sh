@@ -28,10 +28,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 counters='-fprofile-instr-generate -fcoverage-mapping -fcoverage-mcdc'
 
-export_of() { # PROGRAM OUT: what the profiles say of it
+export_of() { # OUT PROGRAM...: what the profiles say of it, and of the libraries that it takes
+    out=$1
+    program=$2
+    shift 2
     "$profdata" merge --sparse "$work"/raw/*.profraw -o "$work/profile"
-    "$cov" export --instr-profile="$work/profile" "$1" >"$2.json"
-    "$cov" show --show-mcdc --instr-profile="$work/profile" "$1" >"$2.text"
+    "$cov" export --instr-profile="$work/profile" "$program" "$@" >"$out.json"
+    "$cov" show --show-mcdc --instr-profile="$work/profile" "$program" "$@" >"$out.text"
 }
 
 if [ "${1:-}" = --selftest ]; then # a program whose second condition is never shown must be refused, and one excused in vain
@@ -53,28 +56,34 @@ targets='fuzz_safetensors fuzz_npy fuzz_npz fuzz_dump fuzz_manifest fuzz_rates f
 tests=$(cd "$root/tests" && ls check_*.c | sed 's/\.c$//' | grep -v '^check_enclosure$')
 counted="$(of_makefile libsmoeref_la_SOURCES) $(printf 'verify/oracle/%s.c ' $readers)"
 is_counted() { case " $(echo $counted) " in *" $1 "*) return 0 ;; esac; return 1; }
+if [ -e "$root/tests/watched.awk" ]; then (cd "$root" && awk -f tests/watched.awk ref/*.h) >"$work/watched.h"; fi
 python3 "$here/mcdc.py" --rewrite "$root" "$work/source" $counted
 name_of() { echo "$1" | sed 's|[/.]|_|g; s|_c$|.o|'; }
 {
-    printf 'FLAGS = -std=c11 -ffp-contract=off -O1 -D_GNU_SOURCE -DHAVE_CONFIG_H -I%s -I%s/ref -I%s/verify/oracle -I%s/verify/enclosure -I%s/fuzz\n' \
-        "$root" "$root" "$root" "$root" "$root"
-    printf 'LIBS = %s %s -lm\n' "$(pkg-config --libs check gsl jansson libzip nettle mpfr)" "$(setting ARB_LIBS)"
+    printf 'FLAGS = -std=c11 -ffp-contract=off -O1 -D_GNU_SOURCE -DHAVE_CONFIG_H'
+    printf ' -I%s' "$work" "$root" "$root/ref" "$root/verify/oracle" "$root/verify/enclosure" "$root/fuzz"
+    printf '\nLIBS = -L%s -lref -Wl,-rpath,%s %s %s -lm\n' "$work" "$work" "$(pkg-config --libs check gsl jansson libzip nettle mpfr)" "$(setting ARB_LIBS)"
     printf 'all: smoeref'; for t in $tests $targets; do printf ' %s' "$t"; done; printf '\n'
     compile() { # SOURCE
         if is_counted "$1"; then
-            case $1 in ref/*) more= ;; *) more="-include $here/mcdc_jansson.h" ;; esac
+            case $1 in ref/*) more='-fPIC -fsemantic-interposition' ;; *) more="-include $here/mcdc_jansson.h" ;; esac
             printf '%s: %s\n\t%s $(FLAGS) -iquote %s %s %s -c -o $@ $<\n' "$(name_of "$1")" "$work/source/$1" "$cc" \
                 "$(dirname "$root/$1")" "$more" "$counters"
         else
             printf '%s: %s\n\t%s $(FLAGS) -c -o $@ $<\n' "$(name_of "$1")" "$root/$1" "$cc"
         fi
     }
-    library=
-    for source in $(of_makefile libsmoeref_la_SOURCES) $(of_makefile libverify_la_SOURCES); do
-        library="$library $(name_of "$source")"
-        compile "$source"
+    for library in smoeref verify; do # the first one shared, since tests/check_refusals.c stands between it and its callers
+        objects=
+        for source in $(of_makefile "lib${library}_la_SOURCES"); do
+            objects="$objects $(name_of "$source")"
+            compile "$source"
+        done
+        case $library in
+        smoeref) printf 'libref.so: %s\n\t%s -shared %s -o $@ $^ %s -lm\n' "$objects" "$cc" "$counters" "$(pkg-config --libs mpfr)" ;;
+        verify) printf 'library.a: %s libref.so\n\tar rc $@ $(filter %%.o, $^)\n' "$objects" ;;
+        esac
     done
-    printf 'library.a: %s\n\tar rc $@ $^\n' "$library"
     command=
     for source in $(of_makefile smoeref_SOURCES); do
         command="$command $(name_of "$source")"
@@ -84,7 +93,7 @@ name_of() { echo "$1" | sed 's|[/.]|_|g; s|_c$|.o|'; }
     for t in $tests; do
         more=
         for source in $(of_makefile "tests_${t}_SOURCES" | grep -v "^tests/$t\.c\$" || :); do more="$more $(name_of "$source")"; done
-        link=$(sed -n "s/^tests_${t}_LDFLAGS *= *//p" "$root/Makefile.am")
+        link=$(sed -n "s/^tests_${t}_LDFLAGS *= *//p" "$root/Makefile.am" | sed 's/-export-dynamic/-rdynamic/')
         printf '%s: %s %s library.a\n\t%s $(FLAGS) %s %s -o $@ $^ $(LIBS)\n' "$t" "$root/tests/$t.c" "$more" "$cc" "-fprofile-instr-generate" "$link"
     done
     for t in $targets; do
@@ -117,6 +126,6 @@ mkdir "$work/raw"
         echo "90000 cd '$work' && sh '$root/tests/$t.sh' >$t.log 2>&1; grep '^not ok' $t.log | grep -v 'on a full disk' >&2 && exit 1; exit 0"
     done
 } | sh "$here/side_by_side.sh"
-export_of "$work/smoeref" "$work/all"
+export_of "$work/all" "$work/smoeref" --object "$work/libref.so"
 if [ $# -gt 0 ]; then cp "$work/all.json" "$1.json"; cp "$work/all.text" "$1.text"; fi
 exec python3 "$here/mcdc.py" "$work/source" "$work/all" $counted
