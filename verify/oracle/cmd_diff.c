@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "digest.h"
 #include "judge.h"
+#include "judge_large.h"
 #include "prompt.h"
 
 enum { PATH = 4096, LINE = TENSOR_ERROR };
@@ -22,6 +24,16 @@ static int set_precision(judge_options *o, const cli_command *command, const cha
     for (size_t i = 0, at = 0; twin_profiles[i].name && at < sizeof known; i++)
         at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", i ? ", " : "", twin_profiles[i].name);
     return cli_usage(command, "--precision is '%.40s', expected one of %s", value, known);
+}
+
+int judge_set_memory(judge_options *o, const cli_command *command, const char *value)
+{
+    char *end;
+    const unsigned long long mib = strtoull(value, &end, 10);
+    if (*value < '0' || *value > '9' || *end || mib > SIZE_MAX >> 20)
+        return cli_usage(command, "--in-memory is '%.40s', expected a number of MiB", value);
+    o->in_memory = (size_t)mib << 20;
+    return 0;
 }
 
 static int add_report(judge_options *o, const cli_command *command, const char *path)
@@ -135,8 +147,7 @@ static int check_sha256(const char *path, const char *want, char *err, size_t er
     return -1;
 }
 
-/* The prompt's own parameters must be those that the manifest announces. */
-static int check_parameters(const manifest_case *mc, const op_case *c, const char *path, char *err, size_t errlen)
+int judge_check_parameters(const manifest_case *mc, const op_case *c, const char *path, char *err, size_t errlen)
 {
     char *mine = op_parameters_json(c), *a = NULL, *b = NULL;
     int status = -1;
@@ -167,7 +178,7 @@ static int load_golden(const judge_options *o, const char *dir, const manifest_c
     if (check_sha256(path, mc->prompt_sha256, err, errlen) != 0) return -1;
     *c = op_case_from_prompt(path, op, NULL, NULL, NULL, err, errlen);
     if (!*c) return -1;
-    int status = check_parameters(mc, *c, path, err, errlen);
+    int status = judge_check_parameters(mc, *c, path, err, errlen);
     snprintf(path, sizeof path, "%s/%s.expected.safetensors", dir, mc->name);
     if (status == 0) status = check_sha256(path, mc->expected_sha256, err, errlen);
     if (status == 0) status = tensor_file_read(path, &f, err, errlen);
@@ -215,7 +226,7 @@ static int read_npy_folder(const char *path, tensor_file *f, char *err, size_t e
 }
 
 /* An .npy has no names: it can answer an operation that owes one tensor. */
-static int name_single(const op_record *op, tensor_file *f, const char *path, char *err, size_t errlen)
+char *judge_single_name(const op_record *op, size_t tensors, const char *path, char *err, size_t errlen)
 {
     size_t owed = 0;
     char name[80] = "";
@@ -223,44 +234,58 @@ static int name_single(const op_record *op, tensor_file *f, const char *path, ch
         if (t->kind != OP_STAGE && !(t->flags & OP_OPTIONAL) && owed++ == 0) snprintf(name, sizeof name, "%s", t->name);
     for (const op_tensor *t = op->in; t->name; t++)
         if ((t->flags & OP_DIFF) && owed++ == 0) snprintf(name, sizeof name, "d_%s", t->name);
-    if (owed != 1 || f->tensors != 1) {
-        snprintf(err, errlen, "%.300s: one array cannot answer %s, which owes %zu tensors", path, op->id, owed);
-        return -1;
-    }
-    char *copy = strdup(name);
-    if (!copy) return -1;
+    if (owed == 1 && tensors == 1) return strdup(name);
+    snprintf(err, errlen, "%.300s: one array cannot answer %s, which owes %zu tensors", path, op->id, owed);
+    return NULL;
+}
+
+static int name_single(const op_record *op, tensor_file *f, const char *path, char *err, size_t errlen)
+{
+    char *name = judge_single_name(op, f->tensors, path, err, errlen);
+    if (!name) return -1;
     free(f->t[0].name);
-    f->t[0].name = copy;
+    f->t[0].name = name;
     return 0;
 }
 
-/* 0: read; -1: there is no usable answer, and err is a sentence why. */
-static int read_answer(const char *answers, const manifest_case *mc, tensor_file *f, char *err, size_t errlen)
+int judge_find_answer(const char *answers, const manifest_case *mc, char *found, size_t room, int *which, char *err,
+                      size_t errlen)
 {
     static const char *const ending[] = {".safetensors", ".npz", ".npy", ".safetensors.index.json", ""};
-    char path[PATH], found[PATH] = "";
-    int which = -1;
+    char path[PATH];
     struct stat s;
+    *which = -1;
     for (int i = 0; i < 5; i++) {
         snprintf(path, sizeof path, "%s/%s%s", answers, mc->name, ending[i]);
         if (stat(path, &s) != 0) continue;
-        if (which >= 0) {
-            snprintf(err, errlen, "two answers: %s%s and %s%s", mc->name, ending[which], mc->name, ending[i]);
+        if (*which >= 0) {
+            snprintf(err, errlen, "two answers: %s%s and %s%s", mc->name, ending[*which], mc->name, ending[i]);
             return -1;
         }
         if (i < 4 ? !S_ISREG(s.st_mode) : !S_ISDIR(s.st_mode)) {
             snprintf(err, errlen, "%.300s: expected a %s", path, i < 4 ? "file" : "folder of .npy files");
             return -1;
         }
-        which = i;
-        snprintf(found, sizeof found, "%s", path);
+        *which = i;
+        snprintf(found, room, "%s", path);
     }
-    if (which < 0) {
-        snprintf(err, errlen, "there is no answer: expected %.200s/%s.safetensors (or .npz)", answers, mc->name);
-        return -1;
-    }
+    if (*which >= 0) return 0;
+    snprintf(err, errlen, "there is no answer: expected %.200s/%s.safetensors (or .npz)", answers, mc->name);
+    return -1;
+}
+
+/* 0: read; -1: there is no usable answer, and err is a sentence why. */
+static int read_answer(const char *answers, const manifest_case *mc, tensor_file *f, char *err, size_t errlen)
+{
+    char path[PATH], found[PATH] = "";
+    struct stat s;
+    int which;
+    if (judge_find_answer(answers, mc, found, sizeof found, &which, err, errlen) != 0) return -1;
     if (which == 4) {
-        snprintf(path, sizeof path, "%s/model.safetensors.index.json", found);
+        if ((size_t)snprintf(path, sizeof path, "%s/model.safetensors.index.json", found) >= sizeof path) {
+            snprintf(err, errlen, "%.300s: the name is too long", found);
+            return -1;
+        }
         return stat(path, &s) == 0 ? tensor_file_read(path, f, err, errlen) : read_npy_folder(found, f, err, errlen);
     }
     if (tensor_file_read(found, f, err, errlen) != 0) return -1;
@@ -280,6 +305,8 @@ typedef struct {
     const size_t *which; /* of the manifest */
     verdict_case *v; /* where their verdicts go */
     bool *exposed;
+    large_case *large; /* the one that is being judged in pieces */
+    bool *is_large; /* by case to judge: not in memory */
     int (*work)(void *folder, size_t i, char *err, size_t errlen);
     size_t units; /* of work: cases, then operations */
     pthread_mutex_t lock;
@@ -297,6 +324,7 @@ static int judge_one(void *context, size_t i, char *err, size_t errlen)
     verdict_golden g;
     tensor_file answer;
     char why[LINE] = "", name[MANIFEST_NAME + 40];
+    if (j->is_large[i]) return 0; /* later, by all threads together */
     if (load_golden(j->o, j->dir, mc, &c, &g, err, errlen) != 0) return -1;
     const bool there = read_answer(j->answers, mc, &answer, why, sizeof why) == 0;
     snprintf(name, sizeof name, "%s%s", mc->name, j->suffix);
@@ -360,6 +388,7 @@ static int diagnose_one(folder *j, size_t i, bool *alive, size_t variants, char 
 
 static bool to_diagnose(const verdict_case *v)
 {
+    if (v->large) return false;
     for (size_t i = 0; i < v->tensors; i++)
         if (v->t[i].judged && !v->t[i].pass) return true;
     return false;
@@ -455,29 +484,82 @@ static int in_parallel(folder *j, size_t units, const char *what, int (*work)(vo
     return j->failed_unit < units ? cli_input("%s", j->err) : 0;
 }
 
+static int work_on_large(void *context, size_t i, char *err, size_t errlen)
+{
+    folder *j = context;
+    return large_case_work(j->large, i, err, errlen);
+}
+
+/* What the program left, and that there will be no diagnosis. */
+static void end_large(folder *j, size_t i)
+{
+    verdict_case *v = &j->v[i];
+    const judge_run *run = j->runs ? &j->runs[j->which[i]] : NULL;
+    v->large = true;
+    if (run && run->fault) verdict_fail(v, run->fault, run->output);
+    for (size_t t = 0; t < v->tensors; t++)
+        if (v->t[t].judged && !v->t[t].pass) {
+            verdict_detail(v, verdict_say("not diagnosed: its files are larger than %zu MiB (--in-memory)",
+                                          j->o->in_memory >> 20));
+            return;
+        }
+}
+
+/* One large case, by all threads.  0, an exit status, or -1 if interrupted. */
+static int judge_large(folder *j, size_t i)
+{
+    char name[MANIFEST_NAME + 40], err[LINE] = "";
+    const manifest_case *mc = &j->m->c[j->which[i]];
+    snprintf(name, sizeof name, "%s%s", mc->name, j->suffix);
+    int opened = large_case_open(&j->large, j->o, j->dir, j->answers, mc, name, err, sizeof err);
+    if (opened < 0) return cli_input("%s", err);
+    int status = 0;
+    if (opened == 0) {
+        status = in_parallel(j, large_case_pieces(j->large), "judge", work_on_large);
+        if (status == -1) return -1; /* threads may still be at work */
+        if (status == 0) opened = large_case_end(j->large, &j->v[i]);
+        large_case_free(j->large);
+        j->large = NULL;
+    }
+    if (status != 0) return status;
+    if (opened == 0) {
+        end_large(j, i);
+        return 0;
+    }
+    j->is_large[i] = false;
+    return judge_one(j, i, err, sizeof err) == 0 ? 0 : cli_input("%s", err);
+}
+
 int judge_folder(const judge_options *o, const char *dir, const char *answers, const manifest *m, const judge_run *runs,
                  const char *suffix, judge_result *r)
 {
     /* Static storage: an interrupted caller leaves threads behind that still look at it until the process ends. */
     static folder j;
     static size_t *which;
+    static bool *is_large;
     free(which);
+    free(is_large);
     which = calloc(m->cases ? m->cases : 1, sizeof *which);
+    is_large = calloc(m->cases ? m->cases : 1, sizeof *is_large);
     j = (folder){.o = o, .dir = dir, .answers = answers, .suffix = suffix, .m = m, .runs = runs, .exposed = r->exposed};
     pthread_mutex_init(&j.lock, NULL);
     for (size_t i = 0; which && i < m->cases; i++)
         if (judge_wants(o, &m->c[i])) which[j.n++] = i;
-    if (!which) return cli_input("out of memory for %zu cases", m->cases);
+    if (!which || !is_large) return cli_input("out of memory for %zu cases", m->cases);
+    for (size_t i = 0; i < j.n; i++) is_large[i] = large_case_is(o, dir, answers, &m->c[which[i]]);
     if (j.n == 0) return judge_wants_any(o, dir, m);
     verdict_case *list = realloc(r->c, (r->cases + j.n) * sizeof *list);
     if (!list) return cli_input("out of memory for %zu verdicts", j.n);
     r->c = list;
     memset(r->c + r->cases, 0, j.n * sizeof *list);
     j.which = which;
+    j.is_large = is_large;
     j.v = r->c + r->cases;
     size_t operations = 0;
     while (op_registry[operations]) operations++;
     int status = in_parallel(&j, j.n, "judge", judge_one);
+    for (size_t i = 0; i < j.n && status == 0; i++)
+        if (is_large[i]) status = judge_large(&j, i);
     if (status >= 0) r->cases += j.n;
     if (status == 0) status = in_parallel(&j, operations, "diagnose", diagnose_operation);
     return status;
@@ -520,7 +602,9 @@ int judge_finish(const judge_options *o, const judge_result *r, const char *suit
 
 /* --- the command --------------------------------------------------------------------------------------------- */
 
-static const cli_option options[] = {JUDGE_OPTIONS, {NULL, NULL, NULL}};
+enum { OPTION_MEMORY = JUDGE_NEXT };
+
+static const cli_option options[] = {JUDGE_OPTIONS, JUDGE_MEMORY_OPTION, {NULL, NULL, NULL}};
 
 static const cli_command command = {
     "diff",
@@ -535,12 +619,15 @@ static const cli_command command = {
 int cmd_diff(int argc, char **argv)
 {
     cli p = cli_start(&command, argc, argv);
-    judge_options o = {.command = &command, .precision = twin_profile_find("f64")};
+    judge_options o = {
+        .command = &command, .precision = twin_profile_find("f64"), .in_memory = JUDGE_IN_MEMORY};
     const char *value, *folder_name[2] = {NULL, NULL};
     int status = 0;
     for (int option; status == 0 && (option = cli_next(&p, &value)) != CLI_END;) {
         if (option == CLI_STOP) return p.status;
-        if (option != CLI_WORD)
+        if (option == OPTION_MEMORY)
+            status = judge_set_memory(&o, &command, value);
+        else if (option != CLI_WORD)
             status = judge_option(&o, &command, option, value);
         else if (!folder_name[0] || !folder_name[1])
             folder_name[folder_name[0] ? 1 : 0] = value;

@@ -20,6 +20,7 @@
 #include "cmd.h"
 #include "manifest.h"
 #include "twin.h"
+#include "work.h"
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "0.1.0"
@@ -521,6 +522,7 @@ static int finish(int status)
 
 int main(int argc, char **argv)
 {
+    work_guard_memory();
     signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error to report, not a death in the middle of a file */
     if (argc < 2) return print_help(stderr);
     const char *word = argv[1], *names[COMMANDS + 1], *what = NULL;

@@ -88,6 +88,7 @@ typedef struct {
     size_t ambiguous; /* of these: another decision would be admissible too, within the bounds */
     size_t differ, inadmissible; /* decisions other than the golden one; of these, the inadmissible ones */
     size_t ties; /* of the inadmissible: nothing wrong but exact ties that went to the higher index */
+    bool large; /* judged in its files (verdict_large.h): nothing is there to diagnose it by */
     bool replayed; /* judged against the equation under the candidate's own decision */
     size_t vacuous, worst; /* elements; index of the worst tensor in t, tensors if there is none */
     size_t details;
