@@ -12,7 +12,7 @@ mode=${1:?fuzz, replay, plain or engine} out=${2:?a folder}
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(dirname "$here")
 pkg_config=${PKG_CONFIG:-pkg-config}
-targets=${TARGETS:-fuzz_safetensors fuzz_npy fuzz_npz fuzz_dump fuzz_manifest fuzz_rates fuzz_prompt fuzz_ops}
+targets=${TARGETS:-fuzz_safetensors fuzz_npy fuzz_npz fuzz_dump fuzz_shards fuzz_manifest fuzz_rates fuzz_stream fuzz_prompt fuzz_ops}
 mkdir -p "$out"
 
 flags="-std=c11 -D_GNU_SOURCE -g -O1 -fno-omit-frame-pointer -ffp-contract=off -Wall -Wextra"
@@ -76,6 +76,7 @@ for target in $targets; do
     more= libs=
     case $target in
     fuzz_ops) more=$here/domains.c ;;
+    fuzz_stream) more=$top/verify/oracle/stream.c ;;
     fuzz_rates) more="$top/verify/oracle/rates_plan.c $top/verify/oracle/rates_store.c $top/verify/oracle/rates_report.c
         $top/verify/oracle/convergence_fit.c" ;;
     esac

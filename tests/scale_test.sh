@@ -12,7 +12,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 n=0
-plan=25
+plan=34
 echo 1..$plan
 
 point() { # point STATUS DESCRIPTION
@@ -274,6 +274,65 @@ else
     skip '640 MiB of files are judged in an address space of 256 MiB' 'no such limit can be set here'
     skip '... which is too little to judge them in memory' 'no such limit can be set here'
 fi
+
+# --- shards ----------------------------------------------------------------------------------------------------------
+whole() { # whole N ANSWERS OPTION...: are N shards, merged, the report of one run, to the byte?
+    parts=$1 answers=$2
+    shift 2
+    rm -f "$work"/shard.*
+    "$smoeref" diff "$work/g" "$answers" "$@" --report "$work/m.json" --report "$work/m.html" --report "$work/m.xml" \
+        --report "$work/m.txt" --report "$work/m.tap" >"$work/m.out" 2>&1
+    one=$?
+    for i in $(seq "$parts"); do
+        "$smoeref" diff "$work/g" "$answers" "$@" --shard "$i/$parts" --out "$work/shard.$i" >"$work/log" 2>&1
+        [ $? -le 1 ] || return 1
+    done
+    "$smoeref" diff merge $(ls "$work"/shard.* | sort -r) --report "$work/s.json" --report "$work/s.html" --report "$work/s.xml" \
+        --report "$work/s.txt" --report "$work/s.tap" >"$work/s.out" 2>&1
+    [ $? -eq $one ] || return 1
+    for f in json html xml txt tap out; do cmp "$work/m.$f" "$work/s.$f" >>"$work/log" 2>&1 || return 1; done
+}
+whole 1 "$work/w" --precision f32 && whole 3 "$work/w" --precision f32
+point $? 'one shard, or three, merged are one run: the same reports to the byte, diagnoses included'
+whole 50 "$work/w" --precision f32 gate.weights --power --forward
+point $? '... more shards than cases, with --power and --forward'
+whole 2 "$work/w" --precision f32 --in-memory 0
+point $? '... and cases in pieces'
+whole 3 "$work/w" --precision f32 gate.weights >"$work/log" 2>&1
+merge() { "$smoeref" diff merge "$@"; }
+expect 3 '1 of 3 shards are missing, the first of them 2/3' merge "$work/shard.1" "$work/shard.3"
+point $? 'a missing shard is refused'
+expect 3 'are both shard 1/3' merge "$work/shard.1" "$work/shard.2" "$work/shard.3" "$work/shard.1"
+point $? 'a shard that is there twice is refused'
+"$smoeref" diff "$work/g" "$work/w" --precision f32 numerics.softmax --shard 2/3 --out "$work/other" >"$work/log" 2>&1
+expect 3 'are of different runs' merge "$work/shard.1" "$work/other" "$work/shard.3"
+point $? 'shards of other operations are refused'
+sed 's/"pass": false/"pass": true/' "$work/shard.1" >"$work/other"
+expect 3 '"pass" contradicts what it is made of' merge "$work/other" "$work/shard.2" "$work/shard.3"
+point $? 'a verdict that contradicts itself is refused'
+expect 2 '--shard needs --out' "$smoeref" diff "$work/g" "$work/w" --shard 1/2 &&
+    expect 2 "--shard is '3/2', expected I/N" "$smoeref" diff "$work/g" "$work/w" --shard 3/2 --out "$work/other" &&
+    expect 2 '--report goes with merge' "$smoeref" diff "$work/g" "$work/w" --shard 1/2 --out "$work/other" --report "$work/r.txt" &&
+    expect 2 'merge takes --report and --quiet' merge "$work/shard.1" --precision f32
+point $? 'options that make no sense with shards are refused'
+SMOEREF=$smoeref "$python" - "$work/shard.2" "$work/broken" >"$work/log" 2>&1 <<'P'
+import os, random, subprocess, sys
+random.seed(1)
+whole = open(sys.argv[1]).read()
+seen = {}
+for i in range(60):
+    text = list(whole)
+    for _ in range(random.choice([1, 1, 2, 5])):
+        at = random.randrange(len(text))
+        text[at] = random.choice(['', '9', '-', '"', '{', '}', '[', ']', ',', '\x00', '\xe9', 'true', 'null', '1e999', text[at] * 3])
+    if i % 10 == 0: text = text[:random.randrange(len(text))]
+    open(sys.argv[2], "w").write("".join(text))
+    run = subprocess.run([os.environ["SMOEREF"], "diff", "merge", sys.argv[2]], capture_output=True, text=True)
+    seen[run.returncode] = seen.get(run.returncode, 0) + 1
+    if run.returncode not in (1, 3) or run.stderr.count("\n") != (run.returncode == 3): print(run); sys.exit(1)
+print(seen)
+P
+point $? 'a damaged file of a shard is refused with one line, or is harmless, and never crashes'
 
 # --- golden files that make no sense ---------------------------------------------------------------------------------
 py "

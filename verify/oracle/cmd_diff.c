@@ -1,6 +1,7 @@
 /* smoeref diff: a folder of answers against golden cases; and the judging that `check` shares (judge.h). */
 #include <dirent.h>
 #include <errno.h>
+#include <nettle/sha2.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "judge.h"
 #include "judge_large.h"
 #include "prompt.h"
+#include "verdict_store.h"
 
 enum { PATH = 4096, LINE = TENSOR_ERROR };
 
@@ -122,7 +124,10 @@ bool judge_wants(const judge_options *o, const manifest_case *c)
     bool named = o->ops.count == 0;
     for (size_t i = 0; i < o->ops.count && !named; i++) named = strcmp(o->ops.op[i]->id, c->op) == 0;
     const op_record *op = named ? op_find(c->op) : NULL;
-    return named && (!op || cli_where(&o->where, op, c->parameters)); /* what is unknown is told by who reads it */
+    char flags[2048] = "";
+    for (size_t i = 0, at = 0; i < c->flags && at < sizeof flags; i++)
+        at += (size_t)snprintf(flags + at, sizeof flags - at, "%s%s", i ? "," : "", c->flag[i]);
+    return named && (!op || cli_where(&o->where, op, c->parameters, flags)); /* what is unknown is told by who reads it */
 }
 
 int judge_wants_any(const judge_options *o, const char *dir, const manifest *m)
@@ -349,8 +354,22 @@ static int judge_one(void *context, size_t i, char *err, size_t errlen)
     return status;
 }
 
+/* Leaves alive what explains this case too; everything if nothing does. */
+static void narrow(const verdict_case *v, bool *alive, size_t variants)
+{
+    bool any = false;
+    for (size_t w = 0; w < variants; w++) {
+        bool matches = false;
+        for (size_t k = 0; k < v->matches; k++) matches |= v->match[k].variant == &twin_variants[w];
+        alive[w] &= matches;
+        any |= alive[w];
+    }
+    if (!any) memset(alive, true, variants);
+}
+
 /* Diagnoses one failing case.  `alive`: the variants that explain every failing case of the operation before it; they
- * are tried first, and the rest only if none of them fits, so that a long list of failures costs little. */
+ * are tried first, and the rest only if none of them fits, so that a long list of failures costs little.  NULL: they are not
+ * known, since other shards have cases of the operation too; choose_matches() makes up for it. */
 static int diagnose_one(folder *j, size_t i, bool *alive, size_t variants, char *err, size_t errlen)
 {
     const manifest_case *mc = &j->m->c[j->which[i]];
@@ -368,22 +387,22 @@ static int diagnose_one(folder *j, size_t i, bool *alive, size_t variants, char 
         if (status == 0) {
             verdict_case_clear(&again);
             status = verdict_diagnose(c, &g, &answer, j->o->precision, alive, v, err, errlen);
-            if (status == 0 && v->matches == 0)
+            if (status == 0 && alive && v->matches == 0 && !v->ranked)
                 status = verdict_diagnose(c, &g, &answer, j->o->precision, NULL, v, err, errlen);
         }
         tensor_file_clear(&answer);
     }
-    bool any = false;
-    for (size_t w = 0; w < variants; w++) {
-        bool matches = false;
-        for (size_t k = 0; k < v->matches; k++) matches |= v->match[k].variant == &twin_variants[w];
-        alive[w] &= matches;
-        any |= alive[w];
-    }
-    if (!any) memset(alive, true, variants);
+    if (alive) narrow(v, alive, variants);
     verdict_golden_clear(&g);
     op_case_free(c);
     return status;
+}
+
+static size_t variants_known(void)
+{
+    size_t n = 0;
+    while (twin_variants[n].op) n++;
+    return n;
 }
 
 static bool to_diagnose(const verdict_case *v)
@@ -404,10 +423,44 @@ static int diagnose_operation(void *context, size_t i, char *err, size_t errlen)
     memset(alive, true, sizeof alive);
     for (size_t k = 0; k < j->n; k++) {
         if (j->v[k].op != op_registry[i] || !to_diagnose(&j->v[k])) continue;
-        if (diagnose_one(j, k, alive, variants, err, errlen) != 0)
+        if (diagnose_one(j, k, j->o->shards ? NULL : alive, variants, err, errlen) != 0)
             verdict_detail(&j->v[k], verdict_say("could not be diagnosed: %s", err));
     }
     return 0;
+}
+
+/* Of all variants that a case agrees with, those that a run of all cases would have found, which tries first what is alive. */
+static void choose_of(verdict_case *v, const bool *alive)
+{
+    size_t n = 0;
+    for (size_t pass = 0; pass < 2 && !v->ranked; pass++) { /* count, then keep them */
+        size_t kept = 0;
+        for (size_t k = 0; k < v->matches; k++) {
+            const twin_variant *w = v->match[k].variant;
+            const bool of_table = w >= twin_variants && w < twin_variants + TWIN_VARIANTS;
+            if (of_table && !alive[w - twin_variants]) continue;
+            if (pass == 1) v->match[kept] = v->match[k];
+            kept++;
+        }
+        n = kept;
+        if (n == 0) return; /* none fits: the rest were tried */
+    }
+    if (!v->ranked) v->matches = n;
+}
+
+/* What diagnose_operation() would have found for each operation, in the verdicts of all shards. */
+static void choose_matches(verdict_case *v, size_t cases)
+{
+    const size_t variants = variants_known();
+    for (size_t i = 0; op_registry[i]; i++) {
+        bool alive[sizeof((judge_result *)NULL)->exposed];
+        memset(alive, true, sizeof alive);
+        for (size_t k = 0; k < cases; k++) {
+            if (v[k].op != op_registry[i] || !to_diagnose(&v[k])) continue;
+            choose_of(&v[k], alive);
+            narrow(&v[k], alive, variants);
+        }
+    }
 }
 
 static void *worker(void *context)
@@ -534,6 +587,7 @@ int judge_folder(const judge_options *o, const char *dir, const char *answers, c
                  const char *suffix, judge_result *r)
 {
     /* Static storage: an interrupted caller leaves threads behind that still look at it until the process ends. */
+    size_t wanted = 0;
     static folder j;
     static size_t *which;
     static bool *is_large;
@@ -544,10 +598,10 @@ int judge_folder(const judge_options *o, const char *dir, const char *answers, c
     j = (folder){.o = o, .dir = dir, .answers = answers, .suffix = suffix, .m = m, .runs = runs, .exposed = r->exposed};
     pthread_mutex_init(&j.lock, NULL);
     for (size_t i = 0; which && i < m->cases; i++)
-        if (judge_wants(o, &m->c[i])) which[j.n++] = i;
+        if (judge_wants(o, &m->c[i]) && (o->shards == 0 || wanted++ % o->shards == o->shard - 1)) which[j.n++] = i;
     if (!which || !is_large) return cli_input("out of memory for %zu cases", m->cases);
     for (size_t i = 0; i < j.n; i++) is_large[i] = large_case_is(o, dir, answers, &m->c[which[i]]);
-    if (j.n == 0) return judge_wants_any(o, dir, m);
+    if (j.n == 0) return wanted > 0 ? 0 : judge_wants_any(o, dir, m);
     verdict_case *list = realloc(r->c, (r->cases + j.n) * sizeof *list);
     if (!list) return cli_input("out of memory for %zu verdicts", j.n);
     r->c = list;
@@ -600,56 +654,199 @@ int judge_finish(const judge_options *o, const judge_result *r, const char *suit
     return status;
 }
 
+/* --- shards -------------------------------------------------------------------------------------------------- */
+
+/* The digest of what the command line asks for, so that parts of different runs are not joined. */
+static void digest_asked(const judge_options *o, char hex[65])
+{
+    struct sha256_ctx context;
+    unsigned char digest[SHA256_DIGEST_SIZE];
+    char text[256];
+    sha256_init(&context);
+    for (size_t i = 0; i < o->ops.count; i++) {
+        const char *id = o->ops.op[i]->id;
+        sha256_update(&context, strlen(id) + 1, (const uint8_t *)id);
+    }
+    for (size_t i = 0; i < o->where.count; i++)
+        sha256_update(&context, strlen(o->where.text[i]) + 1, (const uint8_t *)o->where.text[i]);
+    snprintf(text, sizeof text, "defaults %d memory %zu", o->where.defaults, o->in_memory);
+    sha256_update(&context, strlen(text), (const uint8_t *)text);
+    sha256_digest(&context, sizeof digest, digest);
+    for (size_t i = 0; i < sizeof digest; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
+
+static int write_shard(const judge_options *o, const char *path, const char *manifest_path, const manifest *m,
+                       const judge_result *r)
+{
+    char err[LINE];
+    verdict_store s = {.shard = o->shard,
+                       .shards = o->shards,
+                       .suite = m->suite,
+                       .seed = m->seed,
+                       .precision = (char *)(uintptr_t)o->precision->name,
+                       .forward = o->forward,
+                       .power = o->power,
+                       .cases = r->cases,
+                       .c = r->c};
+    for (size_t i = 0; i < m->cases; i++) s.total += judge_wants(o, &m->c[i]);
+    memcpy(s.exposed, r->exposed, sizeof s.exposed);
+    digest_asked(o, s.asked);
+    if (tensor_file_sha256(manifest_path, s.manifest, err, sizeof err) != 0 ||
+        verdict_store_write(path, &s, cli_version, err, sizeof err) != 0)
+        return cli_input("%s", err);
+    size_t failed = 0;
+    for (size_t i = 0; i < r->cases; i++) failed += !r->c[i].pass;
+    printf("shard %zu/%zu is in %s: %zu passed, %zu failed; when all are there: smoeref diff merge FILE ...\n", o->shard,
+           o->shards, path, r->cases - failed, failed);
+    return failed ? STATUS_FAIL : STATUS_PASS;
+}
+
+static int merge(judge_options *o, size_t n, const char *const *path)
+{
+    char err[LINE] = "";
+    verdict_store *s = calloc(n, sizeof *s);
+    judge_result r = {0};
+    int status = s ? 0 : cli_input("out of memory");
+    for (size_t i = 0; i < n && status == 0; i++)
+        if (verdict_store_read(path[i], &s[i], cli_version, err, sizeof err) != 0) status = cli_input("%s", err);
+    if (status == 0 && verdict_store_join(s, n, path, &r.c, err, sizeof err) != 0) status = cli_input("%s", err);
+    if (status == 0) {
+        r.cases = s[0].total;
+        for (size_t i = 0; i < n; i++)
+            for (size_t w = 0; w < TWIN_VARIANTS; w++) r.exposed[w] |= s[i].exposed[w];
+        choose_matches(r.c, r.cases);
+        o->precision = twin_profile_find(s[0].precision);
+        o->forward = s[0].forward;
+        o->power = s[0].power;
+        status = judge_finish(o, &r, s[0].suite, s[0].seed, 1);
+    }
+    judge_result_clear(&r);
+    for (size_t i = 0; s && i < n; i++) verdict_store_clear(&s[i]);
+    free(s);
+    return status;
+}
+
 /* --- the command --------------------------------------------------------------------------------------------- */
 
-enum { OPTION_MEMORY = JUDGE_NEXT };
+enum { OPTION_MEMORY = JUDGE_NEXT, OPTION_SHARD, OPTION_OUT };
 
-static const cli_option options[] = {JUDGE_OPTIONS, JUDGE_MEMORY_OPTION, {NULL, NULL, NULL}};
+static const cli_option options[] = {
+    JUDGE_OPTIONS,
+    JUDGE_MEMORY_OPTION,
+    {"--shard", "I/N", "judge only the I-th of N parts of the cases, for several machines; needs --out"},
+    {"--out", "FILE", "the verdicts of the shard, for diff merge"},
+    {NULL, NULL, NULL}};
 
 static const cli_command command = {
     "diff",
-    "DIR ANSWERS [OP ...] [--precision P] [--where NAME=VALUE] [--report FILE]",
+    "DIR ANSWERS [OP ...] [--precision P] [--where NAME=VALUE] [--report FILE] | merge FILE ...",
     "Judges the answers in a folder against the golden cases of DIR (see smoeref gen).  The answer to case NAME is\n"
     "ANSWERS/NAME.safetensors (or its shards' NAME.safetensors.index.json), NAME.npz or a folder NAME of TENSOR.npy "
     "files.\n"
-    "A missing one is a failure.",
+    "A missing one is a failure.  merge: joins what --shard I/N --out FILE wrote, and reports as one run would have.",
     options,
 };
 
-int cmd_diff(int argc, char **argv)
+typedef struct {
+    judge_options o;
+    const char *out;
+    size_t words;
+    const char **word; /* that are no options: folders and operations, or merge and files */
+    bool chosen; /* an option that a merge takes from its files was given */
+} request;
+
+static int set_shard(request *q, const char *value)
 {
-    cli p = cli_start(&command, argc, argv);
-    judge_options o = {
-        .command = &command, .precision = twin_profile_find("f64"), .in_memory = JUDGE_IN_MEMORY};
-    const char *value, *folder_name[2] = {NULL, NULL};
-    int status = 0;
-    for (int option; status == 0 && (option = cli_next(&p, &value)) != CLI_END;) {
-        if (option == CLI_STOP) return p.status;
-        if (option == OPTION_MEMORY)
-            status = judge_set_memory(&o, &command, value);
-        else if (option != CLI_WORD)
-            status = judge_option(&o, &command, option, value);
-        else if (!folder_name[0] || !folder_name[1])
-            folder_name[folder_name[0] ? 1 : 0] = value;
-        else
-            status = cli_add_ops(&command, &o.ops, value);
+    int end = 0;
+    const bool plain = strspn(value, "0123456789/") == strlen(value) && strlen(value) < 14;
+    if (plain && sscanf(value, "%zu/%zu%n", &q->o.shard, &q->o.shards, &end) == 2 && !value[end] && q->o.shard >= 1 &&
+        q->o.shard <= q->o.shards && q->o.shards <= 100000)
+        return 0;
+    return cli_usage(&command, "--shard is '%.40s', expected I/N with 1 <= I <= N", value);
+}
+
+static int take_option(request *q, int option, const char *value)
+{
+    q->chosen |= option != CLI_WORD && option != JUDGE_REPORT && option != JUDGE_QUIET;
+    switch (option) {
+    case CLI_WORD:
+        q->word[q->words++] = value;
+        return 0;
+    case OPTION_MEMORY:
+        return judge_set_memory(&q->o, &command, value);
+    case OPTION_SHARD:
+        return set_shard(q, value);
+    case OPTION_OUT:
+        q->out = value;
+        return 0;
+    default:
+        return judge_option(&q->o, &command, option, value);
     }
-    if (status != 0) return status;
-    if (!folder_name[1]) return cli_usage(&command, "expected two folders: the golden cases and the answers");
-    if (cli_check_where(&command, &o.where, &o.ops) != 0) return STATUS_USAGE;
-    if (judge_prepare(&o) != 0) return STATUS_INPUT;
+}
+
+static int check_shard(const request *q)
+{
+    char err[LINE];
+    if (!q->o.shards && q->out) return cli_usage(&command, "--out is for the verdicts of a --shard");
+    if (q->o.shards && !q->out) return cli_usage(&command, "--shard needs --out: its verdicts are merged later");
+    if (q->o.shards && q->o.reports) return cli_usage(&command, "a shard is a part: --report goes with merge");
+    if (q->out && cli_writable(q->out, err, sizeof err) != 0) return cli_input("--out %s", err);
+    return 0;
+}
+
+static int run_merge(request *q)
+{
+    if (q->words < 2) return cli_usage(&command, "merge: expected the files of all shards");
+    if (q->chosen) return cli_usage(&command, "merge takes --report and --quiet; all else is in its files");
+    const int status = judge_prepare(&q->o);
+    return status ? status : merge(&q->o, q->words - 1, q->word + 1);
+}
+
+static int run_diff(request *q)
+{
+    judge_options *o = &q->o;
     char path[PATH], err[LINE];
     struct stat s;
     manifest m;
     judge_result r = {0};
-    if (stat(folder_name[1], &s) != 0 || !S_ISDIR(s.st_mode))
-        return cli_input("%s: expected a folder of answers", folder_name[1]);
-    snprintf(path, sizeof path, "%s/manifest.json", folder_name[0]);
+    int status = 0;
+    if (q->words < 2) return cli_usage(&command, "expected two folders: the golden cases and the answers");
+    for (size_t i = 2; i < q->words && status == 0; i++) status = cli_add_ops(&command, &o->ops, q->word[i]);
+    if (status != 0) return status;
+    if (cli_check_where(&command, &o->where, &o->ops) != 0) return STATUS_USAGE;
+    status = check_shard(q);
+    if (status != 0) return status;
+    if (judge_prepare(o) != 0) return STATUS_INPUT;
+    if (stat(q->word[1], &s) != 0 || !S_ISDIR(s.st_mode))
+        return cli_input("%s: expected a folder of answers", q->word[1]);
+    snprintf(path, sizeof path, "%s/manifest.json", q->word[0]);
     if (manifest_read(path, &m, err, sizeof err) != 0) return cli_input("%s", err);
-    status = judge_settle(&o, &m);
-    if (status == 0) status = judge_folder(&o, folder_name[0], folder_name[1], &m, NULL, "", &r);
-    if (status == 0) status = judge_finish(&o, &r, m.suite, m.seed, 1);
+    status = judge_settle(o, &m);
+    if (status == 0 && o->shards && o->precision->apart)
+        status = cli_usage(&command, "--shard: roundoffs apart from the precision are not kept in the verdicts of a shard");
+    if (status == 0) status = judge_folder(o, q->word[0], q->word[1], &m, NULL, "", &r);
+    if (status == 0)
+        status = o->shards ? write_shard(o, q->out, path, &m, &r) : judge_finish(o, &r, m.suite, m.seed, 1);
     judge_result_clear(&r);
     manifest_clear(&m);
+    return status;
+}
+
+int cmd_diff(int argc, char **argv)
+{
+    cli p = cli_start(&command, argc, argv);
+    request q = {.o = {.command = &command, .precision = twin_profile_find("f64"), .in_memory = JUDGE_IN_MEMORY},
+                 .word = calloc((size_t)argc + 1, sizeof *q.word)};
+    const char *value;
+    int status = q.word ? 0 : cli_input("out of memory");
+    for (int option; status == 0 && (option = cli_next(&p, &value)) != CLI_END;) {
+        if (option == CLI_STOP) {
+            free(q.word);
+            return p.status;
+        }
+        status = take_option(&q, option, value);
+    }
+    if (status == 0) status = q.words && strcmp(q.word[0], "merge") == 0 ? run_merge(&q) : run_diff(&q);
+    free(q.word);
     return status;
 }

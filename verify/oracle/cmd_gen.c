@@ -38,8 +38,9 @@ static const cli_option options[] = {
     [OPTION_PRECISION] = {"--precision", "P,...",
                           "store bounds for f64, f32, tf32, bf16, f16 (default f64,f32,bf16), or none"},
     [OPTION_TEXT] = {"--text", "FILE", "cases of layer.smoe and compete.layer on activations made of a text file"},
-    [OPTION_WHERE] = {"--where", "NAME=VALUE",
-                      "only cases whose parameter NAME is VALUE (or one of VALUE|VALUE...); may be repeated"},
+    [OPTION_WHERE] =
+        {"--where", "NAME=VALUE",
+         "only cases whose parameter NAME is VALUE (or one of VALUE|VALUE...); without=FLAG: none with that flag"},
     [OPTION_DEFAULTS] = {"--defaults", NULL, "only cases in which every parameter has its default"},
     [OPTION_JOBS] = {"--jobs", "N", "processes (default: one for each processor); does not change a byte"},
     [OPTION_BREAK] = {"--break", "WHAT", NULL}, /* the negative control of the self-check */
@@ -346,7 +347,8 @@ static bool matches(const where_list *where, const op_record *op, const op_spec 
 {
     if (where->count == 0 && !where->defaults) return true;
     char *json = parameters_of(op, spec);
-    const bool keep = !json || cli_where(where, op, json); /* what cannot be made is reported where it is made */
+    const bool keep =
+        !json || cli_where(where, op, json, spec->flags); /* what cannot be made is reported where it is made */
     free(json);
     return keep;
 }
@@ -447,8 +449,7 @@ static int add_blocks(const generation *g, manifest *m, const item *it)
     }
     if (!large) return 0;
     for (int i = 0; i < 2; i++) digests[i] = file_block_digests(path[i], err, sizeof err);
-    const bool bad =
-        !digests[0] || !digests[1] || manifest_add_blocks(m, digests[0], digests[1], err, sizeof err) != 0;
+    const bool bad = !digests[0] || !digests[1] || manifest_add_blocks(m, digests[0], digests[1], err, sizeof err) != 0;
     for (int i = 0; i < 2; i++) free(digests[i]);
     return bad ? cli_input("%s", err) : 0;
 }

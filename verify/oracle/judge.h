@@ -18,6 +18,7 @@ typedef struct {
     twin_profile settled;
     int jobs; /* <= 0: as many as there are processors */
     bool power, quiet, forward;
+    size_t shard, shards; /* I of N parts of the cases; 0: all of them */
     size_t in_memory; /* bytes: cases with larger files are judged in pieces, and not diagnosed */
     size_t reports;
     const char *report[8]; /* files */
@@ -45,7 +46,7 @@ typedef struct {
         {"--tensor", "NAME=P[+A][+Nulp]", "a tensor with roundoffs of its own, e.g. weight=f32; may be repeated"},            \
         {"--report", "FILE", "write a report too: .txt, .html, .tap, .json or .xml (JUnit); may be repeated"},                \
         {"--where", "NAME=VALUE",                                                                                      \
-         "no cases whose parameter NAME is other than VALUE (or VALUE|VALUE...); may be repeated"},                      \
+         "no cases whose parameter NAME is other than VALUE (or VALUE|VALUE...); without=FLAG: none with that flag"},                      \
         {"--defaults", NULL, "only cases in which every parameter has its default"},                                   \
         {"--forward", NULL, "judge the outputs only: gradients are not owed"},                                         \
         {"--jobs", "N", "cases at a time (default: one for each processor)"},                                          \
