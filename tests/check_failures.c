@@ -309,7 +309,7 @@ static char folder[64], err[TENSOR_ERROR];
 
 static const char *in_folder(const char *name)
 {
-    static char path[6][128];
+    static char path[6][512];
     static int turn;
     turn = (turn + 1) % 6;
     snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);

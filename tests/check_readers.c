@@ -35,7 +35,7 @@ static void make_folder(void)
 
 static const char *in_folder(const char *name)
 {
-    static char path[4][128];
+    static char path[4][512];
     static int turn;
     turn = (turn + 1) % 4;
     snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
