@@ -4,14 +4,15 @@
 #   build.sh fuzz DIR      with clang (CLANG) and libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer
 #   build.sh replay DIR    with any compiler (CC) and the sanitizers: programs that run the files they are given
 #   build.sh plain DIR     the same without sanitizers, for Valgrind
+#   build.sh engine DIR    with the compilers, flags and engine that CC, CXX, CFLAGS and LIB_FUZZING_ENGINE name, as OSS-Fuzz does
 #
 # TARGETS names fewer than all; COVERAGE=1 adds clang's coverage to the targets of `fuzz` (see README.md).
 set -eu
-mode=${1:?fuzz, replay or plain} out=${2:?a folder}
+mode=${1:?fuzz, replay, plain or engine} out=${2:?a folder}
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(dirname "$here")
 pkg_config=${PKG_CONFIG:-pkg-config}
-targets=${TARGETS:-fuzz_safetensors fuzz_npy fuzz_npz fuzz_dump fuzz_manifest fuzz_rates fuzz_prompt fuzz_ops}
+targets=${TARGETS:-fuzz_safetensors fuzz_npy fuzz_npz fuzz_dump fuzz_shards fuzz_manifest fuzz_rates fuzz_stream fuzz_prompt fuzz_ops}
 mkdir -p "$out"
 
 flags="-std=c11 -D_GNU_SOURCE -g -O1 -fno-omit-frame-pointer -ffp-contract=off -Wall -Wextra"
@@ -27,7 +28,10 @@ fuzz)
     objects="$sanitize -fsanitize=fuzzer-no-link" ;;
 replay) cc=${CC:-cc} objects=$sanitize ;;
 plain) cc=${CC:-cc} objects= ;;
-*) echo "build.sh: $mode: expected fuzz, replay or plain" >&2; exit 2 ;;
+engine)
+    cc=${CC:?} objects=${CFLAGS:?} engine="${LIB_FUZZING_ENGINE:?} -Wl,-rpath,\$ORIGIN/lib" link=${CXX:?}
+    flags="$flags -DFUZZ_ENGINE" ;;
+*) echo "build.sh: $mode: expected fuzz, replay, plain or engine" >&2; exit 2 ;;
 esac
 [ -z "${COVERAGE:-}" ] || objects="$objects -fprofile-instr-generate -fcoverage-mapping"
 cc=${cc%% *} # a compiler's name, without the flags that configure may have put behind it
@@ -59,7 +63,7 @@ compile "$top/verify/oracle/tensorfile.c" "$top/verify/oracle/safetensors.c" "$t
     "$top/verify/oracle/dump.c" "$top/verify/oracle/shards.c" "$top/verify/oracle/manifest.c"
 formats=$made
 engine_object=
-if [ "$mode" != fuzz ]; then
+if [ "$mode" = replay ] || [ "$mode" = plain ]; then
     compile "$here/replay.c"
     engine_object=$made
 fi
@@ -72,6 +76,7 @@ for target in $targets; do
     more= libs=
     case $target in
     fuzz_ops) more=$here/domains.c ;;
+    fuzz_stream) more=$top/verify/oracle/stream.c ;;
     fuzz_rates) more="$top/verify/oracle/rates_plan.c $top/verify/oracle/rates_store.c $top/verify/oracle/rates_report.c
         $top/verify/oracle/convergence_fit.c" ;;
     esac
@@ -80,6 +85,6 @@ for target in $targets; do
         made="$made $operations"
         libs="$($pkg_config --libs gsl) $arb" ;;
     esac
-    $cc $objects $engine $made $engine_object $formats -o "$out/$target" $libs \
+    ${link:-$cc} $objects $engine $made $engine_object $formats -o "$out/$target" $libs \
         $($pkg_config --libs jansson libzip nettle mpfr) -lm
 done

@@ -3,6 +3,8 @@
 #include "fuzz.h"
 #include "manifest.h"
 
+static bool same_blocks(const char *a, const char *b) { return a && b ? strcmp(a, b) == 0 : a == b; }
+
 static void compare(const manifest *a, const manifest *b)
 {
     if (a->cases != b->cases || a->seed != b->seed || strcmp(a->suite, b->suite) != 0 ||
@@ -12,7 +14,8 @@ static void compare(const manifest *a, const manifest *b)
         const manifest_case *c = &a->c[i], *d = &b->c[i];
         if (strcmp(c->name, d->name) != 0 || strcmp(c->op, d->op) != 0 || strcmp(c->parameters, d->parameters) != 0 ||
             c->flags != d->flags || strcmp(c->prompt_sha256, d->prompt_sha256) != 0 ||
-            strcmp(c->expected_sha256, d->expected_sha256) != 0)
+            strcmp(c->expected_sha256, d->expected_sha256) != 0 || !same_blocks(c->prompt_blocks, d->prompt_blocks) ||
+            !same_blocks(c->expected_blocks, d->expected_blocks))
             FINDING("another case after a round trip");
         for (size_t j = 0; j < c->flags; j++)
             if (!manifest_has_flag(d, c->flag[j])) FINDING("a flag was lost in a round trip");

@@ -138,6 +138,40 @@ put("fuzz_rates", "list", b"316,1000,3162")
 put("fuzz_rates", "estimators", b"mle,em")
 
 
+def answer(name="a", **tensors):
+    return json.dumps({"name": name, "tensors": tensors}).encode() + b"\n"
+
+
+def lines(dtype, shape, *data):
+    return {"dtype": dtype, "shape": shape, "data": list(data)}
+
+
+put("fuzz_stream", "kinds", answer(
+    p=lines("F64", [2], 0.5, -0.0), h=lines("F16", [1, 3], 1e-7, 65504, 1e9), b=lines("BF16", [], 3.14),
+    s=lines("F32", [2], "nan", "-inf"), i=lines("I64", [3], 0, -1, 9007199254740992), e=lines("F64", [0, 4])))
+put("fuzz_stream", "two", answer("a.b", y=lines("F64", [1], 1)) + answer("c", y=lines("F64", [1], "inf")))
+put("fuzz_stream", "short", answer(y=lines("F64", [3], 1, 2)))
+put("fuzz_stream", "words", answer(y=lines("F64", [1], "Nan"), i=lines("I64", [1], 0.5)))
+put("fuzz_stream", "fields", answer(y=dict(lines("F64", [1], 1), more=1)) + b'{"name": "a"}\n[]\n{"name": 1, "tensors": {}}\n')
+put("fuzz_stream", "huge", answer(y=lines("F64", [1048576, 1048576, 1048576])) + b'{"name": "\\u0007", "tensors": {"\\u0001": 1}}\n')
+put("fuzz_stream", "twice", b'{"name": "a", "name": "b", "tensors": {}}\n{"name": "a", "tensors": {"x": NaN}}\n')
+
+
+def index(weight_map, **more):
+    return json.dumps(dict(more, weight_map=weight_map)).encode()
+
+
+put("fuzz_shards", "two", index({"b": "m-00001-of-00002.safetensors", "a": "m-00002-of-00002.safetensors",
+                                 "c": "m-00001-of-00002.safetensors"}, metadata={"total_size": 24}))
+put("fuzz_shards", "none", index({}))
+put("fuzz_shards", "elsewhere", index({"a": "../m.safetensors"}))
+put("fuzz_shards", "kind", index({"a": "m.bin"}))
+put("fuzz_shards", "names", index({"\u0001": "m.safetensors", "\u00e9": "m.safetensors"}))
+put("fuzz_shards", "number", index({"a": 1}))
+put("fuzz_shards", "torn", index({"a": "m.safetensors"})[:-3])
+put("fuzz_shards", "twice", b'{"weight_map": {"a": "m.safetensors", "a": "n.safetensors"}}')
+
+
 def code(operation):
     """As hash_of() in fuzz_ops.c."""
     h = 2166136261

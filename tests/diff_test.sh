@@ -13,7 +13,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 n=0
-plan=111
+plan=112
 echo 1..$plan
 
 point() { # point STATUS DESCRIPTION
@@ -339,6 +339,11 @@ first=$(grep -c '"count": "first"' "$work/golden/manifest.json")
 point $? '--where: only the cases with that value'
 expect 0 "$all passed, 0 failed" diff_all --where 'count=first|all'
 point $? '--where: several values'
+masked=$(grep -c '"mask"' "$work/golden/manifest.json")
+[ "$masked" -gt 0 ] && expect 0 "$((all - masked)) passed, 0 failed" diff_all --where without=mask &&
+    expect 2 "no case of these operations has the flag 'musk'" diff_all --where 'without=mask|musk' &&
+    expect 0 '"cases": 2}' "$smoeref" gen $op --stream --where without=mask --where 'capacity=6|2'
+point $? '--where without=FLAG: only the cases without that flag'
 for file in "$work/a"/*; do
     prompt=$work/g/$(basename "$file" .safetensors).prompt.safetensors
     grep -aq 'count[^a-z]*first' "$prompt" && edit "$file" 'x = get("loss"); put("loss", [x[0] + 1])'

@@ -69,7 +69,7 @@ typedef struct {
 } op_list;
 int cli_add_ops(const cli_command *command, op_list *list, const char *word);
 /* --where NAME=VALUE[|VALUE...]: only cases whose parameter NAME has one of these values.  A case whose operation has
- * no such parameter is kept. */
+ * no such parameter is kept.  --where without=FLAG[|FLAG...]: only cases without these flags. */
 typedef struct {
     const char *text[16];
     size_t count;
@@ -79,8 +79,8 @@ int cli_add_where(const cli_command *command, where_list *list, const char *text
 /* Does each name a parameter, and values that it may have, of one of these operations (of any, if the list is empty)?
  * 0, or STATUS_USAGE. */
 int cli_check_where(const cli_command *command, const where_list *list, const op_list *ops);
-/* Is a case wanted?  parameters: all of them, as a JSON object in text. */
-bool cli_where(const where_list *list, const op_record *op, const char *parameters);
+/* Is a case wanted?  parameters: all of them, as a JSON object in text; flags: "ties,exact". */
+bool cli_where(const where_list *list, const op_record *op, const char *parameters, const char *flags);
 const char *cli_where_leaves(const where_list *list); /* " that --where leaves", or "" if there are no conditions */
 /* Every operation if the list is empty; then in the order of the registry. */
 void cli_sort_ops(op_list *list);

@@ -38,7 +38,8 @@ enum {
     OPTION_TEXT,
     OPTION_CASES,
     OPTION_TIMEOUT,
-    OPTION_KEEP
+    OPTION_KEEP,
+    OPTION_MEMORY
 };
 
 static const cli_option options[] = {
@@ -51,6 +52,7 @@ static const cli_option options[] = {
     {"--cases", "DIR", "use the golden cases of DIR instead of generating some"},
     {"--timeout", "SEC", "stop a run of the program after this many seconds (default 300)"},
     {"--keep", "DIR", "a new folder for cases, answers and the program's output, kept"},
+    JUDGE_MEMORY_OPTION,
     {NULL, NULL, NULL},
 };
 
@@ -68,13 +70,14 @@ static const cli_command command = {
 /* --- the command --------------------------------------------------------------------------------------------- */
 
 /* Splits as a shell does, quotes and backslashes and nothing else.  Returns the number of words, or -1: a quote is
- * open, or there are too many. */
+ * open, or there are too many; or -2: out of memory. */
 static int split(const char *text, char **word, int most)
 {
     char *buffer = malloc(strlen(text) + 1);
     int n = 0;
     size_t len = 0;
-    bool in_word = false, bad = !buffer;
+    if (!buffer) return -2;
+    bool in_word = false, bad = false, lost = false;
     char quote = '\0';
     for (const char *p = text; !bad; p++) {
         const char c = *p;
@@ -82,7 +85,8 @@ static int split(const char *text, char **word, int most)
             if (c == '\0' && quote) bad = true;
             if (in_word && !bad) {
                 buffer[len] = '\0';
-                bad = n == most || !(word[n] = strdup(buffer));
+                lost = n < most && !(word[n] = strdup(buffer));
+                bad = lost || n == most;
                 n += !bad;
             }
             in_word = false;
@@ -99,7 +103,7 @@ static int split(const char *text, char **word, int most)
             buffer[len++] = c;
     }
     free(buffer);
-    return bad ? -1 : n;
+    return lost ? -2 : bad ? -1 : n;
 }
 
 static bool mentions(char *const *word, const char *what)
@@ -151,8 +155,12 @@ static int start(const check *k, const char *prompt, const char *answer, child *
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
     sigset_t none, defaults;
-    for (int i = 0; k->word[i]; i++)
-        if (!(argv[i] = fill_in(k->word[i], prompt, answer, k->each))) return ENOMEM;
+    int whole = 0;
+    while (k->word[whole] && (argv[whole] = fill_in(k->word[whole], prompt, answer, k->each))) whole++;
+    if (k->word[whole]) {
+        while (whole > 0) free(argv[--whole]);
+        return ENOMEM;
+    }
     sigemptyset(&none);
     sigemptyset(&defaults);
     const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGCHLD};
@@ -250,6 +258,8 @@ static size_t places(const check *k, size_t n)
 
 static int cannot_run(const check *k, int error)
 {
+    if (error == ENOMEM || error == EAGAIN || error == EMFILE || error == ENFILE)
+        return cli_input("--exec: no process could be started: %s", strerror(error));
     return cli_usage(&command, "--exec: cannot run '%.200s': %s (no shell is used; write sh -c '...' for one)",
                      k->word[0], strerror(error));
 }
@@ -399,6 +409,7 @@ static int check_seed(check *k, uint64_t seed, manifest *m, judge_result *r)
     if (status == 0) status = judge_wants_any(&k->judge, golden, m);
     if (status == 0) status = judge_settle(&k->judge, m);
     judge_run *runs = status == 0 ? calloc(m->cases ? m->cases : 1, sizeof *runs) : NULL;
+    if (status == 0 && !runs) status = cli_input("out of memory for %zu runs", m->cases);
     if (runs) status = k->each ? run_each(k, golden, m, runs) : run_all(k, golden, m, runs);
     if (status == 0) status = judge_folder(&k->judge, golden, answers, m, runs, suffix, r);
     if (status >= 0) free_runs(runs, m->cases);
@@ -533,6 +544,8 @@ static int take_option(check *k, int option, const char *value)
     case OPTION_KEEP:
         k->keep = value;
         return 0;
+    case OPTION_MEMORY:
+        return judge_set_memory(&k->judge, &command, value);
     case CLI_WORD:
         return cli_add_ops(&command, &k->judge.ops, value);
     case JUDGE_PRECISION:
@@ -565,6 +578,7 @@ static int parse_exec(check *k)
 {
     if (!k->exec) return cli_usage(&command, "--exec 'CMD {prompt} {answer}' is missing");
     const int n = split(k->exec, k->word, WORDS);
+    if (n == -2) return cli_input("out of memory for --exec");
     if (n < 0) return cli_usage(&command, "--exec: a quote is not closed, or there are more than %d words", WORDS);
     k->each = mentions(k->word, "{prompt}") && mentions(k->word, "{answer}");
     const bool all = mentions(k->word, "{prompts}") && mentions(k->word, "{answers}");
@@ -582,7 +596,10 @@ int cmd_check(int argc, char **argv)
     const char *value;
     int status = 0;
     k = (check){
-        .judge = {.command = &command, .precision = twin_profile_find("f64")}, .seed = 1, .seeds = 1, .timeout = 300};
+        .judge = {.command = &command, .precision = twin_profile_find("f64"), .in_memory = JUDGE_IN_MEMORY},
+        .seed = 1,
+        .seeds = 1,
+        .timeout = 300};
     for (int option; status == 0 && (option = cli_next(&p, &value)) != CLI_END;) {
         if (option == CLI_STOP) return p.status;
         status = take_option(&k, option, value);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "digest.h"
 #include "manifest.h"
 #include "prompt.h"
 #include "stream.h"
@@ -37,8 +38,9 @@ static const cli_option options[] = {
     [OPTION_PRECISION] = {"--precision", "P,...",
                           "store bounds for f64, f32, tf32, bf16, f16 (default f64,f32,bf16), or none"},
     [OPTION_TEXT] = {"--text", "FILE", "cases of layer.smoe and compete.layer on activations made of a text file"},
-    [OPTION_WHERE] = {"--where", "NAME=VALUE",
-                      "only cases whose parameter NAME is VALUE (or one of VALUE|VALUE...); may be repeated"},
+    [OPTION_WHERE] =
+        {"--where", "NAME=VALUE",
+         "only cases whose parameter NAME is VALUE (or one of VALUE|VALUE...); without=FLAG: none with that flag"},
     [OPTION_DEFAULTS] = {"--defaults", NULL, "only cases in which every parameter has its default"},
     [OPTION_JOBS] = {"--jobs", "N", "processes (default: one for each processor); does not change a byte"},
     [OPTION_BREAK] = {"--break", "WHAT", NULL}, /* the negative control of the self-check */
@@ -345,7 +347,8 @@ static bool matches(const where_list *where, const op_record *op, const op_spec 
 {
     if (where->count == 0 && !where->defaults) return true;
     char *json = parameters_of(op, spec);
-    const bool keep = !json || cli_where(where, op, json); /* what cannot be made is reported where it is made */
+    const bool keep =
+        !json || cli_where(where, op, json, spec->flags); /* what cannot be made is reported where it is made */
     free(json);
     return keep;
 }
@@ -433,6 +436,24 @@ static int file_sha256(const generation *g, const char *name, const char *what, 
     return tensor_file_sha256(path, hex, err, sizeof err) == 0 ? 0 : cli_input("%s", err);
 }
 
+/* The digests of the blocks, if one of the two files is large. */
+static int add_blocks(const generation *g, manifest *m, const item *it)
+{
+    static const char *const what[2] = {"prompt", "expected"};
+    char path[2][PATH + 300], *digests[2] = {NULL, NULL}, err[TENSOR_ERROR] = "";
+    bool large = false;
+    for (int i = 0; i < 2; i++) {
+        struct stat s;
+        snprintf(path[i], sizeof path[i], "%s/%s.%s.safetensors", g->folder, it->name, what[i]);
+        large |= stat(path[i], &s) == 0 && s.st_size >= DIGEST_LARGE;
+    }
+    if (!large) return 0;
+    for (int i = 0; i < 2; i++) digests[i] = file_block_digests(path[i], err, sizeof err);
+    const bool bad = !digests[0] || !digests[1] || manifest_add_blocks(m, digests[0], digests[1], err, sizeof err) != 0;
+    for (int i = 0; i < 2; i++) free(digests[i]);
+    return bad ? cli_input("%s", err) : 0;
+}
+
 static int add_to_manifest(const generation *g, manifest *m, const item *it)
 {
     char prompt[65], expected[65], err[TENSOR_ERROR];
@@ -444,7 +465,7 @@ static int add_to_manifest(const generation *g, manifest *m, const item *it)
         manifest_add(m, it->name, it->op->id, json, it->spec->flags, prompt, expected, err, sizeof err) != 0)
         status = cli_input("%s", err);
     free(json);
-    return status;
+    return status == 0 ? add_blocks(g, m, it) : status;
 }
 
 static int write_manifest(const generation *g, const name_list *suites)

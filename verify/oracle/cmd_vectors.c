@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "cmd.h"
+#include "digest.h"
 #include "manifest.h"
 #include "tensorfile.h"
 
@@ -40,7 +41,15 @@ static void say(vectors *v, const char *file, const char *what)
     v->wrong++;
 }
 
-static void check_file(vectors *v, const char *file, const char *expected)
+/* A manifest that contradicts itself. */
+static void check_blocks(vectors *v, const char *file, const char *path, const char *blocks)
+{
+    char err[TENSOR_ERROR], *got = file_block_digests(path, err, sizeof err);
+    if (!got || strcmp(got, blocks) != 0) say(v, file, "the SHA-256s of its blocks are not those of the manifest");
+    free(got);
+}
+
+static void check_file(vectors *v, const char *file, const char *expected, const char *blocks)
 {
     char path[PATH + 300], got[65], err[TENSOR_ERROR], what[160];
     struct stat s;
@@ -54,7 +63,8 @@ static void check_file(vectors *v, const char *file, const char *expected)
     else if (strcmp(got, expected) != 0) {
         snprintf(what, sizeof what, "SHA-256 is %.12s..., expected %.12s...", got, expected);
         say(v, file, what);
-    }
+    } else if (blocks)
+        check_blocks(v, file, path, blocks);
 }
 
 static void case_file(char file[MANIFEST_NAME + 40], const manifest_case *c, const char *what)
@@ -126,9 +136,9 @@ static int verify(const char *dir, const char *pinned)
     if (status != 0) return status;
     for (size_t i = 0; i < v.m.cases; i++) {
         case_file(file, &v.m.c[i], "prompt");
-        check_file(&v, file, v.m.c[i].prompt_sha256);
+        check_file(&v, file, v.m.c[i].prompt_sha256, v.m.c[i].prompt_blocks);
         case_file(file, &v.m.c[i], "expected");
-        check_file(&v, file, v.m.c[i].expected_sha256);
+        check_file(&v, file, v.m.c[i].expected_sha256, v.m.c[i].expected_blocks);
     }
     status = check_extra(&v);
     if (status == 0) printf("%s: %zu cases, %zu wrong files, SHA-256 %s\n", dir, v.m.cases, v.wrong, got);

@@ -103,10 +103,11 @@ static size_t start(pid_t *pid, size_t workers, board *b, size_t n, job *work, v
     return workers;
 }
 
-/* Waits for the workers; false if one of them died. */
-static bool wait_all(const pid_t *pid, size_t workers, board *b, progress *p)
+/* Waits for the workers.  0; STATUS_INPUT if one of them ended early and has told why; -1 if one died. */
+static int wait_all(const pid_t *pid, size_t workers, board *b, progress *p)
 {
-    bool whole = true, stopping = false;
+    bool stopping = false;
+    int worst = 0;
     for (size_t left = workers; left > 0;) {
         int status;
         show(p, b, atomic_load(&b->done));
@@ -119,26 +120,27 @@ static bool wait_all(const pid_t *pid, size_t workers, board *b, progress *p)
             usleep(5000);
         else if (ended > 0) {
             left--;
-            whole = whole && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+            const bool told = WIFEXITED(status) && WEXITSTATUS(status) == STATUS_INPUT;
+            if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+                worst = told && worst == 0 ? STATUS_INPUT : told ? worst : -1;
         } else if (errno != EINTR)
             break;
     }
     show(p, b, p->n);
-    return whole;
+    return worst;
 }
 
-static int first_failure(const board *b, size_t n, bool whole, const char *what)
+static int first_failure(const board *b, size_t n, int workers, const char *what)
 {
+    if (workers == STATUS_INPUT) return STATUS_INPUT;
     for (size_t i = 0; i < n; i++) {
         if (b->of[i].status == 0) continue;
-        if (b->of[i].status == unfinished) {
-            fprintf(stderr, "smoeref: %s: a worker process died at piece %zu of %zu\n", what, i + 1, n);
-            return STATUS_FAIL;
-        }
+        if (b->of[i].status == unfinished)
+            return cli_input("%s: a worker process died at piece %zu of %zu", what, i + 1, n);
         fprintf(stderr, "smoeref: %s\n", b->of[i].message);
         return b->of[i].status;
     }
-    return whole ? 0 : STATUS_FAIL;
+    return workers == 0 ? 0 : cli_input("%s: a worker process died", what);
 }
 
 void *jobs_share(size_t bytes)
@@ -178,8 +180,8 @@ int jobs_run_costs(int jobs, size_t n, const char *what, job *work, void *contex
         cli_input("%s: no worker process could be started", what);
     else {
         progress p = {.what = what, .n = n, .shown = n + 1, .cost = cost, .began = time(NULL)};
-        const bool whole = wait_all(pid, started, b, &p);
-        status = caught ? STATUS_FAIL : first_failure(b, n, whole, what);
+        const int ended = wait_all(pid, started, b, &p);
+        status = caught ? STATUS_FAIL : first_failure(b, n, ended, what);
     }
     sigaction(SIGINT, &old_int, NULL);
     sigaction(SIGTERM, &old_term, NULL);

@@ -18,6 +18,8 @@ typedef struct {
     twin_profile settled;
     int jobs; /* <= 0: as many as there are processors */
     bool power, quiet, forward;
+    size_t shard, shards; /* I of N parts of the cases; 0: all of them */
+    size_t in_memory; /* bytes: cases with larger files are judged in pieces, and not diagnosed */
     size_t reports;
     const char *report[8]; /* files */
     volatile const sig_atomic_t *stop; /* non-zero: give up (NULL: never) */
@@ -44,7 +46,7 @@ typedef struct {
         {"--tensor", "NAME=P[+A][+Nulp]", "a tensor with roundoffs of its own, e.g. weight=f32; may be repeated"},            \
         {"--report", "FILE", "write a report too: .txt, .html, .tap, .json or .xml (JUnit); may be repeated"},                \
         {"--where", "NAME=VALUE",                                                                                      \
-         "no cases whose parameter NAME is other than VALUE (or VALUE|VALUE...); may be repeated"},                      \
+         "no cases whose parameter NAME is other than VALUE (or VALUE|VALUE...); without=FLAG: none with that flag"},                      \
         {"--defaults", NULL, "only cases in which every parameter has its default"},                                   \
         {"--forward", NULL, "judge the outputs only: gradients are not owed"},                                         \
         {"--jobs", "N", "cases at a time (default: one for each processor)"},                                          \
@@ -52,6 +54,12 @@ typedef struct {
     {                                                                                                                  \
         "--quiet", NULL, "print failures, diagnoses and the summary only"                                              \
     }
+/* The option of those that judge files, which may be larger than the memory. */
+#define JUDGE_MEMORY_OPTION                                                                                            \
+    {                                                                                                                  \
+        "--in-memory", "MIB", "cases with larger files are judged in pieces, and not diagnosed (default: 32)"          \
+    }
+enum { JUDGE_IN_MEMORY = 32 << 20 };
 enum { JUDGE_PRECISION, JUDGE_ARITHMETIC, JUDGE_ELEMENTARY, JUDGE_TENSOR, JUDGE_REPORT, JUDGE_WHERE, JUDGE_DEFAULTS, JUDGE_FORWARD, JUDGE_JOBS, JUDGE_POWER, JUDGE_QUIET, JUDGE_NEXT };
 
 /* Takes one of JUDGE_OPTIONS: 0, or STATUS_USAGE. */
@@ -61,6 +69,7 @@ int judge_option(judge_options *o, const cli_command *command, int option, const
 int judge_settle(judge_options *o, const manifest *m);
 /* The precision whose bounds golden cases should be generated with: none if they would not be looked at. */
 name_list judge_stored(const judge_options *o);
+int judge_set_memory(judge_options *o, const cli_command *command, const char *value); /* 0, or STATUS_USAGE */
 
 /* Can the reports be written?  Found out before anything runs: 0, or STATUS_INPUT. */
 int judge_prepare(const judge_options *o);

@@ -20,6 +20,7 @@
 #include "cmd.h"
 #include "manifest.h"
 #include "twin.h"
+#include "work.h"
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "0.1.0"
@@ -305,9 +306,51 @@ static bool possible(const op_list *ops, const char *name, size_t n, const char 
     return false;
 }
 
+/* "without=FLAG|FLAG" is a condition on the flags of a case. */
+static bool is_without(const char *where) { return strncmp(where, "without=", 8) == 0; }
+
+/* Is the flag among "A,B,C"? */
+static bool has_flag(const char *flags, const char *flag, size_t n)
+{
+    for (const char *p = flags; *p; p += strcspn(p, ","), p += *p == ',')
+        if (strcspn(p, ",") == n && strncmp(p, flag, n) == 0) return true;
+    return false;
+}
+
+static bool any_case_has(const op_list *ops, const char *flag, size_t n)
+{
+    for (size_t i = 0; i < ops->count; i++)
+        for (const op_spec *s = ops->op[i]->cases; s && s->name; s++)
+            if (has_flag(s->flags, flag, n)) return true;
+    return false;
+}
+
+static int check_without(const cli_command *command, const char *where, const op_list *ops)
+{
+    for (const char *p = where + strlen("without"); *p;) {
+        const size_t len = strcspn(++p, "|");
+        if (!any_case_has(ops, p, len))
+            return cli_usage(command, "--where %.80s: no case of these operations has the flag '%.*s'", where,
+                             len < 60 ? (int)len : 60, p);
+        p += len;
+    }
+    return 0;
+}
+
+static bool meets_without(const char *where, const char *flags)
+{
+    for (const char *p = where + strlen("without"); *p;) {
+        const size_t len = strcspn(++p, "|");
+        if (has_flag(flags, p, len)) return false;
+        p += len;
+    }
+    return true;
+}
+
 static int check_one_where(const cli_command *command, const char *where, const op_list *ops)
 {
     const size_t n = name_length(where);
+    if (is_without(where)) return check_without(command, where, ops);
     const op_param *found = NULL;
     for (size_t i = 0; i < ops->count && !found; i++) found = find_param(ops->op[i], where, n);
     if (!found)
@@ -367,13 +410,14 @@ static bool meets(const char *where, const char *set)
     return true;
 }
 
-bool cli_where(const where_list *list, const op_record *op, const char *parameters)
+bool cli_where(const where_list *list, const op_record *op, const char *parameters, const char *flags)
 {
     char err[256], *set = NULL;
     if (list->count == 0 && !list->defaults) return true;
     if (manifest_parameters_to_set("parameters", parameters, &set, err, sizeof err) != 0) return true; /* told later */
     bool keep = !list->defaults || all_default(op, set);
-    for (size_t i = 0; i < list->count; i++) keep = keep && meets(list->text[i], set);
+    for (size_t i = 0; i < list->count; i++)
+        keep = keep && (is_without(list->text[i]) ? meets_without(list->text[i], flags) : meets(list->text[i], set));
     free(set);
     return keep;
 }
@@ -521,6 +565,7 @@ static int finish(int status)
 
 int main(int argc, char **argv)
 {
+    work_guard_memory();
     signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error to report, not a death in the middle of a file */
     if (argc < 2) return print_help(stderr);
     const char *word = argv[1], *names[COMMANDS + 1], *what = NULL;

@@ -6,6 +6,8 @@
 
 #include "manifest.h"
 
+#include "digest.h"
+
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -168,7 +170,12 @@ static int set_one(json_t *object, const char *pair)
     if (equals == NULL || equals == pair) return -1;
     char *key = strndup(pair, (size_t)(equals - pair));
     if (key == NULL) return -1;
-    json_t *value = json_loads(equals + 1, JSON_DECODE_ANY, NULL);
+    json_error_t problem;
+    json_t *value = json_loads(equals + 1, JSON_DECODE_ANY, &problem);
+    if (value == NULL && *problem.text == '\0') { /* no mistake in the text: out of memory */
+        free(key);
+        return -1;
+    }
     if (json_is_integer(value) && json_integer_value(value) == 0 && equals[1] == '-') {
         json_decref(value); /* an integer has no -0 */
         value = json_real(-0.0);
@@ -209,6 +216,8 @@ static void clear_case(manifest_case *c)
     free(c->name);
     free(c->op);
     free(c->parameters);
+    free(c->prompt_blocks);
+    free(c->expected_blocks);
 }
 
 void manifest_clear(manifest *m)
@@ -308,6 +317,14 @@ int manifest_add(manifest *m, const char *name, const char *op, const char *para
     return result;
 }
 
+int manifest_add_blocks(manifest *m, const char *prompt, const char *expected, char *err, size_t errlen)
+{
+    manifest_case *c = &m->c[m->cases - 1];
+    c->prompt_blocks = strdup(prompt);
+    c->expected_blocks = strdup(expected);
+    return c->prompt_blocks && c->expected_blocks ? 0 : tensor_fail(err, errlen, "manifest: out of memory");
+}
+
 static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 static int check_names(const char *label, const manifest *m, char *err, size_t errlen)
@@ -327,13 +344,26 @@ static int check_names(const char *label, const manifest *m, char *err, size_t e
 
 /* --- writing --- */
 
+static void print_blocks(FILE *to, const char *blocks)
+{
+    for (const char *b = blocks; *b; b += DIGEST_HEX) fprintf(to, "%s\"%.64s\"", b == blocks ? "" : ",\n      ", b);
+}
+
 static void print_case(FILE *to, const manifest_case *c)
 {
     fprintf(to, "    {\"name\": \"%s\", \"op\": \"%s\", \"parameters\": %s,\n     \"flags\": [", c->name, c->op,
             c->parameters);
     for (size_t i = 0; i < c->flags; i++) fprintf(to, "%s\"%s\"", i ? ", " : "", c->flag[i]);
-    fprintf(to, "],\n     \"sha256\": {\"prompt\": \"%s\",\n                \"expected\": \"%s\"}}", c->prompt_sha256,
+    fprintf(to, "],\n     \"sha256\": {\"prompt\": \"%s\",\n                \"expected\": \"%s\"}", c->prompt_sha256,
             c->expected_sha256);
+    if (c->prompt_blocks) {
+        fputs(",\n     \"blocks\": {\"prompt\": [", to);
+        print_blocks(to, c->prompt_blocks);
+        fputs("],\n                \"expected\": [", to);
+        print_blocks(to, c->expected_blocks);
+        fputs("]}", to);
+    }
+    fputs("}", to);
 }
 
 /* In full, whether it was so said or not. */
@@ -377,15 +407,15 @@ int manifest_write(const char *path, const manifest *m, char *err, size_t errlen
 
 /* --- reading --- */
 
-/* Exactly the fields named in `fields`: none missing, none besides. */
-static int check_fields(const char *where, json_t *object, size_t n, const char *const *fields, char *err,
-                        size_t errlen)
+/* Exactly the fields named in `fields`: none missing (but for the last ones, `may` in number), none besides. */
+static int check_optional_fields(const char *where, json_t *object, size_t n, size_t may, const char *const *fields,
+                                 char *err, size_t errlen)
 {
     char q[TENSOR_QUOTED];
     const char *key;
     json_t *value;
     if (!json_is_object(object)) return tensor_fail(err, errlen, "%s: expected a JSON object", where);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n - may; i++)
         if (json_object_get(object, fields[i]) == NULL)
             return tensor_fail(err, errlen, "%s: missing field \"%s\"", where, fields[i]);
     json_object_foreach(object, key, value)
@@ -395,6 +425,12 @@ static int check_fields(const char *where, json_t *object, size_t n, const char 
         if (!known) return tensor_fail(err, errlen, "%s: unknown field %s", where, tensor_quote(q, key));
     }
     return 0;
+}
+
+static int check_fields(const char *where, json_t *object, size_t n, const char *const *fields, char *err,
+                        size_t errlen)
+{
+    return check_optional_fields(where, object, n, 0, fields, err, errlen);
 }
 
 static const char *string_of(const json_t *object, const char *field)
@@ -419,13 +455,41 @@ static int parse_flags(const char *label, manifest_case *c, const json_t *flags,
                        tensor_quote(q, c->name));
 }
 
+/* The digests of one file's blocks, put one after the other. */
+static int parse_digests(const char *at, const json_t *list, char **to, char *err, size_t errlen)
+{
+    const size_t n = json_array_size(list);
+    if (!json_is_array(list)) return tensor_fail(err, errlen, "%s: expected arrays of digests", at);
+    *to = malloc(n * DIGEST_HEX + 1);
+    if (*to == NULL) return tensor_fail(err, errlen, "%s: out of memory", at);
+    (*to)[0] = '\0';
+    for (size_t i = 0; i < n; i++) {
+        const char *hex = json_string_value(json_array_get(list, i));
+        if (hex == NULL || !digest_ok(hex))
+            return tensor_fail(err, errlen, "%s: block %zu: expected 64 lower-case hex digits", at, i);
+        memcpy(*to + i * DIGEST_HEX, hex, DIGEST_HEX + 1);
+    }
+    return 0;
+}
+
+static int parse_blocks(const char *label, manifest_case *c, json_t *j, char *err, size_t errlen)
+{
+    static const char *const digests[] = {"prompt", "expected"};
+    char at[TENSOR_ERROR], q[TENSOR_QUOTED];
+    if (j == NULL) return 0;
+    snprintf(at, sizeof at, "%s: case %s: blocks", label, tensor_quote(q, c->name));
+    if (check_fields(at, j, 2, digests, err, errlen) != 0) return -1;
+    if (parse_digests(at, json_object_get(j, "prompt"), &c->prompt_blocks, err, errlen) != 0) return -1;
+    return parse_digests(at, json_object_get(j, "expected"), &c->expected_blocks, err, errlen);
+}
+
 static int parse_case(const char *label, manifest *m, json_t *j, char *err, size_t errlen)
 {
-    static const char *const fields[] = {"name", "op", "parameters", "flags", "sha256"};
+    static const char *const fields[] = {"name", "op", "parameters", "flags", "sha256", "blocks"};
     static const char *const digests[] = {"prompt", "expected"};
     char where[TENSOR_ERROR], q[TENSOR_QUOTED];
     snprintf(where, sizeof where, "%s: case %zu", label, m->cases + 1);
-    if (check_fields(where, j, 5, fields, err, errlen) != 0) return -1;
+    if (check_optional_fields(where, j, 6, 1, fields, err, errlen) != 0) return -1;
     const char *name = string_of(j, "name");
     snprintf(where, sizeof where, "%s: case %s", label, tensor_quote(q, name));
     json_t *sha = json_object_get(j, "sha256");
@@ -437,7 +501,8 @@ static int parse_case(const char *label, manifest *m, json_t *j, char *err, size
         return -1;
     manifest_case *c = &m->c[m->cases - 1];
     if (parameters_text(AS_JSON, where, json_object_get(j, "parameters"), &c->parameters, err, errlen) != 0) return -1;
-    return parse_flags(label, c, json_object_get(j, "flags"), err, errlen);
+    if (parse_flags(label, c, json_object_get(j, "flags"), err, errlen) != 0) return -1;
+    return parse_blocks(label, c, json_object_get(j, "blocks"), err, errlen);
 }
 
 /* {"arithmetic": A, "elementary": "Nulp", "tensors": {NAME: "P+A+Nulp"}}, all of it optional */

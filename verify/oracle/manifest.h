@@ -27,6 +27,7 @@ typedef struct {
     size_t flags;
     char **flag;
     char prompt_sha256[65], expected_sha256[65]; /* 64 lower-case hex digits */
+    char *prompt_blocks, *expected_blocks; /* of a large case: those of its files' blocks (digest.h); or NULL */
 } manifest_case;
 
 typedef struct {
@@ -47,6 +48,8 @@ int manifest_init(manifest *m, const char *version, const char *suite, uint64_t 
  * comma-separated as in op_spec ("" is none). */
 int manifest_add(manifest *m, const char *name, const char *op, const char *parameters, const char *flags,
                  const char *prompt_sha256, const char *expected_sha256, char *err, size_t errlen);
+/* The digests of the blocks of the case that was added last, as in digest.h. */
+int manifest_add_blocks(manifest *m, const char *prompt, const char *expected, char *err, size_t errlen);
 void manifest_clear(manifest *m);
 
 bool manifest_has_flag(const manifest_case *c, const char *flag);

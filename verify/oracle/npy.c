@@ -102,7 +102,7 @@ static int read_descr(cursor *c, npy_header *h)
         const char *code;
         tensor_dtype dtype;
     } codes[] = {{"f8", TENSOR_F64}, {"f4", TENSOR_F32}, {"f2", TENSOR_F16}, {"i8", TENSOR_I64}};
-    char text[16], q[TENSOR_QUOTED], v[TENSOR_QUOTED];
+    char text[16] = "", q[TENSOR_QUOTED], v[TENSOR_QUOTED];
     skip_blanks(c);
     if (c->at < c->end && (*c->at == '[' || *c->at == '('))
         return bad(c, "a structured dtype, expected f8, f4, f2 or i8");
@@ -147,7 +147,7 @@ static int read_shape(cursor *c, npy_header *h)
 
 static int read_entry(cursor *c, npy_header *h)
 {
-    char key[16];
+    char key[16] = "";
     if (take_string(c, key, sizeof key) != 0 || !take(c, ':'))
         return bad(c, "expected 'descr', 'fortran_order' and 'shape'");
     unsigned bit = strcmp(key, "descr") == 0           ? HAS_DESCR

@@ -110,6 +110,8 @@ extern const op_record op_numerics[], op_expert[], op_gate[], op_gate_noisy[], o
 /* --- a case --- */
 /* Binds "T=5,d=3" and "k=2,order=..." to a new case with zeroed tensors.  NULL on failure with a sentence in err. */
 op_case *op_case_new(const op_record *op, const char *dims, const char *set, char *err, size_t errlen);
+/* The same without arrays: sizes, parameters and shapes of a case whose tensors stay in their files. */
+op_case *op_case_shapes(const op_record *op, const char *dims, const char *set, char *err, size_t errlen);
 void op_case_free(op_case *c);
 /* The case of a record's list: sizes and parameters bound, cotangents drawn (stream "op/case/cotangents", representable
  * standard normals), inputs filled (stream "op/case").  op_run() is left to the caller.  NULL: a sentence is in err. */

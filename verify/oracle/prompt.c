@@ -14,6 +14,7 @@ typedef struct {
     const char *path;
     const op_record *op;
     tensor_file file;
+    bool shapes; /* no values: those of the file stay there */
     char *err;
     size_t errlen;
 } reader;
@@ -179,10 +180,11 @@ static bool check_names(reader *r)
 
 static bool copy_values(reader *r, const char *prefix, const op_tensor *t, const tensor *got, op_value *v)
 {
-    if (!check_dtype(r, prefix, t->name, v->i64 != NULL, got)) return false;
+    if (!check_dtype(r, prefix, t->name, t->flags & OP_I64, got)) return false;
     bool same = got->rank == v->rank;
     for (size_t i = 0; same && i < v->rank; i++) same = got->dim[i] == v->dim[i];
     if (!same) return wrong_shape(r, t, got, prefix, NULL);
+    if (r->shapes) return true;
     if (v->i64 && v->count) memcpy(v->i64, got->data, v->count * sizeof *v->i64);
     for (size_t i = 0; v->f64 && i < v->count; i++) {
         v->f64[i] = tensor_get(got, i);
@@ -198,7 +200,7 @@ static bool fill_case(reader *r, op_case *c, size_t *cotangents)
     size_t given = 0;
     for (size_t i = 0; c->op->in[i].name; i++) {
         const tensor *got = tensor_file_find(&r->file, c->op->in[i].name);
-        for (size_t k = 0; !got && k < c->in[i].count; k++) c->in[i].f64[k] = 1; /* an optional input */
+        for (size_t k = 0; !got && !r->shapes && k < c->in[i].count; k++) c->in[i].f64[k] = 1; /* an optional input */
         if (got && !copy_values(r, "", &c->op->in[i], got, &c->in[i])) return false;
     }
     for (size_t i = 0; c->op->out[i].name; i++) {
@@ -219,7 +221,7 @@ static op_case *read_case(reader *r, const char *set, char **name, size_t *cotan
     if (!check_metadata(r) || !bind_inputs(r, dims, sizeof dims) || !check_names(r)) return NULL;
     char *merged = merge_parameters(r, set ? set : "");
     if (!merged) return NULL;
-    op_case *c = op_case_new(r->op, dims, merged, why, sizeof why);
+    op_case *c = (r->shapes ? op_case_shapes : op_case_new)(r->op, dims, merged, why, sizeof why);
     free(merged);
     if (!c) {
         fail(r, "%s", why);
@@ -244,6 +246,14 @@ op_case *op_case_from_prompt(const char *path, const op_record *op, const char *
     op_case *c = read_case(&r, set, name, cotangents);
     tensor_file_clear(&r.file);
     return c;
+}
+
+op_case *op_case_shapes_from_prompt(const char *path, const op_record *op, const tensor_file *head, char *err,
+                                    size_t errlen)
+{
+    reader r = {.path = path, .op = op, .file = *head, .shapes = true, .err = err, .errlen = errlen};
+    snprintf(err, errlen, "%s: out of memory", path);
+    return read_case(&r, NULL, NULL, NULL);
 }
 
 /* --- writing ----------------------------------------------------------------------------------------------------- */

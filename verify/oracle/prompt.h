@@ -19,6 +19,11 @@
 op_case *op_case_from_prompt(const char *path, const op_record *op, const char *set, char **name, size_t *cotangents,
                              char *err, size_t errlen);
 
+/* The same of a prompt whose tensors stay in their file: head has their names, types and shapes, and the metadata (see
+ * tensorview.h).  Values are not looked at, and the case has no arrays. */
+op_case *op_case_shapes_from_prompt(const char *path, const op_record *op, const tensor_file *head, char *err,
+                                    size_t errlen);
+
 /* All parameters, defaults included, as a JSON object in the record's order: choices are strings ("version": "2"),
  * numbers are numbers.  malloc'd; NULL out of memory. */
 char *op_parameters_json(const op_case *c);

@@ -1,7 +1,7 @@
 /* The registry, the storage of a case, and the drawing of random inputs (see op.h and spec/operations.md). */
 #include <ctype.h>
 #include <errno.h>
-#include <limits.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -48,7 +48,8 @@ const op_record *op_find(const char *id)
 /* --- binding sizes and parameters -------------------------------------------------------------------------------- */
 
 static const size_t largest_dimension = (size_t)1 << 20;
-static const size_t most_elements = (size_t)1 << 28; /* over all tensors of a case */
+static const size_t most_elements = (size_t)1 << 28; /* over all tensors of a case in memory */
+static const size_t most_on_disk = (size_t)1 << 44;  /* of one that has shapes only */
 static const size_t most_outputs = (size_t)1 << 24;  /* unless the inputs have a sixteenth of it */
 
 __attribute__((format(printf, 3, 4))) static bool fail(char *err, size_t errlen, const char *format, ...)
@@ -78,13 +79,15 @@ static int next_pair(const char **list, char name[64], char value[64], char *err
     return 1;
 }
 
-static bool parse_long(const char *text, long *out)
+static bool parse_whole(const char *text, int32_t *out)
 {
     if (*text == '\0' || isspace((unsigned char)*text)) return false;
     char *end;
     errno = 0;
-    *out = strtol(text, &end, 10);
-    return *end == '\0' && errno == 0 && *out >= -(1L << 31) && *out < (1L << 31);
+    const long long value = strtoll(text, &end, 10);
+    if (*end != '\0' || errno != 0 || value < INT32_MIN || value > INT32_MAX) return false;
+    *out = (int32_t)value;
+    return true;
 }
 
 static bool parse_real(const char *text, double *out)
@@ -110,10 +113,11 @@ static const size_t *find_dim(const op_case *c, char letter)
     return NULL;
 }
 
-static bool bind_dim(op_case *c, char letter, long size, char *err, size_t errlen)
+static bool bind_dim(op_case *c, char letter, int32_t size, char *err, size_t errlen)
 {
     if (size < 0 || (size_t)size > largest_dimension)
-        return fail(err, errlen, "%s: size %c = %ld is outside 0 .. %zu", c->op->id, letter, size, largest_dimension);
+        return fail(err, errlen, "%s: size %c = %" PRId32 " is outside 0 .. %zu", c->op->id, letter, size,
+                    largest_dimension);
     if (find_dim(c, letter)) return fail(err, errlen, "%s: size %c is given twice", c->op->id, letter);
     if (c->dims == OP_DIMS) return fail(err, errlen, "%s: more than %d sizes", c->op->id, OP_DIMS);
     c->dim_name[c->dims] = letter;
@@ -126,10 +130,10 @@ static bool bind_dims(op_case *c, const char *dims, char *err, size_t errlen)
     char name[64], value[64];
     int more;
     while ((more = next_pair(&dims, name, value, err, errlen)) > 0) {
-        long size;
+        int32_t size;
         if (name[1] != '\0' || !isalpha((unsigned char)name[0]) || !is_letter_of(c->op->in, name[0]))
             return fail(err, errlen, "%s has no size '%s' among its inputs", c->op->id, name);
-        if (!parse_long(value, &size))
+        if (!parse_whole(value, &size))
             return fail(err, errlen, "%s: size %s is '%s', expected a whole number", c->op->id, name, value);
         if (!bind_dim(c, name[0], size, err, errlen)) return false;
     }
@@ -155,25 +159,25 @@ static size_t find_param(const op_record *op, const char *name)
     return i;
 }
 
-/* Copies `value` if it is one of "a|b|c"; NULL if it is not. */
-static char *copy_choice(const char *values, const char *value)
+/* Is `value` one of "a|b|c"? */
+static bool is_choice(const char *values, const char *value)
 {
     const size_t len = strlen(value);
     for (const char *p = values; *p;) {
         const size_t n = strcspn(p, "|");
-        if (n == len && n > 0 && memcmp(p, value, n) == 0) return strdup(value);
+        if (n == len && n > 0 && memcmp(p, value, n) == 0) return true;
         p += n + (p[n] == '|');
     }
-    return NULL;
+    return false;
 }
 
 static bool set_param(op_case *c, size_t i, const char *value, char *err, size_t errlen)
 {
     const op_param *p = &c->op->param[i];
-    long whole;
+    int32_t whole;
     switch (p->type) {
     case OP_INT:
-        if (!parse_long(value, &whole))
+        if (!parse_whole(value, &whole))
             return fail(err, errlen, "%s: parameter %s is '%s', expected a whole number", c->op->id, p->name, value);
         c->number[i] = (double)whole;
         return true;
@@ -182,9 +186,10 @@ static bool set_param(op_case *c, size_t i, const char *value, char *err, size_t
             return fail(err, errlen, "%s: parameter %s is '%s', expected a finite number", c->op->id, p->name, value);
         return true;
     case OP_CHOICE: {
-        char *copy = copy_choice(p->values, value);
-        if (!copy)
+        if (!is_choice(p->values, value))
             return fail(err, errlen, "%s: parameter %s is '%s', expected %s", c->op->id, p->name, value, p->values);
+        char *copy = strdup(value);
+        if (!copy) return fail(err, errlen, "%s: out of memory", c->op->id);
         free((void *)(uintptr_t)c->choice[i]);
         c->choice[i] = copy;
         return true;
@@ -232,13 +237,13 @@ static bool bind_to_param(op_case *c, char letter, const char *param, char *err,
     const size_t i = find_param(c->op, param);
     if (i == param_count(c->op) || find_dim(c, letter)) return true;
     if (c->number[i] < 0) return fail(err, errlen, "%s: parameter %s = %g is negative", c->op->id, param, c->number[i]);
-    return bind_dim(c, letter, (long)c->number[i], err, errlen);
+    return bind_dim(c, letter, (int32_t)c->number[i], err, errlen);
 }
 
 /* --- storage ----------------------------------------------------------------------------------------------------- */
 
 /* The shape of a tensor: letters are sizes of the case, a number is itself. */
-static bool shape_of(const op_case *c, const op_tensor *t, op_value *v, char *err, size_t errlen)
+static bool shape_of(const op_case *c, const op_tensor *t, size_t most, op_value *v, char *err, size_t errlen)
 {
     v->rank = 0;
     v->count = 1;
@@ -254,9 +259,9 @@ static bool shape_of(const op_case *c, const op_tensor *t, op_value *v, char *er
         else
             return fail(err, errlen, "%s: bad shape '%s' of %s", c->op->id, t->shape, t->name);
         if (v->rank == OP_RANK) return fail(err, errlen, "%s: %s has more than %d axes", c->op->id, t->name, OP_RANK);
-        if (size > 0 && v->count > most_elements / size)
+        if (size > 0 && v->count > most / size)
             return fail(err, errlen, "%s: %s[%s] would have more than %zu elements", c->op->id, t->name, t->shape,
-                        most_elements);
+                        most);
         v->dim[v->rank++] = size;
         v->count *= size;
         p += n;
@@ -264,19 +269,19 @@ static bool shape_of(const op_case *c, const op_tensor *t, op_value *v, char *er
     return true;
 }
 
-static bool shape_list(const op_case *c, const op_tensor *t, op_value *v, op_value *d, size_t *total, char *err,
-                       size_t errlen)
+static bool shape_list(const op_case *c, const op_tensor *t, size_t most, op_value *v, op_value *d, size_t *total,
+                       char *err, size_t errlen)
 {
     for (size_t i = 0; t[i].name; i++) {
         if (i == OP_TENSORS) return fail(err, errlen, "%s: more than %d tensors", c->op->id, OP_TENSORS);
-        if (!shape_of(c, &t[i], &v[i], err, errlen)) return false;
+        if (!shape_of(c, &t[i], most, &v[i], err, errlen)) return false;
         *total += v[i].count;
         if (t[i].flags & OP_DIFF) {
             d[i] = v[i];
             *total += d[i].count;
         }
-        if (*total > most_elements)
-            return fail(err, errlen, "%s: more than %zu elements in all tensors", c->op->id, most_elements);
+        if (*total > most)
+            return fail(err, errlen, "%s: more than %zu elements in all tensors", c->op->id, most);
     }
     return true;
 }
@@ -301,28 +306,30 @@ static bool allocate_list(const op_tensor *t, op_value *v, op_value *d)
     return true;
 }
 
-static bool build(op_case *c, const char *dims, const char *set, char *err, size_t errlen)
+static bool build(op_case *c, const char *dims, const char *set, bool storage, char *err, size_t errlen)
 {
+    const size_t most = storage ? most_elements : most_on_disk;
     size_t total = 0;
     if (!set_defaults(c, err, errlen) || !set_params(c, set, err, errlen) || !bind_dims(c, dims, err, errlen) ||
         !bind_to_param(c, 'K', "k", err, errlen) || !bind_to_param(c, 'C', "capacity", err, errlen) ||
         !bind_to_param(c, 'N', "experts", err, errlen) ||
-        !shape_list(c, c->op->in, c->in, c->grad, &total, err, errlen))
+        !shape_list(c, c->op->in, most, c->in, c->grad, &total, err, errlen))
         return false;
     const size_t given = total;
-    if (!shape_list(c, c->op->out, c->out, c->cot, &total, err, errlen)) return false;
+    if (!shape_list(c, c->op->out, most, c->out, c->cot, &total, err, errlen)) return false;
     /* A parameter may size an output: a small prompt must not ask for the whole memory. */
-    if (total - given > most_outputs && (total - given) / 16 > given)
+    if (storage && total - given > most_outputs && (total - given) / 16 > given)
         return fail(err, errlen, "%s: outputs of %zu elements from inputs of %zu", c->op->id, total - given, given);
     /* Before anything is allocated: a check sees sizes and parameters only. */
     const char *wrong = c->op->check ? c->op->check(c) : NULL;
     if (wrong) return fail(err, errlen, "%s: %s", c->op->id, wrong);
+    if (!storage) return true;
     if (!allocate_list(c->op->in, c->in, c->grad) || !allocate_list(c->op->out, c->out, c->cot))
         return fail(err, errlen, "%s: out of memory", c->op->id);
     return true;
 }
 
-op_case *op_case_new(const op_record *op, const char *dims, const char *set, char *err, size_t errlen)
+static op_case *new_case(const op_record *op, const char *dims, const char *set, bool storage, char *err, size_t errlen)
 {
     op_case *c = calloc(1, sizeof *c);
     if (!c) {
@@ -330,9 +337,19 @@ op_case *op_case_new(const op_record *op, const char *dims, const char *set, cha
         return NULL;
     }
     c->op = op;
-    if (build(c, dims ? dims : "", set ? set : "", err, errlen)) return c;
+    if (build(c, dims ? dims : "", set ? set : "", storage, err, errlen)) return c;
     op_case_free(c);
     return NULL;
+}
+
+op_case *op_case_new(const op_record *op, const char *dims, const char *set, char *err, size_t errlen)
+{
+    return new_case(op, dims, set, true, err, errlen);
+}
+
+op_case *op_case_shapes(const op_record *op, const char *dims, const char *set, char *err, size_t errlen)
+{
+    return new_case(op, dims, set, false, err, errlen);
 }
 
 void op_case_free(op_case *c)
@@ -403,9 +420,7 @@ double op_real(const op_case *c, const char *param) { return c->number[must_para
 bool op_is(const op_case *c, const char *param, const char *choice)
 {
     const size_t i = must_param(c, param, true);
-    char *known = copy_choice(c->op->param[i].values, choice);
-    if (!known) no_such(c, "choice", choice);
-    free(known);
+    if (!is_choice(c->op->param[i].values, choice)) no_such(c, "choice", choice);
     return strcmp(c->choice[i], choice) == 0;
 }
 

@@ -237,8 +237,8 @@ static int read_layout(const reader *r, const unsigned char *b, size_t length)
     return result;
 }
 
-int tensor_layout_safetensors(const char *label, const void *head, size_t have, size_t n, size_t *need,
-                              tensor_layout *l, char *err, size_t errlen)
+static int layout(const char *label, const void *head, size_t have, size_t n, size_t *need, bool any_dtype,
+                  tensor_layout *l, tensor_file *metadata, char *err, size_t errlen)
 {
     size_t length = 0;
     *l = (tensor_layout){0};
@@ -247,7 +247,7 @@ int tensor_layout_safetensors(const char *label, const void *head, size_t have, 
     if (read_length(label, head, n, &length, err, errlen) != 0) return -1;
     *need = 8 + length;
     if (have < *need) return 0;
-    const reader r = {label, n - *need, true, l, NULL, err, errlen};
+    const reader r = {label, n - *need, any_dtype, l, metadata, err, errlen};
     int result = read_layout(&r, head, length);
     for (size_t i = 0; i < l->tensors; i++) {
         l->t[i].begin += *need;
@@ -256,6 +256,18 @@ int tensor_layout_safetensors(const char *label, const void *head, size_t have, 
     }
     if (result != 0) tensor_layout_clear(l);
     return result;
+}
+
+int tensor_layout_safetensors(const char *label, const void *head, size_t have, size_t n, size_t *need,
+                              tensor_layout *l, char *err, size_t errlen)
+{
+    return layout(label, head, have, n, need, true, l, NULL, err, errlen);
+}
+
+int tensor_head_safetensors(const char *label, const void *head, size_t have, size_t n, size_t *need, tensor_layout *l,
+                            tensor_file *metadata, char *err, size_t errlen)
+{
+    return layout(label, head, have, n, need, false, l, metadata, err, errlen);
 }
 
 /* Copies of the tensors that a layout describes. */

@@ -50,12 +50,21 @@ static size_t find_shard(const shard_index *x, const char *path)
     return i;
 }
 
+/* A file's name goes into messages as it is: printable ASCII. */
+static bool is_printable(const char *s)
+{
+    while (*s >= 0x20 && *s < 0x7f) s++;
+    return *s == '\0';
+}
+
 static int add_shard(shard_index *x, const char *file, char *err, size_t errlen)
 {
     char q[TENSOR_QUOTED];
-    if (!ends_in(file, ".safetensors") || strchr(file, '/'))
-        return tensor_fail(err, errlen, "%s: shard %s: expected the name of a .safetensors file of the same folder",
-                           x->path, tensor_quote(q, file));
+    if (!ends_in(file, ".safetensors") || strchr(file, '/') || !is_printable(file))
+        return tensor_fail(
+            err, errlen,
+            "%s: shard %s: expected the name of a .safetensors file of the same folder, in printable ASCII", x->path,
+            tensor_quote(q, file));
     char *path = beside(x->path, file);
     if (!path) return tensor_fail(err, errlen, "%s: out of memory", x->path);
     if (find_shard(x, path) < x->shards) {

@@ -140,6 +140,76 @@ double tensor_get(const tensor *t, size_t i)
     return NAN;
 }
 
+enum { CHUNK = 256 }; /* elements at a time: a number that the compiler knows makes loops that it can vectorise */
+
+static void widen_floats(const float *x, double *restrict to)
+{
+    for (size_t i = 0; i < CHUNK; i++) to[i] = (double)x[i];
+}
+
+static void widen_bfloats(const uint16_t *x, double *restrict to)
+{
+    uint32_t bits[CHUNK];
+    float f[CHUNK];
+    for (size_t i = 0; i < CHUNK; i++) bits[i] = (uint32_t)x[i] << 16;
+    memcpy(f, bits, sizeof f);
+    widen_floats(f, to);
+}
+
+/* binary16: as a float whose exponent is too small by 112, which a product with 2^112 mends, subnormals included; infinities
+ * and NaNs get the exponent of their kind. */
+static void widen_halves(const uint16_t *x, double *restrict to)
+{
+    uint32_t bits[CHUNK], special[CHUNK];
+    float f[CHUNK];
+    for (size_t i = 0; i < CHUNK; i++) {
+        const uint32_t magnitude = x[i] & 0x7fffu;
+        bits[i] = magnitude << 13;
+        special[i] = magnitude >= 0x7c00u ? 0x7f800000u : 0;
+    }
+    memcpy(f, bits, sizeof f);
+    for (size_t i = 0; i < CHUNK; i++) f[i] *= 0x1p112f;
+    memcpy(bits, f, sizeof f);
+    for (size_t i = 0; i < CHUNK; i++) bits[i] |= special[i] | (uint32_t)(x[i] & 0x8000u) << 16;
+    memcpy(f, bits, sizeof f);
+    widen_floats(f, to);
+}
+
+void tensor_widen(tensor_dtype dtype, size_t n, const void *from, double *to)
+{
+    const unsigned char *bytes = from;
+    const size_t size = tensor_dtype_size(dtype);
+    for (size_t i = 0; i < n; i += CHUNK) {
+        const size_t m = n - i < CHUNK ? n - i : CHUNK;
+        union {
+            double d[CHUNK];
+            float f[CHUNK];
+            uint16_t h[CHUNK];
+            int64_t k[CHUNK];
+        } x = {{0}};
+        double wide[CHUNK];
+        memcpy(&x, bytes + i * size, m * size); /* before `to` grows over it */
+        switch (dtype) {
+        case TENSOR_F64:
+            memcpy(wide, x.d, sizeof wide);
+            break;
+        case TENSOR_F32:
+            widen_floats(x.f, wide);
+            break;
+        case TENSOR_BF16:
+            widen_bfloats(x.h, wide);
+            break;
+        case TENSOR_F16:
+            widen_halves(x.h, wide);
+            break;
+        case TENSOR_I64:
+            for (size_t j = 0; j < m; j++) wide[j] = (double)x.k[j];
+            break;
+        }
+        memcpy(to + i, wide, m * sizeof *to);
+    }
+}
+
 /* --- a file in memory --- */
 
 const tensor *tensor_file_find(const tensor_file *f, const char *name)
@@ -297,12 +367,18 @@ int tensor_file_sha256(const char *path, char hex[65], char *err, size_t errlen)
     if (fd < 0) return -1;
     struct sha256_ctx context;
     unsigned char block[65536], digest[SHA256_DIGEST_SIZE];
+    size_t all = 0;
     ssize_t got;
     sha256_init(&context);
-    while ((got = read_fully(fd, block, sizeof block)) > 0) sha256_update(&context, (size_t)got, block);
+    while ((got = read_fully(fd, block, sizeof block)) > 0) {
+        sha256_update(&context, (size_t)got, block);
+        all += (size_t)got;
+    }
     int reason = errno;
     close(fd);
     if (got < 0) return tensor_fail(err, errlen, "%s: cannot be read: %s", path, strerror(reason));
+    if (all != size)
+        return tensor_fail(err, errlen, "%s: changed while it was read: expected %zu bytes, found %zu", path, size, all);
     sha256_digest(&context, sizeof digest, digest);
     for (size_t i = 0; i < sizeof digest; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
     return 0;

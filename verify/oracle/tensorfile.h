@@ -53,6 +53,9 @@ void tensor_file_clear(tensor_file *f);
 
 double tensor_get(const tensor *t, size_t i); /* element i as a double; exact for all but huge I64 */
 
+/* n elements of a dtype as doubles, each as tensor_get() has it.  `from` may be the end of the room of `to`. */
+void tensor_widen(tensor_dtype dtype, size_t n, const void *from, double *to);
+
 /* SHA-256 of a file as 64 lower-case hex digits and NUL. */
 int tensor_file_sha256(const char *path, char hex[65], char *err, size_t errlen);
 
@@ -87,6 +90,9 @@ tensor_format tensor_format_of(const void *head, size_t n); /* told by its first
  * the layout if *need <= have; else nothing but *need is known: come again with that many bytes. */
 int tensor_layout_safetensors(const char *label, const void *head, size_t have, size_t n, size_t *need,
                               tensor_layout *l, char *err, size_t errlen);
+/* The same with the dtypes above only, and with the metadata, which are added to a file. */
+int tensor_head_safetensors(const char *label, const void *head, size_t have, size_t n, size_t *need, tensor_layout *l,
+                            tensor_file *metadata, char *err, size_t errlen);
 /* The same for the one tensor of an .npy, or of an entry of an .npz; `name` is the tensor's. */
 int tensor_layout_npy(const char *label, const char *name, const void *head, size_t have, size_t n, size_t *need,
                       tensor_layout *l, char *err, size_t errlen);

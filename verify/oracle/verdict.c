@@ -1,4 +1,5 @@
 /* Judging one case (see verdict.h for the rules, spec/verdicts.md for the reasons). */
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 
 #include "verdict.h"
+#include "verdict_parts.h"
 
 /* --- text ---------------------------------------------------------------------------------------------------- */
 
@@ -229,7 +231,7 @@ typedef struct {
     size_t errlen;
 } expected_reader;
 
-/* A tensor of the file.  0: copied into `to`; 1: it is not there and `optional`; -1: it is not what it should be. */
+/* A tensor of the file.  0: copied into `to` (NULL: it is right, and stays where it is); 1: it is not there and `optional`; -1: it is not what it should be. */
 static int read_tensor(const expected_reader *r, const char *name, tensor_dtype dtype, size_t rank, const size_t *dim,
                        bool optional, void *to)
 {
@@ -239,7 +241,7 @@ static int read_tensor(const expected_reader *r, const char *name, tensor_dtype 
     bool same = t && t->dtype == dtype && t->rank == rank;
     for (size_t i = 0; same && i < rank; i++) same = t->dim[i] == dim[i];
     if (same) {
-        memcpy(to, t->data, t->count * tensor_dtype_size(dtype));
+        if (to) memcpy(to, t->data, t->count * tensor_dtype_size(dtype));
         return 0;
     }
     shape_text(want, sizeof want, rank, dim);
@@ -248,15 +250,23 @@ static int read_tensor(const expected_reader *r, const char *name, tensor_dtype 
     return -1;
 }
 
-static int check_numbers(const expected_reader *r, const char *name, const golden_tensor *g)
+int verdict_check_numbers(const char *label, const char *name, size_t first, size_t n, const double *value,
+                          const double *bound, char *err, size_t errlen)
 {
-    for (size_t e = 0; e < g->count; e++)
-        if (!(g->bound[e] >= 0) || isnan(g->value[e])) {
-            snprintf(r->err, r->errlen, "%s: '%s': element %zu has a value or bound that is NaN or a negative bound",
-                     r->label, name, e);
+    size_t good = 0;
+    for (size_t i = 0; i < n; i++) good += bound[i] >= 0 && !isnan(value[i]);
+    for (size_t i = 0; good < n && i < n; i++)
+        if (!(bound[i] >= 0) || isnan(value[i])) {
+            snprintf(err, errlen, "%s: '%s': element %zu has a value or bound that is NaN or a negative bound", label,
+                     name, first + i);
             return -1;
         }
     return 0;
+}
+
+static int check_numbers(const expected_reader *r, const char *name, const golden_tensor *g)
+{
+    return verdict_check_numbers(r->label, name, 0, g->count, g->value, g->bound, r->err, r->errlen);
 }
 
 /* One golden tensor with its bound.  *bounded: the file holds one, or none is needed.  Returns 0 or -1. */
@@ -325,16 +335,76 @@ static bool expected_knows(const op_record *op, const char *name)
     return false;
 }
 
-static int read_all(const expected_reader *r, const op_case *c, verdict_golden *g, wanted *want)
+static int check_known(const expected_reader *r, const op_case *c)
 {
     for (size_t i = 0; i < r->file->tensors; i++)
         if (!expected_knows(c->op, r->file->t[i].name)) {
             snprintf(r->err, r->errlen, "%s: unknown tensor '%.100s' for %s", r->label, r->file->t[i].name, c->op->id);
             return -1;
         }
+    return 0;
+}
+
+/* Is a golden tensor there as it should be, and with what it is judged by?  0: yes; 1: its bound is missing; -1: no. */
+static int find_golden(const expected_reader *r, const op_tensor *t, const char *prefix, const op_value *v, size_t N)
+{
+    char name[160], bound[200];
+    snprintf(name, sizeof name, "%s%s", prefix, t->name);
+    const bool integer = !*prefix && (t->flags & OP_I64);
+    if (read_tensor(r, name, integer ? TENSOR_I64 : TENSOR_F64, v->rank, v->dim, false, NULL) != 0) return -1;
+    if (!*prefix && t->kind == OP_DECISION && rows_of(v) * N > 0) {
+        const size_t dim[2] = {rows_of(v), N};
+        snprintf(name, sizeof name, "score.%s", t->name);
+        snprintf(bound, sizeof bound, "score_bound.%s.%s", r->profile->name, t->name);
+        const int value = read_tensor(r, name, TENSOR_F64, 2, dim, true, NULL);
+        if (value != 0) return value;
+        return r->profile->apart ? 1 : read_tensor(r, bound, TENSOR_F64, 2, dim, true, NULL);
+    }
+    if (integer || is_margin(t)) return 0;
+    if (r->profile->apart) return 1; /* the file's bounds are other roundoffs' */
+    snprintf(bound, sizeof bound, "bound.%s.%s", r->profile->name, name);
+    return read_tensor(r, bound, TENSOR_F64, v->rank, v->dim, true, NULL);
+}
+
+int verdict_golden_find(const op_case *c, const tensor_file *expected, const char *label, const twin_profile *p,
+                        char *err, size_t errlen)
+{
+    const expected_reader r = {expected, label, p, err, errlen};
+    int missing = check_known(&r, c);
+    for (size_t i = 0; c->op->out[i].name && missing >= 0; i++) {
+        const int status = find_golden(&r, &c->op->out[i], "", &c->out[i], experts(c));
+        if (status != 0) missing = status;
+    }
+    for (size_t i = 0; c->op->in[i].name && missing >= 0; i++) {
+        if (!(c->op->in[i].flags & OP_DIFF)) continue;
+        const int status = find_golden(&r, &c->op->in[i], "d_", &c->grad[i], 0);
+        if (status != 0) missing = status;
+    }
+    return missing;
+}
+
+int verdict_check_decision(const char *label, const char *name, size_t N, size_t K, size_t first, size_t rows,
+                           const int64_t *index, char *err, size_t errlen)
+{
+    for (size_t i = 0; i < rows * K; i++)
+        if (index[i] < 0 || (uint64_t)index[i] >= N) {
+            snprintf(err, errlen, "%s: '%s': token %zu has expert %" PRId64 ", expected one of the %zu from 0 on", label,
+                     name, first + i / K, index[i], N);
+            return -1;
+        }
+    return 0;
+}
+
+static int read_all(const expected_reader *r, const op_case *c, verdict_golden *g, wanted *want)
+{
+    if (check_known(r, c) != 0) return -1;
     for (size_t i = 0; c->op->out[i].name; i++) {
         bool bounded, scored = true;
         if (read_golden(r, &c->op->out[i], "", &c->out[i], &g->out[i], &bounded) != 0) return -1;
+        if (c->op->out[i].kind == OP_DECISION &&
+            verdict_check_decision(r->label, c->op->out[i].name, experts(c), row_length(&c->out[i]), 0,
+                                   rows_of(&c->out[i]), g->out[i].index, r->err, r->errlen) != 0)
+            return -1;
         if (c->op->out[i].kind == OP_DECISION &&
             read_scores(r, &c->op->out[i], &c->out[i], experts(c), &g->score[i], &scored) != 0)
             return -1;
@@ -415,11 +485,12 @@ double verdict_ratio(double got, double golden, double bound)
 }
 
 /* Where a ratio falls among verdict_tensor.bin. */
+static const double bin_upper[VERDICT_BINS - 1] = {0, 0x1p-8, 0x1p-4, 0.25, 0.5, 1, 2, 16};
+
 static size_t bin_of(double ratio)
 {
-    static const double upper[VERDICT_BINS - 1] = {0, 0x1p-8, 0x1p-4, 0.25, 0.5, 1, 2, 16};
     size_t i = 0;
-    while (i < VERDICT_BINS - 1 && !(ratio <= upper[i])) i++;
+    while (i < VERDICT_BINS - 1 && !(ratio <= bin_upper[i])) i++;
     return i;
 }
 
@@ -435,50 +506,230 @@ static void new_heat(verdict_tensor *t)
     const size_t rows = t->rank > 1 ? t->dim[0] : 1, cols = rows ? t->count / rows : 0;
     t->heat_rows = rows < VERDICT_HEAT ? rows : VERDICT_HEAT;
     t->heat_cols = cols < VERDICT_HEAT ? cols : VERDICT_HEAT;
-    t->heat = t->count ? calloc(t->heat_rows * t->heat_cols, 1) : NULL;
+    t->heat = t->count ? allocate(t->heat_rows * t->heat_cols, 1) : NULL;
 }
 
-static void note_heat(verdict_tensor *t, size_t e, double ratio)
+static void note_heat(verdict_tensor *t, size_t first, size_t n, const double *ratio)
 {
-    t->bin[bin_of(ratio)]++;
-    if (!t->heat) return;
     const size_t rows = t->rank > 1 ? t->dim[0] : 1, cols = t->count / rows;
-    unsigned char *cell = &t->heat[e / cols * t->heat_rows / rows * t->heat_cols + e % cols * t->heat_cols / cols];
-    if (level_of(ratio) > *cell) *cell = level_of(ratio);
+    for (size_t i = 0; i < n; i++) {
+        const size_t e = first + i;
+        if (ratio[i] <= 0x1p-4) continue; /* level 0, which is there already */
+        unsigned char *cell = &t->heat[e / cols * t->heat_rows / rows * t->heat_cols + e % cols * t->heat_cols / cols];
+        if (level_of(ratio[i]) > *cell) *cell = level_of(ratio[i]);
+    }
 }
 
-/* The worst element is the first NaN, else the one with the largest ratio; one is noted even when every ratio is 0. */
-static void note_element(verdict_tensor *t, size_t e, double ratio, double got, double golden, double bound)
+/* Loops over pairs of doubles, which every machine with vectors has, without a branch. */
+typedef double pair __attribute__((vector_size(16)));
+typedef int64_t pair_mask __attribute__((vector_size(16)));
+enum { CHUNK = VERDICT_CHUNK };
+
+static pair load(const double *x)
 {
-    note_heat(t, e, ratio);
-    if (!(ratio <= 1)) t->outside++;
-    if (t->at < t->count && (isnan(t->ratio) || ratio <= t->ratio)) return;
-    t->at = e;
-    t->ratio = ratio;
-    t->got = got;
-    t->golden = golden;
-    t->bound = bound;
+    pair p;
+    memcpy(&p, x, sizeof p);
+    return p;
+}
+
+static void store(double *x, pair p) { memcpy(x, &p, sizeof p); }
+
+static pair choose(pair_mask mask, pair yes, pair no)
+{
+    return (pair)((mask & (pair_mask)yes) | (~mask & (pair_mask)no));
+}
+
+/* Fills ratio[] as verdict_ratio() would. */
+static void chunk_of_ratios(const double *got, const double *golden, const double *bound, double *ratio)
+{
+    const pair zero = {0, 0}, nan = {NAN, NAN}, most = {DBL_MAX, DBL_MAX};
+    const pair_mask magnitude = {INT64_MAX, INT64_MAX};
+    for (size_t i = 0; i < CHUNK; i += 2) {
+        const pair x = load(got + i), y = load(golden + i), b = load(bound + i);
+        const pair r = (pair)((pair_mask)(x - y) & magnitude) / b;
+        store(ratio + i, choose(x != x, nan, choose((x == y) | (b > most), zero, r)));
+    }
+}
+
+/* The same for elements that must be equal bit for bit: 0, or +inf. */
+static void chunk_of_bits(const double *got, const double *golden, double *ratio)
+{
+    const pair zero = {0, 0}, infinity = {INFINITY, INFINITY};
+    for (size_t i = 0; i < CHUNK; i += 2)
+        store(ratio + i, choose((pair_mask)load(got + i) == (pair_mask)load(golden + i), zero, infinity));
+}
+
+/* How many of n are at most `upper`. */
+static size_t count_up_to(const double *x, size_t n, double upper)
+{
+    const pair u = {upper, upper};
+    pair_mask a = {0, 0}, b = {0, 0};
+    size_t i = 0, total = 0;
+    for (; i + 4 <= n; i += 4) {
+        a -= load(x + i) <= u;
+        b -= load(x + i + 2) <= u;
+    }
+    for (; i < n; i++) total += x[i] <= upper;
+    a += b;
+    return total + (size_t)a[0] + (size_t)a[1];
+}
+
+/* The largest of n that are not negative; *numbers: how many are no NaN. */
+static double largest(const double *x, size_t n, size_t *numbers)
+{
+    pair a = {0, 0}, b = {0, 0};
+    double most = 0;
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        const pair c = load(x + i), d = load(x + i + 2);
+        a = choose(c > a, c, a);
+        b = choose(d > b, d, b);
+    }
+    for (; i < n; i++) most = x[i] > most ? x[i] : most;
+    a = choose(b > a, b, a);
+    for (size_t j = 0; j < 2; j++) most = a[j] > most ? a[j] : most;
+    *numbers = count_up_to(x, n, INFINITY);
+    return most;
+}
+
+/* The bins of n ratios of which the largest is `most`: those beyond it need not be counted. */
+static void note_bins(verdict_tally *t, const double *ratio, size_t n, double most, size_t numbers)
+{
+    size_t before = 0;
+    for (size_t b = 0; b < VERDICT_BINS - 1 && before < numbers; b++) {
+        const size_t up_to = most <= bin_upper[b] ? numbers : count_up_to(ratio, n, bin_upper[b]);
+        t->bin[b] += up_to - before;
+        before = up_to;
+    }
+    t->bin[VERDICT_BINS - 1] += n - before;
+}
+
+/* Is element e, with this ratio, worse than the one that is noted?  The first NaN is the worst, then the largest ratio, of
+ * equals the first: in whatever order the elements come. */
+static bool is_worse(const verdict_tally *t, size_t e, double ratio)
+{
+    if (!t->any) return true;
+    if (isnan(ratio) != isnan(t->ratio)) return isnan(ratio);
+    if (!isnan(ratio) && (ratio > t->ratio || ratio < t->ratio)) return ratio > t->ratio;
+    return e < t->at;
+}
+
+/* Elements first .. first+n-1. */
+static void note_elements(verdict_tally *t, size_t first, size_t n, const double *ratio, const double *got,
+                          const double *golden, const double *bound)
+{
+    size_t numbers, at = 0;
+    const double most = largest(ratio, n, &numbers);
+    note_bins(t, ratio, n, most, numbers);
+    if (numbers < n || most > 1) t->outside += n - count_up_to(ratio, n, 1);
+    if (n == 0 || (numbers == n && !is_worse(t, first, most))) return;
+    if (numbers < n)
+        while (!isnan(ratio[at])) at++;
+    else
+        while (ratio[at] < most) at++;
+    if (!is_worse(t, first + at, ratio[at])) return;
+    t->any = true;
+    t->at = first + at;
+    t->ratio = ratio[at];
+    t->got = got[at];
+    t->golden = golden[at];
+    t->bound = bound ? bound[at] : 0;
+}
+
+static void pad(double *x, size_t n)
+{
+    for (; n % CHUNK != 0; n++) x[n] = 0;
+}
+
+void verdict_tally_floats(verdict_tally *t, bool exact, size_t first, size_t n, double *got, double *golden,
+                          double *bound, double *ratio)
+{
+    pad(got, n);
+    pad(golden, n);
+    if (!exact) pad(bound, n);
+    for (size_t i = 0; i < n; i += CHUNK)
+        if (exact)
+            chunk_of_bits(got + i, golden + i, ratio + i);
+        else
+            chunk_of_ratios(got + i, golden + i, bound + i, ratio + i);
+    if (!exact) t->vacuous += n - count_up_to(bound, n, DBL_MAX);
+    note_elements(t, first, n, ratio, got, golden, exact ? NULL : bound);
+}
+
+void verdict_tally_integers(verdict_tally *t, size_t first, size_t n, const int64_t *got, const int64_t *golden,
+                            double *ratio)
+{
+    for (size_t i = 0; i < n; i++) ratio[i] = got[i] == golden[i] ? 0 : INFINITY;
+    const size_t equal = count_up_to(ratio, n, 0);
+    size_t at = 0;
+    t->bin[0] += equal;
+    t->bin[VERDICT_BINS - 1] += n - equal;
+    t->outside += n - equal;
+    while (equal < n && got[at] == golden[at]) at++;
+    if (n == 0 || !is_worse(t, first + at, ratio[at])) return;
+    t->any = true;
+    t->at = first + at;
+    t->ratio = ratio[at];
+    t->got = (double)got[at];
+    t->golden = (double)golden[at];
+    t->bound = 0;
+}
+
+void verdict_tally_add(verdict_tensor *t, const verdict_tally *part)
+{
+    const verdict_tally sum = {.any = t->at < t->count, .at = t->at, .ratio = t->ratio};
+    t->outside += part->outside;
+    t->vacuous += part->vacuous;
+    for (size_t b = 0; b < VERDICT_BINS; b++) t->bin[b] += part->bin[b];
+    if (!part->any || !is_worse(&sum, part->at, part->ratio)) return;
+    t->at = part->at;
+    t->ratio = part->ratio;
+    t->got = part->got;
+    t->golden = part->golden;
+    t->bound = part->bound;
+}
+
+void verdict_tally_heat(verdict_tensor *t, size_t first, size_t n, const double *ratio)
+{
+    if (!t->heat) new_heat(t);
+    if (t->heat) note_heat(t, first, n, ratio);
+}
+
+/* A piece of a tensor in memory: enough that the loops are long, and little enough to stay in the cache. */
+enum { PIECE = 8 * CHUNK };
+
+bool verdict_tally_shows(const verdict_tally *part) { return part->any && !(part->ratio <= 0x1p-4); }
+
+static void add_piece(verdict_tensor *t, const verdict_tally *part, size_t first, size_t n, const double *ratio)
+{
+    verdict_tally_add(t, part);
+    if (verdict_tally_shows(part)) verdict_tally_heat(t, first, n, ratio);
 }
 
 static void judge_floats(verdict_tensor *t, const tensor *got, const golden_tensor *g)
 {
-    for (size_t e = 0; e < t->count; e++) {
-        const double x = tensor_get(got, e);
-        const bool same = memcmp(&x, &g->value[e], sizeof x) == 0;
-        if (t->kind == OP_EXACT) {
-            note_element(t, e, same ? 0 : INFINITY, x, g->value[e], 0);
-            continue;
-        }
-        if (isinf(g->bound[e])) t->vacuous++;
-        note_element(t, e, verdict_ratio(x, g->value[e], g->bound[e]), x, g->value[e], g->bound[e]);
+    double x[PIECE], golden[PIECE], bound[PIECE], ratio[PIECE];
+    for (size_t first = 0; first < t->count; first += PIECE) {
+        const size_t n = t->count - first < PIECE ? t->count - first : PIECE;
+        verdict_tally part = {0};
+        tensor_widen(got->dtype, n, (const unsigned char *)got->data + first * tensor_dtype_size(got->dtype), x);
+        memcpy(golden, g->value + first, n * sizeof *golden);
+        memcpy(bound, g->bound + first, n * sizeof *bound);
+        verdict_tally_floats(&part, t->kind == OP_EXACT, first, n, x, golden, bound, ratio);
+        add_piece(t, &part, first, n, ratio);
     }
 }
 
 static void judge_integers(verdict_tensor *t, const tensor *got, const golden_tensor *g)
 {
     const int64_t *x = got->data;
-    for (size_t e = 0; e < t->count; e++)
-        note_element(t, e, x[e] == g->index[e] ? 0 : INFINITY, (double)x[e], (double)g->index[e], 0);
+    double ratio[PIECE];
+    for (size_t first = 0; first < t->count; first += PIECE) {
+        const size_t n = t->count - first < PIECE ? t->count - first : PIECE;
+        verdict_tally part = {0};
+        verdict_tally_integers(&part, first, n, x + first, g->index + first, ratio);
+        add_piece(t, &part, first, n, ratio);
+    }
 }
 
 /* --- decisions ----------------------------------------------------------------------------------------------- */
@@ -753,7 +1004,7 @@ static void match_tensors(const op_case *c, verdict_case *v, const tensor_file *
     for (size_t i = 0; i < known; i++) {
         verdict_tensor *t = &v->t[i];
         const tensor *got = tensor_file_find(answer, t->name);
-        const bool integer = !t->gradient && c->out[t->slot].i64;
+        const bool integer = !t->gradient && (c->op->out[t->slot].flags & OP_I64);
         t->present = got != NULL;
         if (got) {
             t->fault = unfit(t, integer, got, p);
@@ -788,21 +1039,37 @@ static void element_text(char *s, size_t len, const verdict_tensor *t)
     if (t->rank > 0 && at < len) shape_text(s + at, len - at, t->rank, index);
 }
 
-/* The inputs that share the first axis with the failing element: "r[3,:] = 0.5 -1 2". */
-static void say_inputs(const op_case *c, verdict_case *v, const verdict_tensor *t)
+enum { VALUES = 8 };
+
+/* Values first .. first+n-1 of an input, out of the case or out of its prompt.  False if they cannot be had. */
+static bool input_values(const op_case *c, const tensor_view *prompt, size_t i, size_t first, size_t n,
+                         double x[VALUES])
 {
-    enum { VALUES = 8 };
+    char err[TENSOR_ERROR];
+    const size_t t = prompt ? tensor_view_find(prompt, c->op->in[i].name) : 0;
+    for (size_t j = 0; j < n; j++) x[j] = prompt ? 1 : c->in[i].f64[first + j]; /* what is not there is all ones */
+    if (!prompt || t == prompt->head.tensors) return true;
+    return tensor_view_doubles(prompt, t, first, n, x, err, sizeof err) == 0;
+}
+
+/* The inputs that share the first axis with the failing element: "r[3,:] = 0.5 -1 2". */
+static void say_inputs(const op_case *c, verdict_case *v, const verdict_tensor *t, const tensor_view *prompt)
+{
     const op_tensor *mine = t->gradient ? &c->op->in[t->slot] : &c->op->out[t->slot];
     if (t->rank == 0 || t->dim[0] == 0) return;
     const size_t row = t->at / (t->count / t->dim[0]);
     for (size_t i = 0; c->op->in[i].name; i++) {
         const op_value *x = &c->in[i];
-        if (!x->f64 || x->rank == 0 || x->dim[0] == 0 || c->op->in[i].shape[0] != mine->shape[0]) continue;
-        const size_t width = x->count / x->dim[0];
+        if ((c->op->in[i].flags & OP_I64) || x->rank == 0 || x->dim[0] == 0 ||
+            c->op->in[i].shape[0] != mine->shape[0])
+            continue;
+        const size_t width = x->count / x->dim[0], n = width < VALUES ? width : VALUES;
         char text[256];
+        double value[VALUES];
         size_t at = 0;
-        for (size_t j = 0; j < width && j < VALUES && at < sizeof text; j++)
-            at += (size_t)snprintf(text + at, sizeof text - at, " %.7g", x->f64[row * width + j]);
+        if (!input_values(c, prompt, i, row * width, n, value)) continue;
+        for (size_t j = 0; j < n && at < sizeof text; j++)
+            at += (size_t)snprintf(text + at, sizeof text - at, " %.7g", value[j]);
         if (width > 0)
             verdict_detail(v, verdict_say("    input %s[%zu%s] =%s%s", c->op->in[i].name, row,
                                           x->rank > 1 ? ",..." : "", text, width > VALUES ? " ..." : ""));
@@ -820,7 +1087,7 @@ static void say_assumed(verdict_case *v)
                                v->t[i].name));
 }
 
-static void say_failures(const op_case *c, verdict_case *v)
+static void say_failures(const op_case *c, verdict_case *v, const tensor_view *prompt)
 {
     for (size_t i = 0; i < v->tensors; i++) {
         const verdict_tensor *t = &v->t[i];
@@ -836,7 +1103,7 @@ static void say_failures(const op_case *c, verdict_case *v)
                                           "%zu elements fail)",
                                           where, t->got, v->replayed ? "by its own decision" : "golden", t->golden,
                                           t->bound, fabs(t->got - t->golden), t->ratio, t->outside, t->count));
-        if (i == v->worst) say_inputs(c, v, t);
+        if (i == v->worst) say_inputs(c, v, t, prompt);
     }
     say_assumed(v);
 }
@@ -922,45 +1189,62 @@ static int replay_case(const op_case *c, verdict_case *v, const verdict_golden *
     return 0;
 }
 
+static void drop_heat(verdict_tensor *t)
+{
+    if (t->outside > 0) return;
+    free(t->heat); /* nothing to look at */
+    t->heat = NULL;
+}
+
 static void judge_values(const op_case *c, verdict_case *v, const verdict_golden *g, const tensor_file *answer)
 {
     for (size_t i = 0; i < v->tensors; i++) {
         verdict_tensor *t = &v->t[i];
         if (!t->judged || t->kind == OP_DECISION) continue;
         const tensor *got = tensor_file_find(answer, t->name);
-        new_heat(t);
         if (!t->gradient && c->out[t->slot].i64)
             judge_integers(t, got, &g->out[t->slot]);
         else
             judge_floats(t, got, t->gradient ? &g->grad[t->slot] : &g->out[t->slot]);
-        if (t->outside > 0) continue;
-        free(t->heat); /* nothing to look at */
-        t->heat = NULL;
     }
+}
+
+void verdict_begin(const op_case *c, const char *name, const tensor_file *answer, const twin_profile *p, bool forward,
+                   verdict_case *v)
+{
+    memset(v, 0, sizeof *v);
+    v->name = verdict_say("%s", name);
+    v->op = c->op;
+    v->sizes = sizes_text(c);
+    v->parameters = parameters_text(c);
+    list_tensors(c, v, forward);
+    if (answer)
+        match_tensors(c, v, answer, p, forward);
+    else
+        v->fault = verdict_say("there is no answer");
+}
+
+void verdict_end(const op_case *c, const tensor_file *answer, const tensor_view *prompt, verdict_case *v)
+{
+    for (size_t i = 0; i < v->tensors; i++) drop_heat(&v->t[i]);
+    sum_up(v);
+    if (answer && !v->pass) say_failures(c, v, prompt);
 }
 
 int verdict_judge(op_case *c, const char *name, const verdict_golden *g, const tensor_file *answer,
                   const twin_profile *p, verdict_case *v, char *err, size_t errlen)
 {
     verdict_golden replay;
-    memset(v, 0, sizeof *v);
     memset(&replay, 0, sizeof replay);
-    v->name = verdict_say("%s", name);
-    v->op = c->op;
-    v->sizes = sizes_text(c);
-    v->parameters = parameters_text(c);
     set_golden_decisions(c, g);
-    list_tensors(c, v, g->forward);
+    verdict_begin(c, name, answer, p, g->forward, v);
     count_decisions(c, v, g);
     int status = 0;
     if (answer) {
-        match_tensors(c, v, answer, p, g->forward);
         if (take_decisions(c, v, g, answer)) status = replay_case(c, v, g, p, &replay, err, errlen);
         if (status == 0) judge_values(c, v, v->replayed ? &replay : g, answer);
-    } else
-        v->fault = verdict_say("there is no answer");
-    sum_up(v);
-    if (answer && !v->pass) say_failures(c, v);
+    }
+    verdict_end(c, answer, NULL, v);
     verdict_golden_clear(&replay);
     if (status != 0) verdict_case_clear(v);
     return status;

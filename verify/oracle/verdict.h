@@ -88,6 +88,8 @@ typedef struct {
     size_t ambiguous; /* of these: another decision would be admissible too, within the bounds */
     size_t differ, inadmissible; /* decisions other than the golden one; of these, the inadmissible ones */
     size_t ties; /* of the inadmissible: nothing wrong but exact ties that went to the higher index */
+    bool large; /* judged in its files (verdict_large.h): nothing is there to diagnose it by */
+    bool ranked; /* its variants were tried by likelihood, as those of a case with many elements are */
     bool replayed; /* judged against the equation under the candidate's own decision */
     size_t vacuous, worst; /* elements; index of the worst tensor in t, tensors if there is none */
     size_t details;
@@ -106,9 +108,11 @@ void verdict_case_clear(verdict_case *v);
 
 /* Tries every known wrong variant of the operation and every simple factor on a failing verdict, with c as
  * verdict_judge() left it.  Of the variants only those with alive[i] (i an index of twin_variants) are tried; alive
- * NULL is all. */
+ * NULL is all, and so it is for a case with many elements. */
 int verdict_diagnose(op_case *c, const verdict_golden *g, const tensor_file *answer, const twin_profile *p,
                      const bool *alive, verdict_case *v, char *err, size_t errlen);
+/* A variant that a diagnosis may name, by its operation and class; NULL if there is none. */
+const twin_variant *verdict_variant(const char *op, const char *name);
 /* The same for an answer that is one of many to a case in a precision: what the variants are under golden's decisions is kept
  * from one call to the next. */
 typedef struct verdict_memory verdict_memory;

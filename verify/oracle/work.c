@@ -1,6 +1,9 @@
 /* See work.h. */
 #include <errno.h>
+#include <flint/flint.h>
 #include <ftw.h>
+#include <gmp.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,6 +35,10 @@ void work_nap(long milliseconds) { nanosleep(&(struct timespec){.tv_nsec = milli
 
 /* --- folders ----------------------------------------------------------------------------------------------------- */
 
+/* The folder that is removed whatever happens, and whose it is. */
+static char scratch[4096];
+static pid_t scratch_owner;
+
 static int remove_entry(const char *path, const struct stat *s, int type, struct FTW *f)
 {
     (void)s;
@@ -62,9 +69,74 @@ int work_make(const char *keep, char *path, size_t room)
         return cli_input("--keep %s: cannot be made: %s (a new or empty folder is expected)", path, strerror(errno));
     }
     const char *base = getenv("TMPDIR");
-    if ((size_t)snprintf(path, room, "%s/smoeref-XXXXXX", base && *base ? base : "/tmp") >= room)
+    if ((size_t)snprintf(path, room, "%s/smoeref-XXXXXX", base && *base ? base : "/tmp") >= room ||
+        room > sizeof scratch)
         return cli_input("TMPDIR: the name is too long");
-    return mkdtemp(path) ? 0 : cli_input("%s: cannot be made: %s", path, strerror(errno));
+    if (!mkdtemp(path)) return cli_input("%s: cannot be made: %s", path, strerror(errno));
+    strcpy(scratch, path);
+    scratch_owner = getpid();
+    return 0;
+}
+
+/* --- memory ------------------------------------------------------------------------------------------------------ */
+
+/* Where memory is exhausted, the twin, GMP, MPFR, FLINT and GSL end the program with abort(), and jansson leaves a hole in
+ * what it makes.  This ends it as the rest does: with a message, and the status of what cannot be used. */
+static _Noreturn void out_of_memory(void)
+{
+    static const char message[] = "smoeref: out of memory\n";
+    if (write(STDERR_FILENO, message, sizeof message - 1) < 0) { /* then it cannot be said */
+    }
+    if (*scratch && getpid() == scratch_owner) work_remove(scratch);
+    _exit(STATUS_INPUT);
+}
+
+static void *allocate(size_t n)
+{
+    void *p = malloc(n ? n : 1);
+    if (!p) out_of_memory();
+    return p;
+}
+
+static void *allocate_zeros(size_t n, size_t size)
+{
+    void *p = calloc(n ? n : 1, size ? size : 1);
+    if (!p) out_of_memory();
+    return p;
+}
+
+static void *resize(void *old, size_t n)
+{
+    void *p = realloc(old, n ? n : 1);
+    if (!p) out_of_memory();
+    return p;
+}
+
+static void *resize_gmp(void *old, size_t before, size_t n)
+{
+    (void)before;
+    return resize(old, n);
+}
+
+static void free_gmp(void *p, size_t n)
+{
+    (void)n;
+    free(p);
+}
+
+/* What calls abort() for want of memory does so right after the allocation has failed. */
+static void aborted(int number)
+{
+    (void)number;
+    if (errno == ENOMEM) out_of_memory();
+}
+
+void work_guard_memory(void)
+{
+    json_set_alloc_funcs(allocate, free);
+    mp_set_memory_functions(allocate, resize_gmp, free_gmp); /* MPFR's too */
+    __flint_set_memory_functions(allocate, allocate_zeros, resize, free);
+    signal(SIGABRT, aborted);
 }
 
 /* --- golden cases ------------------------------------------------------------------------------------------------ */

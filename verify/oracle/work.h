@@ -1,4 +1,5 @@
-/* The private folder of a run, the golden cases in it, and the signals that end it: what `check` and `ver` share. */
+/* The private folder of a run, the golden cases in it, and the signals that end it: what `check` and `ver` share; and the end where
+ * memory is exhausted. */
 #ifndef SMOEREF_ORACLE_WORK_H
 #define SMOEREF_ORACLE_WORK_H
 
@@ -17,6 +18,9 @@ void work_nap(long milliseconds);
 int work_make(const char *keep, char *path, size_t room);
 int work_make_in(const char *base, const char *name); /* base/name */
 void work_remove(const char *path); /* with all that is in it */
+
+/* From here on the process ends with a message and STATUS_INPUT where it would abort for want of memory, or jansson finds none. */
+void work_guard_memory(void);
 
 /* gen_cases() in a process of its own, so that it may clean up after itself whatever happens to it.  An exit status, or
  * -1 if interrupted. */

@@ -1,5 +1,7 @@
 /* Evaluates the reference on the generated cases and prints the SHA-256 of every output and gradient, bit by bit:
- * one line an operation (core suite), and last the digest of them all.  Used by bits.sh, which compares builds. */
+ * one line an operation (core suite), and last the digest of them all; with --machine, what machine this is instead.
+ * Used by bits.sh and qemu.sh, which compare builds. */
+#include <float.h>
 #include <inttypes.h>
 #include <nettle/sha2.h>
 #include <stdio.h>
@@ -14,8 +16,7 @@ enum { SEEDS = 3 };
 static void feed(struct sha256_ctx *s, uint64_t bits)
 {
     uint8_t byte[8];
-    for (size_t i = 0; i < 8; i++)
-        byte[i] = (uint8_t)(bits >> (8 * i));
+    for (size_t i = 0; i < 8; i++) byte[i] = (uint8_t)(bits >> (8 * i));
     sha256_update(s, sizeof byte, byte);
 }
 
@@ -37,10 +38,8 @@ static void feed_case(struct sha256_ctx *s, const op_case *c, smoe_status status
 {
     feed(s, (uint64_t)status);
     if (status != SMOE_OK) return;
-    for (size_t i = 0; c->op->out[i].name; i++)
-        feed_value(s, &c->out[i]);
-    for (size_t i = 0; c->op->in[i].name; i++)
-        feed_value(s, &c->grad[i]);
+    for (size_t i = 0; c->op->out[i].name; i++) feed_value(s, &c->out[i]);
+    for (size_t i = 0; c->op->in[i].name; i++) feed_value(s, &c->grad[i]);
 }
 
 static void print_digest(const char *label, struct sha256_ctx *s)
@@ -48,14 +47,28 @@ static void print_digest(const char *label, struct sha256_ctx *s)
     uint8_t d[SHA256_DIGEST_SIZE];
     sha256_digest(s, sizeof d, d);
     printf("%s ", label);
-    for (size_t i = 0; i < sizeof d; i++)
-        printf("%02x", d[i]);
+    for (size_t i = 0; i < sizeof d; i++) printf("%02x", d[i]);
     putchar('\n');
 }
 
-int main(void)
+/* What of the machine may matter to the bits. */
+static void print_machine(void)
+{
+    const uint16_t one = 1;
+    uint8_t first;
+    memcpy(&first, &one, 1);
+    printf(
+        "%s-endian, %zu-bit pointers, %zu-bit long, long double with a %d-bit significand, products by the %s kernel\n",
+        first ? "little" : "big", 8 * sizeof(void *), 8 * sizeof(long), LDBL_MANT_DIG, smoe_matmul_kernel(0));
+}
+
+int main(int argc, char **argv)
 {
     const char *what = "";
+    if (argc == 2 && strcmp(argv[1], "--machine") == 0) {
+        print_machine();
+        return 0;
+    }
     if (smoe_selftest(&what) != SMOE_OK) {
         fprintf(stderr, "bits: %s\n", what);
         return 4;
