@@ -170,7 +170,12 @@ static int set_one(json_t *object, const char *pair)
     if (equals == NULL || equals == pair) return -1;
     char *key = strndup(pair, (size_t)(equals - pair));
     if (key == NULL) return -1;
-    json_t *value = json_loads(equals + 1, JSON_DECODE_ANY, NULL);
+    json_error_t problem;
+    json_t *value = json_loads(equals + 1, JSON_DECODE_ANY, &problem);
+    if (value == NULL && *problem.text == '\0') { /* no mistake in the text: out of memory */
+        free(key);
+        return -1;
+    }
     if (json_is_integer(value) && json_integer_value(value) == 0 && equals[1] == '-') {
         json_decref(value); /* an integer has no -0 */
         value = json_real(-0.0);

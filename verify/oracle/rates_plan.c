@@ -164,9 +164,17 @@ const char *rates_plan_finish(rates_plan *plan, char text[RATES_TEXT])
 json_t *rates_plan_json(const rates_plan *plan)
 {
     json_t *n = json_array(), *estimators = json_array();
-    for (size_t i = 0; i < plan->sizes; i++) json_array_append_new(n, json_integer((json_int_t)plan->n[i]));
+    bool whole = true;
+    for (size_t i = 0; i < plan->sizes; i++)
+        whole = json_array_append_new(n, json_integer((json_int_t)plan->n[i])) == 0 && whole;
     for (int e = 0; e < RATES_ESTIMATORS; e++)
-        if (plan->estimator[e]) json_array_append_new(estimators, json_string(rates_estimator_name[e]));
+        if (plan->estimator[e])
+            whole = json_array_append_new(estimators, json_string(rates_estimator_name[e])) == 0 && whole;
+    if (!whole) {
+        json_decref(n);
+        json_decref(estimators);
+        return NULL;
+    }
     return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I}", "preset", plan->preset, "free_weights", plan->free_weights,
                      "estimators", estimators, "n", n, "repeats", (json_int_t)plan->repeats, "starts",
                      (json_int_t)plan->starts, "seed", (json_int_t)plan->seed);

@@ -52,14 +52,18 @@ static char *sealed_line(json_t *object)
     return line;
 }
 
-/* The object of a line of n bytes without its newline; NULL if it is torn or altered. */
-static json_t *open_line(const char *line, size_t n)
+/* Is a line of n bytes, without its newline, as it was written?  No: it is torn or altered. */
+static bool is_whole(const char *line, size_t n)
 {
     char sum[9];
-    if (n < SEALED || memcmp(line + n - SEALED, seal, SEAL) != 0) return NULL;
+    if (n < SEALED || memcmp(line + n - SEALED, seal, SEAL) != 0) return false;
     snprintf(sum, sizeof sum, "%08x", (unsigned)crc32_of(line, n - SEALED));
-    if (memcmp(line + n - 10, sum, 8) != 0) return NULL;
-    return json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
+    return memcmp(line + n - 10, sum, 8) == 0;
+}
+
+static json_t *open_line(const char *line, size_t n)
+{
+    return is_whole(line, n) ? json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL) : NULL;
 }
 
 static char *plan_line(const rates_plan *plan)
@@ -79,7 +83,10 @@ static char *fit_line(const rates_plan *plan, size_t i, const rates_fit *f)
     const rates_series *s = &plan->series[at.series];
     json_t *theta = json_array();
     for (size_t j = 0; j < smoe_mix_parameters(&s->fitted) && f->status == FIT_CONVERGED; j++)
-        json_array_append_new(theta, json_real(f->theta[j]));
+        if (json_array_append_new(theta, json_real(f->theta[j])) != 0) {
+            json_decref(theta);
+            return NULL;
+        }
     return sealed_line(json_pack("{s:I, s:s, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "fit",
                                  (json_int_t)i, "series", s->name, "n", (json_int_t)plan->n[at.size], "repeat",
                                  (json_int_t)at.repeat, "status", fit_status_name[f->status], "evaluations",
@@ -178,9 +185,9 @@ static int read_fits(const char *path, const rates_plan *plan, const char *at, c
         size_t i;
         number++;
         n = line_length(at, end);
-        json_t *line = open_line(at, n);
-        if (!line) continue;
-        const bool good = read_fit(plan, line, &i, &f);
+        if (!is_whole(at, n)) continue;
+        json_t *line = json_loadb(at, n, JSON_REJECT_DUPLICATES, NULL);
+        const bool good = line && read_fit(plan, line, &i, &f);
         json_decref(line);
         if (!good) return say(err, errlen, "%s: line %zu does not belong to its plan", path, number);
         if (results[i].done && !same_fit(plan, i, &results[i], &f))
@@ -282,7 +289,9 @@ int rates_store_append(const rates_store *s, const rates_plan *plan, size_t i, c
     char *line = fit_line(plan, i, fit);
     if (!line) return say(err, errlen, "out of memory");
     const size_t n = strlen(line);
-    const ssize_t done = write(s->file, line, n); /* one call: lines of several processes do not mix */
+    ssize_t done; /* one call: lines of several processes do not mix */
+    do done = write(s->file, line, n);
+    while (done < 0 && errno == EINTR);
     free(line);
     if (done == (ssize_t)n) return 0;
     return say(err, errlen, "%s: cannot write: %s", s->path, done < 0 ? strerror(errno) : "no space for a line");

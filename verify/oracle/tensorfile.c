@@ -367,12 +367,18 @@ int tensor_file_sha256(const char *path, char hex[65], char *err, size_t errlen)
     if (fd < 0) return -1;
     struct sha256_ctx context;
     unsigned char block[65536], digest[SHA256_DIGEST_SIZE];
+    size_t all = 0;
     ssize_t got;
     sha256_init(&context);
-    while ((got = read_fully(fd, block, sizeof block)) > 0) sha256_update(&context, (size_t)got, block);
+    while ((got = read_fully(fd, block, sizeof block)) > 0) {
+        sha256_update(&context, (size_t)got, block);
+        all += (size_t)got;
+    }
     int reason = errno;
     close(fd);
     if (got < 0) return tensor_fail(err, errlen, "%s: cannot be read: %s", path, strerror(reason));
+    if (all != size)
+        return tensor_fail(err, errlen, "%s: changed while it was read: expected %zu bytes, found %zu", path, size, all);
     sha256_digest(&context, sizeof digest, digest);
     for (size_t i = 0; i < sizeof digest; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
     return 0;

@@ -16,19 +16,23 @@ for tool in lcov genhtml "$cc"; do
 done
 [ -e "$root/config.h" ] || { echo 'coverage: run ./configure first' >&2; exit 1; }
 
+if [ -e "$root/tests/watched.awk" ]; then (cd "$root" && awk -f tests/watched.awk ref/*.h) >"$work/watched.h"; fi
 tests=$(cd "$root/tests" && ls check_*.c | sed 's/\.c$//')
 {
-    printf 'FLAGS = -std=c11 -ffp-contract=off -O0 -g -D_GNU_SOURCE -DHAVE_CONFIG_H -I%s -I%s/ref -I%s/verify/oracle -I%s/verify/enclosure\n' \
-        "$root" "$root" "$root" "$root"
-    printf 'LIBS = %s\n' "$(pkg-config --libs check gsl jansson libzip nettle mpfr) $(sed -n 's/^S\["ARB_LIBS"\]="\(.*\)"$/\1/p' \
+    printf 'FLAGS = -std=c11 -ffp-contract=off -O0 -g -D_GNU_SOURCE -DHAVE_CONFIG_H'
+    printf ' -I%s' "$work" "$root" "$root/ref" "$root/verify/oracle" "$root/verify/enclosure"
+    printf '\nLIBS = -Wl,-rpath,%s %s\n' "$work" "$(pkg-config --libs check gsl jansson libzip nettle mpfr) $(sed -n 's/^S\["ARB_LIBS"\]="\(.*\)"$/\1/p' \
         "$root/config.status") -lm"
     printf 'all:'; for t in $tests; do printf ' %s' "$t"; done; printf '\n'
     objects=
     for source in "$root"/ref/*.c; do
         object=ref_$(basename "$source" .c).o
         objects="$objects $object"
-        printf '%s: %s\n\t%s $(FLAGS) --coverage -c -o $@ $<\n' "$object" "$source" "$cc"
+        printf '%s: %s\n\t%s $(FLAGS) -fPIC --coverage -c -o $@ $<\n' "$object" "$source" "$cc"
     done
+    # Shared, since tests/check_refusals.c stands between it and its callers.
+    printf 'libref.so: %s\n\t%s -shared --coverage -o $@ $^ %s -lm\n' "$objects" "$cc" "$(pkg-config --libs mpfr)"
+    objects=' libref.so'
     for source in $(cd "$root" && sed -n '/^libverify_la_SOURCES/,/[^\\]$/p' Makefile.am | tr ' \\' '\n\n' | grep '\.c$'); do
         object=$(echo "$source" | tr / _).o
         objects="$objects $object"
@@ -36,7 +40,8 @@ tests=$(cd "$root/tests" && ls check_*.c | sed 's/\.c$//')
     done
     for t in $tests; do
         more=$(sed -n "s|^tests_${t}_SOURCES = tests/$t.c||p" "$root/Makefile.am" | tr ' ' '\n' | sed -n "s|..*\.c\$| $root/&|p" | tr -d '\n')
-        printf '%s: %s%s%s\n\t%s $(FLAGS) --coverage -o $@ $^ $(LIBS)\n' "$t" "$root/tests/$t.c" "$more" "$objects" "$cc"
+        link=$(sed -n "s/^tests_${t}_LDFLAGS *= *//p" "$root/Makefile.am" | sed 's/-export-dynamic/-rdynamic/')
+        printf '%s: %s%s%s\n\t%s $(FLAGS) --coverage -o $@ $^ %s $(LIBS)\n' "$t" "$root/tests/$t.c" "$more" "$objects" "$cc" "$link"
     done
 } >"$work/Makefile"
 if ! make -C "$work" -j"$(nproc)" >"$work/log" 2>&1; then

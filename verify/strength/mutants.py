@@ -4,8 +4,9 @@
     make mutants SAMPLE=40 SEED=1      (or: mutants.py [--sample N] [--seed S] [--file balance.c] TEST ..., in the build folder)
 
 mutate.py says which mistakes.  Not counted are those that do not compile, and those whose object file is the original's, byte by
-byte.  Each of the others meets the test programs that run its line, the cheapest first; a failure kills it, and so does
-running out of time.  ./bootstrap verify does not run this.
+byte.  Each of the others meets the test programs that run its line, the cheapest first; a failure kills it, and so do a crash and
+running out of time.  What is left meets the quick ones of them once more with AddressSanitizer in the library, which sees reads past
+an end.  The score has its 95 % interval (Wilson's) beside it.  ./bootstrap verify does not run this.
 
 Survivors are either a missing test or in mutants.equivalent with a reason.  Exit status 1 if one is neither, if an entry there matches no
 mutant, if a mutant named there is killed, or if a control fails.  Results are kept in mutants/ and taken up again
@@ -33,6 +34,8 @@ REF = HERE.parent.parent / "ref"
 WORK = pathlib.Path("mutants").resolve()
 CC, GCOV = os.environ.get("CC_GCC", "gcc"), os.environ.get("GCOV", "gcov")
 POLICY = ["-std=c11", "-ffp-contract=off", "-fPIC", "-g0", "-DHAVE_CONFIG_H", f"-I{os.getcwd()}", f"-I{REF}"]
+ASAN = ["-O1", "-fsanitize=address"]
+QUICK = 20  # seconds: a test program that takes no longer meets the library with AddressSanitizer too
 REFUSED = ["-Wfloat-conversion"] + ["-Werror=" + w for w in (
     "float-conversion", "int-conversion", "incompatible-pointer-types", "discarded-qualifiers", "implicit-function-declaration")]
 
@@ -51,11 +54,15 @@ def link(folder, objects, *flags):
                    cwd=folder, check=True)
 
 
-def run(test, folder, seconds, **more):
+def run(test, folder, seconds, asan=False, **more):
     """None if the test passes with the library of that folder, else why not; ended at the first failure."""
+    if asan:
+        runtime = subprocess.run([CC, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout.strip()
+        more = dict(more, LD_PRELOAD=runtime, ASAN_OPTIONS="detect_leaks=0")
     environment = dict(os.environ, LD_LIBRARY_PATH=str(folder), top_srcdir=str(REF.parent), CK_TAP_LOG_FILE_NAME="-", CK_VERBOSITY="silent",
                        CK_TIMEOUT_MULTIPLIER="10", **more)
-    limits = f"ulimit -c 0 -v 8000000 -t {math.ceil(seconds) + 5}; exec \"$0\""  # of processor time for each test of the program
+    memory = "" if asan else "-v 8000000"  # AddressSanitizer reserves more than that
+    limits = f"ulimit -c 0 {memory} -t {math.ceil(seconds) * (4 if asan else 1) + 5}; exec \"$0\""  # of processor time for each test of the program
     child = subprocess.Popen(["sh", "-c", limits, test], cwd=folder, env=environment, text=True, errors="replace",
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                              start_new_session=True)  # Check hands SIGTERM on to its whole group
@@ -111,16 +118,22 @@ def judge(mutant, source, reach, force=False):
         if made.read_bytes() == plain.read_bytes() and not force:
             return {"status": "same"}
         link(folder, [made] + [o for o in sorted(plain.parent.glob("*.o")) if o != plain])
-        tried = 0
+        tests = []
         for test in sorted(reach, key=lambda t: reach[t]["seconds"]):
             counts = reach[test]["lines"].get(source.name, {})
             near = max((int(n) for n in counts if int(n) <= line), default=None)  # a statement's later lines have no count
             if counts and (function == "-" or near is None or counts[str(near)] > 0):
-                tried += 1
-                why = run(test, folder, reach[test]["seconds"])
-                if why:
-                    return {"status": "killed", "by": pathlib.Path(test).name, "why": why, "seconds": round(time.time() - began, 1)}
-    return {"status": "survived", "by": f"{tried} test programs", "seconds": round(time.time() - began, 1)}
+                tests.append(test)
+        tries = [(t, False) for t in tests] + [(t, True) for t in tests if reach[t]["seconds"] <= QUICK]
+        for test, asan in tries:
+            if asan and (test, True) == next(t for t in tries if t[1]):
+                made = build(folder, source.name, source.text[:start] + new + source.text[end:], [*ASAN, *REFUSED])
+                link(folder, [made] + [o for o in sorted((WORK / "asan").glob("*.o")) if o.name != made.name], "-fsanitize=address")
+            why = run(test, folder, reach[test]["seconds"], asan)
+            if why:
+                by = pathlib.Path(test).name + (" with AddressSanitizer" if asan else "")
+                return {"status": "killed", "by": by, "why": why, "seconds": round(time.time() - began, 1)}
+    return {"status": "survived", "by": f"{len(tests)} test programs", "seconds": round(time.time() - began, 1)}
 
 
 def controls(sources, reach):
@@ -165,13 +178,21 @@ def prepare(sources, tests):
     reach, key = WORK / "reach.json", digest.hexdigest()
     if not reach.exists() or json.loads(reach.read_text())["key"] != key:
         subprocess.run(["rm", "-rf", str(WORK)], check=True)
-        (WORK / "plain").mkdir(parents=True)
-        for s in sources:
-            if not build(WORK / "plain", s.name, s.text, ["-O2", *REFUSED]):
-                raise SystemExit(f"mutants: {s.name} does not compile")
+        for kind, flags in ("plain", ["-O2"]), ("asan", ASAN):
+            (WORK / kind).mkdir(parents=True)
+            for s in sources:
+                if not build(WORK / kind, s.name, s.text, [*flags, *REFUSED]):
+                    raise SystemExit(f"mutants: {s.name} does not compile")
         found = reached(sources, tests)
         reach.write_text(json.dumps({"key": key, "reach": found}))
     return json.loads(reach.read_text())["reach"]
+
+
+def interval(killed, counted):
+    """Wilson's 95 % interval of a proportion, in per cent."""
+    z, share = 1.96, killed / counted
+    middle, half = share + z * z / (2 * counted), z * math.sqrt(share * (1 - share) / counted + z * z / (4 * counted * counted))
+    return [100 * (middle + sign * half) / (1 + z * z / counted) for sign in (-1, 1)]
 
 
 def summary(chosen, results, sources, known, problems):
@@ -196,6 +217,10 @@ def summary(chosen, results, sources, known, problems):
         count = [rows[row].get(c, 0) for c in columns]
         score = f"{100 * count[0] / (count[0] + count[1]):8.1f} %" if count[0] + count[1] else f"{'-':>10}"
         print(f"{row:16}" + "".join(f"{c:12}" for c in count) + score)
+    killed, counted = rows["all"].get("killed", 0), rows["all"].get("killed", 0) + rows["all"].get("survived", 0)
+    if counted:
+        print("mutants: {} of {} killed, {:.1f} %, 95 % interval {:.1f} .. {:.1f} %".format(killed, counted, 100 * killed / counted,
+                                                                                           *interval(killed, counted)))
     for problem in problems:
         print(f"mutants: {problem}", file=sys.stderr)
     return not problems and not rows.get("all", {}).get("survived")

@@ -1,0 +1,561 @@
+/* What the other readers refuse and take (the pipe's lines, shards, dumps, prompts, archives), condition by condition: tests/check_formats.c has
+ * safetensors, .npy and manifests.  Files are written by hand; expected texts follow from spec/formats.md and the limits stated
+ * in the headers.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <check.h>
+#include <dirent.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zip.h>
+
+#include "dump.h"
+#include "npz.h"
+#include "prompt.h"
+#include "shards.h"
+#include "stream.h"
+#include "tensorfile.h"
+
+static char folder[64], err[TENSOR_ERROR];
+
+static void make_folder(void)
+{
+    snprintf(folder, sizeof folder, "%s", "/tmp/check_readers.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static const char *in_folder(const char *name)
+{
+    static char path[4][512];
+    static int turn;
+    turn = (turn + 1) % 4;
+    snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
+    return path[turn];
+}
+
+static void drop_folder(void)
+{
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
+        if (*e->d_name != '.') unlink(in_folder(e->d_name));
+    if (d != NULL) closedir(d);
+    rmdir(folder);
+}
+
+static void put_file(const char *name, const void *bytes, size_t n)
+{
+    FILE *f = fopen(in_folder(name), "wb");
+    ck_assert(f != NULL && fwrite(bytes, 1, n, f) == n);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+/* A safetensors file by its definition: length, header, data. */
+static void put_safetensors(const char *name, const char *header, const void *data, size_t n)
+{
+    unsigned char bytes[4096] = {0};
+    const size_t length = strlen(header);
+    bytes[0] = (unsigned char)(length & 255);
+    bytes[1] = (unsigned char)(length >> 8);
+    ck_assert_uint_lt(8 + length + n, sizeof bytes);
+    memcpy(bytes + 8, header, length);
+    if (data) memcpy(bytes + 8 + length, data, n);
+    put_file(name, bytes, 8 + length + n);
+}
+
+/* Does the line of the error begin with this text, after the folder's name if it has that? */
+static bool says(const char *text)
+{
+    const char *s = err;
+    if (strncmp(s, folder, strlen(folder)) == 0) s += strlen(folder) + 1;
+    if (strncmp(s, text, strlen(text)) == 0 && strchr(err, '\n') == NULL) return true;
+    fprintf(stderr, "  found:    %s\n  expected: %s\n", s, text);
+    return false;
+}
+
+/* --- the pipe ----------------------------------------------------------------------------------------------------- */
+
+#define TENSOR(fields) "{\"name\": \"c\", \"tensors\": {\"x\": {" fields "}}}"
+
+static const struct {
+    const char *line;
+    int status;
+    const char *error;
+} wrong_line[] = {
+    {"[1]", -1, "is no JSON object"},
+    {"{\"a", -1, "is not valid JSON: "},
+    {"{\"a\": \x01}", -1, "is not valid JSON: invalid token near '?' at byte"},
+    {"{\"a\": \x7f}", -1, "is not valid JSON: invalid token near '?' at byte"},
+    {"{\"name\": \"c\"}", -1, "an answer: a field is missing, expected \"name\", \"tensors\""},
+    {"{\"name\": \"c\", \"tensors\": {}, \"more\": 1}", -1, "an answer: unknown field \"more\", expected \"name\", \"tensors\""},
+    {"{\"name\": 1, \"tensors\": {}}", -1, "name: expected a string"},
+    {"{\"name\": \"c\", \"tensors\": []}", 1, "tensors: expected an object"},
+    {"{\"name\": \"c\", \"tensors\": {\"\": {}}}", 1, "a tensor without a name"},
+    {"{\"name\": \"c\", \"tensors\": {\"x\": 1}}", 1, "\"x\": expected an object"},
+    {TENSOR("\"dtype\": \"F64\", \"shape\": []"), 1, "\"x\": a field is missing, expected \"dtype\", \"shape\", \"data\""},
+    {TENSOR("\"dtype\": 1, \"shape\": [], \"data\": [1]"), 1, "\"x\": dtype: expected one of " TENSOR_DTYPES},
+    {TENSOR("\"dtype\": \"F8\", \"shape\": [], \"data\": [1]"), 1, "\"x\": dtype: expected one of " TENSOR_DTYPES},
+    {TENSOR("\"dtype\": \"F64\", \"shape\": 1, \"data\": [1]"), 1, "\"x\": shape: expected an array of at most 8 sizes"},
+    {TENSOR("\"dtype\": \"F64\", \"shape\": [1,1,1,1,1,1,1,1,1], \"data\": [1]"), 1, "\"x\": shape: expected an array"},
+    {TENSOR("\"dtype\": \"F64\", \"shape\": [\"1\"], \"data\": [1]"), 1, "\"x\": shape: expected an array"},
+    {TENSOR("\"dtype\": \"F64\", \"shape\": [-1], \"data\": [1]"), 1, "\"x\": shape: expected an array"},
+    {TENSOR("\"dtype\": \"F64\", \"shape\": [1e10], \"data\": [1]"), 1, "\"x\": shape: expected an array"},
+    {TENSOR("\"dtype\": \"F64\", \"shape\": [1.5], \"data\": [1]"), 1, "\"x\": shape: expected an array"},
+    /* 2^23 three times is 2^69 elements */
+    {TENSOR("\"dtype\": \"F64\", \"shape\": [8388608, 8388608, 8388608], \"data\": []"), 1, "\"x\": shape: expected an array"},
+    {TENSOR("\"dtype\": \"F64\", \"shape\": [1], \"data\": 1"), 1, "\"x\": data: expected an array of numbers"},
+    {TENSOR("\"dtype\": \"F64\", \"shape\": [2], \"data\": [1]"), 1, "\"x\": data has 1 numbers, expected 2 for shape [2]"},
+    {TENSOR("\"dtype\": \"F64\", \"shape\": [2], \"data\": [1, \"one\"]"), 1, "\"x\": element 1 is no number, nor one of the"},
+    {TENSOR("\"dtype\": \"F64\", \"shape\": [1], \"data\": [true]"), 1, "\"x\": element 0 is no number, nor one of the"},
+    {TENSOR("\"dtype\": \"I64\", \"shape\": [1], \"data\": [0.5]"), 1, "\"x\": element 0 is no whole number of I64"},
+    {TENSOR("\"dtype\": \"I64\", \"shape\": [1], \"data\": [1e16]"), 1, "\"x\": element 0 is no whole number of I64"},
+    {TENSOR("\"dtype\": \"I64\", \"shape\": [1], \"data\": [\"nan\"]"), 1, "\"x\": element 0 is no whole number of I64"},
+};
+
+START_TEST(wrong_lines)
+{
+    char *name;
+    tensor_file f;
+    const char *line = wrong_line[_i].line;
+    ck_assert_int_eq(stream_read_answer(line, strlen(line), &name, &f, err, sizeof err), wrong_line[_i].status);
+    ck_assert(says(wrong_line[_i].error));
+    ck_assert(f.tensors == 0 && f.t == NULL);
+    if (wrong_line[_i].status == 1) ck_assert_str_eq(name, "c");
+    free(name);
+}
+END_TEST
+
+/* What JSON does not have is explained; 1001 brackets are refused before anything is parsed, 1000 are not. */
+START_TEST(line_limits)
+{
+    char line[2 * STREAM_BRACKETS + 10];
+    ck_assert_ptr_null(stream_parse("{\"x\": NaN}", 10, err, sizeof err));
+    ck_assert_ptr_nonnull(strstr(err, "(what JSON does not have is one of the strings"));
+    ck_assert_ptr_null(stream_parse("{\"x\": Infinity}", 15, err, sizeof err));
+    ck_assert_ptr_nonnull(strstr(err, "(what JSON does not have is one of the strings"));
+    ck_assert_ptr_null(stream_parse("{\"x\": nil}", 10, err, sizeof err));
+    ck_assert_ptr_null(strstr(err, "(what JSON does not have"));
+    for (int n = STREAM_BRACKETS; n <= STREAM_BRACKETS + 1; n++) {
+        size_t at = (size_t)snprintf(line, sizeof line, "{\"x\":");
+        for (int i = 1; i < n; i++) line[at++] = '[';
+        for (int i = 1; i < n; i++) line[at++] = ']';
+        line[at++] = '}';
+        json_t *root = stream_parse(line, at, err, sizeof err);
+        ck_assert_int_eq(root != NULL, n == STREAM_BRACKETS);
+        json_decref(root);
+    }
+    ck_assert(says("1001 arrays and objects, expected at most 1000"));
+}
+END_TEST
+
+static const struct {
+    const char *dtype, *data;
+    size_t n;
+    double value[8];
+} right_line[] = {
+    {"F64", "1, -0, 0.1, \"nan\", \"inf\", \"-inf\"", 6, {1, -0.0, 0.1, NAN, INFINITY, -INFINITY}},
+    {"F32", "0.1, 1e39, -2", 3, {0x1.99999ap-4, INFINITY, -2}},
+    /* 8 bits: 1 + 2^-8 is a tie, to even 1; 1 + 3 2^-8 is a tie, to even 1 + 2^-6; 2^-133 is the least */
+    {"BF16", "1, 1.00390625, 1.01171875, 9.18354961579912e-41, \"nan\", \"-inf\", 0", 7,
+     {1, 1, 1.015625, 0x1p-133, NAN, -INFINITY, 0}},
+    /* 11 bits: 65520 is the tie between 65504 and 2^16, which there is not; 2^-25 is the tie between 0 and 2^-24 */
+    {"F16", "1, -2, 65519, 65520, 5.9604644775390625e-8, 2.98023223876953125e-8, \"nan\", \"-inf\"", 8,
+     {1, -2, 65504, INFINITY, 0x1p-24, 0, NAN, -INFINITY}},
+    {"I64", "7, -1, 9007199254740992", 3, {7, -1, 0x1p53}},
+    {"F64", "", 0, {0}},
+};
+
+START_TEST(right_lines)
+{
+    char line[400], *name;
+    tensor_file f;
+    snprintf(line, sizeof line, "{\"name\": \"c\", \"tensors\": {\"x\": {\"dtype\": \"%s\", \"shape\": [%zu], \"data\": [%s]}}}",
+             right_line[_i].dtype, right_line[_i].n, right_line[_i].data);
+    ck_assert_msg(stream_read_answer(line, strlen(line), &name, &f, err, sizeof err) == 0, "%s", err);
+    ck_assert(f.tensors == 1 && f.t[0].count == right_line[_i].n && strcmp(name, "c") == 0);
+    for (size_t i = 0; i < f.t[0].count; i++) {
+        const double got = tensor_get(f.t, i), x = right_line[_i].value[i];
+        ck_assert_msg(isnan(x) ? isnan(got) : got == x && !signbit(got) == !signbit(x), "element %zu: %a, expected %a", i, got, x);
+    }
+    free(name);
+    tensor_file_clear(&f);
+}
+END_TEST
+
+/* The line of every operation's first case is a JSON object that says what the case is, and so do its files. */
+START_TEST(every_prompt)
+{
+    for (size_t i = 0; op_registry[i]; i++) {
+        const op_record *op = op_registry[i];
+        op_case *c = op_case_from_spec(op, &op->cases[0], 1, err, sizeof err), *back;
+        char *text = NULL, *name = (char *)"";
+        size_t n = 0, cotangents;
+        tensor_file f = {0};
+        ck_assert_msg(c != NULL, "%s", err);
+        FILE *memory = open_memstream(&text, &n);
+        ck_assert_int_eq(stream_write_prompt(memory, c, "c"), 0);
+        fclose(memory);
+        json_t *line = stream_parse(text, n, err, sizeof err);
+        ck_assert_msg(line != NULL, "%s: %s", op->id, err);
+        ck_assert_str_eq(json_string_value(json_object_get(line, "op")), op->id);
+        const json_t *inputs = json_object_get(line, "inputs");
+        for (size_t k = 0; op->in[k].name; k++) {
+            const json_t *data = json_object_get(json_object_get(inputs, op->in[k].name), "data");
+            ck_assert_uint_eq(json_array_size(data), c->in[k].count);
+            for (size_t j = 0; j < c->in[k].count; j++)
+                ck_assert(json_real_value(json_array_get(data, j)) ==
+                          (c->in[k].i64 ? (double)c->in[k].i64[j] : c->in[k].f64[j]));
+        }
+        json_decref(line);
+        free(text);
+
+        ck_assert_int_eq(op_add_prompt(&f, c, NULL), 0);
+        ck_assert_int_eq(tensor_file_write(in_folder("p"), &f, err, sizeof err), 0);
+        tensor_file_clear(&f);
+        back = op_case_from_prompt(in_folder("p"), op, NULL, &name, &cotangents, err, sizeof err);
+        ck_assert_msg(back != NULL, "%s", err);
+        ck_assert_ptr_null(name);
+        for (size_t k = 0; op->in[k].name; k++)
+            for (size_t j = 0; j < c->in[k].count; j++)
+                ck_assert(c->in[k].i64 ? back->in[k].i64[j] == c->in[k].i64[j] : back->in[k].f64[j] == c->in[k].f64[j]);
+        op_case_free(back);
+        for (int gradients = 0; gradients < 2; gradients++) {
+            size_t tensors = 0;
+            ck_assert_int_eq(op_add_answer(&f, c, gradients != 0), 0);
+            for (size_t k = 0; op->out[k].name; k++) tensors++;
+            for (size_t k = 0; gradients && op->in[k].name; k++) tensors += (op->in[k].flags & OP_DIFF) != 0;
+            ck_assert_uint_eq(f.tensors, tensors);
+            tensor_file_clear(&f);
+        }
+        op_case_free(c);
+    }
+}
+END_TEST
+
+/* --- prompts ------------------------------------------------------------------------------------------------------ */
+
+#define R(fields) "\"r\":{\"dtype\":\"F64\",\"shape\":[1,2],\"data_offsets\":[0,16]}" fields
+#define META(fields) "{\"__metadata__\":{" fields "},"
+
+static const struct {
+    const char *header;
+    bool asked; /* for gate.weights */
+    const char *error;
+} wrong_prompt[] = {
+    {META("\"op\":\"gate.weights\",\"mood\":\"x\"") R("}"), false, "p: metadata: unknown key 'mood', expected op, parameters or"},
+    {META("\"op\\u0001\":\"x\"") R("}"), false, "p: metadata: unknown key 'op?', expected"},
+    {"{" R("}"), false, "p: metadata: no key 'op', expected the id of an operation"},
+    {META("\"op\":\"gate.linear\"") R("}"), true, "p: metadata: op is 'gate.linear', expected 'gate.weights'"},
+    {META("\"op\":\"gate.none\"") R("}"), false, "p: metadata: op is 'gate.none', expected an operation (see smoeref list)"},
+    {META("\"op\":\"gate.weights\",\"parameters\":\"{\"") R("}"), false, "p: parameters: not valid JSON: "},
+    {META("\"op\":\"gate.weights\",\"parameters\":\"{\\\"k\\\": 3}\"") R("}"), false, "p: "},
+    {"{}", true, "p: r: missing, expected an input [T,N] of gate.weights"},
+    {"{\"r\":{\"dtype\":\"I64\",\"shape\":[1,2],\"data_offsets\":[0,16]}}", true, "p: r: type I64, expected F64, F32, BF16 or F16"},
+    {"{\"r\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[0,16]}}", true, "p: r: shape [2], expected [T,N]"},
+    {"{\"r\":{\"dtype\":\"F64\",\"shape\":[1,2,1],\"data_offsets\":[0,16]}}", true, "p: r: shape [1,2,1], expected [T,N]"},
+    {"{\"s\":{\"dtype\":\"F64\",\"shape\":[0],\"data_offsets\":[16,16]}," R("}"), true, "p: s: unknown tensor, expected r d_weight"},
+    {"{\"d_index\":{\"dtype\":\"F64\",\"shape\":[0],\"data_offsets\":[16,16]}," R("}"), true,
+     "p: d_index: output index is not differentiable, expected no cotangent"},
+    {"{\"d_weight\":{\"dtype\":\"F64\",\"shape\":[0],\"data_offsets\":[16,16]}," R("}"), true, "p: d_weight: shape [0], expected [T,K]"},
+    {"{\"d_weight\":{\"dtype\":\"I64\",\"shape\":[0],\"data_offsets\":[16,16]}," R("}"), true, "p: d_weight: type I64, expected F64"},
+};
+
+START_TEST(wrong_prompts)
+{
+    const double r[2] = {0.5, 0.25};
+    char *name = (char *)"";
+    size_t cotangents = 7;
+    put_safetensors("p", wrong_prompt[_i].header, r, strcmp(wrong_prompt[_i].header, "{}") == 0 ? 0 : sizeof r);
+    const op_record *op = wrong_prompt[_i].asked ? op_find("gate.weights") : NULL;
+    ck_assert_ptr_null(op_case_from_prompt(in_folder("p"), op, NULL, &name, &cotangents, err, sizeof err));
+    ck_assert(says(wrong_prompt[_i].error));
+    ck_assert(name == NULL && cotangents == 0);
+    ck_assert_ptr_null(op_case_from_prompt(in_folder("p"), op, NULL, NULL, NULL, err, sizeof err));
+}
+END_TEST
+
+/* Values that are not finite are named by element; parameters asked for replace those of the file and leave the rest. */
+START_TEST(prompt_values)
+{
+    const double r[3][2] = {{0.5, NAN}, {-INFINITY, 0}, {0.5, 0.25}};
+    const char *const header = META("\"op\":\"gate.weights\",\"case\":\"c\","
+                                    "\"parameters\":\"{\\\"k\\\": 1, \\\"order\\\": \\\"softmax-topk\\\"}\"") R("}");
+    char *name = NULL;
+    put_safetensors("p", header, r[0], sizeof r[0]);
+    ck_assert_ptr_null(op_case_from_prompt(in_folder("p"), NULL, NULL, NULL, NULL, err, sizeof err));
+    ck_assert(says("p: r: element 1 is NaN, expected finite numbers"));
+    put_safetensors("p", header, r[1], sizeof r[1]);
+    ck_assert_ptr_null(op_case_from_prompt(in_folder("p"), NULL, NULL, NULL, NULL, err, sizeof err));
+    ck_assert(says("p: r: element 0 is infinite, expected finite numbers"));
+    put_safetensors("p", header, r[2], sizeof r[2]);
+    op_case *c = op_case_from_prompt(in_folder("p"), NULL, "k=2", &name, NULL, err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    ck_assert(op_int(c, "k") == 2 && op_is(c, "order", "softmax-topk") && strcmp(name, "c") == 0);
+    ck_assert(c->in[0].f64[0] == 0.5 && c->in[0].f64[1] == 0.25);
+    free(name);
+    op_case_free(c);
+    c = op_case_from_prompt(in_folder("p"), NULL, "order=topk-softmax", NULL, NULL, err, sizeof err);
+    ck_assert(c != NULL && op_int(c, "k") == 1 && op_is(c, "order", "topk-softmax"));
+    op_case_free(c);
+}
+END_TEST
+
+/* --- shards ------------------------------------------------------------------------------------------------------- */
+
+#define ONE "{\"v\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[0,8]}}"
+#define TWO "{\"w\":{\"dtype\":\"F64\",\"shape\":[1,1],\"data_offsets\":[0,8]},\"u\":{\"dtype\":\"F64\",\"shape\":[1,1],\"data_offsets\":[8,16]}}"
+#define MAP(fields) "{\"weight_map\":{" fields "}}"
+
+static const struct {
+    const char *index, *error;
+} wrong_index[] = {
+    {"{", "m.safetensors.index.json: is not valid JSON: line 1, column 1"},
+    {"{}", "m.safetensors.index.json: expected \"weight_map\", an object of tensors and their files"},
+    {"{\"weight_map\":{}}", "m.safetensors.index.json: expected \"weight_map\", an object of tensors and their files"},
+    {MAP("\"v\":1"), "m.safetensors.index.json: weight_map: expected names of files only"},
+    {MAP("\"v\":\"one.npy\""), "m.safetensors.index.json: shard \"one.npy\": expected the name of a .safetensors file"},
+    {MAP("\"v\":\"../one.safetensors\""), "m.safetensors.index.json: shard \"../one.safetensors\": expected the name of"},
+    {MAP("\"v\":\".safetensors\""), "m.safetensors.index.json: shard \".safetensors\": expected the name of"},
+    {MAP("\"v\":\"none.safetensors\""), "none.safetensors: cannot be opened: No such file or directory"},
+    {MAP("\"x\":\"one.safetensors\""), "one.safetensors: tensor \"v\" is not where"},
+    {MAP("\"v\":\"two.safetensors\",\"w\":\"two.safetensors\",\"u\":\"one.safetensors\""), "one.safetensors: tensor \"v\" is not where"},
+    {MAP("\"v\":\"one.safetensors\",\"x\":\"one.safetensors\""), "one.safetensors: 1 tensors, expected 2 by"},
+};
+
+START_TEST(wrong_indices)
+{
+    const double x[2] = {1, 2};
+    const char *index = in_folder("m.safetensors.index.json");
+    const dump_choice all = {.patterns = 0};
+    tensor_file f;
+    dump d;
+    put_safetensors("one.safetensors", ONE, x, 8);
+    put_safetensors("two.safetensors", TWO, x, 16);
+    put_file("m.safetensors.index.json", wrong_index[_i].index, strlen(wrong_index[_i].index));
+    ck_assert_int_eq(tensor_file_read(index, &f, err, sizeof err), -1);
+    ck_assert(says(wrong_index[_i].error));
+    ck_assert(f.tensors == 0 && f.t == NULL);
+    ck_assert_int_eq(dump_open(&d, 1, &index, &all, err, sizeof err), -1);
+    ck_assert(says(wrong_index[_i].error));
+    ck_assert(d.matrix == NULL && d.source == NULL);
+}
+END_TEST
+
+START_TEST(right_index)
+{
+    static const char text[] = MAP("\"w\":\"two.safetensors\",\"v\":\"one.safetensors\",\"u\":\"two.safetensors\"");
+    const double x[2] = {1, 2};
+    double y;
+    const char *index = in_folder("m.safetensors.index.json");
+    const dump_choice all = {.patterns = 0};
+    tensor_file f;
+    dump d;
+    ck_assert(shards_named("a.safetensors.index.json") && !shards_named(".safetensors.index.json") && !shards_named("a.json"));
+    put_safetensors("one.safetensors", ONE, x, 8);
+    put_safetensors("two.safetensors", TWO, x, 16);
+    put_file("m.safetensors.index.json", text, sizeof text - 1);
+    ck_assert_msg(tensor_file_read(index, &f, err, sizeof err) == 0, "%s", err);
+    ck_assert_uint_eq(f.tensors, 3);
+    ck_assert(tensor_get(tensor_file_find(&f, "u"), 0) == 2);
+    tensor_file_clear(&f);
+    ck_assert_msg(dump_open(&d, 1, &index, &all, err, sizeof err) == 0, "%s", err);
+    ck_assert(d.matrices == 2 && d.left_out == 1 && d.sources == 2);
+    ck_assert_str_eq(d.matrix[0].label, "u");
+    ck_assert_str_eq(d.left[0], "\"v\" (F64 [1])");
+    ck_assert(dump_read(&d, 0, 0, 1, &y, err, sizeof err) == 0 && y == 2);
+    dump_close(&d);
+    char *many = malloc(60000);
+    size_t at = (size_t)sprintf(many, "{\"weight_map\":{");
+    for (int i = 0; i <= SHARDS; i++) at += (size_t)sprintf(many + at, "%s\"t%d\":\"s%d.safetensors\"", i ? "," : "", i, i);
+    at += (size_t)sprintf(many + at, "}}");
+    put_file("m.safetensors.index.json", many, at);
+    free(many);
+    ck_assert_int_eq(tensor_file_read(index, &f, err, sizeof err), -1);
+    ck_assert(says("m.safetensors.index.json: more than 1024 shards"));
+}
+END_TEST
+
+/* --- dumps -------------------------------------------------------------------------------------------------------- */
+
+/* The same name in two files is told apart; no rows are no reading; a value that is not finite has a place. */
+START_TEST(dump_names_and_values)
+{
+    const double x[4] = {1, INFINITY, -INFINITY, NAN};
+    double y[4];
+    const dump_choice all = {.patterns = 0};
+    dump d;
+    put_safetensors("a", "{\"o\":{\"dtype\":\"F64\",\"shape\":[2,2,1],\"data_offsets\":[0,32]}}", x, 32);
+    put_safetensors("b", "{\"o\":{\"dtype\":\"F64\",\"shape\":[1,4],\"data_offsets\":[0,32]}}", x, 32);
+    const char *const path[] = {in_folder("a"), in_folder("b")};
+    ck_assert_msg(dump_open(&d, 2, path, &all, err, sizeof err) == 0, "%s", err);
+    ck_assert_uint_eq(d.matrices, 3);
+    ck_assert_ptr_nonnull(strstr(d.matrix[0].label, "/a:o[0]"));
+    ck_assert_ptr_nonnull(strstr(d.matrix[2].label, "/b:o"));
+    ck_assert_int_eq(dump_read(&d, 0, 0, 0, y, err, sizeof err), 0);
+    ck_assert(dump_read(&d, 0, 0, 1, y, err, sizeof err) == 0 && y[0] == 1);
+    ck_assert_int_eq(dump_read(&d, 0, 0, 2, y, err, sizeof err), -1);
+    ck_assert(says("a: tensor \"o\" [0]: row 1, column 0 is +inf, expected a finite number"));
+    ck_assert_int_eq(dump_read(&d, 1, 0, 2, y, err, sizeof err), -1);
+    ck_assert(says("a: tensor \"o\" [1]: row 0, column 0 is -inf, expected a finite number"));
+    ck_assert_int_eq(dump_read(&d, 1, 1, 1, y, err, sizeof err), -1);
+    ck_assert(says("a: tensor \"o\" [1]: row 1, column 0 is NaN, expected a finite number"));
+    ck_assert_int_eq(dump_read(&d, 2, 0, 1, y, err, sizeof err), -1);
+    ck_assert(says("b: tensor \"o\": row 0, column 1 is +inf, expected a finite number"));
+    dump_close(&d);
+}
+END_TEST
+
+/* Patterns in their order, whatever the order of the names; one that nothing has is refused, and says how many files were looked at. */
+START_TEST(dump_patterns)
+{
+    const double x[2] = {1, 2};
+    static const char *const patterns[] = {"v*", "u"};
+    dump_choice c = {.patterns = 2, .pattern = patterns};
+    dump d;
+    put_safetensors("a", "{\"u\":{\"dtype\":\"F64\",\"shape\":[1,1],\"data_offsets\":[0,8]},"
+                         "\"v\":{\"dtype\":\"F64\",\"shape\":[1,1],\"data_offsets\":[8,16]}}", x, 16);
+    const char *const path[] = {in_folder("a"), in_folder("a")};
+    ck_assert_int_eq(dump_open(&d, 1, path, &c, err, sizeof err), 0);
+    ck_assert_str_eq(d.matrix[0].label, "v");
+    ck_assert_str_eq(d.matrix[1].label, "u");
+    dump_close(&d);
+    static const char *const absent[] = {"v*", "x"};
+    c.pattern = absent;
+    ck_assert_int_eq(dump_open(&d, 1, path, &c, err, sizeof err), -1);
+    ck_assert(says("a: no tensor \"x\""));
+    ck_assert_int_eq(dump_open(&d, 2, path, &c, err, sizeof err), -1);
+    ck_assert(says("a and the files after it: no tensor \"x\""));
+}
+END_TEST
+
+START_TEST(dump_limits)
+{
+    const double x = 0;
+    static float big[DUMP_MATRICES + 1];
+    char header[200];
+    const dump_choice all = {.patterns = 0};
+    dump d;
+    for (size_t n = DUMP_MATRICES; n <= DUMP_MATRICES + 1; n++) {
+        unsigned char bytes[8 + 200 + sizeof big] = {0};
+        snprintf(header, sizeof header, "{\"o\":{\"dtype\":\"F32\",\"shape\":[%zu,1,1],\"data_offsets\":[0,%zu]}}", n, 4 * n);
+        bytes[0] = (unsigned char)strlen(header);
+        memcpy(bytes + 8, header, strlen(header));
+        put_file("a", bytes, 8 + strlen(header) + 4 * n);
+        const char *path = in_folder("a");
+        ck_assert_int_eq(dump_open(&d, 1, &path, &all, err, sizeof err), n == DUMP_MATRICES ? 0 : -1);
+        if (n == DUMP_MATRICES) dump_close(&d);
+    }
+    ck_assert(says("a: more than 1024 representations, expected fewer: choose with --tensor"));
+    put_file("a", "", 0);
+    const char *path = in_folder("a");
+    ck_assert_int_eq(dump_open(&d, 1, &path, &all, err, sizeof err), -1);
+    ck_assert(says("a: is empty, expected a safetensors, .npy or .npz file"));
+    path = in_folder("none");
+    ck_assert_int_eq(dump_open(&d, 1, &path, &all, err, sizeof err), -1);
+    ck_assert(says("none: cannot be opened: No such file or directory"));
+    put_safetensors("a", "{\"o\":{\"dtype\":\"F64\",\"shape\":[0,1],\"data_offsets\":[0,0]}}", &x, 0);
+    path = in_folder("a");
+    ck_assert_int_eq(dump_open(&d, 1, &path, &all, err, sizeof err), -1);
+    ck_assert(says("a: tensor \"o\": dtype F64, shape [0,1], expected at least one sample and one feature"));
+}
+END_TEST
+
+/* --- archives ----------------------------------------------------------------------------------------------------- */
+
+/* An archive of one entry of 100,000 zero bytes behind a header, deflated; or of one that is called something else. */
+START_TEST(archives)
+{
+    static unsigned char b[100200];
+    static const char text[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (25000,), }\n";
+    const char *const name[] = {"x.npy", "npy", "x.txt"};
+    const char *const error[] = {NULL, "z: entry \"npy\": expected names that end in .npy", "z: entry \"x.txt\": expected names"};
+    memcpy(b, "\x93NUMPY\1\0", 8);
+    b[8] = sizeof text - 1;
+    memcpy(b + 10, text, sizeof text - 1);
+    for (int i = 0; i < 3; i++) {
+        tensor_file f;
+        zip_t *z = zip_open(in_folder("z"), ZIP_CREATE | ZIP_TRUNCATE, NULL);
+        ck_assert_int_eq((int)zip_file_add(z, name[i], zip_source_buffer(z, b, 10 + sizeof text - 1 + 100000, 0), 0), 0);
+        ck_assert_int_eq(zip_close(z), 0);
+        ck_assert_int_eq(tensor_file_read(in_folder("z"), &f, err, sizeof err), error[i] ? -1 : 0);
+        if (error[i]) ck_assert(says(error[i]));
+        else ck_assert(f.tensors == 1 && f.t[0].count == 25000 && tensor_get(f.t, 24999) == 0);
+        tensor_file_clear(&f);
+    }
+}
+END_TEST
+
+/* --- writing ------------------------------------------------------------------------------------------------------ */
+
+/* Tensors that no reader would take are not written, and nothing is. */
+START_TEST(unwritable_tensors)
+{
+    static double x[2] = {1, 2};
+    static char empty[] = "", reserved[] = "__metadata__", bad[] = "\xff", good[] = "x";
+    tensor t[] = {
+        {.name = empty, .rank = 1, .dim = {2}, .count = 2, .data = x},
+        {.name = reserved, .rank = 1, .dim = {2}, .count = 2, .data = x},
+        {.name = bad, .rank = 1, .dim = {2}, .count = 2, .data = x},
+        {.name = good, .rank = TENSOR_RANK + 1, .dim = {2}, .count = 2, .data = x},
+        {.name = good, .rank = 2, .dim = {SIZE_MAX / 2, 4}, .count = 2, .data = x},
+        {.name = good, .rank = 1, .dim = {3}, .count = 2, .data = x},
+        {.name = good, .rank = 1, .dim = {2}, .count = 2, .data = x},
+    };
+    const size_t n = sizeof t / sizeof *t;
+    for (size_t i = 0; i < n; i++) {
+        const tensor_file f = {.tensors = 1, .t = &t[i]};
+        ck_assert_int_eq(tensor_file_write(in_folder("out"), &f, err, sizeof err), i == n - 1 ? 0 : -1);
+        ck_assert_int_eq(access(in_folder("out"), F_OK), i == n - 1 ? 0 : -1);
+    }
+    tensor twice[] = {t[n - 1], t[n - 1]};
+    const tensor_file f = {.tensors = 2, .t = twice};
+    ck_assert_int_eq(tensor_file_write(in_folder("out2"), &f, err, sizeof err), -1);
+    ck_assert(says("out2: tensor \"x\": cannot be written: the name is empty, reserved or there twice"));
+    ck_assert_int_eq(access(in_folder("out2"), F_OK), -1);
+    tensor_file g = {0};
+    ck_assert_int_eq(tensor_file_add(&g, "x", TENSOR_F64, TENSOR_RANK + 1, t[0].dim, x), -1);
+    ck_assert_int_eq(tensor_file_add(&g, "x", TENSOR_F64, 2, (size_t[]){SIZE_MAX / 2, 4}, x), -1);
+    ck_assert(g.tensors == 0 && g.t == NULL);
+    ck_assert_int_eq(tensor_file_add_meta(&g, "k", "\xff"), 0);
+    ck_assert_int_eq(tensor_file_write(in_folder("out3"), &g, err, sizeof err), -1);
+    ck_assert(says("out3: __metadata__ \"k\": cannot be written: not UTF-8, or there twice"));
+    tensor_file_clear(&g);
+}
+END_TEST
+
+#define COUNT(array) ((int)(sizeof array / sizeof *array))
+
+int main(void)
+{
+    Suite *s = suite_create("readers");
+    TCase *t = tcase_create("readers");
+    suite_add_tcase(s, t);
+    tcase_set_timeout(t, 120);
+    tcase_add_checked_fixture(t, make_folder, drop_folder);
+    tcase_add_loop_test(t, wrong_lines, 0, COUNT(wrong_line));
+    tcase_add_test(t, line_limits);
+    tcase_add_loop_test(t, right_lines, 0, COUNT(right_line));
+    tcase_add_test(t, every_prompt);
+    tcase_add_loop_test(t, wrong_prompts, 0, COUNT(wrong_prompt));
+    tcase_add_test(t, prompt_values);
+    tcase_add_loop_test(t, wrong_indices, 0, COUNT(wrong_index));
+    tcase_add_test(t, right_index);
+    tcase_add_test(t, dump_names_and_values);
+    tcase_add_test(t, dump_patterns);
+    tcase_add_test(t, dump_limits);
+    tcase_add_test(t, archives);
+    tcase_add_test(t, unwritable_tensors);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    const int bad = srunner_ntests_failed(r);
+    srunner_free(r);
+    return bad == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
