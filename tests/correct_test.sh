@@ -5,7 +5,7 @@ set -u
 program=${top_builddir:-.}/verify/strength/correct
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-echo 1..6
+echo 1..8
 n=0
 point() { # point STATUS DESCRIPTION
     n=$((n + 1))
@@ -16,6 +16,10 @@ point() { # point STATUS DESCRIPTION
 }
 "$program" --part 1/12 >"$work/log" 2>&1 && grep -qx '0 failed' "$work/log"
 point $? 'a twelfth of all runs: none fails'
+for op in numerics.silu numerics.norm; do # underflow times x; squares that underflow
+    "$program" --ops $op >"$work/log" 2>&1 && grep -qx '0 failed' "$work/log"
+    point $? "all runs of $op: none fails"
+done
 for what in rounding sum exp store; do
     "$program" --ops numerics --part 1/4 --break $what >"$work/log" 2>&1
     [ $? -eq 1 ] && grep -qx '[1-9][0-9]* failed' "$work/log"
