@@ -537,6 +537,29 @@ END_TEST
 
 /* Half the sum of two huge squares must not overflow; ties of the middle go by rows; an odd number has one middle. */
 /* evidence hand: K.3 */
+/* (K.2) (K.3) A centred kernel without a bandwidth: samples that are all equal have a median of 0; below 0 there is none; a kernel that
+ * is none.  Nothing is written. */
+START_TEST(no_bandwidth_no_kernel)
+{
+    smoe_similarity how = {
+        .kernel = SMOE_KERNEL_RBF, .sigma = 1, .bandwidth = SMOE_BANDWIDTH_MEDIAN, .estimator = SMOE_HSIC_BIASED};
+    const double equal[] = {1, 2, 1, 2, 1, 2, 1, 2}, apart[] = {1, 2, 3, 5, 8, 13, 21, 34};
+    double work[200] = {0}, K[16], variance = -1;
+    for (size_t k = 0; k < 16; k++) K[k] = -1;
+    ck_assert_int_eq(smoe_gram_centred(&how, 4, 2, equal, work, K, &variance), SMOE_EDOM);
+    how.bandwidth = SMOE_BANDWIDTH_ABSOLUTE;
+    how.sigma = -1;
+    ck_assert_int_eq(smoe_gram_centred(&how, 4, 2, apart, work, K, &variance), SMOE_EDOM);
+    how.sigma = 1;
+    how.kernel = (smoe_kernel)99;
+    ck_assert_int_eq(smoe_gram_centred(&how, 4, 2, apart, work, K, &variance), SMOE_EINVAL);
+    how.kernel = SMOE_KERNEL_RBF;
+    ck_assert(variance == -1);
+    for (size_t k = 0; k < 16; k++) ck_assert(K[k] == -1);
+    OK(smoe_gram_centred(&how, 4, 2, apart, work, K, &variance));
+}
+END_TEST
+
 START_TEST(bandwidth_corners)
 {
     const double huge[] = {0, 0x1p1023, 0x1.8p1023, 0}, three[] = {0, 1, 4, 1, 0, 9, 4, 9, 0};
@@ -2434,6 +2457,7 @@ static Suite *suite(void)
     tcase_add_test(hand, distances_by_hand);
     tcase_add_test(hand, bandwidths_by_hand);
     tcase_add_test(hand, bandwidth_gradient_by_hand);
+    tcase_add_test(hand, no_bandwidth_no_kernel);
     tcase_add_test(hand, bandwidth_corners);
     tcase_add_test(hand, rbf_by_hand);
     tcase_add_test(hand, centring_by_hand);

@@ -204,8 +204,8 @@ tape *tape_new(const twin_profile *profile, long prec)
  * that came by. */
 struct tape_plan {
     size_t nodes, additions;
-    twin_profile *known;
-    size_t *seen;
+    twin_profile *known, level; /* level: of the nodes that are not known; without a name: the tape's own */
+    size_t *seen, *shape;
 };
 
 tape_plan *tape_plan_new(const tape *t)
@@ -214,6 +214,11 @@ tape_plan *tape_plan_new(const tape *t)
     p->nodes = t->nodes;
     p->known = get(p->nodes, sizeof *p->known);
     p->seen = get(p->nodes, sizeof *p->seen);
+    p->shape = get(2 * p->nodes, sizeof *p->shape);
+    for (const tape_node *y = t->first; y; y = y->next) {
+        p->shape[2 * y->number] = y->rows;
+        p->shape[2 * y->number + 1] = y->cols;
+    }
     return p;
 }
 
@@ -222,6 +227,7 @@ void tape_plan_free(tape_plan *p)
     if (!p) return;
     free(p->known);
     free(p->seen);
+    free(p->shape);
     free(p);
 }
 
@@ -260,18 +266,32 @@ void tape_plan_add(tape_plan *plan, const tape_node *y, const twin_profile *prof
     plan_from(plan, y, profile, true);
 }
 
-bool tape_plan_fits(const tape_plan *plan, const tape *t) { return plan->nodes == t->nodes; }
+void tape_plan_level(tape_plan *plan, const twin_profile *profile)
+{
+    plan->level = *profile;
+    for (const twin_profile *o = profile->tensor; o && o->name; o++) plan_node(&plan->level, o);
+    plan->nodes = 0;
+}
+
+bool tape_plan_fits(const tape_plan *plan, const tape *t)
+{
+    bool same = plan->nodes == t->nodes;
+    for (const tape_node *y = t->first; y && same; y = y->next)
+        same = plan->shape[2 * y->number] == y->rows && plan->shape[2 * y->number + 1] == y->cols;
+    return same;
+}
 
 static const twin_profile *planned(const tape *t, size_t number)
 {
     const tape_plan *p = t->plan;
-    return p && number < p->nodes && p->known[number].name ? &p->known[number] : t->rest;
+    if (p && number < p->nodes && p->known[number].name) return &p->known[number];
+    return p && p->level.name ? &p->level : t->rest;
 }
 
 void tape_follow(tape *t, const tape_plan *plan)
 {
     t->plan = plan;
-    for (size_t i = 0; i < plan->nodes; i++) tape_use(t, planned(t, i)); /* the coarsest, before anybody asks */
+    for (size_t i = 0; i <= plan->nodes; i++) tape_use(t, planned(t, i)); /* the coarsest, before anybody asks */
 }
 
 static void node_free(tape_node *y)
@@ -1024,6 +1044,16 @@ static void back_norm(tape *t, tape_node *y)
     arb_clear(c);
 }
 
+/* n squares whose sum is y^2: each may underflow, and their sum overflow, in the arithmetic. */
+static void round_squares(const twin_format *f, size_t n, arb_t y)
+{
+    const double most = tape_upper_of(y), lost = (double)n * f->underflow;
+    if (!(most * most <= f->largest) && n > 1)
+        mag_inf(arb_radref(y));
+    else if (lost > 0x1p-60 * most * most)
+        tape_grow(y, sqrt(lost)); /* at most, whatever is left */
+}
+
 tape_node *tape_norm(tape *t, tape_node *a)
 {
     tape_node *y = tape_make(t, a->rows, 1, a, NULL, back_norm);
@@ -1036,6 +1066,7 @@ tape_node *tape_norm(tape *t, tape_node *a)
         const double nu = (double)(a->cols + 1) * unit(&t->profile->arithmetic);
         tape_grow(y->v + i, (0.5 * (nu / (1 - nu) + 2 * t->w) + 2 * t->w) * (1 + 8 * t->w) * tape_upper_of(y->v + i));
         round_to(&t->profile->storage, true, y->v + i);
+        round_squares(&t->profile->arithmetic, a->cols, y->v + i);
     }
     return y;
 }

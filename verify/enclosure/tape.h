@@ -83,6 +83,7 @@ void tape_plan_free(tape_plan *p);
 /* y and everything between it and the next named nodes is computed in this profile; what is so by several has the coarsest
  * of each roundoff. */
 void tape_plan_add(tape_plan *plan, const tape_node *y, const twin_profile *profile);
+void tape_plan_level(tape_plan *plan, const twin_profile *profile); /* the coarsest of all for every node, known or not */
 bool tape_plan_fits(const tape_plan *plan, const tape *t); /* has the second evaluation made the same nodes? */
 void tape_follow(tape *t, const tape_plan *plan);
 void tape_use(tape *t, const twin_profile *profile); /* what tape_seed() rounds to */

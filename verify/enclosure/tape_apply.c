@@ -535,6 +535,25 @@ static double slope_error(const tape *t, tape_function f, const site *s)
 
 static bool arithmetic_only(tape_function f) { return f == TAPE_SQUARE || f == TAPE_RELU; }
 
+/* What an underflow on the way is multiplied by, at most: x s(x) multiplies that of s by x, and so do slopes. */
+static double lever(tape_function f, const site *s, bool slope)
+{
+    switch (f) {
+    case TAPE_SILU:
+    case TAPE_GELU:
+    case TAPE_GELU_TANH:
+        return (slope ? 4 : 2) * (1 + s->x);
+    case TAPE_NORMAL_PDF:
+    case TAPE_XLOGX:
+        return slope ? 1 + s->x : 1;
+    case TAPE_ERF:
+    case TAPE_ERFC:
+        return slope ? 2.2 : 1;
+    default:
+        return 1;
+    }
+}
+
 static void round_value(const tape *t, tape_function f, arb_srcptr x, arb_t y)
 {
     if (!t->profile || f == TAPE_RELU) return;
@@ -545,7 +564,7 @@ static void round_value(const tape *t, tape_function f, arb_srcptr x, arb_t y)
     if (arb_is_exact(y) && (arb_is_zero(y) || arb_is_one(y))) return; /* exp(0), log(1), tanh(0), ... */
     const site s = site_of(x, y);
     tape_grow(y, value_error(t, f, &s) * (1 + 64 * t->e));
-    tape_grow(y, t->floor);
+    tape_grow(y, t->floor * lever(f, &s, false));
     if (!(s.y <= fmin(t->profile->arithmetic.largest, t->profile->storage.largest))) mag_inf(arb_radref(y));
 }
 
@@ -562,7 +581,7 @@ static void back_apply(tape *t, tape_node *y)
             site s = site_of(x, y->v + i);
             s.d = tape_upper_of(d);
             tape_grow(d, slope_error(t, f, &s) * (1 + 64 * t->e));
-            tape_grow(d, t->floor);
+            tape_grow(d, t->floor * lever(f, &s, true));
         }
         arb_mul(d, d, y->g + i, t->prec);
         if (f != TAPE_RELU) tape_settle(t, d);

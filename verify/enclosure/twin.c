@@ -81,6 +81,19 @@ static const twin_profile *gradient_profile(const twin_eval *x, const char *name
     return twin_profile_of(x->profile, gradient);
 }
 
+static bool holds(const twin_format *f, const twin_format *g)
+{
+    return f->digits >= g->digits && f->largest >= g->largest && f->underflow <= g->underflow;
+}
+
+/* Does something in p store numbers that `kept` cannot hold? */
+static bool others_store(const twin_profile *p, const twin_profile *kept)
+{
+    bool other = !holds(&kept->storage, &p->storage);
+    for (const twin_profile *o = p->tensor; o->name; o++) other |= !holds(&kept->storage, &o->storage);
+    return other;
+}
+
 tape_node *twin_in(twin_eval *x, const char *name)
 {
     const size_t i = find(x->c->op->in, name);
@@ -94,8 +107,7 @@ tape_node *twin_in(twin_eval *x, const char *name)
             tape_leaf(x->t, leading_dimensions(v), last_dimension(v), v->f64, (x->c->op->in[i].flags & OP_DIFF) != 0);
         if (x->profile && x->profile->tensor) {
             const twin_profile *kept = gradient_profile(x, name);
-            const bool other = strcmp(kept->storage.name, x->profile->storage.name) != 0;
-            if (other || kept != twin_profile_of(x->profile, name)) x->in[i]->stored = kept;
+            if (others_store(x->profile, kept) || kept != twin_profile_of(x->profile, name)) x->in[i]->stored = kept;
         }
     }
     return x->in[i];
@@ -314,27 +326,44 @@ static void name_node(tape_node *y)
 
 static bool is_named(const tape_node *y) { return y->named || y->base->named; }
 
-/* Which node is computed in what: known from an evaluation in which all are in the same.  NULL if that failed. */
-static tape_plan *plan_of(const twin_eval *whole, const twin_entry *e, long prec)
+/* Which node is computed in what, by the nodes of x. */
+static tape_plan *plan_of(const twin_eval *x)
 {
-    twin_eval *x = eval_new(whole->c, whole->profile, whole->variant, prec, whole->err, whole->errlen);
     const op_record *op = x->c->op;
-    e->run(x);
-    tape_plan *plan = x->failed ? NULL : tape_plan_new(x->t);
-    for (size_t i = 0; i < OP_TENSORS && plan; i++) {
+    tape_plan *plan = tape_plan_new(x->t);
+    for (size_t i = 0; i < OP_TENSORS; i++) {
         name_node(x->in[i]);
         name_node(x->out[i]);
     }
-    for (size_t i = 0; plan && op->in[i].name; i++)
+    for (size_t i = 0; op->in[i].name; i++)
         if (x->in[i]) tape_plan_add(plan, x->in[i], twin_profile_of(x->profile, op->in[i].name));
-    for (size_t i = 0; plan && op->out[i].name; i++) {
+    for (size_t i = 0; op->out[i].name; i++) {
         const twin_profile *p = twin_profile_of(x->profile, op->out[i].name);
         if (x->out[i]) tape_plan_add(plan, x->out[i], p);
         /* who says nothing of a decision takes it on what there is for the other outputs */
         if (x->score[i] && p != x->profile && !is_named(x->score[i])) tape_plan_add(plan, x->score[i], p);
     }
-    eval_free(x);
     return plan;
+}
+
+/* The forward with tensors that have roundoffs of their own: planned by an evaluation without a plan.  Where the roundoffs
+ * themselves decide which nodes there are, it is planned again; in the end all nodes have the coarsest roundoffs. */
+static twin_eval *forward_planned(const op_case *c, const twin_profile *profile, const char *variant, long prec,
+                                  const twin_entry *e, tape_plan **plan, char *err, size_t errlen)
+{
+    enum { TRIALS = 4 };
+    for (int trial = 0; trial <= TRIALS; trial++) {
+        twin_eval *x = eval_new(c, profile, variant, prec, err, errlen);
+        if (trial == TRIALS) tape_plan_level(*plan, profile);
+        if (*plan) tape_follow(x->t, *plan);
+        e->run(x);
+        if (x->failed || trial == TRIALS || (*plan && tape_plan_fits(*plan, x->t))) return x;
+        tape_plan *next = plan_of(x);
+        tape_plan_free(*plan);
+        *plan = next;
+        eval_free(x);
+    }
+    return NULL;
 }
 
 int twin_run(const op_case *c, const twin_profile *profile, const char *variant, long prec, twin_result *r, char *err,
@@ -350,12 +379,14 @@ int twin_run(const op_case *c, const twin_profile *profile, const char *variant,
         snprintf(err, errlen, "%s has no variant '%s'", c->op->id, variant);
         return -1;
     }
-    twin_eval *x = eval_new(c, profile, variant, prec, err, errlen);
-    tape_plan *plan = profile && profile->tensor ? plan_of(x, e, prec) : NULL;
-    x->failed = profile && profile->tensor && !plan;
-    if (plan) tape_follow(x->t, plan);
-    if (!x->failed) e->run(x);
-    if (plan && !x->failed && !tape_plan_fits(plan, x->t)) twin_fail(x, "cannot be planned by", "tensor");
+    tape_plan *plan = NULL;
+    twin_eval *x;
+    if (profile && profile->tensor) {
+        x = forward_planned(c, profile, variant, prec, e, &plan, err, errlen);
+    } else {
+        x = eval_new(c, profile, variant, prec, err, errlen);
+        e->run(x);
+    }
     if (!x->failed) {
         reverse(x);
         collect(x, r);

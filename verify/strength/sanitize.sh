@@ -22,7 +22,9 @@ clang=${CLANG:-clang}
 python=${PYTHON:-python3}
 parts=${PARTS:-memory}
 sites=${SITES:-1}
-for tool in "$cc" "$clang" "$python" strace; do
+needed=
+case " $parts " in *" syscalls "*) needed=strace ;; esac
+for tool in "$cc" "$clang" "$python" $needed; do
     command -v "$tool" >/dev/null 2>&1 || { echo "sanitize: $tool is not installed" >&2; exit 1; }
 done
 [ -e "$build/config.h" ] || { echo 'sanitize: run ./configure first' >&2; exit 1; }
