@@ -60,7 +60,8 @@ compile() { # sources...: objects into $out, their names into $made
 }
 
 compile "$top/verify/oracle/tensorfile.c" "$top/verify/oracle/safetensors.c" "$top/verify/oracle/npy.c" \
-    "$top/verify/oracle/dump.c" "$top/verify/oracle/shards.c" "$top/verify/oracle/manifest.c"
+    "$top/verify/oracle/dump.c" "$top/verify/oracle/shards.c" "$top/verify/oracle/manifest.c" \
+    "$top/verify/oracle/roundoff.c" "$top/verify/enclosure/twin_profiles.c"
 formats=$made
 engine_object=
 if [ "$mode" = replay ] || [ "$mode" = plain ]; then
@@ -68,7 +69,8 @@ if [ "$mode" = replay ] || [ "$mode" = plain ]; then
     engine_object=$made
 fi
 case " $targets " in *" fuzz_ops "* | *" fuzz_prompt "* | *" fuzz_rates "*)
-    compile "$top"/ref/*.c "$top"/verify/enclosure/*.c "$top/verify/oracle/registry.c" "$top/verify/oracle/prompt.c" \
+    twin=$(ls "$top"/verify/enclosure/*.c | grep -v /twin_profiles.c)
+    compile "$top"/ref/*.c $twin "$top/verify/oracle/registry.c" "$top/verify/oracle/prompt.c" \
         "$top"/verify/oracle/op_*.c
     operations=$made ;;
 esac

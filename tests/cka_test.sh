@@ -231,7 +231,7 @@ for estimator in ("biased", "unbiased", "debiased"):
         got = run("layers.safetensors", "--estimator", estimator, "--route", route)["cka"][1][2]
         assert abs(got - evaluated("similarity.cka", "--set", f"estimator={estimator},route={route}")) <= 1e-13
 got = run("layers.safetensors", "--estimator", "minibatch", "--batch", "50")["cka"][1][2]
-assert got == evaluated("similarity.minibatch", "--set", "batch=50"), got
+assert abs(got - evaluated("similarity.minibatch", "--set", "batch=50")) <= 1e-13, got # other sums: the last bit is a matter of the data
 P
 fi
 
