@@ -5,7 +5,7 @@ set -u
 program=${top_builddir:-.}/verify/strength/correct
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-echo 1..8
+echo 1..9
 n=0
 point() { # point STATUS DESCRIPTION
     n=$((n + 1))
@@ -20,6 +20,8 @@ for op in numerics.silu numerics.norm; do # underflow times x; squares that unde
     "$program" --ops $op >"$work/log" 2>&1 && grep -qx '0 failed' "$work/log"
     point $? "all runs of $op: none fails"
 done
+"$program" --seed 5 --ops gate.sigmoid >"$work/log" 2>&1 && grep -qx '0 failed' "$work/log" # f16: 1/(1 + exp(-x)), exp(-x) beyond 65504
+point $? 'a sigmoid that is 0 since an exponential overflows: none fails'
 for what in rounding sum exp store; do
     "$program" --ops numerics --part 1/4 --break $what >"$work/log" 2>&1
     [ $? -eq 1 ] && grep -qx '[1-9][0-9]* failed' "$work/log"

@@ -554,6 +554,26 @@ static double lever(tape_function f, const site *s, bool slope)
     }
 }
 
+/* 1 / (1 + exp(-x)) is 0 where exp(-x) overflows.  In a format whose least numbers are not as small as the reciprocal of its largest
+ * (binary16) that is more than an underflow. */
+static bool may_vanish(const tape *t, tape_function f, const site *s, bool slope)
+{
+    const double largest = fmin(t->profile->arithmetic.largest, t->profile->storage.largest);
+    if (1 / largest <= t->floor) return false;
+    switch (f) {
+    case TAPE_SIGMOID:
+    case TAPE_SILU:
+        return s->sigmoid * largest <= 2;
+    case TAPE_SOFTPLUS:
+    case TAPE_SOFTPLUS20:
+        return slope && s->sigmoid * largest <= 2;
+    case TAPE_GELU_TANH: /* x sigmoid(2u) */
+        return s->y * largest <= 2 * s->x;
+    default:
+        return false;
+    }
+}
+
 static void round_value(const tape *t, tape_function f, arb_srcptr x, arb_t y)
 {
     if (!t->profile || f == TAPE_RELU) return;
@@ -565,6 +585,7 @@ static void round_value(const tape *t, tape_function f, arb_srcptr x, arb_t y)
     const site s = site_of(x, y);
     tape_grow(y, value_error(t, f, &s) * (1 + 64 * t->e));
     tape_grow(y, t->floor * lever(f, &s, false));
+    if (may_vanish(t, f, &s, false)) tape_grow(y, s.y);
     if (!(s.y <= fmin(t->profile->arithmetic.largest, t->profile->storage.largest))) mag_inf(arb_radref(y));
 }
 
@@ -582,6 +603,7 @@ static void back_apply(tape *t, tape_node *y)
             s.d = tape_upper_of(d);
             tape_grow(d, slope_error(t, f, &s) * (1 + 64 * t->e));
             tape_grow(d, t->floor * lever(f, &s, true));
+            if (may_vanish(t, f, &s, true)) tape_grow(d, s.d);
         }
         arb_mul(d, d, y->g + i, t->prec);
         if (f != TAPE_RELU) tape_settle(t, d);

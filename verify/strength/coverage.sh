@@ -32,12 +32,13 @@ tests=$(cd "$root/tests" && ls check_*.c | sed 's/\.c$//')
     done
     # Shared, since tests/check_refusals.c stands between it and its callers.
     printf 'libref.so: %s\n\t%s -shared --coverage -o $@ $^ %s -lm\n' "$objects" "$cc" "$(pkg-config --libs mpfr)"
-    objects=' libref.so'
+    objects=
     for source in $(cd "$root" && sed -n '/^libverify_la_SOURCES/,/[^\\]$/p' Makefile.am | tr ' \\' '\n\n' | grep '\.c$'); do
         object=$(echo "$source" | tr / _).o
         objects="$objects $object"
         printf '%s: %s\n\t%s $(FLAGS) -O1 -c -o $@ $<\n' "$object" "$root/$source" "$cc"
     done
+    objects="$objects libref.so" # last: it is needed by what stands before it
     for t in $tests; do
         more=$(sed -n "s|^tests_${t}_SOURCES = tests/$t.c||p" "$root/Makefile.am" | tr ' ' '\n' | sed -n "s|..*\.c\$| $root/&|p" | tr -d '\n')
         link=$(sed -n "s/^tests_${t}_LDFLAGS *= *//p" "$root/Makefile.am" | sed 's/-export-dynamic/-rdynamic/')
