@@ -8,35 +8,11 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 TMPDIR=$work
 export TMPDIR
-n=0
+. "$(dirname "$0")/tap.sh"
 # --mpi: refused by a build without it (the usual one), tried by one that has it (make distcheck-clang)
 with_mpi=yes
 "$smoeref" rates exact --n 60,120 --repeats 2 --mpi 2>&1 | grep -q 'built without MPI' && with_mpi=no
 if [ $with_mpi = yes ]; then echo 1..58; else echo 1..54; fi
-
-point() { # point STATUS DESCRIPTION
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then echo "ok $n - $2"; else
-        echo "not ok $n - $2"
-        tail -n 30 "$work/log" | sed 's/^/# /'
-    fi
-}
-
-skip() { # skip DESCRIPTION REASON
-    n=$((n + 1))
-    echo "ok $n - $1 # SKIP $2"
-}
-
-# expect STATUS TEXT COMMAND...: 0 if the command's exit status is STATUS and its output has TEXT
-expect() {
-    wanted=$1
-    text=$2
-    shift 2
-    "$@" >"$work/log" 2>&1
-    got=$?
-    [ "$got" -eq "$wanted" ] || { echo "exit status $got instead of $wanted: $*" >>"$work/log"; return 1; }
-    grep -qF -e "$text" "$work/log" || { echo "the output lacks '$text': $*" >>"$work/log"; return 1; }
-}
 
 tiny() { # tiny OUT OPTION...: 3 gates, 3 sizes, 4 repeats
     out=$1

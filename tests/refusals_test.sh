@@ -8,28 +8,9 @@ python=${PYTHON:-python3}
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
-n=0
+. "$(dirname "$0")/tap.sh"
 plan=31
 echo 1..$plan
-
-point() { # point STATUS DESCRIPTION
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then echo "ok $n - $2"; else
-        echo "not ok $n - $2"
-        tail -n 30 "$work/log" | sed 's/^/# /'
-    fi
-}
-
-# expect STATUS TEXT COMMAND...: 0 if the command's exit status is STATUS and its output has TEXT
-expect() {
-    wanted=$1
-    text=$2
-    shift 2
-    "$@" >"$work/log" 2>&1
-    got=$?
-    [ "$got" -eq "$wanted" ] || { echo "exit status $got instead of $wanted: $*" >>"$work/log"; return 1; }
-    grep -qF -e "$text" "$work/log" || { echo "the output lacks '$text': $*" >>"$work/log"; return 1; }
-}
 
 # The wrong answers: KINDS/KIND/ has what is spoilt of layer.smoe.small beside the right answer to numerics.softmax.small.
 #   spoil.py RIGHT STALE KINDS      RIGHT: the folder of right answers; STALE: of those to another seed

@@ -12,27 +12,8 @@ trap 'exit 130' INT TERM
 TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
-n=0
+. "$(dirname "$0")/tap.sh"
 echo 1..31
-
-point() { # point STATUS DESCRIPTION
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then echo "ok $n - $2"; else
-        echo "not ok $n - $2"
-        tail -n 30 "$work/log" | sed 's/^/# /'
-    fi
-}
-
-# expect STATUS TEXT COMMAND...: 0 if the command's exit status is STATUS and its output has TEXT
-expect() {
-    wanted=$1
-    text=$2
-    shift 2
-    "$@" >"$work/log" 2>&1
-    got=$?
-    [ "$got" -eq "$wanted" ] || { echo "exit status $got instead of $wanted: $*" >>"$work/log"; return 1; }
-    grep -qF -e "$text" "$work/log" || { echo "the output lacks '$text': $*" >>"$work/log"; return 1; }
-}
 
 # off FILE NAME FACTOR [DTYPE]: the tensor times the factor, in that dtype
 cat >"$work/off.py" <<'P'

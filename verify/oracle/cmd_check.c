@@ -596,7 +596,7 @@ int cmd_check(int argc, char **argv)
     const char *value;
     int status = 0;
     k = (check){
-        .judge = {.command = &command, .precision = twin_profile_find("f64"), .in_memory = JUDGE_IN_MEMORY},
+        .judge = judge_defaults(&command),
         .seed = 1,
         .seeds = 1,
         .timeout = 300};

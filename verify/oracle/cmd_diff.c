@@ -28,6 +28,11 @@ static int set_precision(judge_options *o, const cli_command *command, const cha
     return cli_usage(command, "--precision is '%.40s', expected one of %s", value, known);
 }
 
+judge_options judge_defaults(const cli_command *command)
+{
+    return (judge_options){.command = command, .precision = twin_profile_find("f64"), .in_memory = 32 << 20};
+}
+
 int judge_set_memory(judge_options *o, const cli_command *command, const char *value)
 {
     char *end;
@@ -418,8 +423,7 @@ static int diagnose_operation(void *context, size_t i, char *err, size_t errlen)
 {
     folder *j = context;
     bool alive[sizeof((judge_result *)NULL)->exposed];
-    size_t variants = 0;
-    while (twin_variants[variants].op) variants++;
+    const size_t variants = variants_known();
     memset(alive, true, sizeof alive);
     for (size_t k = 0; k < j->n; k++) {
         if (j->v[k].op != op_registry[i] || !to_diagnose(&j->v[k])) continue;
@@ -835,7 +839,7 @@ static int run_diff(request *q)
 int cmd_diff(int argc, char **argv)
 {
     cli p = cli_start(&command, argc, argv);
-    request q = {.o = {.command = &command, .precision = twin_profile_find("f64"), .in_memory = JUDGE_IN_MEMORY},
+    request q = {.o = judge_defaults(&command),
                  .word = calloc((size_t)argc + 1, sizeof *q.word)};
     const char *value;
     int status = q.word ? 0 : cli_input("out of memory");

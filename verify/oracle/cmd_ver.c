@@ -310,8 +310,7 @@ int cmd_ver(int argc, char **argv)
     cli p = cli_start(&command, argc, argv);
     const char *value;
     int status = 0;
-    v = (ver){.judge = {.command = &command, .precision = twin_profile_find("f64"), .in_memory = JUDGE_IN_MEMORY},
-              .gen = gen_defaults()};
+    v = (ver){.judge = judge_defaults(&command), .gen = gen_defaults()};
     for (int option; status == 0 && (option = cli_next(&p, &value)) != CLI_END;) {
         if (option == CLI_STOP) return p.status;
         status = take_option(&v, option, value);

@@ -59,9 +59,10 @@ typedef struct {
     {                                                                                                                  \
         "--in-memory", "MIB", "cases with larger files are judged in pieces, and not diagnosed (default: 32)"          \
     }
-enum { JUDGE_IN_MEMORY = 32 << 20 };
 enum { JUDGE_PRECISION, JUDGE_ARITHMETIC, JUDGE_ELEMENTARY, JUDGE_TENSOR, JUDGE_REPORT, JUDGE_WHERE, JUDGE_DEFAULTS, JUDGE_FORWARD, JUDGE_JOBS, JUDGE_POWER, JUDGE_QUIET, JUDGE_NEXT };
 
+/* What holds where the command line says nothing. */
+judge_options judge_defaults(const cli_command *command);
 /* Takes one of JUDGE_OPTIONS: 0, or STATUS_USAGE. */
 int judge_option(judge_options *o, const cli_command *command, int option, const char *value);
 

@@ -386,6 +386,9 @@ static void try_seed(shared *all, bench *b, size_t w, size_t precision, const ex
     if (complaint)
         printf("%-22s %-20s %-5s seed %llu  <-- %s\n", twin_variants[w].name, b->op->id, b->p->name,
                (unsigned long long)r->seed, complaint);
+    if (detected && listed && narrow)
+        printf("%-22s %-20s %-5s seed %llu      listed as invisible under seed 1, and seen here\n", twin_variants[w].name,
+               b->op->id, b->p->name, (unsigned long long)r->seed);
     fflush(stdout);
     t->rows++;
     t->detected += detected;
