@@ -133,7 +133,7 @@ def scenarios(base, cases):
         Scenario("diff", ["diff", f"{base}/golden", f"{base}/answers", "--jobs", "1", "--power", *reports], before=old("out/r.xml")),
         Scenario("wrong", ["diff", f"{base}/golden", f"{base}/wrong", "--jobs", "1", *reports]),
         Scenario("ver", ["ver", "--jobs", "1", "--report", "out/r.json"], stdin=f"{base}/stream"),
-        Scenario("cka", ["cka", f"{base}/dump.safetensors", "--bootstrap", "3", "--batch", "20", "--json", "out/c.json", "--csv", "out/c.csv"]),
+        Scenario("cka", ["cka", f"{base}/dump.safetensors", "--bootstrap", "100", "--batch", "20", "--json", "out/c.json", "--csv", "out/c.csv"]),
         Scenario("rates", ["rates", "exact", "--n", "100,200", "--repeats", "2", "--estimator", "oracle", "--workers", "1", "--out", "out/r.jsonl", "--json"]),
         Scenario("merge", ["rates", "merge", f"{base}/one.jsonl", f"{base}/two.jsonl", "--out", "out/m.jsonl"]),
         Scenario("list", ["list", "--json"]),
