@@ -1450,6 +1450,28 @@ START_TEST(overflow_is_said)
 }
 END_TEST
 
+/* A later atom is refused: the first has been fitted by then, and is not written all the same. */
+START_TEST(refused_atoms_write_nothing)
+{
+    const double theta[] = {1, 0, 1, 2, 0, 1}, x[] = {0, 1, 2, 3, 1, 1, 1, 1}, y[] = {0, 1, 0, 2, 1, 2, 3, 4};
+    const double line[] = {0, 1, 0, 2, 1, 3, 5, 7}, spread[] = {0, 1, 2, 3, 0, 1, 2, 3};
+    const double q[] = {1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0};
+    const size_t label[] = {0, 0, 0, 0, 1, 1, 1, 1}, few[] = {0, 0, 0, 0, 0, 0, 1, 1};
+    double work[100], out[6];
+    poison_all(6, out);
+    ck_assert_int_eq(smoe_mix_em_variances(&norm1, 8, theta, x, y, q, out), SMOE_EDOM);
+    ck_assert_msg(untouched(6, out), "T.12: the variance of an atom is written, of another there is none");
+    ck_assert_int_eq(smoe_mix_m_step(&norm1, 8, theta, x, y, q, 1e-3, work, out), SMOE_EDOM);
+    ck_assert_msg(untouched(6, out), "T.12: next is written, and an atom has no weight left");
+    ck_assert_int_eq(smoe_oracle(8, 2, 1, x, y, label, work, out), SMOE_EDOM);
+    ck_assert_msg(untouched(6, out), "T.13: an atom is written, and the x of another do not vary");
+    ck_assert_int_eq(smoe_oracle(8, 2, 1, spread, y, few, work, out), SMOE_EDOM);
+    ck_assert_msg(untouched(6, out), "T.13: an atom is written, and another has two samples");
+    ck_assert_int_eq(smoe_oracle(8, 2, 1, spread, line, label, work, out), SMOE_EDOM);
+    ck_assert_msg(untouched(6, out), "T.13: an atom is written, and another has no residuals");
+}
+END_TEST
+
 /* (T.12) is for linear experts, none of them left out of the softmax, and an atom that has no sample has no variance. */
 START_TEST(em_steps_refuse)
 {
@@ -1717,6 +1739,7 @@ int main(void)
     tcase_add_loop_test(error, value_errors, 0, 3);
     tcase_add_test(error, overflow_is_said);
     tcase_add_test(error, em_steps_refuse);
+    tcase_add_test(error, refused_atoms_write_nothing);
     tcase_add_loop_test(error, distance_errors, 0, 3);
     tcase_add_loop_test(error, loss_errors, 0, 3);
     tcase_add_loop_test(error, degenerate_data_get_a_status, 0, 3);

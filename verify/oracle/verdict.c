@@ -509,17 +509,6 @@ static void new_heat(verdict_tensor *t)
     t->heat = t->count ? allocate(t->heat_rows * t->heat_cols, 1) : NULL;
 }
 
-static void note_heat(verdict_tensor *t, size_t first, size_t n, const double *ratio)
-{
-    const size_t rows = t->rank > 1 ? t->dim[0] : 1, cols = t->count / rows;
-    for (size_t i = 0; i < n; i++) {
-        const size_t e = first + i;
-        if (ratio[i] <= 0x1p-4) continue; /* level 0, which is there already */
-        unsigned char *cell = &t->heat[e / cols * t->heat_rows / rows * t->heat_cols + e % cols * t->heat_cols / cols];
-        if (level_of(ratio[i]) > *cell) *cell = level_of(ratio[i]);
-    }
-}
-
 /* Loops over pairs of doubles, which every machine with vectors has, without a branch. */
 typedef double pair __attribute__((vector_size(16)));
 typedef int64_t pair_mask __attribute__((vector_size(16)));
@@ -590,6 +579,22 @@ static double largest(const double *x, size_t n, size_t *numbers)
     for (size_t j = 0; j < 2; j++) most = a[j] > most ? a[j] : most;
     *numbers = count_up_to(x, n, INFINITY);
     return most;
+}
+
+/* Element by cell: all of a row that fall into the same one have the level of the worst of them. */
+static void note_heat(verdict_tensor *t, size_t first, size_t n, const double *ratio)
+{
+    const size_t rows = t->rank > 1 ? t->dim[0] : 1, cols = t->count / rows, across = t->heat_cols;
+    for (size_t i = 0, run; i < n; i += run) {
+        const size_t row = (first + i) / cols, col = (first + i) % cols, x = col * across / cols;
+        const size_t next = ((x + 1) * cols + across - 1) / across; /* the first column of the next cell */
+        size_t numbers;
+        run = next - col < n - i ? next - col : n - i;
+        const double most = largest(ratio + i, run, &numbers);
+        const unsigned char level = level_of(numbers == run ? most : NAN);
+        unsigned char *cell = &t->heat[row * t->heat_rows / rows * across + x];
+        if (level > *cell) *cell = level;
+    }
 }
 
 /* The bins of n ratios of which the largest is `most`: those beyond it need not be counted. */
