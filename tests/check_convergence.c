@@ -976,6 +976,31 @@ START_TEST(hard_distances_end)
 }
 END_TEST
 
+/* k atoms far apart, each of variance 1 in p and 4 in q: each has two crossings, at u^2 = 2 ln 2 / (3/4), and V = erf(u/sqrt 2) -
+ * erf(u/sqrt 8), h^2 = 1 - sqrt(4/5) as if it stood alone.  A crossing takes some 30 splits: for 60 atoms there are enough, for 80 not. */
+START_TEST(splits_end_and_the_claim_says_so)
+{
+    enum { FEW = 60, ALL = 80 };
+    double p[4 * ALL], q[4 * ALL], work[10 * ALL], V, h2, error[2];
+    const double u = sqrt(8 * log(2) / 3), v = erf(u / sqrt(2)) - erf(u / sqrt(8)), s = 1 - sqrt(0.8);
+    for (size_t k = FEW; k <= ALL; k += ALL - FEW) {
+        for (size_t i = 0; i < k; i++) {
+            p[i] = q[i] = -smoe_log((double)k);
+            p[k + i] = q[k + i] = 64 * (double)i;
+            p[2 * k + i] = 1;
+            q[2 * k + i] = 4;
+            p[3 * k + i] = smoe_normal_log_density(0, 0, 1);
+            q[3 * k + i] = smoe_normal_log_density(0, 0, 4);
+        }
+        OK(smoe_mixture_distance(k, p, k, q, work, &V, &h2, error));
+        ck_assert_msg(fabs(V - v) <= error[0] && fabs(h2 - s) <= error[1] && error[1] < 1e-11,
+                      "T.8: %.17g and %.17g within %g and %g for %zu atoms", V, h2, error[0], error[1], k);
+        if (k == FEW) ck_assert_msg(error[0] < 1e-11, "T.8: a claim of %g only", error[0]);
+        if (k == ALL) ck_assert_msg(error[0] > 1e-3 && error[0] < 0.1, "T.8: a claim of %g without more splits", error[0]);
+    }
+}
+END_TEST
+
 enum { KS = 2, KM = 4, WIDE = 3 };
 
 /* Truth and atoms near it with cells (0,0,1,1), or one of each. */
@@ -1425,6 +1450,28 @@ START_TEST(overflow_is_said)
 }
 END_TEST
 
+/* A later atom is refused: the first has been fitted by then, and is not written all the same. */
+START_TEST(refused_atoms_write_nothing)
+{
+    const double theta[] = {1, 0, 1, 2, 0, 1}, x[] = {0, 1, 2, 3, 1, 1, 1, 1}, y[] = {0, 1, 0, 2, 1, 2, 3, 4};
+    const double line[] = {0, 1, 0, 2, 1, 3, 5, 7}, spread[] = {0, 1, 2, 3, 0, 1, 2, 3};
+    const double q[] = {1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0};
+    const size_t label[] = {0, 0, 0, 0, 1, 1, 1, 1}, few[] = {0, 0, 0, 0, 0, 0, 1, 1};
+    double work[100], out[6];
+    poison_all(6, out);
+    ck_assert_int_eq(smoe_mix_em_variances(&norm1, 8, theta, x, y, q, out), SMOE_EDOM);
+    ck_assert_msg(untouched(6, out), "T.12: the variance of an atom is written, of another there is none");
+    ck_assert_int_eq(smoe_mix_m_step(&norm1, 8, theta, x, y, q, 1e-3, work, out), SMOE_EDOM);
+    ck_assert_msg(untouched(6, out), "T.12: next is written, and an atom has no weight left");
+    ck_assert_int_eq(smoe_oracle(8, 2, 1, x, y, label, work, out), SMOE_EDOM);
+    ck_assert_msg(untouched(6, out), "T.13: an atom is written, and the x of another do not vary");
+    ck_assert_int_eq(smoe_oracle(8, 2, 1, spread, y, few, work, out), SMOE_EDOM);
+    ck_assert_msg(untouched(6, out), "T.13: an atom is written, and another has two samples");
+    ck_assert_int_eq(smoe_oracle(8, 2, 1, spread, line, label, work, out), SMOE_EDOM);
+    ck_assert_msg(untouched(6, out), "T.13: an atom is written, and another has no residuals");
+}
+END_TEST
+
 /* (T.12) is for linear experts, none of them left out of the softmax, and an atom that has no sample has no variance. */
 START_TEST(em_steps_refuse)
 {
@@ -1679,6 +1726,7 @@ int main(void)
     tcase_add_test(property, quadrature_meets_closed_forms);
     tcase_add_loop_test(property, models_have_distances, 0, SHAPES);
     tcase_add_test(property, hard_distances_end);
+    tcase_add_test(property, splits_end_and_the_claim_says_so);
     tcase_add_test(property, losses_see_the_measure);
     tcase_add_test(property, two_merged_atoms_cancel_three_orders);
     tcase_add_loop_test(property, em_climbs, 0, 8);
@@ -1691,6 +1739,7 @@ int main(void)
     tcase_add_loop_test(error, value_errors, 0, 3);
     tcase_add_test(error, overflow_is_said);
     tcase_add_test(error, em_steps_refuse);
+    tcase_add_test(error, refused_atoms_write_nothing);
     tcase_add_loop_test(error, distance_errors, 0, 3);
     tcase_add_loop_test(error, loss_errors, 0, 3);
     tcase_add_loop_test(error, degenerate_data_get_a_status, 0, 3);
