@@ -103,9 +103,9 @@ import numpy as np
 import smoeref_io
 from gate import gate, halved
 
-def refuses(kind, text, op, fn, **how):
+def refuses(kind, text, op, fn, cases={"suite": "smoke"}, **how):
     try:
-        smoeref_io.judge(op, fn, suite="smoke", **how)
+        smoeref_io.judge(op, fn, **cases, **how)
     except kind as error:
         assert text in str(error), error
     else:
@@ -114,6 +114,13 @@ def refuses(kind, text, op, fn, **how):
 smoeref_io.judge("gate.weights", gate, "f64", where={"order": ["topk-softmax", "softmax-topk-renorm"]})
 smoeref_io.judge("gate.weights", gate, defaults=True)
 refuses(AssertionError, "d_r: golden times 1/2", "gate.weights", halved)
+def of_probabilities(r, k, d_weight):          # chosen where both may be 0
+    p = np.exp((r - r.max(-1, keepdims=True)).astype(np.float32))
+    index = p.shape[-1] - 1 - np.argsort(-p[:, ::-1], axis=-1, kind="stable")[:, :k]
+    return {**gate(r, k, d_weight), "index": index}
+
+refuses(AssertionError, "a softmax of these scores is 0 in f32 for both experts: choose on the scores", "gate.weights",
+        of_probabilities, cases=dict(suite="adversarial", where=["case=far-behind"]))
 refuses(AssertionError, "ZeroDivisionError", "gate.weights", lambda r: 1 / 0)
 refuses(AssertionError, "'d_z' is missing", "numerics.softmax", lambda z: z)
 smoeref_io.judge("numerics.softmax", lambda z: np.exp(z) / np.exp(z).sum(-1, keepdims=True), suite="smoke", forward=True)
