@@ -1001,6 +1001,26 @@ START_TEST(splits_end_and_the_claim_says_so)
 }
 END_TEST
 
+/* Pairs of atoms of one variance cross halfway, which is where a panel is first cut, and p = q at that very point.  Either side is
+ * clear then: with 25 splits for each crossing, 4,096 would not do. */
+START_TEST(crossings_at_an_end_take_no_splits)
+{
+    enum { PAIRS = 200 };
+    double p[4 * PAIRS], q[4 * PAIRS], work[10 * PAIRS], V, h2, error[2];
+    for (size_t i = 0; i < PAIRS; i++) {
+        p[i] = q[i] = -smoe_log(PAIRS);
+        p[PAIRS + i] = 64 * (double)i;
+        q[PAIRS + i] = 64 * (double)i + 2;
+        p[2 * PAIRS + i] = q[2 * PAIRS + i] = 1;
+        p[3 * PAIRS + i] = q[3 * PAIRS + i] = smoe_normal_log_density(0, 0, 1);
+    }
+    OK(smoe_mixture_distance(PAIRS, p, PAIRS, q, work, &V, &h2, error)); /* 2 Phi(1) - 1, 1 - e^(-1/2) */
+    ck_assert_msg(fabs(V - 0.682689492137085897) <= error[0] && fabs(h2 - 0.393469340287366577) <= error[1],
+                  "T.8: %.17g and %.17g within %g and %g", V, h2, error[0], error[1]);
+    ck_assert_msg(error[0] < 1e-10 && error[1] < 1e-10, "T.8: claims of %g and %g only", error[0], error[1]);
+}
+END_TEST
+
 enum { KS = 2, KM = 4, WIDE = 3 };
 
 /* Truth and atoms near it with cells (0,0,1,1), or one of each. */
@@ -1726,6 +1746,7 @@ int main(void)
     tcase_add_test(property, quadrature_meets_closed_forms);
     tcase_add_loop_test(property, models_have_distances, 0, SHAPES);
     tcase_add_test(property, hard_distances_end);
+    tcase_add_test(property, crossings_at_an_end_take_no_splits);
     tcase_add_test(property, splits_end_and_the_claim_says_so);
     tcase_add_test(property, losses_see_the_measure);
     tcase_add_test(property, two_merged_atoms_cancel_three_orders);
