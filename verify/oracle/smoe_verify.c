@@ -222,12 +222,24 @@ static bool has_value(const op_case *c, size_t i, const char *values, size_t n)
     return false;
 }
 
+/* "without=mask|ties" is a condition on the flags of a case. */
+static bool is_without(const char *where) { return strncmp(where, "without=", 8) == 0; }
+
+/* Has the case one of these flags? */
+static bool is_left_out(const op_spec *s, const char *without)
+{
+    for (const char *p = without + strlen("without"); *p == '=' || *p == '|'; p += 1 + strcspn(p + 1, "|,"))
+        if (among(s->flags, ',', p + 1, strcspn(p + 1, "|,"))) return true;
+    return false;
+}
+
 /* Does the case meet "k=2,order=topk-softmax|softmax-topk"? */
-static bool meets(const op_case *c, const char *where)
+static bool meets(const op_case *c, const op_spec *s, const char *where)
 {
     const op_param *param = c->op->param;
     for (const char *p = where; *p; p += strcspn(p, ","), p += *p == ',') {
         const size_t n = strcspn(p, "=");
+        if (is_without(p) && is_left_out(s, p)) return false;
         for (size_t i = 0; param && param[i].name; i++)
             if (strlen(param[i].name) == n && strncmp(param[i].name, p, n) == 0 &&
                 !has_value(c, i, p + n + 1, strcspn(p + n + 1, ",")))
@@ -250,11 +262,24 @@ static int usage(const char *what, const char *value, const char *expected)
     return SMOE_VERIFY_USAGE;
 }
 
-/* Does each condition name a parameter, and each choice one that it has? */
+static bool any_case_has(const op_record *op, const char *flag, size_t n)
+{
+    for (const op_spec *s = op->cases; s->name; s++)
+        if (n > 0 && among(s->flags, ',', flag, n)) return true;
+    return false;
+}
+
+/* Does each condition name a parameter, and each choice one that it has?  Or flags, each of some case? */
 static int check_where(const op_record *op, const char *where)
 {
     for (const char *p = where; *p; p += strcspn(p, ","), p += *p == ',') {
         const size_t n = strcspn(p, "=,");
+        if (is_without(p)) {
+            for (const char *f = p + n; *f == '=' || *f == '|'; f += 1 + strcspn(f + 1, "|,"))
+                if (!any_case_has(op, f + 1, strcspn(f + 1, "|,")))
+                    return usage("where", p, "without=FLAG|FLAG,..., flags of the operation's cases");
+            continue;
+        }
         const op_param *param = op->param;
         while (param && param->name && (strlen(param->name) != n || strncmp(param->name, p, n) != 0)) param++;
         if (p[n] != '=' || !param || !param->name) return usage("where", p, "PARAMETER=VALUE|VALUE,...");
@@ -302,7 +327,7 @@ static int judge_all(judge *j, const op_record *op, const smoe_verify_options *o
         if (!among(o->suite, ',', s->suite, strlen(s->suite))) continue;
         op_case *c = op_case_from_spec(op, s, o->seed, j->err, sizeof j->err);
         status = c ? 0 : -1;
-        if (c && meets(c, o->where ? o->where : "") && (!o->defaults || all_default(c))) {
+        if (c && meets(c, s, o->where ? o->where : "") && (!o->defaults || all_default(c))) {
             verdict_case *list = realloc(r->c, (r->cases + 1) * sizeof *list);
             if (list) r->c = list;
             snprintf(j->err, sizeof j->err, "out of memory");

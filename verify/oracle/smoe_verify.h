@@ -45,7 +45,9 @@ typedef int smoe_verify_function(smoe_verify_case *c, void *context);
 typedef struct {
     const char *precision; /* what your code promises: "f64", "f32", "tf32", "bf16" or "f16" */
     const char *suite;     /* "smoke", "core", "adversarial", "large", or several: "core,adversarial" */
-    const char *where;     /* "k=2,order=softmax-topk|topk-softmax": only cases with these parameters; NULL: all */
+    /* "k=2,order=softmax-topk|topk-softmax": only cases with these parameters; "without=mask|ties": none with these flags, which
+     * are those of `smoeref list --json`; NULL: all */
+    const char *where;
     int defaults;          /* not 0: only cases in which every parameter has its default */
     int forward;           /* not 0: judge the outputs only; gradients are not owed */
     uint64_t seed;         /* of the cases */
