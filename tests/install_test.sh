@@ -93,6 +93,8 @@ int main(void)
     smoe_verify_options o = smoe_verify_defaults();
     if (with_padding(0) != 2 || with_padding("without=ties") != 2 || with_padding("without=mask") != 0) return 17;
     if (with_padding("k=2,without=ties|mask") != 0 || with_padding("without=ties,k=2") != 2) return 18;
+    if (with_padding("case=padding|random") != 1 || with_padding("case=padding,without=mask") != -1) return 20;
+    if (with_padding("case=paddin") != -1 || with_padding("case=padding|") != -1) return 21;
     if (with_padding("without=maks") != -1 || with_padding("without=") != -1 || with_padding("without") != -1) return 19;
     o.suite = "smoke";
     if (smoe_verify_judge("numerics.softmax", past, 0, &o) != SMOE_VERIFY_FAIL) return 10;

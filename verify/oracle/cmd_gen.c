@@ -40,8 +40,8 @@ static const cli_option options[] = {
     [OPTION_TEXT] = {"--text", "FILE", "cases of layer.smoe and compete.layer on activations made of a text file"},
     [OPTION_WHERE] =
         {"--where", "NAME=VALUE",
-         "only cases whose parameter NAME is VALUE (or one of VALUE|VALUE...); without=FLAG: none with that flag"},
-    [OPTION_DEFAULTS] = {"--defaults", NULL, "only cases in which every parameter has its default"},
+         "only cases whose parameter NAME is VALUE (or one of VALUE|VALUE...); without=FLAG: none with that flag; case=NAME"},
+    [OPTION_DEFAULTS] = {"--defaults", NULL, "only cases in which every parameter has its default, none with a padding mask"},
     [OPTION_JOBS] = {"--jobs", "N", "processes (default: one for each processor); does not change a byte"},
     [OPTION_BREAK] = {"--break", "WHAT", NULL}, /* the negative control of the self-check */
     {NULL, NULL, NULL},
@@ -347,8 +347,8 @@ static bool matches(const where_list *where, const op_record *op, const op_spec 
 {
     if (where->count == 0 && !where->defaults) return true;
     char *json = parameters_of(op, spec);
-    const bool keep =
-        !json || cli_where(where, op, json, spec->flags); /* what cannot be made is reported where it is made */
+    const bool keep = !json || cli_where(where, op, spec->name, json,
+                                         spec->flags); /* what cannot be made is reported where it is made */
     free(json);
     return keep;
 }
@@ -356,13 +356,17 @@ static bool matches(const where_list *where, const op_record *op, const op_spec 
 static int collect(generation *g, const op_list *ops, const name_list *suites)
 {
     int status = 0;
-    for (size_t i = 0; i < ops->count; i++) {
+    for (size_t i = 0; i < ops->count && status == 0; i++) {
         const op_record *op = ops->op[i];
+        const size_t before = g->count;
         for (const op_spec *s = op->cases; s && s->name && status == 0; s++)
             if (wanted(suites, s->suite) && matches(&g->o->where, op, s)) status = add_item(g, op, s, false);
         for (const text_case *t = text_cases; t->op && g->o->text && status == 0; t++)
             if (strcmp(t->op, op->id) == 0 && matches(&g->o->where, op, &t->spec))
                 status = add_item(g, op, &t->spec, true);
+        if (status == 0 && g->count == before && ops->by_name[i])
+            return cli_usage(g->o->command, "there is no case of %s in the suite%s asked for%s", op->id,
+                             suites->count > 1 ? "s" : "", cli_where_leaves(&g->o->where));
     }
     if (status == 0 && g->count == 0)
         return cli_usage(g->o->command, "there is no case of these operations in the suite%s asked for%s",

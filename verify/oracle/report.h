@@ -49,6 +49,7 @@ typedef struct {
     struct {
         const char *tensor;
         unsigned mask; /* factors that explain it in every case in which it fails; 0: none does */
+        size_t in[VERDICT_FACTORS]; /* how many of these cases each factor explains */
         size_t failing; /* cases */
         double value; /* the factor, NaN if it is not the same number in all of them */
         bool zeros; /* every failing element is exactly 0 */

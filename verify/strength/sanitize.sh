@@ -63,7 +63,7 @@ objects() { # objects BUILD COMPILER FLAGS SOURCES...: rules; their names go to 
     for source in "$@"; do
         object=$into/$(echo "$source" | tr / _).o
         made="$made $object"
-        printf '%s: %s\n\t%s %s %s -c -o $@ $<\n' "$object" "$root/$source" "$compiler" "$common" "$flags" >>"$work/Makefile"
+        printf '%s: %s $(headers)\n\t%s %s %s -c -o $@ $<\n' "$object" "$root/$source" "$compiler" "$common" "$flags" >>"$work/Makefile"
     done
 }
 
@@ -85,7 +85,8 @@ spoilt() { # spoilt NAME SOURCE SED-COMMAND BUILD COMPILER FLAGS OBJECTS...: the
 }
 
 goals=
-: >"$work/Makefile"
+printf 'headers = $(wildcard %s/*.h)\n' "$root/ref" >"$work/Makefile" # what was built before an edit is built again
+printf 'headers += $(wildcard %s/*.h)\n' "$root/verify/oracle" "$root/verify/enclosure" >>"$work/Makefile"
 library=$(cd "$root" && ls ref/*.c)
 if has address || has rounding || has syscalls || has allocations; then
     mkdir -p "$work/address"
