@@ -1,10 +1,11 @@
 /* Does the oracle see the known wrong variants?  For each row of twin_variants and each precision, a wrong candidate's
- * answers are forged (the variant's exact values, rounded to the storage format) for the cases of suites core and
- * adversarial of its operation, and judged like anybody's answers.
+ * answers are forged (the variant's exact values, rounded to the storage format) for the adversarial cases of its operation,
+ * and judged like anybody's answers.
  *
- *   mutants_known [INVISIBLE [--seeds N] [OP ...]]
+ *   mutants_known [--suite SUITES] [--seeds N] INVISIBLE [OP ...]
  *       INVISIBLE: the rows that are allowed to go undetected, see invisible.txt
  *       OP: these operations alone, and no complaint about unused lines of INVISIBLE
+ *       --suite SUITES: the cases of other suites, "core,adversarial"
  *       --seeds N: the cases drawn by each seed from 1 to N, and a row says in how many of them a variant was
  *       detected and named; in bf16 an unlisted one may go undetected where --power does not promise it, and a listed one be seen under another seed
  *
@@ -50,12 +51,12 @@ static double rounded(double x, const twin_format *f)
     return fabs(y) > f->largest ? copysign(INFINITY, y) : y;
 }
 
-static void bench_new(bench *b, const op_record *op, const twin_profile *p, uint64_t seed)
+static void bench_new(bench *b, const op_record *op, const twin_profile *p, const char *suites, uint64_t seed)
 {
     char err[ERROR];
     *b = (bench){.op = op, .p = p};
     for (const op_spec *s = op->cases; s->name; s++) {
-        if (strcmp(s->suite, "core") != 0 && strcmp(s->suite, "adversarial") != 0) continue;
+        if (!op_in_suite(s, suites)) continue;
         if (b->n == CASES) die("too many cases", op->id, s->name);
         op_case *c = op_case_from_spec(op, s, seed, err, sizeof err);
         if (!c) die(op->id, s->name, err);
@@ -304,10 +305,16 @@ static void try_control(bench *b, const exact_answer *exact, report *r, totals *
     clear(r);
 }
 
-static bool asked_for(const op_record *op, int argc, char **argv)
+typedef struct {
+    const char *suites, *invisible;
+    size_t seeds; /* 0: seed 1, and the table of what each variant is named */
+    char **op; /* terminated by NULL; none is all */
+} options;
+
+static bool asked_for(const op_record *op, const options *o)
 {
-    bool asked = argc <= 2;
-    for (int i = 2; i < argc; i++) asked |= strcmp(argv[i], op->id) == 0;
+    bool asked = !*o->op;
+    for (char **id = o->op; *id; id++) asked |= strcmp(*id, op->id) == 0;
     return asked;
 }
 
@@ -387,8 +394,8 @@ static void try_seed(shared *all, bench *b, size_t w, size_t precision, const ex
         printf("%-22s %-20s %-5s seed %llu  <-- %s\n", twin_variants[w].name, b->op->id, b->p->name,
                (unsigned long long)r->seed, complaint);
     if (detected && listed && narrow)
-        printf("%-22s %-20s %-5s seed %llu      listed as invisible under seed 1, and seen here\n", twin_variants[w].name,
-               b->op->id, b->p->name, (unsigned long long)r->seed);
+        printf("%-22s %-20s %-5s seed %llu      listed as invisible under seed 1, and seen here\n",
+               twin_variants[w].name, b->op->id, b->p->name, (unsigned long long)r->seed);
     fflush(stdout);
     t->rows++;
     t->detected += detected;
@@ -406,7 +413,7 @@ static void try_operation(shared *all, const op_record *op, uint64_t seed, repor
 {
     static bench b[PRECISIONS];
     static exact_answer exact[CASES];
-    for (size_t p = 0; p < PRECISIONS; p++) bench_new(&b[p], op, twin_profile_find(precisions[p]), seed);
+    for (size_t p = 0; p < PRECISIONS; p++) bench_new(&b[p], op, twin_profile_find(precisions[p]), r->suite, seed);
     r->seed = seed;
     for (size_t i = 0; i < b->n; i++) answer_exactly(b->c[i], &b->g[i], NULL, &exact[i]);
     for (size_t p = 0; p < PRECISIONS; p++) try_control(&b[p], exact, r, controls);
@@ -420,13 +427,13 @@ static void try_operation(shared *all, const op_record *op, uint64_t seed, repor
     for (size_t p = 0; p < PRECISIONS; p++) bench_free(&b[p]);
 }
 
-static void print_seeds(const shared *all, size_t seeds, int argc, char **argv)
+static void print_seeds(const shared *all, const options *o)
 {
     printf(
         "\nof %zu seeds             %-20s  f64: detected, named  f32: detected, named  bf16: detected, not promised\n",
-        seeds, "operation");
+        o->seeds, "operation");
     for (size_t w = 0; twin_variants[w].op; w++) {
-        if (!asked_for(op_find(twin_variants[w].op), argc, argv)) continue;
+        if (!asked_for(op_find(twin_variants[w].op), o)) continue;
         printf("%-22s  %-20s", twin_variants[w].name, twin_variants[w].op);
         for (size_t p = 0; p < PRECISIONS; p++)
             printf("%9zu %11zu ", all->seeds[w][p].detected,
@@ -437,22 +444,22 @@ static void print_seeds(const shared *all, size_t seeds, int argc, char **argv)
 
 /* Takes one operation, or with --seeds one operation under one seed, after the other until there is none left; the rows
  * go to stdout. */
-static void work(shared *all, size_t self, size_t seeds, int argc, char **argv)
+static void work(shared *all, size_t self, const options *o)
 {
     static verdict_case verdicts[CASES];
     static bench b[PRECISIONS];
-    report r = {.version = "", .suite = "core,adversarial", .seed = 1, .seeds = 1, .c = verdicts};
+    report r = {.version = "", .suite = o->suites, .seed = 1, .seeds = 1, .c = verdicts};
     totals variants = {0}, controls = {0};
     size_t operations = 0;
     while (op_registry[operations]) operations++;
-    for (size_t u; (u = atomic_fetch_add(&all->next, 1)) < operations * (seeds ? seeds : 1);) {
+    for (size_t u; (u = atomic_fetch_add(&all->next, 1)) < operations * (o->seeds ? o->seeds : 1);) {
         const op_record *op = op_registry[operations - 1 - u % operations]; /* the longest are among the last */
-        if (!asked_for(op, argc, argv)) continue;
-        if (seeds) {
+        if (!asked_for(op, o)) continue;
+        if (o->seeds) {
             try_operation(all, op, 1 + u / operations, &r, &variants, &controls);
             continue;
         }
-        for (size_t p = 0; p < PRECISIONS; p++) bench_new(&b[p], op, twin_profile_find(precisions[p]), 1);
+        for (size_t p = 0; p < PRECISIONS; p++) bench_new(&b[p], op, twin_profile_find(precisions[p]), r.suite, 1);
         try_in_all(b, NULL, &r, &controls);
         for (size_t w = 0; twin_variants[w].op; w++)
             if (strcmp(twin_variants[w].op, op->id) == 0) try_in_all(b, &twin_variants[w], &r, &variants);
@@ -472,6 +479,28 @@ static void add(totals *sum, const totals *t)
     sum->wrong += t->wrong;
 }
 
+static options read_options(int argc, char **argv)
+{
+    options o = {.suites = "adversarial"};
+    int i = 1;
+    for (; i + 1 < argc && strncmp(argv[i], "--", 2) == 0; i += 2) {
+        if (strcmp(argv[i], "--suite") == 0)
+            o.suites = argv[i + 1];
+        else if (strcmp(argv[i], "--seeds") == 0)
+            o.seeds = (size_t)strtoul(argv[i + 1], NULL, 10);
+        else
+            die("unknown option", argv[i], "expected --suite or --seeds");
+        if (strcmp(argv[i], "--seeds") == 0 && (o.seeds < 1 || o.seeds > 1000))
+            die("bad argument", argv[i + 1], "expected 1 to 1000 seeds");
+    }
+    if (i >= argc) die("bad arguments", "no INVISIBLE", "expected [--suite SUITES] [--seeds N] INVISIBLE [OP ...]");
+    o.invisible = argv[i];
+    o.op = argv + i + 1;
+    for (char **id = o.op; *id; id++)
+        if (!op_find(*id)) die("bad argument", *id, "there is no such operation");
+    return o;
+}
+
 int main(int argc, char **argv)
 {
     shared *all = mmap(NULL, sizeof *all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -479,22 +508,15 @@ int main(int argc, char **argv)
     const size_t workers = processors < 1 ? 1 : processors > WORKERS ? WORKERS : (size_t)processors;
     totals variants = {0}, controls = {0};
     if (all == MAP_FAILED) die("cannot start", "mmap", "no memory to share");
-    size_t seeds = 0;
-    if (argc >= 2) read_invisible(argv[1]);
-    if (argc >= 4 && strcmp(argv[2], "--seeds") == 0) {
-        seeds = (size_t)strtoul(argv[3], NULL, 10);
-        if (seeds < 1 || seeds > 1000) die("bad argument", argv[3], "expected 1 to 1000 seeds");
-        argv[3] = argv[1];
-        argv += 2;
-        argc -= 2;
-    }
-    if (seeds == 0) printf("%-22s %-20s %-5s %12s %s\n", "variant", "operation", "prec", "cases fail", "named");
+    const options o = read_options(argc, argv);
+    read_invisible(o.invisible);
+    if (o.seeds == 0) printf("%-22s %-20s %-5s %12s %s\n", "variant", "operation", "prec", "cases fail", "named");
     fflush(stdout);
     for (size_t i = 0; i < workers; i++) {
         const pid_t child = fork();
         if (child < 0) die("cannot start", "fork", strerror(errno));
         if (child == 0) {
-            work(all, i, seeds, argc, argv);
+            work(all, i, &o);
             exit(0);
         }
     }
@@ -508,16 +530,16 @@ int main(int argc, char **argv)
         add(&controls, &all->worker[i].controls);
         for (size_t k = 0; k < invisibles; k++) invisible[k].used |= all->worker[i].used[k];
     }
-    for (size_t i = 0; argc == 2 && i < invisibles; i++) {
+    for (size_t i = 0; !*o.op && i < invisibles; i++) {
         if (invisible[i].used) continue;
         printf("%s %s %s: listed as invisible, but there is no such row, or it is listed twice\n", invisible[i].name,
                invisible[i].op, invisible[i].precision);
         variants.wrong++;
     }
-    if (seeds) print_seeds(all, seeds, argc, argv);
+    if (o.seeds) print_seeds(all, &o);
     printf("%zu variants and precisions%s: %zu detected, %zu named as themselves, %zu invisible and listed, %zu wrong; "
            "controls: %zu right answers judged, %zu failed\n",
-           variants.rows, seeds ? " and seeds" : "", variants.detected, variants.named, variants.allowed,
+           variants.rows, o.seeds ? " and seeds" : "", variants.detected, variants.named, variants.allowed,
            variants.wrong, controls.rows, controls.wrong);
     return variants.wrong || controls.wrong ? 1 : 0;
 }
