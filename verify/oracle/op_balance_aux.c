@@ -358,6 +358,20 @@ static void fill_pair(op_case *c, op_rng *r)
     plain(c);
 }
 
+/* Clean scores far below the noisy ones, by which the thresholds go: loads of 2e-4 and 3e-7. */
+static void fill_faint_noise(op_case *c, op_rng *r)
+{
+    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
+    (void)r;
+    for (size_t t = 0; t < T; t++)
+        for (size_t i = 0; i < N; i++) {
+            op_in(c, "noisy")[t * N + i] = (double)(N - i);
+            op_in(c, "clean")[t * N + i] = (double)N - (i == 0 ? 4.5 : 5);
+            op_in(c, "std")[t * N + i] = 1;
+        }
+    plain(c);
+}
+
 static const op_spec load_cases[] = {
     {"small", "smoke", "T=5,N=4", "k=2", "", "a first look", fill_noise},
     {"noise", "core", "T=10,N=6", "k=2", "", "ordinary scores and deviations", fill_noise},
@@ -381,6 +395,8 @@ static const op_spec load_cases[] = {
      "two experts far ahead: their own score is not what they have to beat", fill_collapsed_noise},
     {"epsilon", "adversarial", "T=8,N=8", "k=1,epsilon=2.0,variance=unbiased", "Cv2Variance",
      "a squared mean of 1 and 2 added to it", fill_collapsed_noise},
+    {"faint", "adversarial", "T=1,N=4", "k=1", "CvEpsilon", "a squared mean of 3e-9, to which 1e-10 is much",
+     fill_faint_noise},
     {"large", "large", "T=64,N=8", "k=2", "", "the size of the layers' large cases", fill_noise},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };

@@ -536,15 +536,23 @@ static void fill_boundary(op_case *c, op_rng *r)
     for (size_t t = 0; t < op_dim(c, 'n'); t++) op_in(c, "u")[t] = 0.25 * (double)(t % 4);
 }
 
+/* The same with free weights that give the first atom e^4 / (e^4 + 1) = 0.98 of [0,1): every u falls there. */
+static void fill_heavy(op_case *c, op_rng *r)
+{
+    fill_boundary(c, r);
+    op_in(c, "beta0")[0] = 4;
+}
+
 static const op_spec sample_cases[] = {
     {"small", "smoke", "n=3,N=2,d=1", "", "", "first look", fill_sample},
     {"norm", "core", "n=16,N=3,d=2", "", "SampleNuIsSigma", "version 1", fill_sample},
     {"softplus", "core", "n=16,N=3,d=2", "gate=softplus", "", "version 2", fill_sample},
-    {"softplus-softmax", "core,adversarial", "n=16,N=3,d=2", "gate=softplus-softmax", "", "version 2 through a softmax",
+    {"softplus-softmax", "core", "n=16,N=3,d=2", "gate=softplus-softmax", "", "version 2 through a softmax",
      fill_sample},
-    {"softmax", "core,adversarial", "n=16,N=3,d=2", "gate=softmax", "", "the ordinary gate", fill_sample},
+    {"softmax", "core", "n=16,N=3,d=2", "gate=softmax", "", "the ordinary gate", fill_sample},
     {"no-free", "core", "n=16,N=3,d=2", "free=no", "FreeWeightDropped", "no free weights", fill_sample},
     {"boundary", "adversarial", "n=4,N=2,d=1", "", "ties", "u on the boundary takes the upper atom", fill_boundary},
+    {"heavy", "adversarial", "n=4,N=2,d=1", "", "FreeWeightDropped", "the free weights decide on the atom", fill_heavy},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 

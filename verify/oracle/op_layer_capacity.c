@@ -439,12 +439,20 @@ static void fill_places(op_case *c, op_rng *r)
     place_tokens(c);
 }
 
+/* Every token wants expert 0 first, which has too few places, and another one that has enough. */
+static void fill_partly(op_case *c, op_rng *r)
+{
+    fill_places(c, r);
+    for (size_t t = 0; t < op_dim(c, 'T'); t++)
+        op_in_i64(c, "index")[t * op_dim(c, 'K') + 1] = (int64_t)(1 + t % (op_dim(c, 'N') - 1));
+    place_tokens(c);
+}
+
 static const op_spec combine_cases[] = {
     {"small", "smoke", "T=5,d=3,N=3,C=3,K=2", "", "", "a first look", fill_combine},
     {"random", "core", "T=12,d=6,N=4,C=5,K=2", "", "CombineGradNone", "normal outputs, random choices, some dropped",
      fill_combine},
-    {"random-pass", "core,adversarial", "T=12,d=6,N=4,C=2,K=2", "overflow=pass", "", "tokens without a place pass",
-     fill_combine},
+    {"random-pass", "core", "T=12,d=6,N=4,C=2,K=2", "overflow=pass", "", "tokens without a place pass", fill_combine},
     {"top-1-pass", "core", "T=9,d=4,N=3,C=2,K=1", "overflow=pass", "", "one choice: kept or passed", fill_combine},
     {"places", "core,adversarial", "T=5,d=2,N=3,C=3,K=2", "", "CapacityDrop,MisalignedExperts,exact,OverflowPass",
      "late tokens lose everything: y is 0; another expert's output shows; InternLM/xtuner#2053", fill_places},
@@ -459,6 +467,9 @@ static const op_spec combine_cases[] = {
     {"one-place", "adversarial", "T=8,d=4,N=4,C=1,K=2", "overflow=pass",
      "CapacityDrop,OverflowZero,CapacityRenorm,NegativeSlot,OverflowPartly,OverflowResidual",
      "one place an expert: most tokens pass, some lose one of their two experts", fill_combine},
+    {"partly", "adversarial", "T=6,d=2,N=4,C=3,K=2", "overflow=pass",
+     "CapacityDrop,OverflowPartly,OverflowResidual,exact",
+     "half of the tokens lose one of their two experts: they do not pass", fill_partly},
     {"large", "large", "T=128,d=64,N=8,C=40,K=2", "", "", "a batch of real size", fill_combine},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };

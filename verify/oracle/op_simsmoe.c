@@ -762,6 +762,20 @@ static void fill_loss_near(op_case *c, op_rng *r)
     for (size_t k = 0; k < N * h; k++) op_in(c, "b1")[k] = op_representable(op_in(c, "b1")[k] - 0.5);
 }
 
+/* One pair of experts of one unit, gelu(x) and gelu(-x - 5/2) of -11/4, -3/2 and 0: GELU is small there, and tanh's form
+ * of it another number. */
+static void fill_loss_left(op_case *c, op_rng *r)
+{
+    static const double x[] = {-2.75, -1.5, 0};
+    fill_loss(c, r);
+    for (size_t i = 0; c->op->in[i].name; i++)
+        if (c->in[i].f64) zeros(c->in[i].count, c->in[i].f64);
+    for (size_t t = 0; t < 3; t++) op_in(c, "x")[t] = x[t];
+    op_in(c, "w1")[0] = op_in(c, "w2")[0] = op_in(c, "w2")[1] = op_in(c, "wp")[0] = 1;
+    op_in(c, "w1")[1] = -1;
+    op_in(c, "b1")[1] = -2.5;
+}
+
 #define FOUR         "T=48,d=6,N=4,K=2,h=8,g=8,p=4"
 #define FOUR_LINEAR  "T=48,d=6,N=4,K=2,h=8,g=6,p=4"
 #define THREE        "T=24,d=6,N=3,K=2,h=8,g=8,p=4"
@@ -849,6 +863,8 @@ static const op_spec loss_cases[] = {
      "large outputs: an absolute sigma calls anything alike, with no gradient", fill_loss_apart},
     {"near", "adversarial", THREE, "activation=gelu,threshold=0.125", "ReluHardCoded", "pre-activations near 0",
      fill_loss_near},
+    {"left", "adversarial", "T=3,d=1,N=2,K=2,h=1,g=1,p=1", "kind=linear,activation=gelu,threshold=0.25", "GeluTanh",
+     "where GELU is small its two forms are far apart", fill_loss_left},
     {"large", "large", "T=128,d=64,N=8,K=2,h=128,g=64,p=16", "threshold=0.125", "", "a layer of some size",
      fill_loss_half},
     {"large-code", "large", "T=128,d=64,N=8,K=2,h=128,g=64,p=16", "kind=linear,kernel=rbf,threshold=0.125", "",
@@ -1130,6 +1146,15 @@ static void fill_layer_early(op_case *c, op_rng *r)
     draw_counters(c, r, 0);
 }
 
+/* With its tokens a pair is a little below the frequency, just at it, or a little above. */
+static void fill_layer_edge(op_case *c, op_rng *r)
+{
+    const size_t pairs = pairs_of(op_dim(c, 'N'));
+    fill_layer(c, r);
+    for (size_t e = 0; e < pairs; e++)
+        *counter_of(c, e) = op_real(c, "frequency") - (double)(op_dim(c, 'T') / pairs) + (double)(e % 3) - 1;
+}
+
 /* Every pair is due, whatever the tokens. */
 static void every_pair_due(op_case *c)
 {
@@ -1260,6 +1285,7 @@ static void fill_layer_biased(op_case *c, op_rng *r)
 #define LAYER_OF_3        "T=24,d=6,N=3,h=8,g=8,p=4"
 #define LAYER_OF_3_LINEAR "T=24,d=6,N=3,h=8,g=6,p=4"
 #define LAYER_HALVES      "T=48,d=8,N=4,h=8,g=8,p=4"
+#define LAYER_HALVES_OF_3 "T=12,d=6,N=3,h=6,g=6,p=3"
 
 /* What a layer and a step have in common. */
 #define FIRST_LOOK "T=18,d=4,N=3,h=6,g=5,p=3"
@@ -1346,7 +1372,13 @@ static void fill_layer_biased(op_case *c, op_rng *r)
                 fill_opposite),                                                                                        \
         CRAFTED("absent", LAYER, "k=2,absent=reset," OFTEN, "PairsAbsent",                                             \
                 "every pair is due and one alone has tokens: the others are reset too, as in SimSMoE's code",          \
-                fill_layer_absent)
+                fill_layer_absent),                                                                                    \
+        CRAFTED("edge", LAYER_OF_3, "k=2,frequency=16,threshold=-1", "PairsEdge,PairsBeforeBatch,UnselectedPairs",     \
+                "a pair below the frequency, one at it, one above", fill_layer_edge),                                  \
+        CRAFTED("halves-rbf", LAYER_HALVES_OF_3, HALVED ",kernel=rbf", "KernelLinear,RbfFractionSigma",                \
+                "an RBF far narrower than the distances", fill_layer_halves),                                          \
+        CRAFTED("halves-median", LAYER_HALVES_OF_3, HALVED ",kernel=rbf,bandwidth=median",                             \
+                "KernelLinear,RbfAbsoluteSigma", "an RBF as wide as the distances", fill_layer_halves)
 
 static const op_spec layer_cases[] = {
     BOTH_SMOKE,

@@ -2,15 +2,17 @@
  * answers are forged (the variant's exact values, rounded to the storage format) for the adversarial cases of its operation,
  * and judged like anybody's answers.
  *
- *   mutants_known [--suite SUITES] [--seeds N] INVISIBLE [OP ...]
+ *   mutants_known [--names] [--suite SUITES] [--seeds N] INVISIBLE [OP ...]
  *       INVISIBLE: the rows that are allowed to go undetected, see invisible.txt
  *       OP: these operations alone, and no complaint about unused lines of INVISIBLE
+ *       --names: every variant is tried on every answer, in bf16 too, and a row says what else would explain it
  *       --suite SUITES: the cases of other suites, "core,adversarial"
- *       --seeds N: the cases drawn by each seed from 1 to N, and a row says in how many of them a variant was
- *       detected and named; in bf16 an unlisted one may go undetected where --power does not promise it, and a listed one be seen under another seed
+ *       --seeds N: the cases drawn by each seed from 1 to N, the smallest first, until one shows the variant; a row says
+ *       under how many seeds one did, and was explained by it.  In bf16 an unlisted variant may go undetected where
+ *       --power does not promise it, and a listed one is not looked for
  *
- * One process a processor shares the work.  Prints a table: detected, and named as itself or as what.  The control: the equation itself, forged in the same way,
- * must pass.  Exit status 1 if a variant is undetected without a line in INVISIBLE, or unnamed in f64 or f32, if a line
+ * One process a processor shares the work.  Prints a table: in how many cases a variant is detected, and in f64 and f32
+ * whether it explains all of these itself.  The control: the equation itself, forged in the same way, must pass.  Exit status 1 if a variant is undetected without a line in INVISIBLE, or unnamed in f64 or f32, if a line
  * of INVISIBLE is stale, or if the control fails.  In f64 nothing may be invisible. */
 #include <errno.h>
 #include <math.h>
@@ -25,6 +27,13 @@
 #include "report.h"
 
 enum { CASES = 256, ERROR = 512, ROWS = TWIN_VARIANTS, WORKERS = 64, PRECISIONS = 3 };
+
+typedef struct {
+    const char *suites, *invisible;
+    size_t seeds; /* 0: seed 1, and a table */
+    bool names; /* all that explain a row, not only whether the variant does */
+    char **op; /* terminated by NULL; none is all */
+} options;
 
 /* The golden side of one operation's cases in one precision. */
 typedef struct {
@@ -51,6 +60,25 @@ static double rounded(double x, const twin_format *f)
     return fabs(y) > f->largest ? copysign(INFINITY, y) : y;
 }
 
+static size_t elements(const op_case *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < OP_TENSORS; i++) n += c->in[i].count + c->out[i].count;
+    return n;
+}
+
+/* The smallest cases first: what a variant is not is found out on them, and not tried on the others. */
+static void bench_add(bench *b, op_case *c, const char *name)
+{
+    size_t at = b->n++;
+    for (; at > 0 && elements(b->c[at - 1]) > elements(c); at--) {
+        b->c[at] = b->c[at - 1];
+        b->name[at] = b->name[at - 1];
+    }
+    b->c[at] = c;
+    b->name[at] = name;
+}
+
 static void bench_new(bench *b, const op_record *op, const twin_profile *p, const char *suites, uint64_t seed)
 {
     char err[ERROR];
@@ -60,13 +88,14 @@ static void bench_new(bench *b, const op_record *op, const twin_profile *p, cons
         if (b->n == CASES) die("too many cases", op->id, s->name);
         op_case *c = op_case_from_spec(op, s, seed, err, sizeof err);
         if (!c) die(op->id, s->name, err);
-        const smoe_status status = op_run(c);
-        if (status != SMOE_OK) die(op->id, s->name, smoe_strerror(status));
-        if (verdict_golden_run(c, p, &b->g[b->n], err, sizeof err) != 0) die(op->id, s->name, err);
-        b->memory[b->n] = verdict_memory_new();
-        if (!b->memory[b->n]) die(op->id, s->name, "out of memory");
-        b->c[b->n] = c;
-        b->name[b->n++] = s->name;
+        bench_add(b, c, s->name);
+    }
+    for (size_t i = 0; i < b->n; i++) {
+        const smoe_status status = op_run(b->c[i]);
+        if (status != SMOE_OK) die(op->id, b->name[i], smoe_strerror(status));
+        if (verdict_golden_run(b->c[i], p, &b->g[i], err, sizeof err) != 0) die(op->id, b->name[i], err);
+        b->memory[i] = verdict_memory_new();
+        if (!b->memory[i]) die(op->id, b->name[i], "out of memory");
     }
 }
 
@@ -179,7 +208,29 @@ static void forge(op_case *c, const exact_answer *a, const twin_profile *p, tens
         if (c->op->in[i].flags & OP_DIFF) add_rounded(f, "d_", c->op->in[i].name, &c->grad[i], &r->grad[i], p);
 }
 
-/* The verdicts on all cases of the bench, diagnosed. */
+/* The verdict on one case of the bench and, if to_name, whether variant w explains it where it is a failure. */
+static void judge_case(bench *b, size_t i, size_t w, const exact_answer *exact, bool to_name, verdict_case *v)
+{
+    bool self[ROWS] = {false};
+    tensor_file answer;
+    char err[ERROR];
+    self[w] = true;
+    forge(b->c[i], exact, b->p, &answer);
+    if (verdict_judge(b->c[i], b->name[i], &b->g[i], &answer, b->p, v, err, sizeof err) != 0 ||
+        (to_name && verdict_diagnose(b->c[i], &b->g[i], &answer, b->p, self, v, err, sizeof err) != 0))
+        die(b->op->id, b->name[i], err);
+    tensor_file_clear(&answer);
+}
+
+/* The verdicts on all cases of the bench and, if to_name, whether variant w explains those that fail. */
+static void judge_self(bench *b, size_t w, const exact_answer *exact, bool to_name, report *r)
+{
+    for (size_t i = 0; i < b->n; i++) judge_case(b, i, w, &exact[i], to_name, &r->c[i]);
+    r->cases = b->n;
+    r->precision = b->p;
+}
+
+/* The verdicts on all cases of the bench, and every variant that explains those that fail. */
 static void judge(bench *b, const exact_answer *exact, report *r)
 {
     bool alive[ROWS];
@@ -265,13 +316,17 @@ typedef struct {
     size_t rows, detected, named, allowed, wrong;
 } totals;
 
-static void try_variant(bench *b, const twin_variant *w, const exact_answer *exact, report *r, totals *t)
+static void try_variant(bench *b, const twin_variant *w, bool all_names, const exact_answer *exact, report *r,
+                        totals *t)
 {
     char names[400];
-    judge(b, exact, r);
+    const bool widest = strcmp(b->p->name, "f64") == 0, must_name = strcmp(b->p->name, "bf16") != 0;
+    if (all_names)
+        judge(b, exact, r);
+    else
+        judge_self(b, (size_t)(w - twin_variants), exact, must_name, r);
     const size_t failed = report_failed(r);
     const bool named = naming(r, w->name, names, sizeof names), listed = is_invisible(w, b->p);
-    const bool widest = strcmp(b->p->name, "f64") == 0, must_name = strcmp(b->p->name, "bf16") != 0;
     const char *complaint = "";
     t->rows++;
     t->detected += failed > 0;
@@ -283,7 +338,7 @@ static void try_variant(bench *b, const twin_variant *w, const exact_answer *exa
     if (failed > 0 && must_name && !named) complaint = "  <-- UNNAMED";
     t->wrong += *complaint != '\0';
     printf("%-22s %-20s %-5s %4zu of %-4zu %s%s\n", w->name, w->op, b->p->name, failed, b->n,
-           failed   ? names
+           failed   ? all_names || must_name ? names : "seen"
            : listed ? "(invisible, listed)"
                     : "-",
            complaint);
@@ -304,12 +359,6 @@ static void try_control(bench *b, const exact_answer *exact, report *r, totals *
     t->wrong += failed > 0;
     clear(r);
 }
-
-typedef struct {
-    const char *suites, *invisible;
-    size_t seeds; /* 0: seed 1, and the table of what each variant is named */
-    char **op; /* terminated by NULL; none is all */
-} options;
 
 static bool asked_for(const op_record *op, const options *o)
 {
@@ -332,13 +381,13 @@ typedef struct {
 } shared;
 
 /* One variant, or the equation itself (w is NULL), in every precision. */
-static void try_in_all(bench *b, const twin_variant *w, report *r, totals *t)
+static void try_in_all(bench *b, const twin_variant *w, const options *o, report *r, totals *t)
 {
     static exact_answer exact[CASES];
     for (size_t i = 0; i < b->n; i++) answer_exactly(b->c[i], &b->g[i], w ? w->name : NULL, &exact[i]);
     for (size_t p = 0; p < PRECISIONS; p++)
         if (w)
-            try_variant(&b[p], w, exact, r, t);
+            try_variant(&b[p], w, o->names, exact, r, t);
         else
             try_control(&b[p], exact, r, t);
     for (size_t i = 0; i < b->n; i++) answer_clear(&exact[i]);
@@ -346,24 +395,7 @@ static void try_in_all(bench *b, const twin_variant *w, report *r, totals *t)
 
 static const char *const precisions[PRECISIONS] = {"f64", "f32", "bf16"};
 
-/* --- many seeds: is it detected, and does itself explain all failing cases? --------------------------------------- */
-
-static void judge_self(bench *b, size_t w, const exact_answer *exact, bool to_name, report *r)
-{
-    bool self[ROWS] = {false};
-    char err[ERROR];
-    self[w] = true;
-    for (size_t i = 0; i < b->n; i++) {
-        tensor_file answer;
-        forge(b->c[i], &exact[i], b->p, &answer);
-        if (verdict_judge(b->c[i], b->name[i], &b->g[i], &answer, b->p, &r->c[i], err, sizeof err) != 0 ||
-            (to_name && verdict_diagnose(b->c[i], &b->g[i], &answer, b->p, self, &r->c[i], err, sizeof err) != 0))
-            die(b->op->id, b->name[i], err);
-        tensor_file_clear(&answer);
-    }
-    r->cases = b->n;
-    r->precision = b->p;
-}
+/* --- many seeds: is it detected, and does itself explain the first case that shows it? ----------------------------- */
 
 /* Does --power promise that some case of the bench shows this variant? */
 static bool promised(bench *b, size_t w)
@@ -378,34 +410,58 @@ static bool promised(bench *b, size_t w)
 }
 
 /* One variant in one precision under one seed. */
-static void try_seed(shared *all, bench *b, size_t w, size_t precision, const exact_answer *exact, report *r, totals *t)
+typedef struct {
+    bool narrow, listed, looking, detected, named;
+} seen;
+
+/* The first case that shows the variant settles a precision.  One that bf16 may hide by the list is not looked for. */
+static void look(bench *b, size_t w, report *r, seen s[PRECISIONS])
 {
     char names[400];
-    const bool narrow = strcmp(b->p->name, "bf16") == 0, listed = is_invisible(&twin_variants[w], b->p);
-    const char *complaint = NULL;
-    judge_self(b, w, exact, !narrow, r);
-    const bool detected = report_failed(r) > 0;
-    const bool named = detected && !narrow && naming(r, twin_variants[w].name, names, sizeof names);
-    const bool unpromised = !detected && narrow && !listed && !promised(b, w);
-    if (!detected && !listed && !unpromised) complaint = "UNDETECTED";
-    if (detected && listed && !narrow) complaint = "listed as invisible, but it is seen";
-    if (detected && !narrow && !named) complaint = "UNNAMED";
-    if (complaint)
-        printf("%-22s %-20s %-5s seed %llu  <-- %s\n", twin_variants[w].name, b->op->id, b->p->name,
-               (unsigned long long)r->seed, complaint);
-    if (detected && listed && narrow)
-        printf("%-22s %-20s %-5s seed %llu      listed as invisible under seed 1, and seen here\n",
-               twin_variants[w].name, b->op->id, b->p->name, (unsigned long long)r->seed);
+    exact_answer exact;
+    for (size_t i = 0; i < b->n && (s[0].looking || s[1].looking || s[2].looking); i++) {
+        answer_exactly(b->c[i], &b->g[i], twin_variants[w].name, &exact);
+        for (size_t p = 0; p < PRECISIONS; p++) {
+            if (!s[p].looking) continue;
+            judge_case(&b[p], i, w, &exact, !s[p].narrow, r->c);
+            r->cases = 1;
+            r->precision = b[p].p;
+            s[p].detected = !r->c->pass;
+            s[p].looking = r->c->pass;
+            s[p].named = s[p].detected && naming(r, twin_variants[w].name, names, sizeof names);
+            clear(r);
+        }
+        answer_clear(&exact);
+    }
+}
+
+static void try_seed(shared *all, bench *b, size_t w, report *r, totals *t)
+{
+    seen s[PRECISIONS];
+    for (size_t p = 0; p < PRECISIONS; p++) {
+        const bool narrow = strcmp(b[p].p->name, "bf16") == 0, listed = is_invisible(&twin_variants[w], b[p].p);
+        s[p] = (seen){.narrow = narrow, .listed = listed, .looking = !narrow || !listed};
+    }
+    look(b, w, r, s);
+    for (size_t p = 0; p < PRECISIONS; p++) {
+        const bool unpromised = !s[p].detected && s[p].narrow && !s[p].listed && !promised(&b[p], w);
+        const char *complaint = NULL;
+        if (!s[p].detected && !s[p].listed && !unpromised) complaint = "UNDETECTED";
+        if (s[p].detected && s[p].listed) complaint = "listed as invisible, but it is seen";
+        if (s[p].detected && !s[p].narrow && !s[p].named) complaint = "UNNAMED";
+        if (complaint)
+            printf("%-22s %-20s %-5s seed %llu  <-- %s\n", twin_variants[w].name, b->op->id, b[p].p->name,
+                   (unsigned long long)r->seed, complaint);
+        t->rows++;
+        t->detected += s[p].detected;
+        t->named += s[p].named;
+        t->allowed += !s[p].detected && s[p].listed;
+        t->wrong += complaint != NULL;
+        atomic_fetch_add(&all->seeds[w][p].detected, s[p].detected);
+        atomic_fetch_add(&all->seeds[w][p].named, s[p].named);
+        atomic_fetch_add(&all->seeds[w][p].unpromised, unpromised);
+    }
     fflush(stdout);
-    t->rows++;
-    t->detected += detected;
-    t->named += named;
-    t->allowed += !detected && listed;
-    t->wrong += complaint != NULL;
-    atomic_fetch_add(&all->seeds[w][precision].detected, detected);
-    atomic_fetch_add(&all->seeds[w][precision].named, named);
-    atomic_fetch_add(&all->seeds[w][precision].unpromised, unpromised);
-    clear(r);
 }
 
 static void try_operation(shared *all, const op_record *op, uint64_t seed, report *r, totals *variants,
@@ -419,10 +475,7 @@ static void try_operation(shared *all, const op_record *op, uint64_t seed, repor
     for (size_t p = 0; p < PRECISIONS; p++) try_control(&b[p], exact, r, controls);
     for (size_t i = 0; i < b->n; i++) answer_clear(&exact[i]);
     for (size_t w = 0; twin_variants[w].op; w++) {
-        if (strcmp(twin_variants[w].op, op->id) != 0) continue;
-        for (size_t i = 0; i < b->n; i++) answer_exactly(b->c[i], &b->g[i], twin_variants[w].name, &exact[i]);
-        for (size_t p = 0; p < PRECISIONS; p++) try_seed(all, &b[p], w, p, exact, r, variants);
-        for (size_t i = 0; i < b->n; i++) answer_clear(&exact[i]);
+        if (strcmp(twin_variants[w].op, op->id) == 0) try_seed(all, b, w, r, variants);
     }
     for (size_t p = 0; p < PRECISIONS; p++) bench_free(&b[p]);
 }
@@ -460,9 +513,9 @@ static void work(shared *all, size_t self, const options *o)
             continue;
         }
         for (size_t p = 0; p < PRECISIONS; p++) bench_new(&b[p], op, twin_profile_find(precisions[p]), r.suite, 1);
-        try_in_all(b, NULL, &r, &controls);
+        try_in_all(b, NULL, o, &r, &controls);
         for (size_t w = 0; twin_variants[w].op; w++)
-            if (strcmp(twin_variants[w].op, op->id) == 0) try_in_all(b, &twin_variants[w], &r, &variants);
+            if (strcmp(twin_variants[w].op, op->id) == 0) try_in_all(b, &twin_variants[w], o, &r, &variants);
         for (size_t p = 0; p < PRECISIONS; p++) bench_free(&b[p]);
     }
     all->worker[self].variants = variants;
@@ -483,17 +536,19 @@ static options read_options(int argc, char **argv)
 {
     options o = {.suites = "adversarial"};
     int i = 1;
-    for (; i + 1 < argc && strncmp(argv[i], "--", 2) == 0; i += 2) {
-        if (strcmp(argv[i], "--suite") == 0)
-            o.suites = argv[i + 1];
-        else if (strcmp(argv[i], "--seeds") == 0)
-            o.seeds = (size_t)strtoul(argv[i + 1], NULL, 10);
-        else
-            die("unknown option", argv[i], "expected --suite or --seeds");
-        if (strcmp(argv[i], "--seeds") == 0 && (o.seeds < 1 || o.seeds > 1000))
-            die("bad argument", argv[i + 1], "expected 1 to 1000 seeds");
+    for (; i + 1 < argc && strncmp(argv[i], "--", 2) == 0; i++) {
+        if (strcmp(argv[i], "--names") == 0)
+            o.names = true;
+        else if (strcmp(argv[i], "--suite") == 0)
+            o.suites = argv[++i];
+        else if (strcmp(argv[i], "--seeds") == 0) {
+            o.seeds = (size_t)strtoul(argv[++i], NULL, 10);
+            if (o.seeds < 1 || o.seeds > 1000) die("bad argument", argv[i], "expected 1 to 1000 seeds");
+        } else
+            die("unknown option", argv[i], "expected --names, --suite or --seeds");
     }
-    if (i >= argc) die("bad arguments", "no INVISIBLE", "expected [--suite SUITES] [--seeds N] INVISIBLE [OP ...]");
+    if (i >= argc)
+        die("bad arguments", "no INVISIBLE", "expected [--names] [--suite SUITES] [--seeds N] INVISIBLE [OP ...]");
     o.invisible = argv[i];
     o.op = argv + i + 1;
     for (char **id = o.op; *id; id++)
