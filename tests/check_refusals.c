@@ -892,6 +892,62 @@ START_TEST(contracts_hold)
 }
 END_TEST
 
+/* --- the environment ---------------------------------------------------------------------------------------------- */
+
+/* Functions of the C library that are as bad as some are; smoe_selftest has to see it.  They stand in the place of the true ones. */
+static enum { TRUE_ONES, TWO_ROUNDINGS, EXTENDED_FIRST, FLUSHED, DOUBLE_ONLY } bad_library;
+static size_t bad_answers;
+
+static void true_function(const char *name, void *next)
+{
+    void *p = dlsym(RTLD_NEXT, name);
+    ck_assert_ptr_nonnull(p);
+    memcpy(next, &p, sizeof p);
+}
+
+double fma(double x, double y, double z)
+{
+    static double (*next)(double, double, double);
+    if (!next) true_function("fma", &next);
+    const double right = next(x, y, z);
+    if (bad_library == TRUE_ONES || bad_library == DOUBLE_ONLY) return right;
+    bad_answers++;
+    volatile double product = x * y;
+    volatile long double wide = (long double)x * y + z;
+    if (bad_library == TWO_ROUNDINGS) return product + z;
+    if (bad_library == EXTENDED_FIRST) return (double)wide;
+    return fabs(right) < DBL_MIN ? 0 : right;
+}
+
+long double erfcl(long double x)
+{
+    static long double (*next)(long double);
+    if (!next) true_function("erfcl", &next);
+    if (bad_library != DOUBLE_ONLY) return next(x);
+    bad_answers++;
+    return (double)next(x);
+}
+
+/* Where the compiler has an instruction in the place of the call, nothing is tried. */
+START_TEST(a_bad_library_is_refused)
+{
+    static const char *const word[] = {"", "fma()", "fma()", "fma()", "long double functions"};
+    const bool narrow = getenv("SMOE_TEST_LIGHT") != NULL || LDBL_MANT_DIG != 64; /* as under Valgrind */
+    for (int i = TRUE_ONES; i <= DOUBLE_ONLY; i++) {
+        if (narrow && (i == EXTENDED_FIRST || i == DOUBLE_ONLY)) continue;
+        const char *what;
+        bad_library = i;
+        bad_answers = 0;
+        const smoe_status status = smoe_selftest(&what);
+        bad_library = TRUE_ONES;
+        if (bad_answers == 0)
+            ck_assert_int_eq(status, SMOE_OK);
+        else
+            ck_assert_msg(status == SMOE_EENV && strstr(what, word[i]), "bad library %d: %s", i, what);
+    }
+}
+END_TEST
+
 /* --- negative controls -------------------------------------------------------------------------------------------- */
 
 typedef enum {
@@ -1004,6 +1060,7 @@ int main(void)
     TCase *contracts = tcase_create("contracts");
     tcase_add_test(contracts, contracts_hold);
     tcase_add_test(contracts, faults_are_seen);
+    tcase_add_test(contracts, a_bad_library_is_refused);
     tcase_add_test(contracts, moments_keep_to_their_arrays);
     tcase_add_test(contracts, noise_of_a_mixture);
     tcase_set_timeout(contracts, 600);
