@@ -1021,6 +1021,51 @@ START_TEST(hard_distances_end)
 }
 END_TEST
 
+/* k atoms far apart, each of variance 1 in p and 4 in q: each has two crossings, at u^2 = 2 ln 2 / (3/4), and V = erf(u/sqrt 2) -
+ * erf(u/sqrt 8), h^2 = 1 - sqrt(4/5) as if it stood alone.  A crossing takes some 30 splits: for 60 atoms there are enough, for 80 not. */
+START_TEST(splits_end_and_the_claim_says_so)
+{
+    enum { FEW = 60, ALL = 80 };
+    double p[4 * ALL], q[4 * ALL], work[10 * ALL], V, h2, error[2];
+    const double u = sqrt(8 * log(2) / 3), v = erf(u / sqrt(2)) - erf(u / sqrt(8)), s = 1 - sqrt(0.8);
+    for (size_t k = FEW; k <= ALL; k += ALL - FEW) {
+        for (size_t i = 0; i < k; i++) {
+            p[i] = q[i] = -smoe_log((double)k);
+            p[k + i] = q[k + i] = 64 * (double)i;
+            p[2 * k + i] = 1;
+            q[2 * k + i] = 4;
+            p[3 * k + i] = smoe_normal_log_density(0, 0, 1);
+            q[3 * k + i] = smoe_normal_log_density(0, 0, 4);
+        }
+        OK(smoe_mixture_distance(k, p, k, q, work, &V, &h2, error));
+        ck_assert_msg(fabs(V - v) <= error[0] && fabs(h2 - s) <= error[1] && error[1] < 1e-11,
+                      "T.8: %.17g and %.17g within %g and %g for %zu atoms", V, h2, error[0], error[1], k);
+        if (k == FEW) ck_assert_msg(error[0] < 1e-11, "T.8: a claim of %g only", error[0]);
+        if (k == ALL) ck_assert_msg(error[0] > 1e-3 && error[0] < 0.1, "T.8: a claim of %g without more splits", error[0]);
+    }
+}
+END_TEST
+
+/* Pairs of atoms of one variance cross halfway, which is where a panel is first cut, and p = q at that very point.  Either side is
+ * clear then: with 25 splits for each crossing, 4,096 would not do. */
+START_TEST(crossings_at_an_end_take_no_splits)
+{
+    enum { PAIRS = 200 };
+    double p[4 * PAIRS], q[4 * PAIRS], work[10 * PAIRS], V, h2, error[2];
+    for (size_t i = 0; i < PAIRS; i++) {
+        p[i] = q[i] = -smoe_log(PAIRS);
+        p[PAIRS + i] = 64 * (double)i;
+        q[PAIRS + i] = 64 * (double)i + 2;
+        p[2 * PAIRS + i] = q[2 * PAIRS + i] = 1;
+        p[3 * PAIRS + i] = q[3 * PAIRS + i] = smoe_normal_log_density(0, 0, 1);
+    }
+    OK(smoe_mixture_distance(PAIRS, p, PAIRS, q, work, &V, &h2, error)); /* 2 Phi(1) - 1, 1 - e^(-1/2) */
+    ck_assert_msg(fabs(V - 0.682689492137085897) <= error[0] && fabs(h2 - 0.393469340287366577) <= error[1],
+                  "T.8: %.17g and %.17g within %g and %g", V, h2, error[0], error[1]);
+    ck_assert_msg(error[0] < 1e-10 && error[1] < 1e-10, "T.8: claims of %g and %g only", error[0], error[1]);
+}
+END_TEST
+
 enum { KS = 2, KM = 4, WIDE = 3 };
 
 /* Truth and atoms near it with cells (0,0,1,1), or one of each. */
@@ -1751,6 +1796,8 @@ int main(void)
     tcase_add_test(property, quadrature_meets_closed_forms);
     tcase_add_loop_test(property, models_have_distances, 0, SHAPES);
     tcase_add_test(property, hard_distances_end);
+    tcase_add_test(property, crossings_at_an_end_take_no_splits);
+    tcase_add_test(property, splits_end_and_the_claim_says_so);
     tcase_add_test(property, losses_see_the_measure);
     tcase_add_test(property, two_merged_atoms_cancel_three_orders);
     tcase_add_loop_test(property, em_climbs, 0, 8);

@@ -869,6 +869,31 @@ START_TEST(noise_of_a_mixture)
 }
 END_TEST
 
+/* T = 3, d = 2, h = 5, N = 4, K = 2, so that T K (2 d + h + 1) + T N + N = 60 + 12 + 4; the others by the headers likewise.  Atoms
+ * have e = 5 (2 + 2) + 1 and p = e + 1 + 1 + 2. */
+START_TEST(work_is_what_the_headers_say)
+{
+    const smoe_layer_shape s = {SMOE_TOPK_SOFTMAX, SMOE_RELU, 3, 2, 5, 4, 2};
+    ck_assert_uint_eq(smoe_layer_vjp_work(&s), 76);
+    ck_assert_uint_eq(smoe_shared_layer_vjp_work(&s), 76 + 18 + 15);
+    ck_assert_uint_eq(smoe_router_step_vjp_work(&s), 76 + 24 + 8);
+    ck_assert_uint_eq(smoe_collapse_work(2, 4), 4 * 10 + 4);
+    const size_t chunk[] = {0, 1, 2, 3, 7}, tokens[] = {3, 1, 2, 3, 3};
+    for (int i = 0; i < 5; i++) {
+        const smoe_compete_options opt = {.chunk = chunk[i]};
+        ck_assert_uint_eq(smoe_compete_step_vjp_work(&s, &opt), 36 + 6 + tokens[i] * (8 + 4 + 4 + 5) + 8 + 28 + 8);
+    }
+    const smoe_simsmoe_shape pairs = {.layer = s, .head = SMOE_HEAD_MLP, .g = 3, .p = 2};
+    const smoe_simsmoe_options opt = {.threshold = 0};
+    ck_assert_uint_eq(smoe_simsmoe_layer_vjp_work(&pairs, &opt) - smoe_similarity_loss_work(&pairs, &opt), 6 * 9 + 8);
+    const smoe_mix_shape hidden = {SMOE_MIX_SOFTMAX, SMOE_MIX_TANH, true, 3, 2, 5, 0};
+    const smoe_mix_shape plain = {SMOE_MIX_NORM, SMOE_MIX_LINEAR, false, 2, 2, 0, 0};
+    ck_assert_uint_eq(smoe_mix_work(&hidden), 48 + 10);
+    ck_assert_uint_eq(smoe_mix_em_work(&hidden), 58 + 3 * 25 + 3 * 3 * 5);
+    ck_assert_uint_eq(smoe_mix_distance_work(&hidden, &plain), 58 + 32 + 9 * 5);
+}
+END_TEST
+
 /* A width of 1 is no mistake. */
 static void call_router(void)
 {
@@ -1063,6 +1088,7 @@ int main(void)
     tcase_add_test(contracts, a_bad_library_is_refused);
     tcase_add_test(contracts, moments_keep_to_their_arrays);
     tcase_add_test(contracts, noise_of_a_mixture);
+    tcase_add_test(contracts, work_is_what_the_headers_say);
     tcase_set_timeout(contracts, 600);
     suite_add_tcase(suite, contracts);
     SRunner *runner = srunner_create(suite);

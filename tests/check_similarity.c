@@ -1625,6 +1625,31 @@ START_TEST(routes_agree_within_their_bound)
 }
 END_TEST
 
+/* divide is read by HSIC alone: no divisor, not even one that there is not, changes a bit of CKA or of its gradient. */
+/* evidence properties: K.9 */
+START_TEST(divisors_do_not_touch_cka)
+{
+    enum { ROWS = 7, P = 3, Q = 2 };
+    double x[ROWS * P], y[ROWS * Q], dx[ROWS * P], dy[ROWS * Q], gx[ROWS * P], gy[ROWS * Q];
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        related(seed, ROWS, P, x, Q, y);
+        for (int route = 0; route < 2; route++) {
+            smoe_similarity how = with_estimator(linear_biased, SMOE_HSIC_BIASED, (smoe_similarity_route)route);
+            how.divide = SMOE_DIVIDE_NONE;
+            const double cka = cka_of(how, ROWS, P, x, Q, y);
+            cka_gradient(how, ROWS, P, x, Q, y, 1, dx, dy);
+            for (int d = 0; d < 4; d++) {
+                how.divide = (smoe_hsic_divisor)d;
+                SAME(((double[]){cka_of(how, ROWS, P, x, Q, y)}), &cka, 1, "K.9 cka");
+                cka_gradient(how, ROWS, P, x, Q, y, 1, gx, gy);
+                SAME(gx, dx, ROWS * P, "K.9 dx");
+                SAME(gy, dy, ROWS * Q, "K.9 dy");
+            }
+        }
+    }
+}
+END_TEST
+
 /* Moments do not depend on how rows are cut: all at once, one by one, in blocks of 1, 2, 3, ...; nor does the feature
  * route, whose block is shorter than these rows. */
 /* evidence properties: K.10 */
@@ -2527,6 +2552,7 @@ static Suite *suite(void)
     tcase_add_test(property, one_centring_is_enough);
     tcase_add_test(property, u_centring_is_a_projection);
     tcase_add_test(property, routes_agree_within_their_bound);
+    tcase_add_test(property, divisors_do_not_touch_cka);
     tcase_add_test(property, blocks_change_no_bit);
     tcase_add_test(property, many_rows_by_features);
     tcase_add_test(property, the_engine_has_the_bits_of_moments);

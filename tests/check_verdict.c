@@ -537,7 +537,7 @@ static bool says_factor(double f, const char *words)
     char *text = render(REPORT_TEXT, &v, 1), line[200];
     snprintf(line, sizeof line, "d_r: every failing element equals golden times %s\n", words);
     const bool said = strstr(text, line) != NULL;
-    snprintf(line, sizeof line, "d_r: golden times %s, in all 1 cases", words);
+    snprintf(line, sizeof line, "d_r: golden times %s, in the one case where it fails", words);
     const bool said_again = strstr(text, line) != NULL;
     free(text);
     return said && said_again;
