@@ -1041,7 +1041,8 @@ START_TEST(splits_end_and_the_claim_says_so)
         ck_assert_msg(fabs(V - v) <= error[0] && fabs(h2 - s) <= error[1] && error[1] < 1e-11,
                       "T.8: %.17g and %.17g within %g and %g for %zu atoms", V, h2, error[0], error[1], k);
         if (k == FEW) ck_assert_msg(error[0] < 1e-11, "T.8: a claim of %g only", error[0]);
-        if (k == ALL) ck_assert_msg(error[0] > 1e-3 && error[0] < 0.1, "T.8: a claim of %g without more splits", error[0]);
+        if (k == ALL)
+            ck_assert_msg(error[0] > 1e-3 && error[0] < 0.1, "T.8: a claim of %g without more splits", error[0]);
     }
 }
 END_TEST

@@ -1120,7 +1120,8 @@ START_TEST(perturbed_refuses)
     }
     REFUSED(smoe_gate_perturbed(1, 2, 2, 1, 0, (double[]){0, 0}, beta, &kept, r), SMOE_EDOM);
     REFUSED(smoe_gate_perturbed(1, 2, 2, 0, 1, x, (double[]){1, 2, 0, 0}, &kept, r), SMOE_EDOM);
-    REFUSED(smoe_gate_perturbed(1, 2, 2, 0, 1, x, (double[]){0, 0, 0, 1}, &kept, r), SMOE_EDOM); /* a row ends before the next 0 */
+    const double followed[] = {0, 0, 0, 1}; /* a zero row ends before the next 0 */
+    REFUSED(smoe_gate_perturbed(1, 2, 2, 0, 1, x, followed, &kept, r), SMOE_EDOM);
     ck_assert_msg(untouched(2, r) && untouched(2, dx) && untouched(4, dbeta) && untouched(1, xn) && untouched(2, bn),
                   "G.13 wrote in spite of an error");
     OK(smoe_gate_perturbed(1, 2, 2, 1, 1, (double[]){0, 0}, (double[]){0, 0, 0, 0}, &kept, r));
