@@ -495,13 +495,17 @@ static bool among(size_t K, const size_t *order, size_t i)
     requires \valid_read(clean + (0 .. N-1)) && \valid_read(noisy + (0 .. N-1)) && \valid_read(std + (0 .. N-1));
     assigns \nothing;
     ensures K == 0 || K >= N ==> \result == SMOE_EINVAL;
-    ensures \result == SMOE_OK ==> 0 < K < N && order[K-1] < N && order[K] < N; */
+    ensures \result == SMOE_OK ==> 0 < K < N && \forall integer j; 0 <= j <= K ==> order[j] < N; */
 static smoe_status check_token(size_t N, size_t K, const size_t *order, const double *clean, const double *noisy,
                                const double *std)
 {
     if (K == 0 || K >= N) return SMOE_EINVAL;
     if (!smoe_all_finite(N, clean) || !smoe_all_finite(N, noisy) || !smoe_all_finite(N, std)) return SMOE_EDOM;
-    if (order[K - 1] >= N || order[K] >= N) return SMOE_EDOM;
+    /*@ loop invariant 0 <= j <= K + 1;
+        loop invariant \forall integer l; 0 <= l < j ==> order[l] < N;
+        loop assigns j; loop variant K + 1 - j; */
+    for (size_t j = 0; j < K + 1; j++)
+        if (order[j] >= N) return SMOE_EDOM;
     /*@ loop invariant 0 <= i <= N;
         loop assigns i; loop variant N - i; */
     for (size_t i = 0; i < N; i++)

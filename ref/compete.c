@@ -357,6 +357,25 @@ static smoe_status check_route_vjp(size_t T, size_t N, size_t K, size_t d, const
     return finite ? SMOE_OK : SMOE_EDOM;
 }
 
+/* Is there a token whose winners have no response to share?  Asked before anything but value [K] is written. */
+static bool someone_shares_nothing(size_t T, size_t N, size_t K, const double *s, const size_t *index, double *value)
+{
+    for (size_t t = 0; t < T; t++) {
+        for (size_t j = 0; j < K; j++)
+            value[j] = s[t * N + index[t * K + j]];
+        if (!(smoe_sum(K, value) > 0)) return true;
+    }
+    return false;
+}
+
+/* Is there a response below 0, which no norm is? */
+static bool some_below_zero(size_t n, const double *s)
+{
+    for (size_t a = 0; a < n; a++)
+        if (s[a] < 0) return true;
+    return false;
+}
+
 /* The part of a token's gradient that both versions share: do_ by (C.3), and the total gradient dw of its weights. */
 static smoe_status weights_total(size_t N, size_t K, size_t d, const size_t *index, const double *weight,
                                  const double *o, const double *dy, const double *dweight, double *dw, double *do_)
@@ -392,6 +411,7 @@ smoe_status smoe_route_vjp(size_t T, size_t N, size_t K, size_t d, const double 
 {
     smoe_status status = check_route_vjp(T, N, K, d, o, s, index, weight, dy, dweight, ds);
     double *through_s = work, *total = work + N * d, *dw = total + N, *dvalue = dw + K, *value = dvalue + K;
+    if (status == SMOE_OK && someone_shares_nothing(T, N, K, s, index, value)) status = SMOE_EDOM;
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
         const double *ot = o + t * N * d, *st = s + t * N, *wt = weight + t * K;
         const size_t *It = index + t * K;
@@ -412,6 +432,7 @@ smoe_status smoe_route_v1_vjp(size_t T, size_t N, size_t K, size_t d, const doub
 {
     smoe_status status = check_route_vjp(T, N, K, d, o, s, index, weight, dy, dweight, ds);
     double *through_s = work, *total = work + N * d, *dw = total + N, *dvalue = dw + K;
+    if (status == SMOE_OK && some_below_zero(T * N, s)) status = SMOE_EDOM;
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
         const double *ot = o + t * N * d, *st = s + t * N, *wt = weight + t * K;
         const size_t *It = index + t * K;
@@ -1435,7 +1456,7 @@ smoe_status smoe_distill_kl_clamped_target_vjp(size_t T, size_t N, size_t K, con
 smoe_status smoe_compete_fractions(smoe_count which, size_t S, size_t N, size_t K, size_t A, const size_t *index,
                                    size_t *count, double *f)
 {
-    if (which != SMOE_COUNT_ALL && which != SMOE_COUNT_FIRST) return SMOE_EINVAL;
+    if (A == 0 || (which != SMOE_COUNT_ALL && which != SMOE_COUNT_FIRST)) return SMOE_EINVAL;
     smoe_status status = which == SMOE_COUNT_ALL ? smoe_expert_load(S * K, N, index, count)
                                                  : smoe_expert_load_first(S * K, K, N, index, count);
     if (status != SMOE_OK) return status;

@@ -786,6 +786,8 @@ smoe_status smoe_distill_kl_clamped_target_vjp(size_t T, size_t N, size_t K, con
  *
  *   index  [S,K]  the winners      A   S K or S (first choices: S either way)
  *   count  [N]    out: c           f   [N]  out
+ *
+ * Errors: SMOE_EINVAL also if A = 0.  SMOE_EDOM also if a c_i is above A: count, which tells, is written then.
  */
 /*@ requires smoe_size(S*K) && \valid_read(index + (0 .. S*K-1));
     requires \valid(count + (0 .. N-1)) && \valid(f + (0 .. N-1));

@@ -1243,17 +1243,24 @@ static void move_experts(const smoe_mix_shape *shape, size_t n, const double *th
     for (size_t j = 0; j < smoe_mix_parameters(shape); j++) next[j] = theta[j];
 }
 
+/* sum_t q_ti of one atom */
+static double weight_of(const smoe_mix_shape *shape, size_t n, const double *q)
+{
+    double weight = 0;
+    for (size_t t = 0; t < n; t++) weight += q[t * shape->k];
+    return weight;
+}
+
 /* sum_t q_ti r_ti^2 / sum_t q_ti about the line of one atom */
 static double mean_square(const smoe_mix_shape *shape, size_t n, const double *atom, const double *x, const double *y,
                           const double *q)
 {
-    double sum = 0, weight = 0;
+    double sum = 0;
     for (size_t t = 0; t < n; t++) {
         const double r = y[t] - mean(shape, atom, x + t * shape->d, NULL), qi = q[t * shape->k];
         sum = fma(qi * r, r, sum);
-        weight += qi;
     }
-    return sum / weight;
+    return sum / weight_of(shape, n, q);
 }
 
 static void fit_variances(const smoe_mix_shape *shape, size_t n, const double *x, const double *y, const double *q,
@@ -1328,17 +1335,19 @@ smoe_status smoe_mix_m_step(const smoe_mix_shape *shape, size_t n, const double 
     if (status != SMOE_OK) return status;
     const size_t parameters = smoe_mix_parameters(shape);
     const scratch s = scratch_of(shape, work);
-    double *blocks = work + smoe_mix_work(shape) + parameters;
-    for (size_t j = 0; j < parameters; j++) next[j] = theta[j];
+    double *draft = work + smoe_mix_work(shape), *blocks = draft + parameters; /* next, while a step may be refused */
+    for (size_t j = 0; j < parameters; j++) draft[j] = theta[j];
     status = expert_direction(shape, n, theta, x, y, q, &s, blocks);
     if (status != SMOE_OK) return status;
-    move_experts(shape, n, theta, x, y, q, &s, blocks, next);
-    fit_variances(shape, n, x, y, q, least, next);
+    move_experts(shape, n, theta, x, y, q, &s, blocks, draft);
+    fit_variances(shape, n, x, y, q, least, draft);
     if (shape->gate == SMOE_MIX_SOFTMAX)
-        status = move_softmax(shape, n, x, q, &s, blocks, next);
+        status = move_softmax(shape, n, x, q, &s, blocks, draft);
     else if (shape->free_weights)
-        status = scale_weights(shape, n, x, q, &s, blocks, next);
-    return status == SMOE_OK ? finite_or_overflow(parameters, next) : status;
+        status = scale_weights(shape, n, x, q, &s, blocks, draft);
+    if (status != SMOE_OK) return status;
+    for (size_t j = 0; j < parameters; j++) next[j] = draft[j];
+    return finite_or_overflow(parameters, next);
 }
 
 smoe_status smoe_mix_em_direction(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
@@ -1366,28 +1375,30 @@ smoe_status smoe_mix_em_variances(const smoe_mix_shape *shape, size_t n, const d
     if (status != SMOE_OK || shape->expert != SMOE_MIX_LINEAR) return SMOE_EINVAL;
     status = check_sample(shape, n, theta, x, y);
     if (status == SMOE_OK) status = check_q(n * shape->k, q);
+    for (size_t i = 0; i < shape->k && status == SMOE_OK; i++)
+        if (!(weight_of(shape, n, q + i) > 0)) status = SMOE_EDOM;
     if (status != SMOE_OK) return status;
-    for (size_t i = 0; i < shape->k; i++) {
+    for (size_t i = 0; i < shape->k; i++)
         nu[i] = mean_square(shape, n, theta + i * smoe_mix_stride(shape), x, y, q + i); /* (T.12), variances */
-        if (isnan(nu[i])) return SMOE_EDOM;
-    }
     return finite_or_overflow(shape->k, nu);
 }
 
 smoe_status smoe_mix_em_step(const smoe_mix_shape *shape, size_t n, const double *theta, const double *x,
                              const double *y, double least, double *work, double *q, double *next, double *loglik)
 {
-    const smoe_status status = smoe_mix_check(shape);
+    smoe_status status = smoe_mix_check(shape);
     if (status != SMOE_OK || shape->expert != SMOE_MIX_LINEAR || shape->topk > 0) return SMOE_EINVAL;
-    const smoe_status e = smoe_mix_responsibilities(shape, n, theta, x, y, work, q, loglik);
-    return e == SMOE_OK ? smoe_mix_m_step(shape, n, theta, x, y, q, least, work, next) : e;
+    status = check_sample(shape, n, theta, x, y);
+    if (status == SMOE_OK && !(least > 0 && isfinite(least))) status = SMOE_EDOM;
+    if (status == SMOE_OK) status = smoe_mix_responsibilities(shape, n, theta, x, y, work, q, loglik);
+    return status == SMOE_OK ? smoe_mix_m_step(shape, n, theta, x, y, q, least, work, next) : status;
 }
 
 /* --- (T.13) the oracle --- */
 
-/* Least squares of atom i over its own samples. */
+/* Least squares of atom i over its own samples: a and b are left in g, nu in S. */
 static smoe_status fit_labelled(size_t n, size_t d, const double *x, const double *y, const size_t *label, size_t i,
-                                const normal *e, double *eta)
+                                const normal *e)
 {
     size_t count = 0;
     double my = 0, sum = 0;
@@ -1405,16 +1416,15 @@ static smoe_status fit_labelled(size_t n, size_t d, const double *x, const doubl
         if (label[t] == i) add_pull(d, 1, y[t] - my, x + t * d, e);
     if (status == SMOE_OK) status = solve(count, d, e);
     if (status != SMOE_OK) return status;
-    for (size_t l = 0; l < d; l++) eta[l] = e->g[l]; /* (T.13), a */
-    eta[d] = my - smoe_dot(d, eta, e->centre); /* (T.13), b */
+    e->g[d] = my - smoe_dot(d, e->g, e->centre); /* (T.13), a in g; b */
     for (size_t t = 0; t < n; t++) {
         if (label[t] != i) continue;
-        const double r = y[t] - (smoe_dot(d, eta, x + t * d) + eta[d]);
+        const double r = y[t] - (smoe_dot(d, e->g, x + t * d) + e->g[d]);
         sum = fma(r, r, sum);
     }
-    eta[d + 1] = sum / (double)count; /* (T.13), nu */
-    if (!smoe_all_finite(d + 2, eta)) return SMOE_EOVRFLW;
-    return eta[d + 1] > 0 ? SMOE_OK : SMOE_EDOM;
+    *e->S = sum / (double)count; /* (T.13), nu */
+    if (!smoe_all_finite(d + 1, e->g) || !isfinite(*e->S)) return SMOE_EOVRFLW;
+    return *e->S > 0 ? SMOE_OK : SMOE_EDOM;
 }
 
 smoe_status smoe_oracle(size_t n, size_t k, size_t d, const double *x, const double *y, const size_t *label,
@@ -1425,11 +1435,15 @@ smoe_status smoe_oracle(size_t n, size_t k, size_t d, const double *x, const dou
     for (size_t t = 0; t < n; t++)
         if (label[t] >= k) return SMOE_EDOM;
     const normal e = normal_of(d, work);
-    for (size_t i = 0; i < k; i++) {
-        const smoe_status status = fit_labelled(n, d, x, y, label, i, &e, eta + i * (d + 2));
-        if (status != SMOE_OK) return status;
+    smoe_status status = SMOE_OK;
+    for (size_t i = 0; i < k && status == SMOE_OK; i++) status = fit_labelled(n, d, x, y, label, i, &e);
+    for (size_t i = 0; i < k && status == SMOE_OK; i++) { /* again, now that no atom is refused */
+        double *const atom = eta + i * (d + 2);
+        status = fit_labelled(n, d, x, y, label, i, &e);
+        for (size_t l = 0; l <= d; l++) atom[l] = e.g[l];
+        atom[d + 1] = *e.S;
     }
-    return SMOE_OK;
+    return status;
 }
 
 /* --- (T.14) identifiability --- */

@@ -562,6 +562,9 @@ smoe_status smoe_mix_em_variances(const smoe_mix_shape *shape, size_t n, const d
  *
  *   q      [n,k]  out: the responsibilities at theta
  *   loglik out: (T.5) at theta, not at next
+ *
+ * Errors: as smoe_mix_m_step.  That an atom has no weight left or its x do not span is found after q and loglik are
+ * written: they tell which; next is not written.
  */
 /*@ requires mix_model(shape, theta, work);
     requires mix_sample(shape, n, x, y);

@@ -178,6 +178,11 @@ START_TEST(sample_by_hand)
     const double level[] = {0, 2, 1, 0, -2, 1}, half[] = {0.5};
     OK(smoe_mix_sample(&norm1, 1, level, x, half, z, work, label, margin, y)); /* weights 1/2: u = 1/2 is label 1 */
     ck_assert_msg(label[0] == 1 && y[0] == -1 && margin[0] == 0, "T.7: u on a boundary gives label %zu", label[0]);
+    const smoe_mix_shape ten = {.gate = SMOE_MIX_NORM, .k = 10, .d = 1};
+    double equal[30], more[200]; /* ten weights of 0.1 add up to 1 - 2^-53: no u is beyond the last */
+    for (size_t i = 0; i < 10; i++) equal[3 * i] = 0, equal[3 * i + 1] = i < 9 ? 1 : -1, equal[3 * i + 2] = 1;
+    OK(smoe_mix_sample(&ten, 1, equal, x, ((double[]){0x1.fffffffffffffp-1}), z, more, label, margin, y));
+    ck_assert_msg(label[0] == 9 && y[0] == 0, "T.7: u = 1 - 2^-53 gives label %zu", label[0]);
 }
 END_TEST
 
@@ -249,6 +254,10 @@ START_TEST(cells_by_hand)
     NEAR(theta[9], -1, 4, "T.9 beta1_1");
     OK(smoe_mix_atoms(&shape, theta, atoms, beta0));
     SAME(atoms, ((double[]){theta[4], 7, 1, 1, theta[9], 9, 5, 4}), 8, "T.9 atoms");
+    const smoe_mix_shape equal = {.gate = SMOE_MIX_SOFTMAX, .k = 2, .d = 1};
+    double without[] = {7, 1, 1, 4, 9, 5, 4, -2}; /* weights that are not free are 1/2: less 1/2 (4 - 2) */
+    OK(smoe_mix_normal_form(&equal, without));
+    SAME(without, ((double[]){7, 1, 1, 3, 9, 5, 4, -3}), 8, "T.9 beta1, weights not free");
     OK(smoe_voronoi_cells(3, 2, 1, at, truth, work, cell, margin));
     SAME_INDEX(cell, ((size_t[]){0, 0, 1}), 3, "T.9 cell");
     SAME(margin, ((double[]){2, 0, 2}), 3, "T.9 margin");
@@ -328,6 +337,31 @@ START_TEST(em_by_hand)
     OK(smoe_mix_m_step(&scaled, 4, same, x4, ((double[]){0, 0, 0, 0}), q_flat, 0.25, work, after));
     NEAR(after[3], 0.4054651081081643820, 4, "T.12 beta0_0, norm"); /* experts at 0 fit, and |h| pulls nowhere at 0 */
     NEAR(after[7], -0.6931471805599453094, 4, "T.12 beta0_1, norm");
+}
+END_TEST
+
+/* h = (0, 2) everywhere: weights 1 : e^2, that is 0.12 of atom 0, which has responsibility 1/32 for y = 2.  Its line should go up
+ * to y, but |h| has an edge at 0: any step raises its weight, and Q falls by more than 0.08 of the step where the residual, of
+ * variance 100, gives back 1/1600.  After 30 halvings the lines stay; the variances are those about them. */
+/* evidence hand: T.12 */
+START_TEST(an_edge_holds_the_lines)
+{
+    const double theta[] = {0, 0, 100, 0, 2, 1}, x[] = {-1, 1, -1, 1}, y[] = {2, 2, 2, 2};
+    const double q[] = {0.03125, 0.96875, 0.03125, 0.96875, 0.03125, 0.96875, 0.03125, 0.96875};
+    double work[80], next[6], direction[4], before, after;
+    OK(smoe_mix_em_direction(&norm1, 4, theta, x, y, q, work, direction));
+    NEAR(direction[1], 2, 4, "T.12 direction of b_0");
+    OK(smoe_mix_complete_loglik(&norm1, 4, theta, x, y, q, work, &before));
+    for (int s = 0; s <= 30; s++) {
+        double moved[6];
+        memcpy(moved, theta, sizeof moved);
+        for (size_t i = 0; i < 2; i++)
+            for (size_t l = 0; l < 2; l++) moved[3 * i + l] = fma(ldexp(1, -s), direction[2 * i + l], theta[3 * i + l]);
+        OK(smoe_mix_complete_loglik(&norm1, 4, moved, x, y, q, work, &after));
+        ck_assert_msg(after < before, "T.12: 2^-%d of the direction raises Q", s);
+    }
+    OK(smoe_mix_m_step(&norm1, 4, theta, x, y, q, 0.25, work, next));
+    SAME(next, ((double[]){0, 0, 4, 0, 2, 0.25}), 6, "T.12: no step is short enough");
 }
 END_TEST
 
@@ -973,6 +1007,63 @@ START_TEST(hard_distances_end)
     ck_assert_int_eq(smoe_mixture_distance(1, beyond, 1, far, work, &V, &h2, error), SMOE_EOVRFLW);
     const double endless[] = {0, 0x1p1023, 0x1p1022, c};
     ck_assert_int_eq(smoe_mixture_distance(1, endless, 1, far, work, &V, &h2, error), SMOE_EOVRFLW);
+    const double heavy[] = {709, 0, 0x1p-40, smoe_normal_log_density(0, 0, 0x1p-40)}; /* its density overflows */
+    ck_assert_int_eq(smoe_mixture_distance(1, heavy, 1, (double[]){0, 0, 1, c}, work, &V, &h2, error), SMOE_EOVRFLW);
+    const double c4 = smoe_normal_log_density(0, 0, 4), nothing[] = {-700, 0, 4, c4}; /* sums at the largest double */
+    double edge[] = {
+        709.6875, 709.083984375, 709.2578125, 0x1.5fc8070d44d27p+9, 0, 0.5, 0.25, 0, 4, 4, 4, 4, c4, c4, c4, c4};
+    double room[60];
+    ck_assert_int_eq(smoe_mixture_distance(4, edge, 1, nothing, room, &V, &h2, error), SMOE_EOVRFLW);
+    ck_assert_msg(V == DBL_MAX && h2 == INFINITY, "T.8: %a and %a; only h^2 was to overflow", V, h2);
+    edge[1] = 709.02734375, edge[2] = 709.3046875, edge[3] = 0x1.5f6d05b2072a2p+9;
+    ck_assert_int_eq(smoe_mixture_distance(4, edge, 1, nothing, room, &V, &h2, error), SMOE_EOVRFLW);
+    ck_assert_msg(V == INFINITY && h2 == DBL_MAX, "T.8: %a and %a; only V was to overflow", V, h2);
+}
+END_TEST
+
+/* k atoms far apart, each of variance 1 in p and 4 in q: each has two crossings, at u^2 = 2 ln 2 / (3/4), and V = erf(u/sqrt 2) -
+ * erf(u/sqrt 8), h^2 = 1 - sqrt(4/5) as if it stood alone.  A crossing takes some 30 splits: for 60 atoms there are enough, for 80 not. */
+START_TEST(splits_end_and_the_claim_says_so)
+{
+    enum { FEW = 60, ALL = 80 };
+    double p[4 * ALL], q[4 * ALL], work[10 * ALL], V, h2, error[2];
+    const double u = sqrt(8 * log(2) / 3), v = erf(u / sqrt(2)) - erf(u / sqrt(8)), s = 1 - sqrt(0.8);
+    for (size_t k = FEW; k <= ALL; k += ALL - FEW) {
+        for (size_t i = 0; i < k; i++) {
+            p[i] = q[i] = -smoe_log((double)k);
+            p[k + i] = q[k + i] = 64 * (double)i;
+            p[2 * k + i] = 1;
+            q[2 * k + i] = 4;
+            p[3 * k + i] = smoe_normal_log_density(0, 0, 1);
+            q[3 * k + i] = smoe_normal_log_density(0, 0, 4);
+        }
+        OK(smoe_mixture_distance(k, p, k, q, work, &V, &h2, error));
+        ck_assert_msg(fabs(V - v) <= error[0] && fabs(h2 - s) <= error[1] && error[1] < 1e-11,
+                      "T.8: %.17g and %.17g within %g and %g for %zu atoms", V, h2, error[0], error[1], k);
+        if (k == FEW) ck_assert_msg(error[0] < 1e-11, "T.8: a claim of %g only", error[0]);
+        if (k == ALL)
+            ck_assert_msg(error[0] > 1e-3 && error[0] < 0.1, "T.8: a claim of %g without more splits", error[0]);
+    }
+}
+END_TEST
+
+/* Pairs of atoms of one variance cross halfway, which is where a panel is first cut, and p = q at that very point.  Either side is
+ * clear then: with 25 splits for each crossing, 4,096 would not do. */
+START_TEST(crossings_at_an_end_take_no_splits)
+{
+    enum { PAIRS = 200 };
+    double p[4 * PAIRS], q[4 * PAIRS], work[10 * PAIRS], V, h2, error[2];
+    for (size_t i = 0; i < PAIRS; i++) {
+        p[i] = q[i] = -smoe_log(PAIRS);
+        p[PAIRS + i] = 64 * (double)i;
+        q[PAIRS + i] = 64 * (double)i + 2;
+        p[2 * PAIRS + i] = q[2 * PAIRS + i] = 1;
+        p[3 * PAIRS + i] = q[3 * PAIRS + i] = smoe_normal_log_density(0, 0, 1);
+    }
+    OK(smoe_mixture_distance(PAIRS, p, PAIRS, q, work, &V, &h2, error)); /* 2 Phi(1) - 1, 1 - e^(-1/2) */
+    ck_assert_msg(fabs(V - 0.682689492137085897) <= error[0] && fabs(h2 - 0.393469340287366577) <= error[1],
+                  "T.8: %.17g and %.17g within %g and %g", V, h2, error[0], error[1]);
+    ck_assert_msg(error[0] < 1e-10 && error[1] < 1e-10, "T.8: claims of %g and %g only", error[0], error[1]);
 }
 END_TEST
 
@@ -1425,6 +1516,28 @@ START_TEST(overflow_is_said)
 }
 END_TEST
 
+/* A later atom is refused: the first has been fitted by then, and is not written all the same. */
+START_TEST(refused_atoms_write_nothing)
+{
+    const double theta[] = {1, 0, 1, 2, 0, 1}, x[] = {0, 1, 2, 3, 1, 1, 1, 1}, y[] = {0, 1, 0, 2, 1, 2, 3, 4};
+    const double line[] = {0, 1, 0, 2, 1, 3, 5, 7}, spread[] = {0, 1, 2, 3, 0, 1, 2, 3};
+    const double q[] = {1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0};
+    const size_t label[] = {0, 0, 0, 0, 1, 1, 1, 1}, few[] = {0, 0, 0, 0, 0, 0, 1, 1};
+    double work[100], out[6];
+    poison_all(6, out);
+    ck_assert_int_eq(smoe_mix_em_variances(&norm1, 8, theta, x, y, q, out), SMOE_EDOM);
+    ck_assert_msg(untouched(6, out), "T.12: the variance of an atom is written, of another there is none");
+    ck_assert_int_eq(smoe_mix_m_step(&norm1, 8, theta, x, y, q, 1e-3, work, out), SMOE_EDOM);
+    ck_assert_msg(untouched(6, out), "T.12: next is written, and an atom has no weight left");
+    ck_assert_int_eq(smoe_oracle(8, 2, 1, x, y, label, work, out), SMOE_EDOM);
+    ck_assert_msg(untouched(6, out), "T.13: an atom is written, and the x of another do not vary");
+    ck_assert_int_eq(smoe_oracle(8, 2, 1, spread, y, few, work, out), SMOE_EDOM);
+    ck_assert_msg(untouched(6, out), "T.13: an atom is written, and another has two samples");
+    ck_assert_int_eq(smoe_oracle(8, 2, 1, spread, line, label, work, out), SMOE_EDOM);
+    ck_assert_msg(untouched(6, out), "T.13: an atom is written, and another has no residuals");
+}
+END_TEST
+
 /* (T.12) is for linear experts, none of them left out of the softmax, and an atom that has no sample has no variance. */
 START_TEST(em_steps_refuse)
 {
@@ -1641,6 +1754,10 @@ START_TEST(rank_errors)
     double wild[] = {0x1p1000, 0x1p-1000, 0x1p1000, -0x1p-1000}; /* columns of any size */
     OK(smoe_singular_values(2, 2, wild, s, &error));
     ck_assert_msg(near(s[0], 1, 4) && near(s[1], 1, 4), "T.14: (%g, %g), by hand (1, 1)", s[0], s[1]);
+    /* Less what all columns share, inner products are a few of the smallest doubles, and their roundings never end. */
+    double faint[] = {1, 1, 1, 1, -2, 0, 0, -1, -2, 0, -1, 2, 3, 1, 3, -3};
+    for (size_t j = 4; j < 16; j++) faint[j] = ldexp(faint[j], -525);
+    ck_assert_int_eq(smoe_singular_values(4, 4, faint, s, &error), SMOE_EOVRFLW);
 }
 END_TEST
 
@@ -1662,6 +1779,7 @@ int main(void)
     tcase_add_test(hand, exact_loss_by_hand);
     tcase_add_test(hand, over_loss_by_hand);
     tcase_add_test(hand, em_by_hand);
+    tcase_add_test(hand, an_edge_holds_the_lines);
     tcase_add_test(hand, em_by_hand_in_three_dimensions);
     tcase_add_test(hand, oracle_by_hand);
     tcase_add_test(hand, identifiability_by_hand);
@@ -1679,6 +1797,8 @@ int main(void)
     tcase_add_test(property, quadrature_meets_closed_forms);
     tcase_add_loop_test(property, models_have_distances, 0, SHAPES);
     tcase_add_test(property, hard_distances_end);
+    tcase_add_test(property, crossings_at_an_end_take_no_splits);
+    tcase_add_test(property, splits_end_and_the_claim_says_so);
     tcase_add_test(property, losses_see_the_measure);
     tcase_add_test(property, two_merged_atoms_cancel_three_orders);
     tcase_add_loop_test(property, em_climbs, 0, 8);
@@ -1691,6 +1811,7 @@ int main(void)
     tcase_add_loop_test(error, value_errors, 0, 3);
     tcase_add_test(error, overflow_is_said);
     tcase_add_test(error, em_steps_refuse);
+    tcase_add_test(error, refused_atoms_write_nothing);
     tcase_add_loop_test(error, distance_errors, 0, 3);
     tcase_add_loop_test(error, loss_errors, 0, 3);
     tcase_add_loop_test(error, degenerate_data_get_a_status, 0, 3);

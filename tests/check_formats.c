@@ -243,6 +243,36 @@ START_TEST(every_half)
 }
 END_TEST
 
+/* Many at once are the same as one by one, whatever their number, and also where the bytes lie at the end of the doubles' room. */
+START_TEST(widening)
+{
+    enum { MOST = 65536 };
+    static const size_t number[] = {0, 1, 255, 256, 257, 1000, MOST};
+    static unsigned char bytes[8 * MOST];
+    static double wide[MOST];
+    uint32_t r = 1;
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (unsigned char)((r = r * 1664525u + 1013904223u) >> 24);
+    for (tensor_dtype dtype = TENSOR_F64; dtype <= TENSOR_I64; dtype++) {
+        const size_t size = tensor_dtype_size(dtype);
+        for (size_t i = 0; size == 2 && i < MOST; i++) memcpy(bytes + 2 * i, &(uint16_t){(uint16_t)i}, 2); /* each once */
+        for (size_t k = 0; k < sizeof number / sizeof *number; k++) {
+            const size_t n = number[k];
+            const tensor t = {.dtype = dtype, .count = n, .data = bytes};
+            unsigned char *end = (unsigned char *)wide + n * (8 - size);
+            if (n < MOST) wide[n] = -7;
+            memcpy(end, bytes, n * size);
+            tensor_widen(dtype, n, end, wide);
+            for (size_t i = 0; i < n; i++) {
+                const double x = tensor_get(&t, i);
+                ck_assert_msg(isnan(x) ? isnan(wide[i]) : x == wide[i] && !signbit(x) == !signbit(wide[i]),
+                              "%s: element %zu of %zu is %a, expected %a", tensor_dtype_name(dtype), i, n, wide[i], x);
+            }
+            ck_assert(n == MOST || wide[n] == -7);
+        }
+    }
+}
+END_TEST
+
 /* --- safetensors: reading --- */
 
 START_TEST(read_by_hand)
@@ -334,6 +364,9 @@ static const struct {
     {"{\"b\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[16,24]},"
      "\"a\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[0,8]}}",
      24, "t: tensor \"b\": begins at byte 16 and leaves a hole before it, expected 8"},
+    {"{\"a\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[8,16]},"
+     "\"b\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[16,24]}}",
+     24, "t: tensor \"a\": begins at byte 8 and leaves a hole before it, expected 0"},
     {"{\"x\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[0,8]}}", 9,
      "t: 9 bytes of data, expected 8: bytes after the last tensor"},
     {"{\"x\":{\"dtype\":\"I32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4,
@@ -391,6 +424,46 @@ START_TEST(lying_length)
     from_hex("00e1f50500000000", file); /* 100000000 is allowed, if the file has them */
     ck_assert_int_eq(tensor_file_parse_safetensors("t", file, sizeof file, &f, err, sizeof err), -1);
     ck_assert(error_is("t: truncated: a header of 100000000 bytes is announced, 24 bytes follow"));
+    tensor_layout l;
+    size_t need = 0;
+    ck_assert_int_eq(tensor_layout_safetensors("t", file, 7, sizeof file, &need, &l, err, sizeof err), 0);
+    ck_assert(need == 8 && l.t == NULL); /* more is wanted, and there is more */
+    ck_assert_int_eq(tensor_layout_safetensors("t", file, 7, 7, &need, &l, err, sizeof err), -1);
+    ck_assert(error_is("t: 7 bytes, expected a safetensors file: its header length takes 8"));
+}
+END_TEST
+
+/* Where the tensors are, from the first bytes: for those who read every dtype of ours and the metadata, and for those who pass
+ * other dtypes by. */
+START_TEST(heads)
+{
+    static const char *const header[] = {
+        "{\"__metadata__\":{\"op\":\"gate.linear\"},\"x\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
+        "{\"__metadata__\":{\"op\":\"gate.linear\"},\"x\":{\"dtype\":\"I32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
+    };
+    unsigned char file[256];
+    for (int i = 0; i < 2; i++) {
+        const size_t n = by_hand(file, header[i], NULL, 0), all = n + 8;
+        tensor_layout l;
+        tensor_file metadata = {0};
+        size_t need = 0;
+        ck_assert_int_eq(tensor_head_safetensors("t", file, n - 1, all, &need, &l, &metadata, err, sizeof err), 0);
+        ck_assert(need == n && l.t == NULL && metadata.entries == 0);
+        ck_assert_int_eq(tensor_head_safetensors("t", file, n, all, &need, &l, &metadata, err, sizeof err), i == 0 ? 0 : -1);
+        if (i == 0) {
+            ck_assert(l.tensors == 1 && l.t[0].known && l.t[0].begin == n && l.t[0].end == all);
+        } else {
+            ck_assert(error_is("t: tensor \"x\": dtype \"I32\" is not supported, expected one of F64, F32, BF16, F16, I64"));
+            ck_assert(l.tensors == 0 && l.t == NULL);
+        }
+        ck_assert_str_eq(tensor_file_meta(&metadata, "op"), "gate.linear");
+        tensor_file_clear(&metadata);
+        tensor_layout_clear(&l);
+        ck_assert_int_eq(tensor_layout_safetensors("t", file, n, all, &need, &l, err, sizeof err), 0);
+        ck_assert(l.tensors == 1 && l.t[0].known == (i == 0));
+        ck_assert_str_eq(l.t[0].dtype_name, i == 0 ? "F32" : "I32");
+        tensor_layout_clear(&l);
+    }
 }
 END_TEST
 
@@ -553,6 +626,14 @@ START_TEST(other_places)
     ck_assert_int_eq(whole_file_write(in_folder("link"), 1, parts, err, sizeof err), 0);
     ck_assert(lstat(in_folder("link"), &st) == 0 && S_ISLNK(st.st_mode));
     ck_assert(file_is(in_folder("target"), "ab", 2));
+
+    char here[512]; /* a path without a folder is of this one */
+    ck_assert_ptr_nonnull(getcwd(here, sizeof here));
+    ck_assert_int_eq(chdir(folder), 0);
+    const int result = whole_file_write("plain", 1, parts, err, sizeof err);
+    ck_assert_int_eq(chdir(here), 0);
+    ck_assert_msg(result == 0, "%s", err);
+    ck_assert(file_is(in_folder("plain"), "ab", 2));
 
     int ends[2];
     char path[64], got[8] = "";
@@ -795,6 +876,17 @@ START_TEST(npy_frames)
 }
 END_TEST
 
+/* By the first bytes.  A safetensors header of 0x04034b50 bytes begins as an archive does, but for its brace. */
+START_TEST(told_apart)
+{
+    ck_assert(tensor_format_of("\x93NUMPY\1\0v", 9) == TENSOR_NPY && tensor_format_of("\x93NUMPZ\1\0v", 9) == TENSOR_SAFETENSORS);
+    ck_assert(tensor_format_of("PK\3\4\24\0\0\0\0", 9) == TENSOR_NPZ && tensor_format_of("PK\5\6\0\0\0\0\0", 9) == TENSOR_NPZ);
+    ck_assert(tensor_format_of("PK\3\4\0\0\0\0{", 9) == TENSOR_SAFETENSORS);
+    ck_assert(tensor_format_of("PK\3\4\0\0\0\0{", 8) == TENSOR_NPZ); /* no ninth byte is there */
+    ck_assert(tensor_format_of("\x93NUMP", 5) == TENSOR_SAFETENSORS && tensor_format_of("PK\3", 3) == TENSOR_SAFETENSORS);
+}
+END_TEST
+
 START_TEST(npz_values)
 {
     unsigned char file[1024];
@@ -852,6 +944,16 @@ START_TEST(wrong_npz)
     memcpy(file + 129 + 46, "x.txt", 5);
     ck_assert_int_eq(tensor_file_parse_npz("a.npz", file, n, &f, err, sizeof err), -1);
     ck_assert(error_is("a.npz: entry \"x.txt\": expected names that end in .npy"));
+
+    from_hex(npz_deflated, file);
+    file[8] = file[129 + 10] = 12; /* bzip2 */
+    ck_assert_int_eq(tensor_file_parse_npz("a.npz", file, n, &f, err, sizeof err), -1);
+    ck_assert(error_is("a.npz: entry \"x.npy\": compression method 12, expected stored or deflated"));
+
+    from_hex(npz_deflated, file);
+    file[6] = file[129 + 8] = 1;
+    ck_assert_int_eq(tensor_file_parse_npz("a.npz", file, n, &f, err, sizeof err), -1);
+    ck_assert(error_is("a.npz: entry \"x.npy\": is encrypted"));
 
     n = from_hex(npz_stored, file);
     file[199 + 30] = 'x'; /* y.npy becomes x.npy */
@@ -923,6 +1025,38 @@ START_TEST(manifest_bytes)
 }
 END_TEST
 
+/* The digests of a large case's blocks; as it is written, and as it is read. */
+START_TEST(manifest_blocks)
+{
+    static const char expected[] = "{\n"
+                                   "  \"smoeref\": \"0.1.0\",\n"
+                                   "  \"suite\": \"large\",\n"
+                                   "  \"seed\": 1,\n"
+                                   "  \"cases\": [\n"
+                                   "    {\"name\": \"a\", \"op\": \"x.y\", \"parameters\": {},\n"
+                                   "     \"flags\": [],\n"
+                                   "     \"sha256\": {\"prompt\": \"" SHA_A "\",\n"
+                                   "                \"expected\": \"" SHA_0 "\"},\n"
+                                   "     \"blocks\": {\"prompt\": [\"" SHA_0 "\",\n"
+                                   "      \"" SHA_A "\"],\n"
+                                   "                \"expected\": []}}\n"
+                                   "  ]\n"
+                                   "}\n";
+    manifest m;
+    ck_assert_int_eq(manifest_init(&m, "0.1.0", "large", 1, err, sizeof err), 0);
+    ck_assert_int_eq(manifest_add(&m, "a", "x.y", NULL, NULL, SHA_A, SHA_0, err, sizeof err), 0);
+    ck_assert_int_eq(manifest_add_blocks(&m, SHA_0 SHA_A, "", err, sizeof err), 0);
+    ck_assert_msg(manifest_write(in_folder("b.json"), &m, err, sizeof err) == 0, "%s", err);
+    manifest_clear(&m);
+    ck_assert(file_is(in_folder("b.json"), expected, sizeof expected - 1));
+    ck_assert_msg(manifest_read(in_folder("b.json"), &m, err, sizeof err) == 0, "%s", err);
+    ck_assert_uint_eq(m.c[0].flags, 0);
+    ck_assert_str_eq(m.c[0].prompt_blocks, SHA_0 SHA_A);
+    ck_assert_str_eq(m.c[0].expected_blocks, "");
+    manifest_clear(&m);
+}
+END_TEST
+
 #define ROUNDOFF(value) "{\"smoeref\":\"0\",\"suite\":\"core\",\"seed\":1,\"cases\":[],\"roundoff\":" value "}"
 
 START_TEST(manifest_roundoff)
@@ -949,8 +1083,32 @@ START_TEST(manifest_roundoff)
         ck_assert_msg(manifest_read(in_folder("r.json"), &m, err, sizeof err) == 0, "%s", err);
     }
     manifest_clear(&m);
+
+    static const char *const same[] = {
+        /* what is left out stays out */
+        "{}",
+        "{\"elementary\": \"2ulp\"}",
+        "{\"arithmetic\": \"tf32\"}",
+        "{\"arithmetic\": \"f16\", \"elementary\": \"2ulp\"}",
+        "{\"elementary\": \"0.5ulp\", \"tensors\": {\"y\": \"bf16+f32+4ulp\"}}",
+        "{\"tensors\": {\"y\": \"bf16+f32+4ulp\", \"d_x\": \"f16+f16+1ulp\"}}",
+    };
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        char given[400], expected[400];
+        snprintf(given, sizeof given, ROUNDOFF("%s"), same[i]);
+        snprintf(expected, sizeof expected,
+                 "{\n  \"smoeref\": \"0\",\n  \"suite\": \"core\",\n  \"seed\": 1,\n  \"roundoff\": %s,\n  \"cases\": []\n}\n",
+                 same[i]);
+        ck_assert_msg(manifest_parse("m", given, strlen(given), &m, err, sizeof err) == 0, "%s", err);
+        ck_assert_msg(manifest_write(in_folder("r.json"), &m, err, sizeof err) == 0, "%s", err);
+        manifest_clear(&m);
+        ck_assert_msg(file_is(in_folder("r.json"), expected, strlen(expected)), "%s", same[i]);
+    }
 }
 END_TEST
+
+#define NO_ROUNDOFF "m: \"roundoff\": expected an object of strings, and \"tensors\" one of these"
+#define BLOCKS(value) MANIFEST(CASE("a", "x.y", "{}", "[],\"blocks\":" value))
 
 static const struct {
     const char *text, *error;
@@ -970,8 +1128,8 @@ static const struct {
     {"{\"smoeref\":\"0\",\"suite\":\"two words\",\"seed\":1,\"cases\":[]}",
      "m: \"smoeref\" and \"suite\": expected a word each"},
     {"{\"smoeref\":\"0\",\"suite\":\"core\",\"seed\":1,\"cases\":{}}", "m: \"cases\": expected an array"},
-    {ROUNDOFF("[]"), "m: \"roundoff\": expected an object of strings, and \"tensors\" one of these"},
-    {ROUNDOFF("{\"storage\":\"f32\"}"), "m: \"roundoff\": expected an object of strings, and \"tensors\" one of these"},
+    {ROUNDOFF("[]"), NO_ROUNDOFF},
+    {ROUNDOFF("{\"storage\":\"f32\"}"), NO_ROUNDOFF},
     {ROUNDOFF("{\"arithmetic\":\"f8\"}"),
      "m: \"roundoff\": the arithmetic is 'f8', expected one of f64, f32, tf32, bf16, f16"},
     {ROUNDOFF("{\"elementary\":\"4\"}"),
@@ -982,6 +1140,25 @@ static const struct {
      "m: \"roundoff\": tensor y has 'f32+4ulp+f32', expected P, P+A, P+Nulp or P+A+Nulp"},
     {ROUNDOFF("{\"tensors\":{\"y\":\"f32+bf16+9ulp\"}}"),
      "m: \"roundoff\": elementary functions within 9 ulp of bf16, of tensor y: at most 8 ulp can be bounded"},
+    {ROUNDOFF("{\"arithmetic\":1}"), NO_ROUNDOFF},
+    {ROUNDOFF("{\"elementary\":4}"), NO_ROUNDOFF},
+    {ROUNDOFF("{\"tensors\":\"f32\"}"), NO_ROUNDOFF},
+    {ROUNDOFF("{\"tensors\":{\"a-b\":\"f32\"}}"), NO_ROUNDOFF},
+    {ROUNDOFF("{\"tensors\":{\"y\":32}}"), NO_ROUNDOFF},
+    {ROUNDOFF("{\"elementary\":\"4\",\"arithmetic\":\"f32\"}"), /* the first fault is told, though others follow */
+     "m: \"roundoff\": the elementary functions are within '4', expected such as 4ulp, at least 0.5ulp"},
+    {ROUNDOFF("{\"tensors\":{\"y\":\"f32+4ulp+f32\",\"z\":\"f32\"},\"elementary\":\"4ulp\"}"),
+     "m: \"roundoff\": tensor y has 'f32+4ulp+f32', expected P, P+A, P+Nulp or P+A+Nulp"},
+    {ROUNDOFF("{\"arithmetic\":\"\\u0001 \\u007f~\\u00e9\"}"),
+     "m: \"roundoff\": the arithmetic is '? ?~?" "?', expected one of f64, f32, tf32, bf16, f16"},
+    {BLOCKS("[]"), "m: case \"a\": blocks: expected a JSON object"},
+    {BLOCKS("{\"prompt\":[]}"), "m: case \"a\": blocks: missing field \"expected\""},
+    {BLOCKS("{\"prompt\":\"" SHA_A "\",\"expected\":[]}"), "m: case \"a\": blocks: expected arrays of digests"},
+    {BLOCKS("{\"prompt\":[],\"expected\":1}"), "m: case \"a\": blocks: expected arrays of digests"},
+    {BLOCKS("{\"prompt\":[\"abc\"],\"expected\":[]}"),
+     "m: case \"a\": blocks: block 0: expected 64 lower-case hex digits"},
+    {BLOCKS("{\"prompt\":[],\"expected\":[\"" SHA_A "\",7]}"),
+     "m: case \"a\": blocks: block 1: expected 64 lower-case hex digits"},
     {MANIFEST("7"), "m: case 1: expected a JSON object"},
     {MANIFEST("{\"name\":\"a\"}"), "m: case 1: missing field \"op\""},
     {MANIFEST(CASE("a", "x.y", "{}", "[],\"x\":0")), "m: case 1: unknown field \"x\""},
@@ -1010,6 +1187,11 @@ static const struct {
     {MANIFEST(CASE("a", "x.y", "{}", "[\"ties\",\"ties\"]")),
      "m: case \"a\": flag \"ties\": expected a word, each once, at most 64"},
     {MANIFEST(CASE("a", "x.y", "{}", "[]") "," CASE("a", "x.z", "{}", "[]")), "m: case \"a\": expected each name once"},
+    {MANIFEST(CASE("a", "x.y", "{}", "[]") "," CASE("a", "x.y", "{}", "[]") "," CASE("b", "x.y", "{}", "[]")),
+     "m: case \"a\": expected each name once"},
+    {MANIFEST("{\"name\":\"a\",\"op\":\"x.y\",\"parameters\":{},\"flags\":[],\"sha256\":{\"prompt\":\"" SHA_A
+              "\",\"expected\":\"0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF\"}}"),
+     "m: case \"a\": sha256: expected 64 lower-case hex digits for prompt and for expected"},
     {MANIFEST("{\"name\":\"a\",\"op\":\"x.y\",\"parameters\":{},\"flags\":[],\"sha256\":{\"prompt\":\"" SHA_A "\"}}"),
      "m: case \"a\": sha256: missing field \"expected\""},
     {MANIFEST("{\"name\":\"a\",\"op\":\"x.y\",\"parameters\":{},\"flags\":[],\"sha256\":{\"prompt\":\"" SHA_A
@@ -1032,11 +1214,22 @@ START_TEST(manifest_refuses)
     manifest m;
     ck_assert_int_eq(manifest_init(&m, "0", "core", MANIFEST_SEED_MAX + 1, err, sizeof err), -1);
     ck_assert_int_eq(manifest_init(&m, "", "core", 1, err, sizeof err), -1);
+    ck_assert_int_eq(manifest_init(&m, "0", "two words", 1, err, sizeof err), -1);
+    ck_assert(error_is("manifest: suite \"two words\": expected a word") && m.suite == NULL && m.smoeref == NULL);
     ck_assert_int_eq(manifest_init(&m, "0", "core", 1, err, sizeof err), 0);
     ck_assert_int_eq(manifest_add(&m, "a/b", "x.y", "", "", SHA_A, SHA_A, err, sizeof err), -1);
     ck_assert_int_eq(manifest_add(&m, "a", "x.y", "{", "", SHA_A, SHA_A, err, sizeof err), -1);
     ck_assert_int_eq(manifest_add(&m, "a", "x.y", "", "a b", SHA_A, SHA_A, err, sizeof err), -1);
     ck_assert_int_eq(manifest_add(&m, "a", "x.y", "", "", "", SHA_A, err, sizeof err), -1);
+    char flags[5 * (MANIFEST_FLAGS + 1)] = "f0";
+    for (int i = 1; i < MANIFEST_FLAGS; i++) snprintf(flags + strlen(flags), 6, ",f%d", i);
+    ck_assert_int_eq(manifest_add(&m, "most", "x.y", "", flags, SHA_A, SHA_A, err, sizeof err), 0);
+    ck_assert_uint_eq(m.c[0].flags, MANIFEST_FLAGS);
+    manifest_clear(&m);
+    ck_assert_int_eq(manifest_init(&m, "0", "core", 1, err, sizeof err), 0);
+    strcat(flags, ",f64");
+    ck_assert_int_eq(manifest_add(&m, "a", "x.y", "", flags, SHA_A, SHA_A, err, sizeof err), -1);
+    ck_assert(error_is("manifest: case \"a\": flag \"f64\": expected a word, each once, at most 64"));
     ck_assert_uint_eq(m.cases, 0); /* what was refused leaves no trace */
     ck_assert_int_eq(manifest_add(&m, "a", "x.y", "", "", SHA_A, SHA_A, err, sizeof err), 0);
     ck_assert_int_eq(manifest_add(&m, "a", "x.y", "", "", SHA_A, SHA_A, err, sizeof err), 0);
@@ -1075,6 +1268,7 @@ START_TEST(manifest_schema)
         const bool beyond = strstr(wrong_manifest[i].error, "each name once") != NULL ||
                             strstr(wrong_manifest[i].error, "flag \"ties\"") != NULL ||
                             strstr(wrong_manifest[i].error, "can be bounded") != NULL ||
+                            strstr(wrong_manifest[i].text, "a-b") != NULL || /* a schema says nothing of keys */
                             strstr(wrong_manifest[i].error, "parameter \"k") != NULL;
         json_t *j = json_loads(wrong_manifest[i].text, JSON_REJECT_DUPLICATES, NULL);
         if (j != NULL && !beyond)
@@ -1228,6 +1422,8 @@ START_TEST(quotes)
     char small[8];
     ck_assert_int_eq(tensor_fail(small, sizeof small, "%s", "0123456789"), -1);
     ck_assert_str_eq(small, "0123456");
+    ck_assert_int_eq(tensor_fail(small, 0, "%s", "no room"), -1);
+    ck_assert_str_eq(small, "0123456");
     ck_assert_int_eq(tensor_fail(NULL, 0, "%s", "nothing"), -1);
 }
 END_TEST
@@ -1294,10 +1490,12 @@ int main(void)
     tcase_add_checked_fixture(t, make_folder, drop_folder);
     tcase_add_test(t, dtype_values);
     tcase_add_test(t, every_half);
+    tcase_add_test(t, widening);
     tcase_add_test(t, read_by_hand);
     tcase_add_test(t, read_nothing);
     tcase_add_loop_test(t, wrong_safetensors, 0, COUNT(wrong));
     tcase_add_test(t, lying_length);
+    tcase_add_test(t, heads);
     tcase_add_test(t, truncated_anywhere);
     tcase_add_test(t, round_trip);
     tcase_add_test(t, written_bytes);
@@ -1310,9 +1508,11 @@ int main(void)
     tcase_add_test(t, npy_headers_that_are_fine);
     tcase_add_loop_test(t, wrong_npy_files, 0, COUNT(wrong_npy));
     tcase_add_test(t, npy_frames);
+    tcase_add_test(t, told_apart);
     tcase_add_test(t, npz_values);
     tcase_add_test(t, wrong_npz);
     tcase_add_test(t, manifest_bytes);
+    tcase_add_test(t, manifest_blocks);
     tcase_add_loop_test(t, wrong_manifests, 0, COUNT(wrong_manifest));
     tcase_add_test(t, manifest_refuses);
     tcase_add_test(t, manifest_schema);

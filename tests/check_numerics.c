@@ -1,6 +1,7 @@
 /* Numerics, spec/00-numerics.md: hand-computed values, correct rounding, bit-identity of the matrix products, gradients
  * by two methods, properties, every error path, and the self-test's negative controls. */
 #include <check.h>
+#include <dlfcn.h>
 #include <fenv.h>
 #include <float.h>
 #include <math.h>
@@ -644,6 +645,38 @@ START_TEST(mpfr_state_is_the_callers)
     mpfr_clear_flags();
     mpfr_set_emin(least);
     mpfr_set_emax(most);
+}
+END_TEST
+
+/* It stands before MPFR's, which the library calls once for each number that it leaves to MPFR. */
+static int left_to_mpfr;
+int mpfr_subnormalize(mpfr_ptr y, int direction, mpfr_rnd_t r)
+{
+    int (*next)(mpfr_ptr, int, mpfr_rnd_t);
+    *(void **)&next = dlsym(RTLD_NEXT, "mpfr_subnormalize");
+    left_to_mpfr++;
+    return next(y, direction, r);
+}
+
+/* Where long double has 64 bits, the interval that has to round to one double is 2^-58 of the value wide, and doubles are 2^-53 to
+ * 2^-52 of it apart: one argument in 32 is left open at most; of logarithms, 2^-60, one in 128. */
+START_TEST(few_numbers_are_left_to_mpfr)
+{
+#if LDBL_MANT_DIG == 64
+    volatile long double one = 1, half = 0x1p-64L, last = 0x1p-63L;
+    if (one + half - one != 0 || one + last - one != last) return; /* Valgrind */
+    for (size_t i = 0; i < ELEMENTARIES; i++) {
+        const elementary *e = &elementaries[i];
+        const int points = 2000, most = strcmp(e->name, "log") == 0 ? 30 : 100;
+        const double low = fmax(e->low, -5), high = fmin(e->high, 5);
+        left_to_mpfr = 0;
+        for (int j = 0; j < points; j++) e->f(low + (high - low) * (j + 0.5) / points);
+        ck_assert_msg(left_to_mpfr <= most, "%s leaves %d of %d to MPFR (N.14)", e->name, left_to_mpfr, points);
+    }
+    left_to_mpfr = 0;
+    smoe_log(-1);
+    ck_assert_int_eq(left_to_mpfr, 1);
+#endif
 }
 END_TEST
 
@@ -1427,6 +1460,22 @@ START_TEST(selftest_refuses_a_foreign_environment)
 }
 END_TEST
 
+/* A long double of 53 bits is of no use, and of no harm: nothing relies on it then. */
+/* evidence properties: N.1 */
+START_TEST(selftest_needs_no_long_double)
+{
+#ifdef __x86_64__
+    fpu_control_t saved, narrow;
+    _FPU_GETCW(saved);
+    narrow = (fpu_control_t)((saved & ~_FPU_EXTENDED) | _FPU_DOUBLE);
+    _FPU_SETCW(narrow);
+    const smoe_status status = smoe_selftest(NULL);
+    _FPU_SETCW(saved);
+    ck_assert_int_eq(status, SMOE_OK);
+#endif
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("numerics");
@@ -1452,6 +1501,7 @@ int main(void)
     tcase_add_test(functions, a_bent_function_is_found);
     tcase_add_test(functions, odd_functions_are_odd_and_all_are_monotonic);
     tcase_add_test(functions, mpfr_state_is_the_callers);
+    tcase_add_test(functions, few_numbers_are_left_to_mpfr);
     tcase_add_test(functions, x87_settings_do_not_matter);
     tcase_add_loop_test(functions, values_are_accurate, 0, SMOOTHS);
     tcase_add_loop_test(functions, derivatives_are_the_slopes_of_the_definitions, 0, SMOOTHS);
@@ -1477,6 +1527,7 @@ int main(void)
     tcase_add_test(refusals, statuses_have_messages);
     tcase_add_test(refusals, selftest_passes);
     tcase_add_test(refusals, selftest_refuses_a_foreign_environment);
+    tcase_add_test(refusals, selftest_needs_no_long_double);
 
     suite_add_tcase(suite, products);
     suite_add_tcase(suite, functions);

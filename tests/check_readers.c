@@ -308,6 +308,95 @@ START_TEST(prompt_values)
 }
 END_TEST
 
+/* What gate.weights has not: integers, two inputs that share a letter. */
+static const struct {
+    const char *op, *header;
+    size_t n;
+    const char *error;
+} wrong_other[] = {
+    {"layer.change", "{\"a\":{\"dtype\":\"I64\",\"shape\":[1,2],\"data_offsets\":[0,16]},"
+                     "\"b\":{\"dtype\":\"I64\",\"shape\":[2,2],\"data_offsets\":[16,48]}}", 48,
+     "p: b: shape [2,2], expected [T,K] with T = 1 as in a"},
+    {"layer.change", "{\"a\":{\"dtype\":\"I64\",\"shape\":[2,1],\"data_offsets\":[0,16]},"
+                     "\"b\":{\"dtype\":\"I64\",\"shape\":[2,2],\"data_offsets\":[16,48]}}", 48,
+     "p: b: shape [2,2], expected [T,K] with K = 1 as in a"},
+    {"layer.change", "{\"a\":{\"dtype\":\"F64\",\"shape\":[1,2],\"data_offsets\":[0,16]}}", 16, "p: a: type F64, expected I64"},
+    {"balance.switch", "{" R(",") "\"mask\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[16,24]}}", 24,
+     "p: mask: type I64, expected F64, F32, BF16 or F16"},
+    {"balance.switch", "{" R(",") "\"mask\":{\"dtype\":\"F64\",\"shape\":[0],\"data_offsets\":[16,16]}}", 16,
+     "p: mask: shape [0], expected [T] with T = 1 as in r"},
+};
+
+START_TEST(wrong_other_prompts)
+{
+    static const double zeros[8];
+    put_safetensors("p", wrong_other[_i].header, zeros, wrong_other[_i].n);
+    const op_record *op = op_find(wrong_other[_i].op);
+    ck_assert_ptr_null(op_case_from_prompt(in_folder("p"), op, NULL, NULL, NULL, err, sizeof err));
+    ck_assert(says(wrong_other[_i].error));
+}
+END_TEST
+
+/* An input that may be missing is ones; of a tensor without elements nothing is copied. */
+START_TEST(prompt_without_mask)
+{
+    const double r[4] = {0.5, 0.25, 0, 1};
+    put_safetensors("p", "{\"r\":{\"dtype\":\"F64\",\"shape\":[2,2],\"data_offsets\":[0,32]}}", r, 32);
+    op_case *c = op_case_from_prompt(in_folder("p"), op_find("balance.switch"), NULL, NULL, NULL, err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    ck_assert(strcmp(c->op->in[1].name, "mask") == 0 && c->in[1].count == 2);
+    ck_assert(c->in[1].f64[0] == 1 && c->in[1].f64[1] == 1 && c->in[0].f64[3] == 1);
+    op_case_free(c);
+    put_safetensors("p", "{\"step\":{\"dtype\":\"I64\",\"shape\":[0],\"data_offsets\":[0,0]}}", r, 0);
+    c = op_case_from_prompt(in_folder("p"), op_find("gate.dropout.schedule"), NULL, NULL, NULL, err, sizeof err);
+    ck_assert_msg(c != NULL && c->in[0].i64 != NULL && c->in[0].count == 0, "%s", err);
+    op_case_free(c);
+}
+END_TEST
+
+/* "detach_x" in place of the file's leaves the file's "detach" as it is. */
+START_TEST(prompt_prefixes)
+{
+    tensor_file f = {0};
+    op_case *c = op_case_new(op_find("simsmoe.loss"), "T=2,d=1,N=2,K=1,h=1,g=1,p=1", "detach=no,sigma=0.30000000000000004", err,
+                             sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    ck_assert_int_eq(op_add_prompt(&f, c, NULL), 0);
+    ck_assert_int_eq(tensor_file_write(in_folder("p"), &f, err, sizeof err), 0);
+    tensor_file_clear(&f);
+    op_case_free(c);
+    c = op_case_from_prompt(in_folder("p"), NULL, "detach_x=no", NULL, NULL, err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    ck_assert(op_is(c, "detach_x", "no") && op_is(c, "detach", "no") && op_real(c, "sigma") == 0.30000000000000004);
+    op_case_free(c);
+}
+END_TEST
+
+/* Of names, types and shapes alone: no value is looked at, and none is there. */
+START_TEST(prompt_shapes)
+{
+    tensor t[] = {
+        {.name = (char[]){"r"}, .rank = 2, .dim = {3, 2}, .count = 6},
+        {.name = (char[]){"d_loss"}, .rank = 0, .count = 1},
+        {.name = (char[]){"mask"}, .rank = 1, .dim = {3}, .count = 3},
+    };
+    const op_record *op = op_find("balance.switch");
+    for (size_t n = 1; n <= 3; n++) {
+        const tensor_file head = {.tensors = n, .t = t};
+        op_case *c = op_case_shapes_from_prompt("p", op, &head, err, sizeof err);
+        ck_assert_msg(c != NULL, "%s", err);
+        ck_assert(c->in[0].count == 6 && c->in[0].dim[0] == 3 && c->in[1].count == 3);
+        ck_assert(c->in[0].f64 == NULL && c->in[1].f64 == NULL);
+        op_case_free(c);
+    }
+    t[1].rank = 1;
+    t[1].dim[0] = 1;
+    const tensor_file head = {.tensors = 2, .t = t};
+    ck_assert_ptr_null(op_case_shapes_from_prompt("p", op, &head, err, sizeof err));
+    ck_assert(says("p: d_loss: shape [1], expected []"));
+}
+END_TEST
+
 /* --- shards ------------------------------------------------------------------------------------------------------- */
 
 #define ONE "{\"v\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[0,8]}}"
@@ -323,6 +412,9 @@ static const struct {
     {MAP("\"v\":1"), "m.safetensors.index.json: weight_map: expected names of files only"},
     {MAP("\"v\":\"one.npy\""), "m.safetensors.index.json: shard \"one.npy\": expected the name of a .safetensors file"},
     {MAP("\"v\":\"../one.safetensors\""), "m.safetensors.index.json: shard \"../one.safetensors\": expected the name of"},
+    {MAP("\"v\":\"\\u007f.safetensors\""), "m.safetensors.index.json: shard \"\\x7f.safetensors\": expected the name of"},
+    {MAP("\"v\":\"\\u001f.safetensors\""), "m.safetensors.index.json: shard \"\\x1f.safetensors\": expected the name of"},
+    {MAP("\"u\":\"two.safetensors\",\"x\":\"two.safetensors\""), "two.safetensors: tensor \"w\" is not where"},
     {MAP("\"v\":\".safetensors\""), "m.safetensors.index.json: shard \".safetensors\": expected the name of"},
     {MAP("\"v\":\"none.safetensors\""), "none.safetensors: cannot be opened: No such file or directory"},
     {MAP("\"x\":\"one.safetensors\""), "one.safetensors: tensor \"v\" is not where"},
@@ -372,6 +464,13 @@ START_TEST(right_index)
     ck_assert_str_eq(d.left[0], "\"v\" (F64 [1])");
     ck_assert(dump_read(&d, 0, 0, 1, &y, err, sizeof err) == 0 && y == 2);
     dump_close(&d);
+    char here[512]; /* the shards of an index without a folder are in this one */
+    ck_assert_ptr_nonnull(getcwd(here, sizeof here));
+    ck_assert_int_eq(chdir(folder), 0);
+    const int result = tensor_file_read("m.safetensors.index.json", &f, err, sizeof err);
+    ck_assert_int_eq(chdir(here), 0);
+    ck_assert_msg(result == 0 && f.tensors == 3, "%s", err);
+    tensor_file_clear(&f);
     char *many = malloc(60000);
     size_t at = (size_t)sprintf(many, "{\"weight_map\":{");
     for (int i = 0; i <= SHARDS; i++) at += (size_t)sprintf(many + at, "%s\"t%d\":\"s%d.safetensors\"", i ? "," : "", i, i);
@@ -470,11 +569,11 @@ END_TEST
 
 /* --- archives ----------------------------------------------------------------------------------------------------- */
 
-/* An archive of one entry of 100,000 zero bytes behind a header, deflated; or of one that is called something else. */
+/* An archive of one entry of 240,000 zero bytes behind a header, deflated; or of one that is called something else. */
 START_TEST(archives)
 {
-    static unsigned char b[100200];
-    static const char text[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (25000,), }\n";
+    static unsigned char b[240200];
+    static const char text[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (60000,), }\n";
     const char *const name[] = {"x.npy", "npy", "x.txt"};
     const char *const error[] = {NULL, "z: entry \"npy\": expected names that end in .npy", "z: entry \"x.txt\": expected names"};
     memcpy(b, "\x93NUMPY\1\0", 8);
@@ -483,12 +582,133 @@ START_TEST(archives)
     for (int i = 0; i < 3; i++) {
         tensor_file f;
         zip_t *z = zip_open(in_folder("z"), ZIP_CREATE | ZIP_TRUNCATE, NULL);
-        ck_assert_int_eq((int)zip_file_add(z, name[i], zip_source_buffer(z, b, 10 + sizeof text - 1 + 100000, 0), 0), 0);
+        ck_assert_int_eq((int)zip_file_add(z, name[i], zip_source_buffer(z, b, 10 + sizeof text - 1 + 240000, 0), 0), 0);
         ck_assert_int_eq(zip_close(z), 0);
         ck_assert_int_eq(tensor_file_read(in_folder("z"), &f, err, sizeof err), error[i] ? -1 : 0);
         if (error[i]) ck_assert(says(error[i]));
-        else ck_assert(f.tensors == 1 && f.t[0].count == 25000 && tensor_get(f.t, 24999) == 0);
+        else ck_assert(f.tensors == 1 && f.t[0].count == 60000 && tensor_get(f.t, 59999) == 0);
         tensor_file_clear(&f);
+    }
+}
+END_TEST
+
+/* A file of so many entries, all of which are one byte. */
+static zip_t *open_entries(int entries)
+{
+    char name[20];
+    zip_error_t problem;
+    zip_t *z = zip_open(in_folder("z"), ZIP_CREATE | ZIP_TRUNCATE, NULL);
+    for (int i = 0; i < entries; i++) {
+        snprintf(name, sizeof name, "%d.npy", i);
+        ck_assert_int_eq((int)zip_file_add(z, name, zip_source_buffer(z, "x", 1, 0), 0), i);
+        ck_assert_int_eq(zip_set_file_compression(z, (zip_uint64_t)i, ZIP_CM_STORE, 0), 0);
+    }
+    ck_assert_int_eq(zip_close(z), 0);
+    zip_error_init(&problem);
+    z = npz_open("z", zip_source_file_create(in_folder("z"), 0, -1, &problem), &problem, err, sizeof err);
+    zip_error_fini(&problem);
+    return z;
+}
+
+START_TEST(archive_of_many)
+{
+    zip_t *z = open_entries(10000);
+    ck_assert_msg(z != NULL, "%s", err);
+    zip_discard(z);
+    ck_assert_ptr_null(open_entries(10001));
+    ck_assert(says("z: 10001 entries, expected at most 10000"));
+}
+END_TEST
+
+/* An entry may be as large as its compressed size allows, but not larger than the limit. */
+START_TEST(archive_limit)
+{
+    static unsigned char b[100000];
+    for (size_t i = 0; i < 1000; i++) b[i] = (unsigned char)(i * i * i >> 5); /* more than 1000 / 1032 bytes, deflated */
+    zip_t *z = zip_open(in_folder("z"), ZIP_CREATE | ZIP_TRUNCATE, NULL);
+    ck_assert_int_eq((int)zip_file_add(z, "x.npy", zip_source_buffer(z, b, sizeof b, 0), 0), 0);
+    ck_assert_int_eq(zip_close(z), 0);
+    z = zip_open(in_folder("z"), ZIP_RDONLY, NULL);
+    ck_assert_ptr_nonnull(z);
+    for (uint64_t limit = sizeof b - 1; limit <= sizeof b; limit++) {
+        zip_stat_t st;
+        uint64_t compressed = 0;
+        const int result = npz_entry("z", z, 0, &compressed, 100000, limit, &st, err, sizeof err);
+        ck_assert(st.comp_size > limit / 1032 && compressed == st.comp_size);
+        ck_assert_int_eq(result, limit < sizeof b ? -1 : 0);
+    }
+    char line[100];
+    zip_stat_t st;
+    zip_stat_index(z, 0, 0, &st);
+    snprintf(line, sizeof line, "z: entry \"x.npy\": says 100000 bytes in %d, expected at most 99999", (int)st.comp_size);
+    ck_assert(says(line));
+    zip_discard(z);
+}
+END_TEST
+
+static void put_number(unsigned char *to, size_t bytes, size_t x)
+{
+    for (size_t i = 0; i < bytes; i++) to[i] = (unsigned char)(x >> (8 * i));
+}
+
+/* What the local header of a stored entry and its place in the directory have in common, from the version on. */
+static void put_entry(unsigned char to[26], uint32_t crc, size_t n)
+{
+    put_number(to, 2, 20);
+    put_number(to + 8, 2, 33); /* 1 January 1980 */
+    put_number(to + 10, 4, crc);
+    put_number(to + 14, 4, n);
+    put_number(to + 18, 4, n);
+    put_number(to + 22, 2, 5);
+}
+
+/* An entry whose data are a second entry, whole and correct each: together they have more bytes than the file. */
+START_TEST(archive_of_nested)
+{
+    enum { PAYLOAD = 400 };
+    static const char text[] = "{'descr': '<i8', 'fortran_order': False, 'shape': (50,), }\n";
+    const size_t header = 10 + sizeof text - 1, outer = header + PAYLOAD, inner = PAYLOAD - 35, directory = 35 + outer;
+    unsigned char b[1000] = "PK\3\4";
+    memcpy(b + 30, "a.npy\x93NUMPY\1\0", 13);
+    b[43] = sizeof text - 1;
+    memcpy(b + 45, text, sizeof text - 1);
+    memcpy(b + 35 + header, "PK\3\4", 4);
+    put_entry(b + 35 + header + 4, 0, inner);
+    memcpy(b + 35 + header + 30, "b.npy", 5);
+    uint32_t crc = 0xffffffff;
+    for (size_t i = 35; i < directory; i++) {
+        crc ^= b[i];
+        for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+    }
+    put_entry(b + 4, ~crc, outer);
+    for (size_t i = 0; i < 2; i++) {
+        unsigned char *at = b + directory + i * 51;
+        memcpy(at, "PK\1\2", 4);
+        put_number(at + 4, 2, 20);
+        put_entry(at + 6, i ? 0 : ~crc, i ? inner : outer);
+        put_number(at + 42, 4, i ? 35 + header : 0);
+        memcpy(at + 46, i ? "b.npy" : "a.npy", 5);
+    }
+    for (size_t entries = 2; entries > 0; entries--) { /* the outer one alone is fine */
+        const size_t end = directory + entries * 51;
+        tensor_file f;
+        dump d;
+        const dump_choice all = {.patterns = 0};
+        memset(b + end, 0, 22);
+        memcpy(b + end, "PK\5\6", 4);
+        put_number(b + end + 8, 2, entries);
+        put_number(b + end + 10, 2, entries);
+        put_number(b + end + 12, 4, entries * 51);
+        put_number(b + end + 16, 4, directory);
+        put_file("z", b, end + 22);
+        const char *path = in_folder("z");
+        ck_assert_msg(tensor_file_read(path, &f, err, sizeof err) == (entries == 1 ? 0 : -1), "%s", err);
+        ck_assert_uint_eq(f.tensors, entries == 1);
+        tensor_file_clear(&f);
+        if (entries == 1) continue;
+        ck_assert(says("z: entry \"b.npy\": its 365 bytes and those before it exceed the file's 628"));
+        ck_assert_int_eq(dump_open(&d, 1, &path, &all, err, sizeof err), -1);
+        ck_assert(says("z: entry \"b.npy\": its 365 bytes and those before it exceed the file's 628"));
     }
 }
 END_TEST
@@ -546,12 +766,19 @@ int main(void)
     tcase_add_test(t, every_prompt);
     tcase_add_loop_test(t, wrong_prompts, 0, COUNT(wrong_prompt));
     tcase_add_test(t, prompt_values);
+    tcase_add_loop_test(t, wrong_other_prompts, 0, COUNT(wrong_other));
+    tcase_add_test(t, prompt_without_mask);
+    tcase_add_test(t, prompt_prefixes);
+    tcase_add_test(t, prompt_shapes);
     tcase_add_loop_test(t, wrong_indices, 0, COUNT(wrong_index));
     tcase_add_test(t, right_index);
     tcase_add_test(t, dump_names_and_values);
     tcase_add_test(t, dump_patterns);
     tcase_add_test(t, dump_limits);
     tcase_add_test(t, archives);
+    tcase_add_test(t, archive_of_many);
+    tcase_add_test(t, archive_limit);
+    tcase_add_test(t, archive_of_nested);
     tcase_add_test(t, unwritable_tensors);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

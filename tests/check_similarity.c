@@ -197,6 +197,8 @@ START_TEST(bandwidth_gradient_by_hand)
     double d2[4];
     OK(smoe_bandwidth_median_vjp(&how, 2, two, 1, d2)); /* sigma^2 = d^2/4: d/d(d^2) = 1/4 */
     SAME(d2, ((double[]){0, 0.25, 0, 0}), 4, "K.3 dD of two");
+    OK(smoe_bandwidth_median_vjp(&how, 2, (double[]){0, 0, 0, 0}, 1, d2)); /* and where both are, none */
+    SAME(d2, ((double[]){0, 0, 0, 0}), 4, "K.3 dD of two that are one");
 }
 END_TEST
 
@@ -1623,6 +1625,31 @@ START_TEST(routes_agree_within_their_bound)
 }
 END_TEST
 
+/* divide is read by HSIC alone: no divisor, not even one that there is not, changes a bit of CKA or of its gradient. */
+/* evidence properties: K.9 */
+START_TEST(divisors_do_not_touch_cka)
+{
+    enum { ROWS = 7, P = 3, Q = 2 };
+    double x[ROWS * P], y[ROWS * Q], dx[ROWS * P], dy[ROWS * Q], gx[ROWS * P], gy[ROWS * Q];
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        related(seed, ROWS, P, x, Q, y);
+        for (int route = 0; route < 2; route++) {
+            smoe_similarity how = with_estimator(linear_biased, SMOE_HSIC_BIASED, (smoe_similarity_route)route);
+            how.divide = SMOE_DIVIDE_NONE;
+            const double cka = cka_of(how, ROWS, P, x, Q, y);
+            cka_gradient(how, ROWS, P, x, Q, y, 1, dx, dy);
+            for (int d = 0; d < 4; d++) {
+                how.divide = (smoe_hsic_divisor)d;
+                SAME(((double[]){cka_of(how, ROWS, P, x, Q, y)}), &cka, 1, "K.9 cka");
+                cka_gradient(how, ROWS, P, x, Q, y, 1, gx, gy);
+                SAME(gx, dx, ROWS * P, "K.9 dx");
+                SAME(gy, dy, ROWS * Q, "K.9 dy");
+            }
+        }
+    }
+}
+END_TEST
+
 /* Moments do not depend on how rows are cut: all at once, one by one, in blocks of 1, 2, 3, ...; nor does the feature
  * route, whose block is shorter than these rows. */
 /* evidence properties: K.10 */
@@ -2313,8 +2340,11 @@ START_TEST(minibatches_and_moments_refuse)
     r.m.n = 1;
     REFUSED(SMOE_EINVAL, smoe_hsic_moments(&r.m, SMOE_HSIC_BIASED, SMOE_DIVIDE_N, work, &a), &a);
     r.m.n = 7;
-    r.m.p = 0;
-    ck_assert_int_eq(smoe_moments_add(&r.m, 1, x, y, NULL, NULL, NULL), SMOE_EINVAL);
+    for (int i = 0; i < 2; i++) {
+        *(i ? &r.m.p : &r.m.q) = 0;
+        ck_assert_int_eq(smoe_moments_add(&r.m, 1, x, y, NULL, NULL, NULL), SMOE_EINVAL);
+        if (!i) r.m.q = 2;
+    }
     REFUSED(SMOE_EINVAL, smoe_hsic_moments(&r.m, SMOE_HSIC_BIASED, SMOE_DIVIDE_N, work, &a), &a);
 }
 END_TEST
@@ -2348,6 +2378,12 @@ START_TEST(overflow_is_said)
     ck_assert_int_eq(smoe_hsic_unbiased_vjp(4, far_, far_, 0x1p600, work, out, other_out), SMOE_EOVRFLW);
     ck_assert_int_eq(smoe_cka_ratio(DBL_MAX, 0x1p-10, 0x1p-10, &a), SMOE_EOVRFLW);
     ck_assert_int_eq(smoe_cka_ratio_vjp(1, 0x1p-1000, 1, 0x1p600, &a, &b, &c), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_cka_ratio_vjp(1, 0x1p-1000, 0x1p1000, 0x1p100, &a, &b, &c), SMOE_EOVRFLW);
+    ck_assert_msg(a == 0x1p100 && b == -INFINITY && c == -0x1p-901, "K.9: only dh_xx was to overflow: %g %g %g", a, b,
+                  c);
+    ck_assert_int_eq(smoe_cka_ratio_vjp(1, 0x1p1000, 0x1p-1000, 0x1p100, &a, &b, &c), SMOE_EOVRFLW);
+    ck_assert_msg(a == 0x1p100 && b == -0x1p-901 && c == -INFINITY, "K.9: only dh_yy was to overflow: %g %g %g", a, b,
+                  c);
     smoe_similarity how = rule(1, 0x1p500);
     const double D[] = {0, 1, 1, 0};
     OK(smoe_bandwidth_median(&how, 2, D, &a));
@@ -2371,8 +2407,17 @@ START_TEST(overflow_is_said)
     moments_room r;
     start_moments(&r, 2, 1);
     ck_assert_int_eq(smoe_moments_add(&r.m, 4, x, one, NULL, NULL, NULL), SMOE_EOVRFLW);
+    const double none[2] = {0}, half[2] = {0x1p511, 0x1p511}; /* of squares that are 2^1023 together */
+    start_moments(&r, 2, 2);
+    OK(smoe_moments_add(&r.m, 1, half, none, NULL, NULL, NULL));
+    ck_assert_int_eq(smoe_moments_add(&r.m, 1, half, none, NULL, NULL, NULL), SMOE_EOVRFLW); /* xx */
+    start_moments(&r, 2, 2);
+    OK(smoe_moments_add(&r.m, 1, none, half, NULL, NULL, NULL));
+    ck_assert_int_eq(smoe_moments_add(&r.m, 1, none, half, NULL, NULL, NULL), SMOE_EOVRFLW); /* yy */
     start_moments(&r, 1, 1);
     const double large[] = {0x1p300, 0, 0x1p300, 0};
+    ck_assert_int_eq(smoe_moments_add(&r.m, 1, large, large, NULL, NULL, NULL), SMOE_EOVRFLW); /* xxyy */
+    start_moments(&r, 1, 1);
     OK(smoe_moments_add(&r.m, 4, one, one, NULL, NULL, NULL));
     r.m.c[0] = 0x1p600;
     ck_assert_int_eq(smoe_hsic_moments(&r.m, SMOE_HSIC_BIASED, SMOE_DIVIDE_N, work, &a), SMOE_EOVRFLW);
@@ -2382,6 +2427,23 @@ START_TEST(overflow_is_said)
     const double edge[] = {DBL_MAX, DBL_MAX};
     ck_assert_int_eq(smoe_cosine(1, 2, edge, edge, &a), SMOE_EOVRFLW); /* the norm itself */
     ck_assert_int_eq(smoe_cosine_absolute(1, 2, edge, edge, &a), SMOE_EOVRFLW);
+    double many[256],
+        few[256]; /* one batch in 64 is fine, and the sum is not; the features of all are, not those of one side */
+    for (size_t i = 0; i < 256; i++)
+        many[i] = ldexp((const double[]){0, 1, 3, 7}[i % 4] * 1.25, 253), few[i] = (const double[]){1, -1, 2, 0}[i % 4];
+    for (int i = 0; i < 3; i++) { /* xx, yy, xy and all */
+        const double *u = i == 1 ? few : many, *v = i == 0 ? few : many;
+        OK(smoe_cka_minibatch(&linear_biased, 4, 4, 1, u, 1, v, work, &a));
+        ck_assert_int_eq(smoe_cka_minibatch(&linear_biased, 256, 4, 1, u, 1, v, work, &a), SMOE_EOVRFLW);
+    }
+    how = with_estimator(linear_biased, SMOE_HSIC_BIASED, SMOE_ROUTE_FEATURES);
+    double wild[300] = {0x1p300, -0x1p300}, tame[300] = {1, -1}, *wide_work = room(smoe_cka_work(&how, 300, 1, 1));
+    OK(smoe_hsic(&how, 300, 1, wild, 1, tame, wide_work, &a));
+    ck_assert_int_eq(smoe_cka(&how, 300, 1, wild, 1, tame, wide_work, &a), SMOE_EOVRFLW); /* of x alone */
+    ck_assert_int_eq(smoe_cka(&how, 300, 1, tame, 1, wild, wide_work, &a), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_hsic(&how, 300, 1, wild, 1, wild, wide_work, &a),
+                     SMOE_EOVRFLW); /* in the first rows of 300 */
+    free(wide_work);
     const double slight[] = {0x1p-1000, 0}, flat[] = {1, 1};
     ck_assert_int_eq(smoe_cosine_vjp(1, 2, slight, flat, 0x1p100, out, other_out), SMOE_EOVRFLW);
     ck_assert_int_eq(smoe_cosine_absolute_vjp(1, 2, flat, slight, 0x1p100, out, other_out), SMOE_EOVRFLW);
@@ -2400,7 +2462,8 @@ static void compare_with_plain_loops(size_t n, size_t p, uint64_t seed)
     OK(smoe_gram_rbf(n, D, 1.5, K));
     OK(smoe_gram_rbf_less_one(n, D, 1.5, C));
     for (size_t k = 0; k < n * n; k++)
-        ck_assert_msg(K[k] == smoe_exp(-(D[k] / 3)) && C[k] == smoe_expm1(-(D[k] / 3)), "exp of %a has other bits", D[k]);
+        ck_assert_msg(K[k] == smoe_exp(-(D[k] / 3)) && C[k] == smoe_expm1(-(D[k] / 3)), "exp of %a has other bits",
+                      D[k]);
     for (size_t k = 0; k < n * n; k++) K[k] = slopes_draw(&seed);
     OK(smoe_squared_distances_vjp(n, p, x, K, dx));
     OK(smoe_squared_distances_vjp_naive(n, p, x, K, plain_dx));
@@ -2489,6 +2552,7 @@ static Suite *suite(void)
     tcase_add_test(property, one_centring_is_enough);
     tcase_add_test(property, u_centring_is_a_projection);
     tcase_add_test(property, routes_agree_within_their_bound);
+    tcase_add_test(property, divisors_do_not_touch_cka);
     tcase_add_test(property, blocks_change_no_bit);
     tcase_add_test(property, many_rows_by_features);
     tcase_add_test(property, the_engine_has_the_bits_of_moments);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "report.h"
+#include "verdict_parts.h"
 
 enum { ERROR = 512 };
 
@@ -536,7 +537,7 @@ static bool says_factor(double f, const char *words)
     char *text = render(REPORT_TEXT, &v, 1), line[200];
     snprintf(line, sizeof line, "d_r: every failing element equals golden times %s\n", words);
     const bool said = strstr(text, line) != NULL;
-    snprintf(line, sizeof line, "d_r: golden times %s, in all 1 cases", words);
+    snprintf(line, sizeof line, "d_r: golden times %s, in the one case where it fails", words);
     const bool said_again = strstr(text, line) != NULL;
     free(text);
     return said && said_again;
@@ -1032,6 +1033,45 @@ START_TEST(sentences_are_clean)
 }
 END_TEST
 
+/* 3 rows of 100 elements on 48 cells each: columns 0, 1, 2 are cell 0 (2 * 48 < 100), 3 and 4 are cell 1, 98 and 99 are cell 47. */
+START_TEST(a_picture_has_the_worst_of_each_cell)
+{
+    static double ratio[300];
+    verdict_tensor t = {.rank = 2, .dim = {3, 100}, .count = 300};
+    unsigned char want[3 * VERDICT_HEAT] = {0};
+    ratio[101] = 0.75;
+    ratio[102] = 1.5;
+    ratio[104] = 0.3;
+    ratio[200] = 0.0625;
+    ratio[299] = NAN;
+    want[VERDICT_HEAT] = 3; /* beyond the bound, up to twice */
+    want[VERDICT_HEAT + 1] = 1; /* up to half of it */
+    want[3 * VERDICT_HEAT - 1] = 5;
+    for (size_t first = 0; first < 300; first += 60) verdict_tally_heat(&t, first, 60, ratio + first);
+    ck_assert_uint_eq(t.heat_rows, 3);
+    ck_assert_uint_eq(t.heat_cols, VERDICT_HEAT);
+    ck_assert_mem_eq(t.heat, want, sizeof want);
+    free(t.heat);
+}
+END_TEST
+
+/* 96 rows of 5: two rows a cell, and each column is one. */
+START_TEST(a_picture_of_narrow_rows)
+{
+    static double ratio[480];
+    verdict_tensor t = {.rank = 2, .dim = {96, 5}, .count = 480};
+    ratio[7 * 5 + 4] = 3;
+    ratio[6 * 5 + 4] = 2;
+    ratio[95 * 5] = INFINITY;
+    verdict_tally_heat(&t, 3, 477, ratio + 3);
+    ck_assert_uint_eq(t.heat_rows, VERDICT_HEAT);
+    ck_assert_uint_eq(t.heat_cols, 5);
+    for (size_t i = 0; i < (size_t)VERDICT_HEAT * 5; i++)
+        ck_assert_uint_eq(t.heat[i], i == 3 * 5 + 4 ? 4 : i == 47 * 5 ? 5 : 0);
+    free(t.heat);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("verdict");
@@ -1078,6 +1118,8 @@ int main(void)
     tcase_add_test(twin, wrong_integers_are_named);
     tcase_add_test(twin, integers_have_power_too);
     tcase_add_test(twin, power_tells_what_would_be_seen);
+    tcase_add_test(reports, a_picture_has_the_worst_of_each_cell);
+    tcase_add_test(reports, a_picture_of_narrow_rows);
     tcase_add_test(reports, reports_count_and_escape);
     tcase_add_test(reports, an_explanation_must_hold_for_every_case);
     tcase_add_test(reports, formats_go_by_extension);

@@ -84,6 +84,14 @@ refuses 'unknown command' 2 "unknown command 'evla'; did you mean 'eval'?" evla
 refuses 'unknown command, nothing near' 2 "unknown command 'xyzzyx' (see smoeref --help)" xyzzyx
 refuses 'unknown option' 2 "unknown option '--sute'; did you mean '--suite'?" gen --sute core --out "$work/x"
 refuses 'unknown operation' 2 "unknown operation 'gate.wieghts'; did you mean 'gate.weights'?" explain gate.wieghts
+refuses 'the end of an operation' 2 "unknown operation 'switch'; did you mean 'balance.switch'?" explain switch
+refuses 'a case for an operation' 2 "'gate.weights.random' is a case of gate.weights: --where case=random" gen gate.weights.random --out "$work/x"
+refuses 'one of two operations without a case' 2 'there is no case of balance.switch in the suite asked for that --where leaves' \
+    gen gate.weights balance.switch --where capacity=977 --out "$work/x"
+refuses 'a condition on a number' 2 "--where capacity=none: capacity is never 'none', expected a whole number" \
+    gen gate.weights balance.switch --where capacity=none --out "$work/x"
+refuses 'a condition on a whole number' 2 "k is never '2.5', expected a whole number" gen gate.weights --where k=2.5 --out "$work/x"
+refuses 'a case that there is not' 2 "--where case=randum: these operations have no case 'randum'" gen gate --where case=randum --out "$work/x"
 refuses 'unknown suite' 2 "unknown suite 'cor'; did you mean 'core'?" gen --suite smoke,cor --out "$work/x"
 refuses 'unknown precision' 2 "unknown precision 'f31'; did you mean 'f32'?" gen --precision f31 --out "$work/x"
 refuses 'option without its value' 2 '--out needs a value: DIR' gen --out

@@ -13,7 +13,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 . "$(dirname "$0")/tap.sh"
-plan=112
+plan=118
 echo 1..$plan
 
 fresh() { # the golden cases to $work/g, right answers to $work/a
@@ -70,6 +70,7 @@ point $? 'bounds that are not in the golden files are computed'
 expect 0 ' passed, 0 failed' diff_all --jobs 3 $op
 point $? 'operations may be named, and worked on in parallel'
 expect 0 'these cases expose' diff_all --power --precision f32
+[ $? -eq 0 ] && ! grep -q '(some may be mistakes in what' "$work/log" && expect 0 '(some may be mistakes in what --where' diff_all --power --where count=first
 point $? '--power says what would have been seen'
 expect 0 'bf16 cannot show GeluTanh of numerics.gelu: the two forms differ by' "$smoeref" check numerics.gelu --power --quiet \
     --precision bf16 --exec "'$smoeref' eval --in {prompt} --out {answer}"
@@ -264,7 +265,7 @@ point $? 'a folder without a manifest is refused'
 fresh
 expect 3 'expected a folder of answers' "$smoeref" diff "$work/g" "$work/nowhere"
 point $? 'a missing folder of answers is refused'
-expect 3 'no case of the operations' diff_all expert.relu
+expect 3 'no case of expert.relu' diff_all expert.relu
 point $? 'no case at all is not a pass'
 
 # --- vectors: is a folder what it was? ------------------------------------------------------------------------
@@ -326,6 +327,31 @@ for file in "$work/a"/*; do
 done
 expect 1 "$first failed" diff_all && expect 0 "$((all - first)) passed, 0 failed" diff_all --where count=all
 point $? '--where: what fails elsewhere is left out'
+expect 1 "$first of these set count, scope, sequence or capacity: if your code has no such variants, --defaults" diff_all
+point $? 'failing cases that set a parameter are told from the others'
+fresh
+for file in "$work/a"/*; do
+    prompt=$work/g/$(basename "$file" .safetensors).prompt.safetensors
+    if grep -aq 'count[^a-z]*first' "$prompt"; then
+        edit "$file" 'x = get("loss"); put("loss", [x[0] + 1])'
+    else
+        edit "$file" 'x = get("loss"); put("loss", [x[0] / 2])'
+    fi
+done
+expect 1 "loss: golden times 1/2, in $((all - first)) of the $all cases where it fails" diff_all
+point $? 'a factor that explains most of the failing cases is named'
+fresh
+for file in "$work/a"/*; do
+    edit "$file" 'for name in t:
+    if t[name][0] == "F64": put(name, struct.unpack("<%df" % len(get(name)), struct.pack("<%df" % len(get(name)), *get(name))))'
+done
+expect 1 'every number of the failing answers is a float32 number: if that is your precision, --precision f32' diff_all &&
+    expect 0 ' passed, 0 failed' diff_all --precision f32 && ! grep -q 'float32 number' "$work/log"
+point $? 'answers of f32 numbers, judged as f64'
+edit "$one" 'x = get("loss"); put("loss", [x[0] + 2**-40])'
+expect 1 "no known wrong variant" diff_all && ! grep -q 'float32 number' "$work/log"
+point $? 'but not if one of them has more digits'
+fresh
 expect 2 "has a parameter 'order'" diff_all $op --where order=topk-softmax
 point $? '--where: a parameter that no operation has is a usage error'
 expect 2 "count is never 'fist', expected all|first" diff_all --where count=fist
@@ -342,11 +368,16 @@ import json, sys
 listed, manifest = (json.load(open(path)) for path in sys.argv[1:])
 default = {o["id"]: {p["name"]: p["default"] for p in o["parameters"]} for o in listed["operations"]}
 def same(a, b): return a == b or (isinstance(a, (int, float)) and a == float(b))
-print(sum(all(same(v, default[c["op"]][k]) for k, v in c["parameters"].items()) for c in manifest["cases"]))
+print(sum("mask" not in c["flags"] and all(same(v, default[c["op"]][k]) for k, v in c["parameters"].items())
+          for c in manifest["cases"]))
 P
 )
 expect 0 "$first passed, 0 failed" diff_all --defaults
-point $? '--defaults: only the cases with no parameter set'
+point $? '--defaults: only the cases with no parameter set and no mask'
+expect 0 '1 passed, 0 failed' diff_all --where case=random
+point $? '--where case=: that case alone'
+expect 3 "manifest.json: no case of gate.weights" diff_all balance.switch gate.weights
+point $? 'an operation that is named and has no case'
 expect 2 'that --where and --defaults leave' diff_all --where count=first --defaults
 point $? '--defaults: and that no case is left'
 expect 0 ' cases' "$smoeref" gen gate.weights numerics.sum --suite smoke,core --precision none --out "$work/w1" \

@@ -3,8 +3,8 @@
 #     awk -f watched.awk ref/X.h ...
 #
 # From a header come the declaration and, out of the contract above it, how many elements each array has, whether it is only read,
-# and for which sizes of zero SMOE_EINVAL is promised.  Functions of another type than smoe_status are left alone, and those that
-# are given a structure to write into, or an array whose length the contract does not say.
+# and for which sizes of zero SMOE_EINVAL is promised.  Functions of another type than smoe_status are left alone.  Of those that
+# are given a structure to write into, or an array whose length the contract does not say, no array is watched.
 {
     if ($0 !~ /^#/) text = text " " $0
 }
@@ -140,7 +140,7 @@ function spelt_out(s,    name, inside, argument, at)
     return s
 }
 
-function emit(declaration, contract,    head, inside, part, n, i, copies, lets, s, known, function_name, arguments, promised)
+function emit(declaration, contract,    head, inside, part, n, i, copies, lets, s, known, function_name, arguments, promised, bare)
 {
     match(declaration, /smoe_[a-z_0-9]+\(/)
     function_name = substr(declaration, RSTART, RLENGTH - 1)
@@ -149,7 +149,7 @@ function emit(declaration, contract,    head, inside, part, n, i, copies, lets, 
     for (i in kind_of) delete kind_of[i]
     for (i in length_of) delete length_of[i]
     knobs = arrays = counts = copies = lets = arguments = ""
-    count = 0
+    count = bare = 0
     contract = spelt_out(contract)
     promised = ""
     s = contract
@@ -167,7 +167,10 @@ function emit(declaration, contract,    head, inside, part, n, i, copies, lets, 
         if (type !~ /\*/)
             add_knob(type, name, name, promised)
         else if (known in field) {
-            if (type !~ /^const/) return
+            if (type !~ /^const/) {
+                bare = 1
+                continue
+            }
             parse_variable(part[i])
             copies = copies sprintf("    %s %s_ = *%s;\n    %s = &%s_;\n", known, name, name, name, name)
             add_knob(known, name "->", name "_", promised)
@@ -187,14 +190,21 @@ function emit(declaration, contract,    head, inside, part, n, i, copies, lets, 
     add_arrays(contract)
     for (i = 1; i <= n; i++) {
         parse_variable(part[i])
-        if (type ~ /\*/ && !(kind_of[name] in field) && !(name in length_of)) return
+        if (type ~ /\*/ && !(kind_of[name] in field) && !(name in length_of)) bare = 1
     }
-    if (!count || function_name == "smoe_selftest") return
+    if (function_name == "smoe_selftest") return
+    bare = bare || !count
     printf "\nsmoe_status %s(%s)\n{\n", function_name, inside
     printf "    static watched the_function = {.name = \"%s\"};\n    smoe_status (*real_one)(%s);\n", function_name, inside
-    printf "    find_next(&the_function, &real_one);\n    if (!is_watched(&the_function)) return real_one(%s);\n%s", arguments, copies
-    printf "    array_of the_array[] = {\n%s    };\n    const knob_of the_knob[] = {\n%s        {NULL, A_SIZE, 0, NULL},\n    };\n", arrays, knobs
-    printf "    watch_start(&the_function, %d, the_array, the_knob);\n    while (watch_more(&the_function)) {\n%s%s", count, lets, counts
+    printf "    find_next(&the_function, &real_one);\n"
+    printf "    if (probe.busy) {\n        const bool fails = is_to_fail(the_function.name, __builtin_return_address(0));\n"
+    printf "        probe.depth++;\n        const smoe_status status = real_one(%s);\n        probe.depth--;\n", arguments
+    printf "        return fails ? probe.failure : status;\n    }\n"
+    printf "    if (!is_watched(&the_function)) return real_one(%s);\n%s", arguments, copies
+    if (!bare) printf "    array_of the_array[] = {\n%s    };\n", arrays
+    printf "    const knob_of the_knob[] = {\n%s        {NULL, A_SIZE, 0, NULL},\n    };\n", knobs
+    printf "    watch_start(&the_function, %s, the_knob);\n    while (watch_more(&the_function)) {\n", bare ? "0, NULL" : count ", the_array"
+    if (!bare) printf "%s%s", lets, counts
     printf "        watch_place(&the_function);\n        watch_take(&the_function, real_one(%s));\n    }\n    return the_function.status;\n}\n", arguments
     table = table "    \"" function_name "\",\n"
 }

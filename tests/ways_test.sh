@@ -4,12 +4,13 @@
 set -u
 smoeref=${SMOEREF:-./smoeref}
 python=${PYTHON:-python3}
-clients=$(cd "$(dirname "$0")/../verify/clients" && pwd)
+top=$(cd "$(dirname "$0")/.." && pwd)
+clients=$top/verify/clients
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 export PYTHONDONTWRITEBYTECODE=1
-plan=24
+plan=25
 echo 1..$plan
 n=0
 
@@ -103,9 +104,9 @@ import numpy as np
 import smoeref_io
 from gate import gate, halved
 
-def refuses(kind, text, op, fn, **how):
+def refuses(kind, text, op, fn, cases={"suite": "smoke"}, **how):
     try:
-        smoeref_io.judge(op, fn, suite="smoke", **how)
+        smoeref_io.judge(op, fn, **cases, **how)
     except kind as error:
         assert text in str(error), error
     else:
@@ -114,6 +115,13 @@ def refuses(kind, text, op, fn, **how):
 smoeref_io.judge("gate.weights", gate, "f64", where={"order": ["topk-softmax", "softmax-topk-renorm"]})
 smoeref_io.judge("gate.weights", gate, defaults=True)
 refuses(AssertionError, "d_r: golden times 1/2", "gate.weights", halved)
+def of_probabilities(r, k, d_weight):          # chosen where both may be 0
+    p = np.exp((r - r.max(-1, keepdims=True)).astype(np.float32))
+    index = p.shape[-1] - 1 - np.argsort(-p[:, ::-1], axis=-1, kind="stable")[:, :k]
+    return {**gate(r, k, d_weight), "index": index}
+
+refuses(AssertionError, "a softmax of these scores is 0 in f32 for both experts: choose on the scores", "gate.weights",
+        of_probabilities, cases=dict(suite="adversarial", where=["case=far-behind"]))
 refuses(AssertionError, "ZeroDivisionError", "gate.weights", lambda r: 1 / 0)
 refuses(AssertionError, "'d_z' is missing", "numerics.softmax", lambda z: z)
 smoeref_io.judge("numerics.softmax", lambda z: np.exp(z) / np.exp(z).sum(-1, keepdims=True), suite="smoke", forward=True)
@@ -167,6 +175,17 @@ case $? in
 0) point 0 'Python: gradients by autograd; a cut graph fails' ;;
 *) point 1 'Python: gradients by autograd; a cut graph fails' ;;
 esac
+sed -n '/^```python$/,/^```$/p' "$top/README.md" | sed '/^```/d' >"$work/readme.py"
+sed 's/mean(dim=0)/sum(dim=0) \/ (T * k)/' "$work/readme.py" >"$work/readme_wrong.py"
+if "$python" -c 'import numpy.linalg, torch.autograd' 2>/dev/null; then
+    [ -s "$work/readme.py" ] && ! cmp -s "$work/readme.py" "$work/readme_wrong.py" && (
+        cd "$top" && expect 0 '' python "$work/readme.py" && [ ! -s "$work/log" ] &&
+            expect 1 'all 10 failing cases equal balance.switch with P divided by T*K: LblProbOverTK' python "$work/readme_wrong.py"
+    )
+    point $? 'the program of the README passes, and with the mistake that it names it fails as it says'
+else
+    skip 'the program of the README passes, and with the mistake that it names it fails as it says' "$python has no PyTorch"
+fi
 if "$python" -c 'import numpy, pytest' 2>/dev/null; then
     expect 1 '1 failed, 1 passed' python -m pytest -q -p no:cacheprovider "$work/test_gate.py" &&
         grep -q 'E .*d_r: golden times 1/2' "$work/log" && grep -q 'FAILED .*::test_wrong' "$work/log" &&

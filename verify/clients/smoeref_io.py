@@ -140,7 +140,7 @@ def check(answer, ops, precision="f32", suite="core", seed=1, where=(), command=
     """Asserts that answer(op, parameters, inputs, cotangents, precision) -> {name: array} is right on a suite of cases.
 
     ops: operations or chapters ("balance.switch", "gate"); where: conditions such as "k=2" on the parameters;
-    defaults: only cases in which every parameter has its default; forward: judge the outputs only, gradients are not owed;
+    defaults: only cases in which every parameter has its default, none with a padding mask; forward: judge the outputs only, gradients are not owed;
     suite: one suite or several, "core,adversarial"; command: the smoeref command (default: $SMOEREF, or the one that was
     built in this tree, or the one on PATH); report: a file to write as well (.html, .xml, ...).  Raises AssertionError with
     the text report if a verdict failed, RuntimeError if the command could not do its work.  For pytest:

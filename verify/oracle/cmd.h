@@ -65,22 +65,25 @@ int cli_input(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * registry order by cli_sort.  0, or STATUS_USAGE with a suggestion printed. */
 typedef struct {
     const op_record *op[128];
+    bool by_name[128]; /* "balance.switch", not "balance": such an operation must have a case, or nothing is done */
     size_t count;
 } op_list;
 int cli_add_ops(const cli_command *command, op_list *list, const char *word);
 /* --where NAME=VALUE[|VALUE...]: only cases whose parameter NAME has one of these values.  A case whose operation has
- * no such parameter is kept.  --where without=FLAG[|FLAG...]: only cases without these flags. */
+ * no such parameter is kept.  --where without=FLAG[|FLAG...]: only cases without these flags; --where case=NAME[|NAME...]:
+ * only cases of these names. */
 typedef struct {
     const char *text[16];
     size_t count;
-    bool defaults; /* --defaults: only cases in which every parameter has its default */
+    bool defaults; /* --defaults: only cases in which every parameter has its default, without a padding mask */
 } where_list;
 int cli_add_where(const cli_command *command, where_list *list, const char *text); /* 0, or STATUS_USAGE */
 /* Does each name a parameter, and values that it may have, of one of these operations (of any, if the list is empty)?
  * 0, or STATUS_USAGE. */
 int cli_check_where(const cli_command *command, const where_list *list, const op_list *ops);
-/* Is a case wanted?  parameters: all of them, as a JSON object in text; flags: "ties,exact". */
-bool cli_where(const where_list *list, const op_record *op, const char *parameters, const char *flags);
+/* Is a case wanted?  name: "gate.weights.random"; parameters: all of them, as a JSON object in text; flags: "ties,exact". */
+bool cli_where(const where_list *list, const op_record *op, const char *name, const char *parameters,
+               const char *flags);
 const char *cli_where_leaves(const where_list *list); /* " that --where leaves", or "" if there are no conditions */
 /* Every operation if the list is empty; then in the order of the registry. */
 void cli_sort_ops(op_list *list);

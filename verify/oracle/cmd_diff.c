@@ -132,13 +132,25 @@ bool judge_wants(const judge_options *o, const manifest_case *c)
     char flags[2048] = "";
     for (size_t i = 0, at = 0; i < c->flags && at < sizeof flags; i++)
         at += (size_t)snprintf(flags + at, sizeof flags - at, "%s%s", i ? "," : "", c->flag[i]);
-    return named && (!op || cli_where(&o->where, op, c->parameters, flags)); /* what is unknown is told by who reads it */
+    return named && (!op || cli_where(&o->where, op, c->name, c->parameters,
+                                      flags)); /* what is unknown is told by who reads it */
 }
 
 int judge_wants_any(const judge_options *o, const char *dir, const manifest *m)
 {
-    for (size_t i = 0; i < m->cases; i++)
-        if (judge_wants(o, &m->c[i])) return 0;
+    bool any = false;
+    for (size_t k = 0; k < o->ops.count; k++) {
+        bool its = !o->ops.by_name[k];
+        for (size_t i = 0; i < m->cases && !its; i++)
+            its = strcmp(m->c[i].op, o->ops.op[k]->id) == 0 && judge_wants(o, &m->c[i]);
+        if (its) continue;
+        if (*cli_where_leaves(&o->where))
+            return cli_usage(o->command, "%s/manifest.json has no case of %s%s", dir, o->ops.op[k]->id,
+                             cli_where_leaves(&o->where));
+        return cli_input("%s/manifest.json: no case of %s", dir, o->ops.op[k]->id);
+    }
+    for (size_t i = 0; i < m->cases && !any; i++) any = judge_wants(o, &m->c[i]);
+    if (any) return 0;
     if (*cli_where_leaves(&o->where))
         return cli_usage(o->command, "%s/manifest.json has no case of these operations%s", dir,
                          cli_where_leaves(&o->where));
@@ -605,7 +617,8 @@ int judge_folder(const judge_options *o, const char *dir, const char *answers, c
         if (judge_wants(o, &m->c[i]) && (o->shards == 0 || wanted++ % o->shards == o->shard - 1)) which[j.n++] = i;
     if (!which || !is_large) return cli_input("out of memory for %zu cases", m->cases);
     for (size_t i = 0; i < j.n; i++) is_large[i] = large_case_is(o, dir, answers, &m->c[which[i]]);
-    if (j.n == 0) return wanted > 0 ? 0 : judge_wants_any(o, dir, m);
+    const int none = judge_wants_any(o, dir, m);
+    if (none != 0 || j.n == 0) return none;
     verdict_case *list = realloc(r->c, (r->cases + j.n) * sizeof *list);
     if (!list) return cli_input("out of memory for %zu verdicts", j.n);
     r->c = list;
@@ -639,6 +652,7 @@ int judge_finish(const judge_options *o, const judge_result *r, const char *suit
                         .seeds = seeds,
                         .precision = o->precision,
                         .forward = o->forward,
+                        .selected = o->where.count > 0 || o->where.defaults,
                         .cases = r->cases,
                         .c = r->c,
                         .exposed = o->power ? r->exposed : NULL};
@@ -700,8 +714,8 @@ static int write_shard(const judge_options *o, const char *path, const char *man
         return cli_input("%s", err);
     size_t failed = 0;
     for (size_t i = 0; i < r->cases; i++) failed += !r->c[i].pass;
-    printf("shard %zu/%zu is in %s: %zu passed, %zu failed; when all are there: smoeref diff merge FILE ...\n", o->shard,
-           o->shards, path, r->cases - failed, failed);
+    printf("shard %zu/%zu is in %s: %zu passed, %zu failed; when all are there: smoeref diff merge FILE ...\n",
+           o->shard, o->shards, path, r->cases - failed, failed);
     return failed ? STATUS_FAIL : STATUS_PASS;
 }
 
@@ -827,7 +841,8 @@ static int run_diff(request *q)
     if (manifest_read(path, &m, err, sizeof err) != 0) return cli_input("%s", err);
     status = judge_settle(o, &m);
     if (status == 0 && o->shards && o->precision->apart)
-        status = cli_usage(&command, "--shard: roundoffs apart from the precision are not kept in the verdicts of a shard");
+        status =
+            cli_usage(&command, "--shard: roundoffs apart from the precision are not kept in the verdicts of a shard");
     if (status == 0) status = judge_folder(o, q->word[0], q->word[1], &m, NULL, "", &r);
     if (status == 0)
         status = o->shards ? write_shard(o, q->out, path, &m, &r) : judge_finish(o, &r, m.suite, m.seed, 1);
@@ -839,8 +854,7 @@ static int run_diff(request *q)
 int cmd_diff(int argc, char **argv)
 {
     cli p = cli_start(&command, argc, argv);
-    request q = {.o = judge_defaults(&command),
-                 .word = calloc((size_t)argc + 1, sizeof *q.word)};
+    request q = {.o = judge_defaults(&command), .word = calloc((size_t)argc + 1, sizeof *q.word)};
     const char *value;
     int status = q.word ? 0 : cli_input("out of memory");
     for (int option; status == 0 && (option = cli_next(&p, &value)) != CLI_END;) {

@@ -309,7 +309,6 @@ static int open_contents(dump_source *s, const dump_choice *c, char *err, size_t
 
 static void close_source(dump_source *s)
 {
-    if (s == NULL) return;
     if (s->archive != NULL) zip_discard(s->archive);
     if (s->fd >= 0) close(s->fd);
     tensor_layout_clear(&s->layout);

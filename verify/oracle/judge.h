@@ -46,8 +46,8 @@ typedef struct {
         {"--tensor", "NAME=P[+A][+Nulp]", "a tensor with roundoffs of its own, e.g. weight=f32; may be repeated"},            \
         {"--report", "FILE", "write a report too: .txt, .html, .tap, .json or .xml (JUnit); may be repeated"},                \
         {"--where", "NAME=VALUE",                                                                                      \
-         "no cases whose parameter NAME is other than VALUE (or VALUE|VALUE...); without=FLAG: none with that flag"},                      \
-        {"--defaults", NULL, "only cases in which every parameter has its default"},                                   \
+         "no cases whose parameter NAME is other than VALUE (or VALUE|VALUE...); without=FLAG: none with that flag; case=NAME"},           \
+        {"--defaults", NULL, "only cases in which every parameter has its default, none with a padding mask"},         \
         {"--forward", NULL, "judge the outputs only: gradients are not owed"},                                         \
         {"--jobs", "N", "cases at a time (default: one for each processor)"},                                          \
         {"--power", NULL, "also say which known wrong variants these cases would have exposed"},                       \

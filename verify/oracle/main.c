@@ -3,6 +3,7 @@
 #include "config.h"
 #endif
 #include <errno.h>
+#include <math.h>
 #include <fcntl.h>
 #include <float.h>
 #include <signal.h>
@@ -220,11 +221,42 @@ int cli_next(cli *p, const char **value)
 
 /* --- values of options ------------------------------------------------------------------------------------------- */
 
-static void add_op(op_list *list, const op_record *op)
+static void add_op(op_list *list, const op_record *op, bool by_name)
 {
-    for (size_t i = 0; i < list->count; i++)
-        if (list->op[i] == op) return;
-    if (list->count < sizeof list->op / sizeof *list->op) list->op[list->count++] = op;
+    size_t i = 0;
+    while (i < list->count && list->op[i] != op) i++;
+    if (i == sizeof list->op / sizeof *list->op) return;
+    if (i == list->count) {
+        list->op[list->count++] = op;
+        list->by_name[i] = false;
+    }
+    list->by_name[i] |= by_name;
+}
+
+/* The operation of a word that is a case's name, such as gate.weights.random; NULL if it is none. */
+static const op_record *op_of_case(const char *word)
+{
+    for (size_t i = 0; op_registry[i]; i++) {
+        const size_t n = strlen(op_registry[i]->id);
+        if (strncmp(word, op_registry[i]->id, n) != 0 || word[n] != '.') continue;
+        for (const op_spec *s = op_registry[i]->cases; s && s->name; s++)
+            if (strcmp(s->name, word + n + 1) == 0) return op_registry[i];
+    }
+    return NULL;
+}
+
+/* The operation of which the word is the end, if there is just one: balance.switch for switch. */
+static const op_record *op_that_ends_in(const char *word)
+{
+    const op_record *found = NULL;
+    for (size_t i = 0; op_registry[i]; i++) {
+        const size_t n = strlen(op_registry[i]->id), end = strlen(word);
+        if (end >= n || op_registry[i]->id[n - end - 1] != '.' || strcmp(op_registry[i]->id + n - end, word) != 0)
+            continue;
+        if (found) return NULL;
+        found = op_registry[i];
+    }
+    return found;
 }
 
 int cli_add_ops(const cli_command *command, op_list *list, const char *word)
@@ -238,11 +270,17 @@ int cli_add_ops(const cli_command *command, op_list *list, const char *word)
     for (; op_registry[n] && n < sizeof list->op / sizeof *list->op; n++) {
         const char *id = ids[n] = op_registry[n]->id;
         if (exact ? strcmp(id, word) != 0 : strncmp(id, word, len) != 0 || id[len] != '.') continue;
-        add_op(list, op_registry[n]);
+        add_op(list, op_registry[n], exact);
         found = true;
     }
     ids[n] = NULL;
     if (found) return 0;
+    const op_record *near = op_of_case(word);
+    if (near)
+        return cli_usage(command, "'%.80s' is a case of %s: --where case=%.80s", word, near->id,
+                         word + strlen(near->id) + 1);
+    near = op_that_ends_in(word);
+    if (near) return cli_usage(command, "unknown operation '%.80s'; did you mean '%s'?", word, near->id);
     return cli_usage(command, "unknown operation '%.80s'%s", word, suggestion(word, ids, text));
 }
 
@@ -250,9 +288,9 @@ void cli_sort_ops(op_list *list)
 {
     op_list sorted = {.count = 0};
     for (size_t i = 0; op_registry[i]; i++) {
-        bool wanted = list->count == 0;
-        for (size_t j = 0; j < list->count; j++) wanted = wanted || list->op[j] == op_registry[i];
-        if (wanted) add_op(&sorted, op_registry[i]);
+        if (list->count == 0) add_op(&sorted, op_registry[i], false);
+        for (size_t j = 0; j < list->count; j++)
+            if (list->op[j] == op_registry[i]) add_op(&sorted, op_registry[i], list->by_name[j]);
     }
     *list = sorted;
 }
@@ -296,12 +334,22 @@ static const op_param *find_param(const op_record *op, const char *name, size_t 
     return NULL;
 }
 
+/* Is the text of n bytes a number that the parameter may have? */
+static bool is_number(const op_param *p, const char *text, size_t n)
+{
+    char copy[64], *end;
+    if (n == 0 || n >= sizeof copy) return false;
+    snprintf(copy, sizeof copy, "%.*s", (int)n, text);
+    const double x = strtod(copy, &end);
+    return *end == '\0' && isfinite(x) && (p->type == OP_REAL || x == floor(x));
+}
+
 /* May some operation's parameter of this name have the value? */
 static bool possible(const op_list *ops, const char *name, size_t n, const char *value, size_t len)
 {
     for (size_t i = 0; i < ops->count; i++) {
         const op_param *p = find_param(ops->op[i], name, n);
-        if (p && (p->type != OP_CHOICE || among(p->values, value, len))) return true;
+        if (p && (p->type == OP_CHOICE ? among(p->values, value, len) : is_number(p, value, len))) return true;
     }
     return false;
 }
@@ -315,6 +363,29 @@ static bool has_flag(const char *flags, const char *flag, size_t n)
     for (const char *p = flags; *p; p += strcspn(p, ","), p += *p == ',')
         if (strcspn(p, ",") == n && strncmp(p, flag, n) == 0) return true;
     return false;
+}
+
+/* "case=NAME|NAME" is a condition on the name of a case. */
+static bool is_case(const char *where) { return strncmp(where, "case=", 5) == 0; }
+
+static bool any_case_is(const op_list *ops, const char *name, size_t n)
+{
+    for (size_t i = 0; i < ops->count; i++)
+        for (const op_spec *s = ops->op[i]->cases; s && s->name; s++)
+            if (strlen(s->name) == n && strncmp(s->name, name, n) == 0) return true;
+    return false;
+}
+
+static int check_case(const cli_command *command, const char *where, const op_list *ops)
+{
+    for (const char *p = where + strlen("case"); *p;) {
+        const size_t len = strcspn(++p, "|");
+        if (!any_case_is(ops, p, len))
+            return cli_usage(command, "--where %.80s: these operations have no case '%.*s'", where,
+                             len < 60 ? (int)len : 60, p);
+        p += len;
+    }
+    return 0;
 }
 
 static bool any_case_has(const op_list *ops, const char *flag, size_t n)
@@ -351,6 +422,7 @@ static int check_one_where(const cli_command *command, const char *where, const 
 {
     const size_t n = name_length(where);
     if (is_without(where)) return check_without(command, where, ops);
+    if (is_case(where)) return check_case(command, where, ops);
     const op_param *found = NULL;
     for (size_t i = 0; i < ops->count && !found; i++) found = find_param(ops->op[i], where, n);
     if (!found)
@@ -360,7 +432,10 @@ static int check_one_where(const cli_command *command, const char *where, const 
         const size_t len = strcspn(++p, "|");
         if (!possible(ops, where, n, p, len))
             return cli_usage(command, "--where %.80s: %s is never '%.*s', expected %s", where, found->name,
-                             len < 60 ? (int)len : 60, p, found->values);
+                             len < 60 ? (int)len : 60, p,
+                             found->type == OP_CHOICE ? found->values
+                             : found->type == OP_INT  ? "a whole number"
+                                                      : "a number");
         p += len;
     }
     return 0;
@@ -410,14 +485,18 @@ static bool meets(const char *where, const char *set)
     return true;
 }
 
-bool cli_where(const where_list *list, const op_record *op, const char *parameters, const char *flags)
+bool cli_where(const where_list *list, const op_record *op, const char *name, const char *parameters, const char *flags)
 {
     char err[256], *set = NULL;
+    const size_t id = strlen(op->id);
+    if (strncmp(name, op->id, id) == 0 && name[id] == '.') name += id + 1;
     if (list->count == 0 && !list->defaults) return true;
     if (manifest_parameters_to_set("parameters", parameters, &set, err, sizeof err) != 0) return true; /* told later */
-    bool keep = !list->defaults || all_default(op, set);
+    bool keep = !list->defaults || (all_default(op, set) && !has_flag(flags, "mask", 4));
     for (size_t i = 0; i < list->count; i++)
-        keep = keep && (is_without(list->text[i]) ? meets_without(list->text[i], flags) : meets(list->text[i], set));
+        keep = keep && (is_without(list->text[i]) ? meets_without(list->text[i], flags)
+                        : is_case(list->text[i])  ? among(list->text[i] + 5, name, strlen(name))
+                                                  : meets(list->text[i], set));
     free(set);
     return keep;
 }

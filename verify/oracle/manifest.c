@@ -48,12 +48,11 @@ bool manifest_has_flag(const manifest_case *c, const char *flag)
 
 /* --- parameters --- */
 
-/* The fewest digits that read back as the same double; with a point or an exponent, so that a real stays a real. */
-static void real_text(char out[40], double x)
+void manifest_real_text(char out[40], double x)
 {
-    for (int digits = 1; digits <= 17; digits++) {
+    for (int digits = 1;; digits++) {
         snprintf(out, 40, "%.*g", digits, x);
-        if (strtod(out, NULL) == x) break;
+        if (digits == 17 || strtod(out, NULL) == x) break;
     }
     if (strpbrk(out, ".e") == NULL) strcat(out, ".0");
 }
@@ -65,7 +64,7 @@ static int value_text(char out[MANIFEST_NAME + 1], const json_t *j)
         snprintf(out, MANIFEST_NAME + 1, "%lld", (long long)json_integer_value(j));
     } else if (json_is_real(j)) {
         char text[40];
-        real_text(text, json_real_value(j));
+        manifest_real_text(text, json_real_value(j));
         snprintf(out, MANIFEST_NAME + 1, "%s", text);
     } else {
         if (!json_is_string(j) || !plain_ok(json_string_value(j))) return -1;

@@ -60,5 +60,8 @@ bool manifest_name_ok(const char *name);
  * that read back as the same double, so text -> JSON -> text is the identity on values. */
 int manifest_parameters_to_set(const char *label, const char *json, char **out, char *err, size_t errlen);
 int manifest_set_to_parameters(const char *label, const char *set, char **out, char *err, size_t errlen);
+/* The fewest digits that read back as the same finite double; with a point or an exponent, so that a real stays a real for
+ * every reader of JSON. */
+void manifest_real_text(char out[40], double x);
 
 #endif

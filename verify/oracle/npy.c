@@ -110,7 +110,7 @@ static int read_descr(cursor *c, npy_header *h)
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (*text != '\0' && strchr("<>=", *text) != NULL && strcmp(text + 1, codes[i].code) == 0) {
             h->dtype = codes[i].dtype;
-            h->swap = (*text == '<' && big_endian) || (*text == '>' && !big_endian); /* '=' is this machine's own */
+            h->swap = *text == (big_endian ? '<' : '>'); /* '=' is this machine's own */
             return 0;
         }
     const char *hint = strcmp(text, "|O") == 0 || strcmp(text, "O") == 0 ? " (Python objects are never read)"
@@ -324,7 +324,7 @@ static int check_entry(const char *label, const zip_stat_t *st, uint64_t *compre
     if (st->comp_method != ZIP_CM_STORE && st->comp_method != ZIP_CM_DEFLATE)
         return tensor_fail(err, errlen, "%s: entry %s: compression method %u, expected stored or deflated", label, q,
                            (unsigned)st->comp_method);
-    if ((st->valid & ZIP_STAT_ENCRYPTION_METHOD) && st->encryption_method != ZIP_EM_NONE)
+    if (st->encryption_method != ZIP_EM_NONE)
         return tensor_fail(err, errlen, "%s: entry %s: is encrypted", label, q);
     if (st->comp_size > n - *compressed)
         return tensor_fail(err, errlen, "%s: entry %s: its %llu bytes and those before it exceed the file's %llu",

@@ -32,15 +32,6 @@ __attribute__((format(printf, 2, 3))) static bool fail(reader *r, const char *fo
     return false;
 }
 
-static void shape_text(const tensor *t, char text[128])
-{
-    size_t at = 0;
-    at += (size_t)snprintf(text, 128, "[");
-    for (size_t i = 0; i < t->rank && at < 120; i++)
-        at += (size_t)snprintf(text + at, 128 - at, "%s%zu", i ? "," : "", t->dim[i]);
-    if (at < 127) snprintf(text + at, 128 - at, "]");
-}
-
 /* --- metadata ---------------------------------------------------------------------------------------------------- */
 
 static bool check_metadata(reader *r)
@@ -58,7 +49,8 @@ static bool check_metadata(reader *r)
     if (id && r->op && strcmp(id, r->op->id) != 0)
         return fail(r, "metadata: op is '%.80s', expected '%s'", id, r->op->id);
     if (id && !r->op) r->op = op_find(id);
-    return r->op || fail(r, "metadata: op is '%.80s', expected an operation (see smoeref list)", id);
+    if (!r->op) return fail(r, "metadata: op is '%.80s', expected an operation (see smoeref list)", id);
+    return true;
 }
 
 /* True if "name=..." is one of the comma-separated items. */
@@ -102,13 +94,14 @@ typedef struct {
 
 static bool wrong_shape(reader *r, const op_tensor *t, const tensor *got, const char *prefix, const binding *b)
 {
-    char shape[128], clash[96] = "";
-    shape_text(got, shape);
+    char shape[TENSOR_SHAPE], clash[96] = "";
     if (b) snprintf(clash, sizeof clash, " with %c = %zu as in %s", b->letter, b->size, b->from);
-    return fail(r, "%s%s: shape %s, expected [%s]%s", prefix, t->name, shape, t->shape, clash);
+    return fail(r, "%s%s: shape %s, expected [%s]%s", prefix, t->name, tensor_shape_text(shape, got->rank, got->dim), t->shape,
+                clash);
 }
 
-/* Binds the letters of one input's shape, or compares with what others have bound. */
+/* Binds the letters of one input's shape, or compares with what others have bound: inputs have at most OP_DIMS letters, as
+ * op_case_new() demands of every case. */
 static bool bind_shape(reader *r, const op_tensor *t, const tensor *got, binding *b, size_t *n)
 {
     size_t axis = 0;
@@ -122,16 +115,18 @@ static bool bind_shape(reader *r, const op_tensor *t, const tensor *got, binding
         size_t i = 0;
         while (i < *n && b[i].letter != *p) i++;
         if (i < *n && b[i].size != size) return wrong_shape(r, t, got, "", &b[i]);
-        if (i == *n && *n < OP_DIMS) b[(*n)++] = (binding){*p, size, t->name};
+        if (i == *n) b[(*n)++] = (binding){*p, size, t->name};
     }
-    return axis == got->rank || wrong_shape(r, t, got, "", NULL);
+    if (axis < got->rank) return wrong_shape(r, t, got, "", NULL);
+    return true;
 }
 
 static bool check_dtype(reader *r, const char *prefix, const char *name, bool integer, const tensor *got)
 {
-    return (got->dtype == TENSOR_I64) == integer ||
-           fail(r, "%s%s: type %s, expected %s", prefix, name, tensor_dtype_name(got->dtype),
-                integer ? "I64" : "F64, F32, BF16 or F16");
+    if ((got->dtype == TENSOR_I64) != integer)
+        return fail(r, "%s%s: type %s, expected %s", prefix, name, tensor_dtype_name(got->dtype),
+                    integer ? "I64" : "F64, F32, BF16 or F16");
+    return true;
 }
 
 /* The sizes, from the inputs' shapes, as text for op_case_new(). */
@@ -157,6 +152,13 @@ static const op_tensor *find_tensor(const op_tensor *t, const char *name)
     return t->name ? t : NULL;
 }
 
+/* Cut where there is no room. */
+static void append(char *text, size_t room, const char *before, const char *name)
+{
+    const size_t at = strlen(text);
+    snprintf(text + at, room - at, "%s%s", before, name);
+}
+
 static bool check_names(reader *r)
 {
     for (size_t i = 0; i < r->file.tensors; i++) {
@@ -166,11 +168,9 @@ static bool check_names(reader *r)
         if (out && (out->flags & OP_DIFF)) continue;
         if (out) return fail(r, "%.80s: output %s is not differentiable, expected no cotangent", name, out->name);
         char known[300] = "";
-        size_t at = 0;
-        for (const op_tensor *t = r->op->in; t->name && at < sizeof known; t++)
-            at += (size_t)snprintf(known + at, sizeof known - at, " %s", t->name);
-        for (const op_tensor *t = r->op->out; t->name && at < sizeof known; t++)
-            if (t->flags & OP_DIFF) at += (size_t)snprintf(known + at, sizeof known - at, " d_%s", t->name);
+        for (const op_tensor *t = r->op->in; t->name; t++) append(known, sizeof known, " ", t->name);
+        for (const op_tensor *t = r->op->out; t->name; t++)
+            if (t->flags & OP_DIFF) append(known, sizeof known, " d_", t->name);
         return fail(r, "%.80s: unknown tensor, expected%s", name, known);
     }
     return true;
@@ -185,7 +185,7 @@ static bool copy_values(reader *r, const char *prefix, const op_tensor *t, const
     for (size_t i = 0; same && i < v->rank; i++) same = got->dim[i] == v->dim[i];
     if (!same) return wrong_shape(r, t, got, prefix, NULL);
     if (r->shapes) return true;
-    if (v->i64 && v->count) memcpy(v->i64, got->data, v->count * sizeof *v->i64);
+    if (v->i64) memcpy(v->i64, got->data, v->count * sizeof *v->i64);
     for (size_t i = 0; v->f64 && i < v->count; i++) {
         v->f64[i] = tensor_get(got, i);
         if (isfinite(v->f64[i])) continue;
@@ -258,15 +258,6 @@ op_case *op_case_shapes_from_prompt(const char *path, const op_record *op, const
 
 /* --- writing ----------------------------------------------------------------------------------------------------- */
 
-/* The fewest digits that read back as the same double. */
-static void shortest(double x, char text[40])
-{
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, 40, "%.*g", digits, x);
-        if (strtod(text, NULL) == x) return;
-    }
-}
-
 char *op_parameters_json(const op_case *c)
 {
     const size_t room = OP_PARAMS * 200 + 3;
@@ -280,10 +271,8 @@ char *op_parameters_json(const op_case *c)
             snprintf(value, sizeof value, "\"%s\"", c->choice[i]);
         else if (p->type == OP_INT)
             snprintf(value, sizeof value, "%ld", (long)c->number[i]);
-        else {
-            shortest(c->number[i], value);
-            if (!strpbrk(value, ".e")) strcat(value, ".0"); /* a real stays a real for every reader of JSON */
-        }
+        else
+            manifest_real_text(value, c->number[i]);
         at += (size_t)snprintf(json + at, room - at, "%s\"%.80s\": %s", i ? ", " : "", p->name, value);
     }
     snprintf(json + at, room - at, "}");

@@ -165,11 +165,10 @@ static size_t line_length(const char *at, const char *end)
     return newline ? (size_t)(newline - at) : (size_t)(end - at);
 }
 
-/* Two numbers for one fit mean that something is wrong: another machine's GSL, or an altered file. */
-static bool same_fit(const rates_plan *plan, size_t i, const rates_fit *a, const rates_fit *b)
+/* Are two texts, both of which are freed, the same?  No memory for one of them: -1. */
+static int same_text(char *x, char *y)
 {
-    char *x = fit_line(plan, i, a), *y = fit_line(plan, i, b);
-    const bool same = x && y && strcmp(x, y) == 0;
+    const int same = x && y ? strcmp(x, y) == 0 : -1;
     free(x);
     free(y);
     return same;
@@ -190,8 +189,10 @@ static int read_fits(const char *path, const rates_plan *plan, const char *at, c
         const bool good = line && read_fit(plan, line, &i, &f);
         json_decref(line);
         if (!good) return say(err, errlen, "%s: line %zu does not belong to its plan", path, number);
-        if (results[i].done && !same_fit(plan, i, &results[i], &f))
-            return say(err, errlen, "%s: fit %zu is there with two different results", path, i);
+        /* Two numbers for one fit mean that something is wrong: another machine's GSL, or an altered file. */
+        const int same = results[i].done ? same_text(fit_line(plan, i, &results[i]), fit_line(plan, i, &f)) : 1;
+        if (same < 0) return say(err, errlen, "%s: out of memory", path);
+        if (!same) return say(err, errlen, "%s: fit %zu is there with two different results", path, i);
         results[i] = f;
     }
     return 0;
@@ -220,15 +221,6 @@ static char *plan_text(const rates_plan *plan)
     return text;
 }
 
-static bool same_plan(const rates_plan *a, const rates_plan *b)
-{
-    char *x = plan_text(a), *y = plan_text(b);
-    const bool same = x && y && strcmp(x, y) == 0;
-    free(x);
-    free(y);
-    return same;
-}
-
 static int create(const char *path, const rates_plan *plan, char *err, size_t errlen)
 {
     char *line = plan_line(plan);
@@ -246,6 +238,27 @@ static int lock(const rates_store *s, char *err, size_t errlen)
     return say(err, errlen, "%s: cannot lock: %s", s->path, strerror(errno));
 }
 
+static int check_plan(const char *path, const rates_plan *plan, const rates_plan *theirs, char *err, size_t errlen)
+{
+    char *ours = plan_text(plan), *text = plan_text(theirs);
+    int status = 0;
+    if (!ours || !text) status = say(err, errlen, "%s: out of memory", path);
+    else if (strcmp(ours, text) != 0) status = say(err, errlen, "%s: holds another experiment, %s", path, text);
+    free(ours);
+    free(text);
+    return status;
+}
+
+/* In one call, so that lines of several processes do not mix. */
+static int put(const rates_store *s, const char *text, size_t n, char *err, size_t errlen)
+{
+    ssize_t done;
+    do done = write(s->file, text, n);
+    while (done < 0 && errno == EINTR);
+    if (done == (ssize_t)n) return 0;
+    return say(err, errlen, "%s: cannot write: %s", s->path, done < 0 ? strerror(errno) : "no space for a line");
+}
+
 /* Reads what is there, and ends a torn last line, so that the next one begins a line of its own. */
 static int take_up(const rates_store *s, const rates_plan *plan, rates_fit *results, char *err, size_t errlen)
 {
@@ -255,15 +268,10 @@ static int take_up(const rates_store *s, const rates_plan *plan, rates_fit *resu
     if (!bytes) return say(err, errlen, "%s: cannot read: %s", s->path, strerror(errno));
     const size_t first = line_length(bytes, bytes + n);
     int status = read_plan(s->path, bytes, first, &theirs, err, errlen);
-    if (status == 0 && !same_plan(plan, &theirs)) {
-        char *text = plan_text(&theirs);
-        status = say(err, errlen, "%s: holds another experiment, %s", s->path, text ? text : "");
-        free(text);
-    }
+    if (status == 0) status = check_plan(s->path, plan, &theirs, err, errlen);
     if (status == 0 && first + 1 < n)
         status = read_fits(s->path, plan, bytes + first + 1, bytes + n, results, err, errlen);
-    if (status == 0 && n > 0 && bytes[n - 1] != '\n' && write(s->file, "\n", 1) != 1)
-        status = say(err, errlen, "%s: cannot write: %s", s->path, strerror(errno));
+    if (status == 0 && bytes[n - 1] != '\n') status = put(s, "\n", 1, err, errlen);
     free(bytes);
     return status;
 }
@@ -288,13 +296,9 @@ int rates_store_append(const rates_store *s, const rates_plan *plan, size_t i, c
 {
     char *line = fit_line(plan, i, fit);
     if (!line) return say(err, errlen, "out of memory");
-    const size_t n = strlen(line);
-    ssize_t done; /* one call: lines of several processes do not mix */
-    do done = write(s->file, line, n);
-    while (done < 0 && errno == EINTR);
+    const int status = put(s, line, strlen(line), err, errlen);
     free(line);
-    if (done == (ssize_t)n) return 0;
-    return say(err, errlen, "%s: cannot write: %s", s->path, done < 0 ? strerror(errno) : "no space for a line");
+    return status;
 }
 
 /* All that the file should hold. */
@@ -309,10 +313,12 @@ static char *whole_text(const rates_plan *plan, const rates_fit *results, size_t
     for (size_t i = 0; i < rates_fits(plan) && whole; i++) {
         if (!results[i].done) continue;
         line = fit_line(plan, i, &results[i]);
-        whole = line && fputs(line, f) >= 0;
+        whole = line != NULL;
+        if (whole) fputs(line, f);
         free(line);
     }
-    if (f && fclose(f) != 0) whole = false;
+    const int lost = f ? ferror(f) : 0;
+    if (f && (fclose(f) | lost) != 0) whole = false;
     if (whole) return text;
     free(text);
     return NULL;
@@ -347,8 +353,9 @@ int rates_store_merge(const char *path, rates_plan *plan, rates_fit **results, c
     if (!bytes) return say(err, errlen, "%s: cannot read: %s", path, strerror(reason));
     const size_t first = line_length(bytes, bytes + n);
     int status = read_plan(path, bytes, first, &theirs, err, errlen);
-    if (status == 0 && *results && !same_plan(plan, &theirs))
-        status = say(err, errlen, "%s: of another experiment than the files before it", path);
+    const int same = status == 0 && *results ? same_text(plan_text(plan), plan_text(&theirs)) : 1;
+    if (same < 0) status = say(err, errlen, "%s: out of memory", path);
+    if (same == 0) status = say(err, errlen, "%s: of another experiment than the files before it", path);
     if (status == 0 && !*results) {
         *plan = theirs;
         *results = calloc(rates_fits(plan), sizeof **results);

@@ -128,22 +128,23 @@ static void part_cases(const report *r, report_explanation *e)
 
 static void add_factor(report_explanation *e, const verdict_tensor *t)
 {
-    for (size_t i = 0; i < e->factors; i++)
-        if (strcmp(e->factor[i].tensor, t->name) == 0) {
-            e->factor[i].mask &= t->factors;
-            e->factor[i].zeros &= t->zeros;
-            if (e->factor[i].value < t->factor || e->factor[i].value > t->factor) e->factor[i].value = NAN;
-            e->factor[i].failing++;
-            return;
-        }
-    void *list = realloc(e->factor, (e->factors + 1) * sizeof *e->factor);
-    if (!list) return;
-    e->factor = list;
-    e->factor[e->factors].tensor = t->name;
-    e->factor[e->factors].mask = t->factors;
-    e->factor[e->factors].value = t->factor;
-    e->factor[e->factors].zeros = t->zeros;
-    e->factor[e->factors++].failing = 1;
+    size_t i = 0;
+    while (i < e->factors && strcmp(e->factor[i].tensor, t->name) != 0) i++;
+    if (i == e->factors) {
+        void *list = realloc(e->factor, (e->factors + 1) * sizeof *e->factor);
+        if (!list) return;
+        e->factor = list;
+        memset(&e->factor[e->factors++], 0, sizeof *e->factor);
+        e->factor[i].tensor = t->name;
+        e->factor[i].mask = t->factors;
+        e->factor[i].value = t->factor;
+        e->factor[i].zeros = t->zeros;
+    }
+    e->factor[i].mask &= t->factors;
+    e->factor[i].zeros &= t->zeros;
+    if (e->factor[i].value < t->factor || e->factor[i].value > t->factor) e->factor[i].value = NAN;
+    e->factor[i].failing++;
+    for (size_t b = 0; b < VERDICT_FACTORS; b++) e->factor[i].in[b] += t->factors >> b & 1U;
 }
 
 report_explanation *report_explain(const report *r, size_t which)
@@ -527,10 +528,56 @@ static void print_parts(FILE *f, const char *indent, const report_explanation *e
     }
 }
 
+/* The factor that explains the most cases in which the tensor fails, and how many: all, or a third of them and more
+ * than one; else 0. */
+static size_t common_factor(const report_explanation *e, size_t i, char *text, size_t len)
+{
+    size_t best = 0;
+    for (size_t b = 1; b < VERDICT_FACTORS; b++)
+        if (e->factor[i].in[b] > e->factor[i].in[best]) best = b;
+    const size_t in = e->factor[i].mask ? e->factor[i].failing : e->factor[i].in[best];
+    const unsigned mask = e->factor[i].mask ? e->factor[i].mask : 1U << best;
+    if (in < e->factor[i].failing && (3 * in < e->factor[i].failing || in < 2)) return 0;
+    if (in > 0 && text) factor_text(text, len, mask, e->factor[i].value, e->factor[i].zeros);
+    return in;
+}
+
+/* What is golden times a number; the first line after `first`, the others indented.  How many there are. */
+static size_t print_factors(FILE *f, const char *first, const report_explanation *e)
+{
+    size_t told = 0;
+    for (size_t i = 0; i < e->factors; i++) {
+        char text[60];
+        const size_t in = common_factor(e, i, text, sizeof text), failing = e->factor[i].failing;
+        if (in == 0) continue;
+        fprintf(f, "%s%s: golden times %s, in ", told++ ? "    " : first, e->factor[i].tensor, text);
+        if (failing == 1)
+            fputs("the one case where it fails\n", f);
+        else if (in == failing)
+            fprintf(f, "all %zu cases where it fails\n", failing);
+        else
+            fprintf(f, "%zu of the %zu cases where it fails\n", in, failing);
+    }
+    return told;
+}
+
+/* Does a factor explain some tensor in more failing cases than any variant explains? */
+static bool factor_leads(const report_explanation *e)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < e->factors; i++) {
+        const size_t in = common_factor(e, i, NULL, 0);
+        if (in > most) most = in;
+    }
+    return e->variants == 0 && e->parts > 0 && most > e->part[0].cases;
+}
+
 static void print_explanation(FILE *f, const report_explanation *e)
 {
     if (e->with_values == 0) return;
     fprintf(f, "%s: ", e->op->id);
+    const size_t led = factor_leads(e) ? print_factors(f, "", e) : 0;
+    if (led > 0) fputs("    ", f);
     if (e->variants > 0) {
         fprintf(f, "%s%zu failing case%s", e->with_values > 1 ? "all " : "the ", e->with_values,
                 e->with_values > 1 ? "s" : "");
@@ -541,13 +588,56 @@ static void print_explanation(FILE *f, const report_explanation *e)
     else
         fprintf(f, "no known wrong variant explains %s failing case%s\n", e->with_values > 1 ? "all" : "the",
                 e->with_values > 1 ? "s" : "");
-    for (size_t i = 0; i < e->factors && e->variants == 0; i++) {
-        char text[60];
-        if (e->factor[i].mask == 0) continue;
-        factor_text(text, sizeof text, e->factor[i].mask, e->factor[i].value, e->factor[i].zeros);
-        fprintf(f, "    %s: golden times %s, in all %zu cases where it fails\n", e->factor[i].tensor, text,
-                e->factor[i].failing);
+    if (e->variants == 0 && led == 0) print_factors(f, "    ", e);
+}
+
+/* Which parameters of "k=2 order=topk-softmax" are away from their defaults?  Sets their bits.  k is no variant: all have one. */
+static unsigned set_in(const verdict_case *v)
+{
+    const char *text = v->parameters;
+    unsigned set = 0;
+    for (size_t i = 0; v->op->param && v->op->param[i].name && *text; i++) {
+        const op_param *p = &v->op->param[i];
+        const char *value = text + strlen(p->name) + 1;
+        const size_t length = strcspn(value, " "), first = strcspn(p->values, "|");
+        const double gap = strtod(value, NULL) - strtod(p->values, NULL);
+        const bool same =
+            p->type == OP_CHOICE ? length == first && strncmp(value, p->values, length) == 0 : !(gap < 0) && !(gap > 0);
+        if (!same && strcmp(p->name, "k") != 0) set |= 1U << i;
+        text = value + length + (value[length] == ' ');
     }
+    return set;
+}
+
+/* Failing cases that set a parameter may be variants that the candidate never claimed to be.  What every case sets has been
+ * asked for. */
+static void print_set(FILE *f, const report *r, const report_explanation *e)
+{
+    unsigned everywhere = ~0U, set = 0;
+    size_t cases = 0;
+    for (size_t i = 0; i < r->cases; i++)
+        if (r->c[i].op == e->op) everywhere &= set_in(&r->c[i]);
+    for (size_t i = 0; i < r->cases; i++) {
+        if (r->c[i].op != e->op || r->c[i].pass || r->c[i].fault) continue;
+        const unsigned mine = set_in(&r->c[i]) & ~everywhere;
+        cases += mine != 0;
+        set |= mine;
+    }
+    if (cases == 0) return;
+    fprintf(f, "    %zu of these %s ", cases, cases == 1 ? "sets" : "set");
+    for (size_t i = 0, told = 0; i < OP_PARAMS; i++) {
+        if (!(set & 1U << i)) continue;
+        fprintf(f, "%s%s", told++ == 0 ? "" : set >> i == 1 ? " or " : ", ", e->op->param[i].name);
+    }
+    fputs(": if your code has no such variants, --defaults or --where leaves them out\n", f);
+}
+
+static void print_narrow(FILE *f, const report *r, const report_explanation *e)
+{
+    for (size_t i = 0; i < r->cases; i++)
+        if (r->c[i].op == e->op && !r->c[i].pass && !r->c[i].narrow) return;
+    fputs("    every number of the failing answers is a float32 number: if that is your precision, --precision f32\n",
+          f);
 }
 
 void report_print_explanations(FILE *f, const report *r)
@@ -556,6 +646,8 @@ void report_print_explanations(FILE *f, const report *r)
         report_explanation *e = report_explain(r, i);
         if (!e) return;
         print_explanation(f, e);
+        if (e->failed > 0) print_narrow(f, r, e);
+        if (e->failed > 0) print_set(f, r, e);
         report_explanation_free(e);
     }
 }
@@ -598,6 +690,7 @@ void report_print_power(FILE *f, const report *r)
             fprintf(f, "%s%s of %s", separator, twin_variants[i].name, twin_variants[i].op);
             separator = ", ";
         }
+    if (r->selected && *separator == ',') fputs(" (some may be mistakes in what --where or --defaults leaves out)", f);
     fputc('\n', f);
     for (size_t which = 0; report_operation(r, which); which++)
         for (size_t i = 0; twin_variants[i].op; i++) {

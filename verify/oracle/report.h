@@ -13,6 +13,7 @@ typedef struct {
     uint64_t seed, seeds; /* first seed and how many */
     const twin_profile *precision;
     bool forward; /* gradients were not judged */
+    bool selected; /* --where or --defaults left cases out */
     size_t cases;
     verdict_case *c;
     const bool *exposed; /* by index of twin_variants: these cases would have shown it; NULL if it was not asked */
@@ -49,6 +50,7 @@ typedef struct {
     struct {
         const char *tensor;
         unsigned mask; /* factors that explain it in every case in which it fails; 0: none does */
+        size_t in[VERDICT_FACTORS]; /* how many of these cases each factor explains */
         size_t failing; /* cases */
         double value; /* the factor, NaN if it is not the same number in all of them */
         bool zeros; /* every failing element is exactly 0 */

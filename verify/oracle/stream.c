@@ -66,17 +66,18 @@ json_t *stream_parse(const char *line, size_t n, char *err, size_t errlen)
     }
     /* Whole numbers too are read as reals: one of 10^20 is a number like others, and -0 keeps its sign. */
     json_t *root = json_loadb(line, n, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &problem);
-    if (root && json_is_object(root)) return root;
-    for (char *s = problem.text; *s && !root; s++)
-        if (*s < 0x20 || *s > 0x7e) *s = '?'; /* what it quotes comes from the line: the error stays one line */
-    if (root)
+    if (json_is_object(root)) return root;
+    if (root) {
         tensor_fail(err, errlen, "is no JSON object");
-    else
-        tensor_fail(err, errlen, "is not valid JSON: %.150s at byte %d%s", problem.text, problem.position,
-                    strstr(problem.text, "NaN") || strstr(problem.text, "Infinity")
-                        ? " (what JSON does not have is one of the strings \"nan\", \"inf\", \"-inf\")"
-                        : "");
-    json_decref(root);
+        json_decref(root);
+        return NULL;
+    }
+    for (char *s = problem.text; *s; s++)
+        if (*s < 0x20 || *s > 0x7e) *s = '?'; /* what it quotes comes from the line: the error stays one line */
+    tensor_fail(err, errlen, "is not valid JSON: %.150s at byte %d%s", problem.text, problem.position,
+                strstr(problem.text, "NaN") || strstr(problem.text, "Infinity")
+                    ? " (what JSON does not have is one of the strings \"nan\", \"inf\", \"-inf\")"
+                    : "");
     return NULL;
 }
 
@@ -161,11 +162,11 @@ static bool set_element(tensor *t, size_t i, const json_t *value)
         ((uint16_t *)t->data)[i] = to_half(x);
         return true;
     case TENSOR_I64:
-        if (!(fabs(x) <= 0x1p53) || nearbyint(x) != x) return false;
-        ((int64_t *)t->data)[i] = (int64_t)x;
-        return true;
+        break;
     }
-    return false;
+    if (!(fabs(x) <= 0x1p53) || nearbyint(x) != x) return false;
+    ((int64_t *)t->data)[i] = (int64_t)x;
+    return true;
 }
 
 /* --- tensors ----------------------------------------------------------------------------------------------------- */

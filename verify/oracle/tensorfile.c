@@ -135,9 +135,9 @@ double tensor_get(const tensor *t, size_t i)
     case TENSOR_F16:
         return half_to_double(((const uint16_t *)t->data)[i]);
     case TENSOR_I64:
-        return (double)((const int64_t *)t->data)[i];
+        break;
     }
-    return NAN;
+    return (double)((const int64_t *)t->data)[i];
 }
 
 enum { CHUNK = 256 }; /* elements at a time: a number that the compiler knows makes loops that it can vectorise */
@@ -529,18 +529,10 @@ int tensor_file_read(const char *path, tensor_file *f, char *err, size_t errlen)
     *f = (tensor_file){0};
     if (shards_named(path)) return read_shards(path, f, err, errlen);
     if (whole_file_read(path, &bytes, &n, err, errlen) != 0) return -1;
-    int result = 0;
-    switch (tensor_format_of(bytes, n)) {
-    case TENSOR_NPY:
-        result = tensor_file_parse_npy(path, bytes, n, f, err, errlen);
-        break;
-    case TENSOR_NPZ:
-        result = tensor_file_parse_npz(path, bytes, n, f, err, errlen);
-        break;
-    case TENSOR_SAFETENSORS:
-        result = tensor_file_parse_safetensors(path, bytes, n, f, err, errlen);
-        break;
-    }
+    const tensor_format format = tensor_format_of(bytes, n);
+    int result = format == TENSOR_NPY   ? tensor_file_parse_npy(path, bytes, n, f, err, errlen)
+                 : format == TENSOR_NPZ ? tensor_file_parse_npz(path, bytes, n, f, err, errlen)
+                                        : tensor_file_parse_safetensors(path, bytes, n, f, err, errlen);
     free(bytes);
     return result;
 }

@@ -388,8 +388,8 @@ int verdict_check_decision(const char *label, const char *name, size_t N, size_t
 {
     for (size_t i = 0; i < rows * K; i++)
         if (index[i] < 0 || (uint64_t)index[i] >= N) {
-            snprintf(err, errlen, "%s: '%s': token %zu has expert %" PRId64 ", expected one of the %zu from 0 on", label,
-                     name, first + i / K, index[i], N);
+            snprintf(err, errlen, "%s: '%s': token %zu has expert %" PRId64 ", expected one of the %zu from 0 on",
+                     label, name, first + i / K, index[i], N);
             return -1;
         }
     return 0;
@@ -509,17 +509,6 @@ static void new_heat(verdict_tensor *t)
     t->heat = t->count ? allocate(t->heat_rows * t->heat_cols, 1) : NULL;
 }
 
-static void note_heat(verdict_tensor *t, size_t first, size_t n, const double *ratio)
-{
-    const size_t rows = t->rank > 1 ? t->dim[0] : 1, cols = t->count / rows;
-    for (size_t i = 0; i < n; i++) {
-        const size_t e = first + i;
-        if (ratio[i] <= 0x1p-4) continue; /* level 0, which is there already */
-        unsigned char *cell = &t->heat[e / cols * t->heat_rows / rows * t->heat_cols + e % cols * t->heat_cols / cols];
-        if (level_of(ratio[i]) > *cell) *cell = level_of(ratio[i]);
-    }
-}
-
 /* Loops over pairs of doubles, which every machine with vectors has, without a branch. */
 typedef double pair __attribute__((vector_size(16)));
 typedef int64_t pair_mask __attribute__((vector_size(16)));
@@ -590,6 +579,22 @@ static double largest(const double *x, size_t n, size_t *numbers)
     for (size_t j = 0; j < 2; j++) most = a[j] > most ? a[j] : most;
     *numbers = count_up_to(x, n, INFINITY);
     return most;
+}
+
+/* Element by cell: all of a row that fall into the same one have the level of the worst of them. */
+static void note_heat(verdict_tensor *t, size_t first, size_t n, const double *ratio)
+{
+    const size_t rows = t->rank > 1 ? t->dim[0] : 1, cols = t->count / rows, across = t->heat_cols;
+    for (size_t i = 0, run; i < n; i += run) {
+        const size_t row = (first + i) / cols, col = (first + i) % cols, x = col * across / cols;
+        const size_t next = ((x + 1) * cols + across - 1) / across; /* the first column of the next cell */
+        size_t numbers;
+        run = next - col < n - i ? next - col : n - i;
+        const double most = largest(ratio + i, run, &numbers);
+        const unsigned char level = level_of(numbers == run ? most : NAN);
+        unsigned char *cell = &t->heat[row * t->heat_rows / rows * across + x];
+        if (level > *cell) *cell = level;
+    }
 }
 
 /* The bins of n ratios of which the largest is `most`: those beyond it need not be counted. */
@@ -868,8 +873,22 @@ static char *say_inadmissible(const verdict_tensor *t, size_t row, const int64_t
                        s->value[b] - s->value[a], s->bound[a] + s->bound[b]);
 }
 
+/* Two scores far apart are the same number, 0, after a softmax that underflows: no bound on the scores tells that. */
+static void say_underflow(verdict_case *v, const verdict_tensor *t, const twin_profile *p, const golden_tensor *s,
+                          size_t at, size_t N, int64_t taken, int64_t left)
+{
+    double most = -INFINITY;
+    for (size_t i = 0; i < N; i++) most = fmax(most, s->value[at + i]);
+    const double ahead = fmax(s->value[at + (size_t)taken], s->value[at + (size_t)left]);
+    if (!isfinite(most) || !(exp(ahead - most) < p->storage.underflow)) return;
+    verdict_detail(
+        v, verdict_say("%s: a softmax of these scores is 0 in %s for both experts: choose on the scores themselves",
+                       t->name, p->name));
+}
+
 /* Rows that differ from the golden decision must be admissible for the scores' balls. */
-static void judge_decision(const op_case *c, verdict_case *v, verdict_tensor *t, const verdict_golden *g)
+static void judge_decision(const op_case *c, verdict_case *v, verdict_tensor *t, const twin_profile *p,
+                           const verdict_golden *g)
 {
     const op_value *o = &c->out[t->slot];
     const golden_tensor *score = &g->score[t->slot];
@@ -882,6 +901,7 @@ static void judge_decision(const op_case *c, verdict_case *v, verdict_tensor *t,
         if (verdict_admissible(score, row, N, K, mine, &taken, &left)) continue;
         v->ties += admissible_but_for_ties(score, row, N, K, mine);
         if (wrong++ < SHOWN) verdict_detail(v, say_inadmissible(t, row, mine, golden, K, score, row * N, taken, left));
+        if (wrong == 1) say_underflow(v, t, p, score, row * N, N, taken, left);
     }
     if (wrong > SHOWN) verdict_detail(v, verdict_say("%s: and %zu more such tokens", t->name, wrong - SHOWN));
     t->outside += wrong;
@@ -1060,8 +1080,7 @@ static void say_inputs(const op_case *c, verdict_case *v, const verdict_tensor *
     const size_t row = t->at / (t->count / t->dim[0]);
     for (size_t i = 0; c->op->in[i].name; i++) {
         const op_value *x = &c->in[i];
-        if ((c->op->in[i].flags & OP_I64) || x->rank == 0 || x->dim[0] == 0 ||
-            c->op->in[i].shape[0] != mine->shape[0])
+        if ((c->op->in[i].flags & OP_I64) || x->rank == 0 || x->dim[0] == 0 || c->op->in[i].shape[0] != mine->shape[0])
             continue;
         const size_t width = x->count / x->dim[0], n = width < VALUES ? width : VALUES;
         char text[256];
@@ -1152,7 +1171,8 @@ static char *parameters_text(const op_case *c)
 }
 
 /* Takes every decision of the answer into the case; true if one is not the golden one and all can be replayed. */
-static bool take_decisions(op_case *c, verdict_case *v, const verdict_golden *g, const tensor_file *answer)
+static bool take_decisions(op_case *c, verdict_case *v, const twin_profile *p, const verdict_golden *g,
+                           const tensor_file *answer)
 {
     for (size_t i = 0; i < v->tensors; i++)
         if (v->t[i].kind == OP_DECISION && v->t[i].judged)
@@ -1160,7 +1180,7 @@ static bool take_decisions(op_case *c, verdict_case *v, const verdict_golden *g,
     if (v->inadmissible > 0) set_golden_decisions(c, g); /* some token named no experts at all: nothing to replay */
     if (v->inadmissible > 0 || v->differ == 0) return false;
     for (size_t i = 0; i < v->tensors; i++)
-        if (v->t[i].kind == OP_DECISION && v->t[i].judged) judge_decision(c, v, &v->t[i], g);
+        if (v->t[i].kind == OP_DECISION && v->t[i].judged) judge_decision(c, v, &v->t[i], p, g);
     return true;
 }
 
@@ -1209,6 +1229,27 @@ static void judge_values(const op_case *c, verdict_case *v, const verdict_golden
     }
 }
 
+static bool all_float32(const double *x, size_t n)
+{
+    size_t i = 0;
+    while (i < n && (isnan(x[i]) || (double)(float)x[i] == x[i])) i++;
+    return i == n;
+}
+
+/* Are the numbers of the answer those of a narrower format than was promised? */
+static bool is_narrow(const op_case *c, const verdict_case *v, const verdict_golden *g, const tensor_file *answer)
+{
+    bool golden_too = true;
+    for (size_t i = 0; i < v->tensors; i++) {
+        const verdict_tensor *t = &v->t[i];
+        if (!t->judged || t->kind == OP_DECISION || (!t->gradient && c->out[t->slot].i64)) continue;
+        const tensor *got = tensor_file_find(answer, t->name);
+        if (got->dtype != TENSOR_F64 || !all_float32(got->data, t->count)) return false;
+        golden_too = golden_too && all_float32((t->gradient ? g->grad : g->out)[t->slot].value, t->count);
+    }
+    return !golden_too;
+}
+
 void verdict_begin(const op_case *c, const char *name, const tensor_file *answer, const twin_profile *p, bool forward,
                    verdict_case *v)
 {
@@ -1241,10 +1282,11 @@ int verdict_judge(op_case *c, const char *name, const verdict_golden *g, const t
     count_decisions(c, v, g);
     int status = 0;
     if (answer) {
-        if (take_decisions(c, v, g, answer)) status = replay_case(c, v, g, p, &replay, err, errlen);
+        if (take_decisions(c, v, p, g, answer)) status = replay_case(c, v, g, p, &replay, err, errlen);
         if (status == 0) judge_values(c, v, v->replayed ? &replay : g, answer);
     }
     verdict_end(c, answer, NULL, v);
+    if (status == 0 && answer && !v->pass && strcmp(p->name, "f64") == 0) v->narrow = is_narrow(c, v, g, answer);
     verdict_golden_clear(&replay);
     if (status != 0) verdict_case_clear(v);
     return status;

@@ -45,7 +45,7 @@ int verdict_golden_run(op_case *c, const twin_profile *p, verdict_golden *g, cha
 void verdict_golden_clear(verdict_golden *g);
 
 /* --- verdict ------------------------------------------------------------------------------------------------- */
-enum { VERDICT_FACTORS = 20, VERDICT_TEXT = 400 };
+enum { VERDICT_FACTORS = 21, VERDICT_TEXT = 400 };
 enum { VERDICT_BINS = 9, VERDICT_HEAT = 48, VERDICT_LEVELS = 6 };
 
 typedef struct {
@@ -89,6 +89,7 @@ typedef struct {
     size_t differ, inadmissible; /* decisions other than the golden one; of these, the inadmissible ones */
     size_t ties; /* of the inadmissible: nothing wrong but exact ties that went to the higher index */
     bool large; /* judged in its files (verdict_large.h): nothing is there to diagnose it by */
+    bool narrow; /* judged as f64, it fails, and every number in it is one of f32 though golden's are not */
     bool ranked; /* its variants were tried by likelihood, as those of a case with many elements are */
     bool replayed; /* judged against the equation under the candidate's own decision */
     size_t vacuous, worst; /* elements; index of the worst tensor in t, tensors if there is none */

@@ -6,7 +6,8 @@
 #   sh verify/strength/mcdc.sh --selftest
 #
 # Not shown and not excused in mcdc.excused, beyond what mcdc.floor allows: an error.  With a name, what llvm-cov exports is kept there.
-# The tests run with fewer draws (SMOE_TEST_LIGHT); check_enclosure is not among them, for it tests the twin.
+# The tests run with fewer draws (SMOE_TEST_LIGHT), but for check_refusals, which then leaves functions out, and the refusals of
+# check_numerics, which then leaves the rounding modes out.  check_enclosure is not among them, for it tests the twin.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -48,15 +49,15 @@ fi
 
 [ -e "$root/config.h" ] || { echo 'mcdc: run ./configure first' >&2; exit 1; }
 setting() { sed -n "s/^S\[\"$1\"\]=\"\(.*\)\"\$/\1/p" "$root/config.status"; }
-of_makefile() { # VARIABLE: the .c files that it lists
-    sed -n "/^$1 *=/,/[^\\\\]\$/p" "$root/Makefile.am" | tr ' \\' '\n\n' | grep '\.c$'
+of_makefile() { # VARIABLE [KIND]: the .c files, or those of that kind, that it lists
+    sed -n "/^$1 *=/,/[^\\\\]\$/p" "$root/Makefile.am" | tr ' \\' '\n\n' | grep "\.${2:-c}\$"
 }
 readers='safetensors npy tensorfile shards manifest prompt stream dump rates_store'
 targets='fuzz_safetensors fuzz_npy fuzz_npz fuzz_dump fuzz_manifest fuzz_rates fuzz_prompt fuzz_ops'
 tests=$(cd "$root/tests" && ls check_*.c | sed 's/\.c$//' | grep -v '^check_enclosure$')
 counted="$(of_makefile libsmoeref_la_SOURCES) $(printf 'verify/oracle/%s.c ' $readers)"
 is_counted() { case " $(echo $counted) " in *" $1 "*) return 0 ;; esac; return 1; }
-if [ -e "$root/tests/watched.awk" ]; then (cd "$root" && awk -f tests/watched.awk ref/*.h) >"$work/watched.h"; fi
+if [ -e "$root/tests/watched.awk" ]; then (cd "$root" && awk -f tests/watched.awk $(of_makefile smoerefinclude_HEADERS h)) >"$work/watched.h"; fi
 python3 "$here/mcdc.py" --rewrite "$root" "$work/source" $counted
 name_of() { echo "$1" | sed 's|[/.]|_|g; s|_c$|.o|'; }
 {
@@ -120,7 +121,12 @@ CK_VERBOSITY=silent CK_DEFAULT_TIMEOUT=0
 export LLVM_PROFILE_FILE SMOE_TEST_LIGHT top_srcdir top_builddir SMOEREF PYTHON CK_VERBOSITY CK_DEFAULT_TIMEOUT
 mkdir "$work/raw"
 {
-    for t in $tests; do echo "$(wc -c <"$root/tests/$t.c") cd '$work' && ./$t >$t.log 2>&1 || { echo 'mcdc: $t fails' >&2; exit 1; }"; done
+    for t in $tests; do
+        whole=
+        if [ "$t" = check_refusals ]; then whole='env -u SMOE_TEST_LIGHT'; fi
+        echo "$(wc -c <"$root/tests/$t.c") cd '$work' && $whole ./$t >$t.log 2>&1 || { echo 'mcdc: $t fails' >&2; exit 1; }"
+    done
+    echo "10 cd '$work' && CK_RUN_CASE=refusals env -u SMOE_TEST_LIGHT ./check_numerics >refusals.log 2>&1 || { echo 'mcdc: the self-test' >&2; exit 1; }"
     for t in $targets; do echo "10 cd '$work' && ./$t '$root/fuzz/corpus/$t'/* >$t.log 2>&1 || { echo 'mcdc: $t fails' >&2; exit 1; }"; done
     for t in cli_test diff_test rates_test; do # under a limit to the size of files the counters cannot be written either
         echo "90000 cd '$work' && sh '$root/tests/$t.sh' >$t.log 2>&1; grep '^not ok' $t.log | grep -v 'on a full disk' >&2 && exit 1; exit 0"

@@ -152,18 +152,24 @@ def controls(sources, reach):
     print(f"mutants: controls: {names[0]} is killed, no mistake survives {told['by']}")
 
 
+def is_at(text, line, column):
+    """Is that column of the line inside this text, which the line has once?"""
+    return line.count(text) == 1 and line.find(text) <= column < line.find(text) + len(text)
+
+
 def equivalents(sources):
     """{id: reason} from mutants.equivalent, whose entries name a mutant by its function and source text; problems."""
     known, problems = {}, []
     text = re.sub(r"^#.*\n", "", (HERE / "mutants.equivalent").read_text(), flags=re.M)
     for block in filter(None, (b.strip() for b in re.split(r"\n\s*\n", text))):
         entry = dict(line.split(": ", 1) for line in block.split("\n"))
-        if set(entry) != {"in", "line", "mutant", "reason"} or not entry["reason"].strip():
+        if set(entry) - {"at"} != {"in", "line", "mutant", "reason"} or not entry["reason"].strip():
             problems.append(f"mutants.equivalent: in, line, mutant and reason are owed: {block}")
             continue
         file, function = entry["in"].split()
         fits = [i for s in sources if s.name == file for i, m in s.found.items()
-                if m[4] == function and i.split(":", 3)[3] == entry["mutant"] and entry["line"] in s.text.splitlines()[m[3] - 1]]
+                if m[4] == function and i.split(":", 3)[3] == entry["mutant"] and entry["line"] in s.text.splitlines()[m[3] - 1]
+                and ("at" not in entry or is_at(entry["at"], s.text.splitlines()[m[3] - 1], int(i.split(":")[2]) - 1))]
         if not fits:
             problems.append(f"mutants.equivalent: this entry matches no mutant: {block}")
         known.update(dict.fromkeys(fits, entry["reason"]))

@@ -1,15 +1,18 @@
 #!/bin/sh
 # Proves the contracts of ref/ with Frama-C/WP and RTE, from scratch, and compares with the committed table results.txt.
 #
-#   make proofs            (or: sh verify/proofs/wp/prove.sh [ROOT])          all groups; RECORD=yes: and writes proved.txt
+#   make proofs            (or: sh verify/proofs/wp/prove.sh [ROOT])          all groups
 #   make proofs-changed    (or: CHANGED=yes sh verify/proofs/wp/prove.sh [ROOT])
+#   make proofs-selftest   (or: sh verify/proofs/wp/prove.sh --selftest [ROOT])
 #
-# The latter leaves out what has been proved as it stands, provers and sources: the groups whose digest is in proved.txt; but of
-# those it takes a tenth, others from day to day, so that a table that is not true is found out.
+# The second leaves out what has been proved as it stands, provers and sources: the groups whose digest is in proved.txt; but of
+# those it takes a tenth, others from day to day, so that a table that is not true is found out.  RECORD=yes: a run that went well
+# writes proved.txt; the lines of groups that it left out stay.  The third sees that a loop without its invariant, a function
+# without a contract and a contract that nothing proves are noticed.
 #
-# goals.txt names what is proved: one line a group, `file model functions...`.  A function of the library whose header has a
-# contract but that no line names (and that trusted.txt does not excuse, with a reason), a goal that is not proved, or a count
-# that differs from the table fails.
+# goals.txt names what is proved: one line a group, `file model functions...`.  It fails if a goal is not proved, a count differs
+# from the table, a contract in a header is neither named there nor excused in trusted.txt, with a reason, or a function of a
+# header has no contract and is not in uncontracted.txt, with a reason.
 set -u
 wp='-wp -wp-rte -rte-no-pointer-call -wp-prover z3,cvc4 -wp-timeout 30 -wp-par 2 -wp-cache none'
 
@@ -28,6 +31,7 @@ if [ "${1:-}" = --one ]; then
     got=$(printf '%s' "$line" | sed -E 's/[^0-9]*([0-9]+) *\/ *([0-9]+).*/\1/')
     of=$(printf '%s' "$line" | sed -E 's/[^0-9]*([0-9]+) *\/ *([0-9]+).*/\2/')
     printf '%s %s %s %s %s %s\n' "${got:-0}" "${of:-0}" "$file" "$model" "${of:-0}" "$*" >"$result"
+    sed -n "s/^  \\(Qed\\|CVC4\\|Z3\\)[^:]*: *\\([0-9]*\\).*/$file \\1 \\2/p" "$result.log" >"$result.provers"
     printf 'proofs: %-12s %4s of %4s goals (%s, %s s): %s\n' "$file" "${got:-0}" "${of:-?}" "$model" "$(($(date +%s) - started))" "$*"
     if [ "$status" -ne 0 ] || [ -z "$line" ] || [ "$got" != "$of" ]; then
         echo "proofs: ref/$file: $*: ${got:-0} of ${of:-?} goals" >&2
@@ -37,10 +41,55 @@ if [ "${1:-}" = --one ]; then
     exit 0
 fi
 
-root=${1:-$(cd "$(dirname "$0")/../../.." && pwd)}
+selftest=
+[ "${1:-}" != --selftest ] || { selftest=yes; shift; }
+script=$(cd "$(dirname "$0")" && pwd)/prove.sh
+root=$(cd "${1:-$(dirname "$0")/../../..}" && pwd)
 here=$root/verify/proofs/wp
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
+
+# A copy that proves one small group and takes the others on trust is whole, and so is one that proves none; not so with a fault.
+if [ -n "$selftest" ]; then
+    expect() { # expect STATUS WHAT THE COPY IS, and what it has to say
+        env -u CHANGED -u RECORD sh "$script" "$work/$2" >"$work/$2.log" 2>&1
+        status=$?
+        if [ "$status" -ne "$1" ] || ! grep -q -- "$3" "$work/$2.log"; then
+            echo "proofs: selftest: $2: status $status where $1 is due, with '$3':" >&2
+            cat "$work/$2.log" >&2
+            exit 1
+        fi
+        echo "proofs: selftest: $2: $(grep -m 1 -- "$3" "$work/$2.log")"
+    }
+    group='balance.c Typed smoe_load_kept smoe_accumulate_load'
+    for copy in one_group none without_invariant without_contract without_proof; do
+        mkdir -p "$work/$copy/verify/proofs/wp" "$work/$copy/verify/strength"
+        cp -R "$root/ref" "$work/$copy"
+        cp "$root/verify/strength/side_by_side.sh" "$work/$copy/verify/strength"
+        tables=$work/$copy/verify/proofs/wp
+        cp "$here/uncontracted.txt" "$tables"
+        { cat "$here/trusted.txt"; grep -v '^#' "$here/goals.txt" | tr ' ' '\n' | sed -n 's/^smoe_.*/& proved elsewhere/p'; } >"$tables/trusted.txt"
+        : >"$tables/goals.txt"
+        : >"$tables/results.txt"
+        case $copy in one_group | without_invariant)
+            echo "$group" >"$tables/goals.txt"
+            grep "^balance.c Typed [0-9]* ${group#* * }\$" "$here/results.txt" >"$tables/results.txt" ;;
+        esac
+    done
+    sed -i '/loop invariant .*total\[j\] + count\[j\] <= /d' "$work/without_invariant/ref/balance.c"
+    for copy in without_contract without_proof; do
+        [ "$copy" = without_contract ] || printf '%s\n' '/*@ assigns \nothing; */' >>"$work/$copy/ref/balance.h"
+        echo 'smoe_status smoe_of_the_selftest(size_t N);' >>"$work/$copy/ref/balance.h"
+    done
+    ! cmp -s "$root/ref/balance.c" "$work/without_invariant/ref/balance.c" || { echo 'proofs: selftest: the invariant is not there' >&2; exit 1; }
+    expect 0 one_group 'goals proved,'
+    expect 0 none ' 0 of 0 goals proved,'
+    expect 1 without_invariant 'smoe_accumulate_load: [0-9]* of [0-9]* goals$'
+    expect 1 without_contract 'without a contract: smoe_of_the_selftest'
+    expect 1 without_proof 'that nothing proves: smoe_of_the_selftest'
+    exit 0
+fi
+started=$(date +%s)
 for tool in frama-c why3 z3 cvc4; do
     command -v "$tool" >/dev/null 2>&1 || { echo "proofs: $tool is not installed" >&2; exit 1; }
 done
@@ -66,9 +115,10 @@ while read -r file model functions; do
     if [ -n "${CHANGED:-}" ] && [ -n "$goals" ] && [ $(((groups + today) % 10)) -ne 0 ] && grep -q "^$digest " "$here/proved.txt"; then
         left_out=$((left_out + 1))
         echo "0 0 $file $model $goals $functions" >"$work/$groups"
+        : >"$work/$groups.provers"
         continue
     fi
-    echo "${goals:-1000} sh '$here/prove.sh' --one '$root' '$work/$groups' $file $model $functions" >>"$work/lines"
+    echo "${goals:-1000} sh '$script' --one '$root' '$work/$groups' $file $model $functions" >>"$work/lines"
 done <"$here/goals.txt"
 sh "$root/verify/strength/side_by_side.sh" <"$work/lines" || failed=1
 for group in $(seq "$groups"); do cat "$work/$group"; done >"$work/all"
@@ -76,14 +126,29 @@ cut -d' ' -f3- "$work/all" >"$work/results.txt"
 proved=$(awk '{ n += $1 } END { print n + 0 }' "$work/all")
 total=$(awk '{ n += $2 } END { print n + 0 }' "$work/all")
 
-# Every contract is proved: a function with an ACSL contract in a header of ref/ is named in goals.txt.
+# Every function of a header of ref/ has a contract, and is named in goals.txt; or an excuse.
 for header in "$root"/ref/*.h; do
-    awk -v file="$(basename "$header")" '
-        /\/\*@/ { contract = 1 }
+    awk '
+        /\/\*@/ { annotation = 1 }
+        annotation && /(requires|assigns|ensures) / { contract = 1 } # not so of predicates
+        /\*\// { annotation = 0 }
         sub(/^\/\*@.*\*\/ /, "") { } # a contract that stands before its function, in one line
-        contract && /^[a-z].*smoe_[a-z0-9_]+\(/ && !/^ *\*/ {
-            match($0, /smoe_[a-z0-9_]+\(/); print substr($0, RSTART, RLENGTH - 1); contract = 0 }' "$header"
-done | sort -u >"$work/contracts"
+        /^[a-z].*smoe_[a-z0-9_]+\(/ && !/^typedef/ {
+            match($0, /smoe_[a-z0-9_]+\(/); print contract ? "contract" : "bare", substr($0, RSTART, RLENGTH - 1); contract = 0 }' "$header"
+done | sort -u >"$work/declared"
+sed -n 's/^contract //p' "$work/declared" >"$work/contracts"
+sed -n 's/^bare //p' "$work/declared" >"$work/bare"
+sed -n 's/^\(smoe_[a-z0-9_]*\) .*/\1/p' "$here/uncontracted.txt" | sort -u >"$work/excused"
+bare=$(comm -23 "$work/bare" "$work/excused" | tr '\n' ' ')
+if [ -n "$bare" ]; then
+    echo "proofs: functions without a contract: $bare" >&2
+    failed=1
+fi
+stale=$(comm -13 "$work/bare" "$work/excused" | tr '\n' ' ')
+if [ -n "$stale" ]; then
+    echo "proofs: in uncontracted.txt, but with a contract, or gone: $stale" >&2
+    failed=1
+fi
 while read -r file model functions; do
     case $file in '' | '#'*) continue ;; esac
     printf '%s\n' $functions
@@ -100,8 +165,21 @@ if ! cmp -s "$work/results.txt" "$here/results.txt"; then
     diff "$here/results.txt" "$work/results.txt" >&2
     failed=1
 fi
-printf 'proofs: %s of %s goals proved, %s contracts, Frama-C %s\n' "$proved" "$total" "$(wc -l <"$work/contracts")" \
-    "$(frama-c -version)"
+# Which prover answered how many, by file; a goal that both answered counts for both.
+for group in $(seq "$groups"); do
+    sed 's/^[^ ]* \([^ ]*\) \([^ ]*\) .*/\2 goals \1/' "$work/$group"
+    cat "$work/$group.provers"
+done | awk '
+    !($1 in seen) { seen[$1] = 1; file[++files] = $1 }
+    { n[$1, $2] += $3; n["total", $2] += $3 }
+    END {
+        file[++files] = "total"
+        printf "proofs: %-14s %6s %6s %6s %6s\n", "", "goals", "Qed", "CVC4", "Z3"
+        for (i = 1; i <= files; i++)
+            printf "proofs: %-14s %6d %6d %6d %6d\n", file[i], n[file[i], "goals"], n[file[i], "Qed"], n[file[i], "CVC4"], n[file[i], "Z3"]
+    }'
+printf 'proofs: %s of %s goals proved, %s contracts, Frama-C %s, %s s\n' "$proved" "$total" "$(wc -l <"$work/contracts")" \
+    "$(frama-c -version)" "$(($(date +%s) - started))"
 [ "$left_out" -eq 0 ] || echo "proofs: $left_out of $groups groups left out: proved before, of the same sources by the same provers (proved.txt)"
-[ "$failed" -ne 0 ] || [ -z "${RECORD:-}" ] || [ "$left_out" -ne 0 ] || cp "$work/proved.txt" "$here/proved.txt"
+[ "$failed" -ne 0 ] || [ -z "${RECORD:-}" ] || cp "$work/proved.txt" "$here/proved.txt"
 exit "$failed"
