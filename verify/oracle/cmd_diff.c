@@ -652,6 +652,7 @@ int judge_finish(const judge_options *o, const judge_result *r, const char *suit
                         .seeds = seeds,
                         .precision = o->precision,
                         .forward = o->forward,
+                        .selected = o->where.count > 0 || o->where.defaults,
                         .cases = r->cases,
                         .c = r->c,
                         .exposed = o->power ? r->exposed : NULL};

@@ -690,6 +690,7 @@ void report_print_power(FILE *f, const report *r)
             fprintf(f, "%s%s of %s", separator, twin_variants[i].name, twin_variants[i].op);
             separator = ", ";
         }
+    if (r->selected && *separator == ',') fputs(" (some may be mistakes in what --where or --defaults leaves out)", f);
     fputc('\n', f);
     for (size_t which = 0; report_operation(r, which); which++)
         for (size_t i = 0; twin_variants[i].op; i++) {
