@@ -100,6 +100,7 @@ typedef struct {
 } name_list;
 int cli_parse_precisions(const cli_command *command, name_list *list, const char *text);
 int cli_parse_suites(const cli_command *command, name_list *list, const char *text); /* adds; no repeats */
+bool cli_in_suites(const name_list *suites, const op_spec *spec);
 int cli_parse_jobs(const cli_command *command, int *jobs, const char *text);
 
 bool cli_colour(FILE *f); /* a terminal, NO_COLOR unset or empty, TERM not dumb */

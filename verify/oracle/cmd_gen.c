@@ -361,7 +361,7 @@ static int collect(generation *g, const op_list *ops, const name_list *suites)
         const op_record *op = ops->op[i];
         const size_t before = g->count;
         for (const op_spec *s = op->cases; s && s->name && status == 0; s++)
-            if (wanted(suites, s->suite) && matches(&g->o->where, op, s)) status = add_item(g, op, s, false);
+            if (cli_in_suites(suites, s) && matches(&g->o->where, op, s)) status = add_item(g, op, s, false);
         for (const text_case *t = text_cases; t->op && g->o->text && status == 0; t++)
             if (strcmp(t->op, op->id) == 0 && matches(&g->o->where, op, &t->spec))
                 status = add_item(g, op, &t->spec, true);

@@ -56,7 +56,7 @@ static size_t printable(const unsigned char *s)
 }
 
 /* Names come out of files that others wrote, and end up in terminals, JSON and XML. */
-static void clean(char *text)
+void verdict_clean(char *text)
 {
     for (unsigned char *s = (unsigned char *)text; *s;) {
         const size_t n = printable(s);
@@ -73,7 +73,7 @@ char *verdict_say(const char *format, ...)
     const int n = vasprintf(&text, format, ap);
     va_end(ap);
     if (n < 0) verdict_out_of_memory();
-    clean(text);
+    verdict_clean(text);
     return text;
 }
 
