@@ -355,6 +355,24 @@ START_TEST(prompt_without_mask)
 }
 END_TEST
 
+/* An operation of which one size is a number. */
+START_TEST(prompt_of_pairs)
+{
+    static const op_tensor in[] = {{"x", "T,2", OP_INPUT, OP_DIFF, "pairs"}, {NULL, NULL, OP_INPUT, 0, NULL}};
+    static const op_tensor out[] = {{"y", "T", OP_BOUNDED, OP_DIFF, "sums"}, {NULL, NULL, OP_INPUT, 0, NULL}};
+    static const op_record pairs = {.id = "toy.pairs", .in = in, .out = out};
+    const double x[6] = {1, 2, 3, 4, 5, 6};
+    put_safetensors("p", "{\"x\":{\"dtype\":\"F64\",\"shape\":[3,2],\"data_offsets\":[0,48]}}", x, 48);
+    op_case *c = op_case_from_prompt(in_folder("p"), &pairs, NULL, NULL, NULL, err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    ck_assert(op_dim(c, 'T') == 3 && c->in[0].f64[5] == 6);
+    op_case_free(c);
+    put_safetensors("p", "{\"x\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[0,48]}}", x, 48);
+    ck_assert_ptr_null(op_case_from_prompt(in_folder("p"), &pairs, NULL, NULL, NULL, err, sizeof err));
+    ck_assert(says("p: x: shape [2,3], expected [T,2]"));
+}
+END_TEST
+
 /* "detach_x" in place of the file's leaves the file's "detach" as it is. */
 START_TEST(prompt_prefixes)
 {
@@ -1049,6 +1067,7 @@ int main(void)
     tcase_add_test(t, prompt_values);
     tcase_add_loop_test(t, wrong_other_prompts, 0, COUNT(wrong_other));
     tcase_add_test(t, prompt_without_mask);
+    tcase_add_test(t, prompt_of_pairs);
     tcase_add_test(t, prompt_prefixes);
     tcase_add_test(t, prompt_shapes);
     tcase_add_loop_test(t, wrong_indices, 0, COUNT(wrong_index));
