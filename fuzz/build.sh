@@ -12,7 +12,7 @@ mode=${1:?fuzz, replay, plain or engine} out=${2:?a folder}
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(dirname "$here")
 pkg_config=${PKG_CONFIG:-pkg-config}
-targets=${TARGETS:-fuzz_safetensors fuzz_npy fuzz_npz fuzz_dump fuzz_shards fuzz_manifest fuzz_rates fuzz_stream fuzz_prompt fuzz_ops}
+targets=${TARGETS:-fuzz_safetensors fuzz_npy fuzz_npz fuzz_dump fuzz_shards fuzz_manifest fuzz_rates fuzz_stream fuzz_prompt fuzz_verdicts fuzz_ops}
 mkdir -p "$out"
 
 flags="-std=c11 -D_GNU_SOURCE -g -O1 -fno-omit-frame-pointer -ffp-contract=off -Wall -Wextra"
@@ -68,7 +68,7 @@ if [ "$mode" = replay ] || [ "$mode" = plain ]; then
     compile "$here/replay.c"
     engine_object=$made
 fi
-case " $targets " in *" fuzz_ops "* | *" fuzz_prompt "* | *" fuzz_rates "*)
+case " $targets " in *" fuzz_ops "* | *" fuzz_prompt "* | *" fuzz_rates "* | *" fuzz_verdicts "*)
     twin=$(ls "$top"/verify/enclosure/*.c | grep -v /twin_profiles.c)
     compile "$top"/ref/*.c $twin "$top/verify/oracle/registry.c" "$top/verify/oracle/prompt.c" \
         "$top"/verify/oracle/op_*.c
@@ -79,11 +79,13 @@ for target in $targets; do
     case $target in
     fuzz_ops) more=$here/domains.c ;;
     fuzz_stream) more=$top/verify/oracle/stream.c ;;
+    fuzz_verdicts) more="$top/verify/oracle/verdict_store.c $top/verify/oracle/verdict.c $top/verify/oracle/diagnose.c
+        $top/verify/oracle/tensorview.c" ;;
     fuzz_rates) more="$top/verify/oracle/rates_plan.c $top/verify/oracle/rates_store.c $top/verify/oracle/rates_report.c
         $top/verify/oracle/convergence_fit.c" ;;
     esac
     compile "$here/$target.c" $more
-    case $target in fuzz_ops | fuzz_prompt | fuzz_rates)
+    case $target in fuzz_ops | fuzz_prompt | fuzz_rates | fuzz_verdicts)
         made="$made $operations"
         libs="$($pkg_config --libs gsl) $arb" ;;
     esac

@@ -189,6 +189,39 @@ for operation in sorted(set(operations)):
     for n in range(2):
         put("fuzz_ops", "%s-%d" % (operation, n), struct.pack(">H", code(operation)) + bytes(draw.choices(range(256), k=160)))
 
+
+
+def verdicts(folder, name, options=("--shard", "1/1"), change=None, **fields):
+    """The verdicts of folder/answers, as this version of a fuzz target would have written them."""
+    subprocess.run([os.environ["SMOEREF"], "diff", folder + "/cases", folder + "/answers", "gate.weights", *options,
+                    "--out", folder + "/verdicts"], stdout=subprocess.DEVNULL)
+    text = json.loads(pathlib.Path(folder, "verdicts").read_text())
+    text.update(fields, smoeref="fuzz")
+    if change:
+        change(text["cases"][0])
+    put("fuzz_verdicts", name, json.dumps(text, separators=(",", ":")).encode())
+
+
+def verdict_seeds(folder):
+    cases, answer = pathlib.Path(folder, "cases"), folder + "/answers/gate.weights.small.safetensors"
+    pathlib.Path(folder, "answers").mkdir()
+    evaluate = [os.environ["SMOEREF"], "eval", "--in", str(cases / "gate.weights.small.prompt.safetensors"), "--out", answer]
+    verdicts(folder, "missing")
+    verdicts(folder, "second", ("--shard", "2/3"))
+    subprocess.run(evaluate, check=True)
+    verdicts(folder, "passed")
+    verdicts(folder, "power", ("--shard", "1/1", "--power", "--forward", "--precision", "bf16"))
+    verdicts(folder, "contradiction", change=lambda case: case.update({"pass": False}))
+    verdicts(folder, "more", total=2)
+    verdicts(folder, "unprintable", suite="a\u0007b")
+    verdicts(folder, "range", change=lambda case: case["tensors"][0].update(at=2**62))
+    subprocess.run([*evaluate, "--variant", "NormTopK/softmax-topk"], check=True)
+    verdicts(folder, "variant")
+    verdicts(folder, "sentence", change=lambda case: case["details"].append("a\u0007b"))
+    pathlib.Path(answer).write_bytes(safetensors({"z": entry("F64", [1], 0, 8)}, bytes(8)))
+    verdicts(folder, "unknown")
+
+
 if os.environ.get("SMOEREF"):
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([os.environ["SMOEREF"], "gen", "--suite", "smoke", "--out", folder + "/cases"], check=True,
@@ -196,3 +229,4 @@ if os.environ.get("SMOEREF"):
         for prompt in sorted(pathlib.Path(folder, "cases").glob("*.prompt.safetensors")):
             if prompt.stat().st_size <= 4096:
                 put("fuzz_prompt", prompt.name.removesuffix(".prompt.safetensors"), prompt.read_bytes())
+        verdict_seeds(folder)

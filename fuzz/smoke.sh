@@ -27,7 +27,7 @@ if [ "${1:-}" = --one ]; then # --one WORK TARGET
     exit
 fi
 
-targets=${TARGETS:-fuzz_safetensors fuzz_npy fuzz_npz fuzz_dump fuzz_shards fuzz_manifest fuzz_rates fuzz_stream fuzz_prompt fuzz_ops}
+targets=${TARGETS:-fuzz_safetensors fuzz_npy fuzz_npz fuzz_dump fuzz_shards fuzz_manifest fuzz_rates fuzz_stream fuzz_prompt fuzz_verdicts fuzz_ops}
 work=${FUZZ_WORK:-$(mktemp -d)}
 mkdir -p "$work"
 export TARGETS="$targets"

@@ -178,6 +178,11 @@ START_TEST(sample_by_hand)
     const double level[] = {0, 2, 1, 0, -2, 1}, half[] = {0.5};
     OK(smoe_mix_sample(&norm1, 1, level, x, half, z, work, label, margin, y)); /* weights 1/2: u = 1/2 is label 1 */
     ck_assert_msg(label[0] == 1 && y[0] == -1 && margin[0] == 0, "T.7: u on a boundary gives label %zu", label[0]);
+    const smoe_mix_shape ten = {.gate = SMOE_MIX_NORM, .k = 10, .d = 1};
+    double equal[30], more[200]; /* ten weights of 0.1 add up to 1 - 2^-53: no u is beyond the last */
+    for (size_t i = 0; i < 10; i++) equal[3 * i] = 0, equal[3 * i + 1] = i < 9 ? 1 : -1, equal[3 * i + 2] = 1;
+    OK(smoe_mix_sample(&ten, 1, equal, x, ((double[]){0x1.fffffffffffffp-1}), z, more, label, margin, y));
+    ck_assert_msg(label[0] == 9 && y[0] == 0, "T.7: u = 1 - 2^-53 gives label %zu", label[0]);
 }
 END_TEST
 
@@ -249,6 +254,10 @@ START_TEST(cells_by_hand)
     NEAR(theta[9], -1, 4, "T.9 beta1_1");
     OK(smoe_mix_atoms(&shape, theta, atoms, beta0));
     SAME(atoms, ((double[]){theta[4], 7, 1, 1, theta[9], 9, 5, 4}), 8, "T.9 atoms");
+    const smoe_mix_shape equal = {.gate = SMOE_MIX_SOFTMAX, .k = 2, .d = 1};
+    double without[] = {7, 1, 1, 4, 9, 5, 4, -2}; /* weights that are not free are 1/2: less 1/2 (4 - 2) */
+    OK(smoe_mix_normal_form(&equal, without));
+    SAME(without, ((double[]){7, 1, 1, 3, 9, 5, 4, -3}), 8, "T.9 beta1, weights not free");
     OK(smoe_voronoi_cells(3, 2, 1, at, truth, work, cell, margin));
     SAME_INDEX(cell, ((size_t[]){0, 0, 1}), 3, "T.9 cell");
     SAME(margin, ((double[]){2, 0, 2}), 3, "T.9 margin");
@@ -328,6 +337,31 @@ START_TEST(em_by_hand)
     OK(smoe_mix_m_step(&scaled, 4, same, x4, ((double[]){0, 0, 0, 0}), q_flat, 0.25, work, after));
     NEAR(after[3], 0.4054651081081643820, 4, "T.12 beta0_0, norm"); /* experts at 0 fit, and |h| pulls nowhere at 0 */
     NEAR(after[7], -0.6931471805599453094, 4, "T.12 beta0_1, norm");
+}
+END_TEST
+
+/* h = (0, 2) everywhere: weights 1 : e^2, that is 0.12 of atom 0, which has responsibility 1/32 for y = 2.  Its line should go up
+ * to y, but |h| has an edge at 0: any step raises its weight, and Q falls by more than 0.08 of the step where the residual, of
+ * variance 100, gives back 1/1600.  After 30 halvings the lines stay; the variances are those about them. */
+/* evidence hand: T.12 */
+START_TEST(an_edge_holds_the_lines)
+{
+    const double theta[] = {0, 0, 100, 0, 2, 1}, x[] = {-1, 1, -1, 1}, y[] = {2, 2, 2, 2};
+    const double q[] = {0.03125, 0.96875, 0.03125, 0.96875, 0.03125, 0.96875, 0.03125, 0.96875};
+    double work[80], next[6], direction[4], before, after;
+    OK(smoe_mix_em_direction(&norm1, 4, theta, x, y, q, work, direction));
+    NEAR(direction[1], 2, 4, "T.12 direction of b_0");
+    OK(smoe_mix_complete_loglik(&norm1, 4, theta, x, y, q, work, &before));
+    for (int s = 0; s <= 30; s++) {
+        double moved[6];
+        memcpy(moved, theta, sizeof moved);
+        for (size_t i = 0; i < 2; i++)
+            for (size_t l = 0; l < 2; l++) moved[3 * i + l] = fma(ldexp(1, -s), direction[2 * i + l], theta[3 * i + l]);
+        OK(smoe_mix_complete_loglik(&norm1, 4, moved, x, y, q, work, &after));
+        ck_assert_msg(after < before, "T.12: 2^-%d of the direction raises Q", s);
+    }
+    OK(smoe_mix_m_step(&norm1, 4, theta, x, y, q, 0.25, work, next));
+    SAME(next, ((double[]){0, 0, 4, 0, 2, 0.25}), 6, "T.12: no step is short enough");
 }
 END_TEST
 
@@ -973,6 +1007,17 @@ START_TEST(hard_distances_end)
     ck_assert_int_eq(smoe_mixture_distance(1, beyond, 1, far, work, &V, &h2, error), SMOE_EOVRFLW);
     const double endless[] = {0, 0x1p1023, 0x1p1022, c};
     ck_assert_int_eq(smoe_mixture_distance(1, endless, 1, far, work, &V, &h2, error), SMOE_EOVRFLW);
+    const double heavy[] = {709, 0, 0x1p-40, smoe_normal_log_density(0, 0, 0x1p-40)}; /* its density overflows */
+    ck_assert_int_eq(smoe_mixture_distance(1, heavy, 1, (double[]){0, 0, 1, c}, work, &V, &h2, error), SMOE_EOVRFLW);
+    const double c4 = smoe_normal_log_density(0, 0, 4), nothing[] = {-700, 0, 4, c4}; /* sums at the largest double */
+    double edge[] = {
+        709.6875, 709.083984375, 709.2578125, 0x1.5fc8070d44d27p+9, 0, 0.5, 0.25, 0, 4, 4, 4, 4, c4, c4, c4, c4};
+    double room[60];
+    ck_assert_int_eq(smoe_mixture_distance(4, edge, 1, nothing, room, &V, &h2, error), SMOE_EOVRFLW);
+    ck_assert_msg(V == DBL_MAX && h2 == INFINITY, "T.8: %a and %a; only h^2 was to overflow", V, h2);
+    edge[1] = 709.02734375, edge[2] = 709.3046875, edge[3] = 0x1.5f6d05b2072a2p+9;
+    ck_assert_int_eq(smoe_mixture_distance(4, edge, 1, nothing, room, &V, &h2, error), SMOE_EOVRFLW);
+    ck_assert_msg(V == INFINITY && h2 == DBL_MAX, "T.8: %a and %a; only V was to overflow", V, h2);
 }
 END_TEST
 
@@ -996,7 +1041,8 @@ START_TEST(splits_end_and_the_claim_says_so)
         ck_assert_msg(fabs(V - v) <= error[0] && fabs(h2 - s) <= error[1] && error[1] < 1e-11,
                       "T.8: %.17g and %.17g within %g and %g for %zu atoms", V, h2, error[0], error[1], k);
         if (k == FEW) ck_assert_msg(error[0] < 1e-11, "T.8: a claim of %g only", error[0]);
-        if (k == ALL) ck_assert_msg(error[0] > 1e-3 && error[0] < 0.1, "T.8: a claim of %g without more splits", error[0]);
+        if (k == ALL)
+            ck_assert_msg(error[0] > 1e-3 && error[0] < 0.1, "T.8: a claim of %g without more splits", error[0]);
     }
 }
 END_TEST
@@ -1708,6 +1754,10 @@ START_TEST(rank_errors)
     double wild[] = {0x1p1000, 0x1p-1000, 0x1p1000, -0x1p-1000}; /* columns of any size */
     OK(smoe_singular_values(2, 2, wild, s, &error));
     ck_assert_msg(near(s[0], 1, 4) && near(s[1], 1, 4), "T.14: (%g, %g), by hand (1, 1)", s[0], s[1]);
+    /* Less what all columns share, inner products are a few of the smallest doubles, and their roundings never end. */
+    double faint[] = {1, 1, 1, 1, -2, 0, 0, -1, -2, 0, -1, 2, 3, 1, 3, -3};
+    for (size_t j = 4; j < 16; j++) faint[j] = ldexp(faint[j], -525);
+    ck_assert_int_eq(smoe_singular_values(4, 4, faint, s, &error), SMOE_EOVRFLW);
 }
 END_TEST
 
@@ -1729,6 +1779,7 @@ int main(void)
     tcase_add_test(hand, exact_loss_by_hand);
     tcase_add_test(hand, over_loss_by_hand);
     tcase_add_test(hand, em_by_hand);
+    tcase_add_test(hand, an_edge_holds_the_lines);
     tcase_add_test(hand, em_by_hand_in_three_dimensions);
     tcase_add_test(hand, oracle_by_hand);
     tcase_add_test(hand, identifiability_by_hand);

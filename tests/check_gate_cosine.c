@@ -1084,6 +1084,14 @@ START_TEST(xmoe_refuses)
     OK(smoe_gate_xmoe(&m.in, &m.out));
     OK(smoe_gate_xmoe_vjp(&m.in, &m.out, dw, &g, m.work));
     REFUSED(smoe_gate_xmoe_vjp(&m.in, &m.out, (double[]){0x1p600, 0}, &g, m.work), SMOE_EOVRFLW); /* dW = dz x' */
+    /* dtau = -4 sigmoid'(2) dweight = -0.42 dweight of each token; all else is finite, but not the sum of three. */
+    const double three[] = {1, 1, 1}, most[] = {0x1.fp1023, 0x1.fp1023, 0x1.fp1023};
+    for (size_t T = 2; T <= 3; T++) {
+        m.in = (smoe_xmoe_in){SMOE_XMOE_SIGMOID, SMOE_COSINE_NORMALISED, T, 1, 1, 1, 1, 1, 0.5, three, three, three};
+        OK(smoe_gate_xmoe(&m.in, &m.out));
+        ck_assert_int_eq(smoe_gate_xmoe_vjp(&m.in, &m.out, most, &g, m.work), T == 2 ? SMOE_OK : SMOE_EOVRFLW);
+        ck_assert(m.dx[0] == 0 && m.dw[0] == 0 && m.de[0] == 0);
+    }
 }
 END_TEST
 
@@ -1112,7 +1120,8 @@ START_TEST(perturbed_refuses)
     }
     REFUSED(smoe_gate_perturbed(1, 2, 2, 1, 0, (double[]){0, 0}, beta, &kept, r), SMOE_EDOM);
     REFUSED(smoe_gate_perturbed(1, 2, 2, 0, 1, x, (double[]){1, 2, 0, 0}, &kept, r), SMOE_EDOM);
-    REFUSED(smoe_gate_perturbed(1, 2, 2, 0, 1, x, (double[]){0, 0, 0, 1}, &kept, r), SMOE_EDOM); /* a row ends before the next 0 */
+    const double followed[] = {0, 0, 0, 1}; /* a zero row ends before the next 0 */
+    REFUSED(smoe_gate_perturbed(1, 2, 2, 0, 1, x, followed, &kept, r), SMOE_EDOM);
     ck_assert_msg(untouched(2, r) && untouched(2, dx) && untouched(4, dbeta) && untouched(1, xn) && untouched(2, bn),
                   "G.13 wrote in spite of an error");
     OK(smoe_gate_perturbed(1, 2, 2, 1, 1, (double[]){0, 0}, (double[]){0, 0, 0, 0}, &kept, r));

@@ -1460,6 +1460,22 @@ START_TEST(selftest_refuses_a_foreign_environment)
 }
 END_TEST
 
+/* A long double of 53 bits is of no use, and of no harm: nothing relies on it then. */
+/* evidence properties: N.1 */
+START_TEST(selftest_needs_no_long_double)
+{
+#ifdef __x86_64__
+    fpu_control_t saved, narrow;
+    _FPU_GETCW(saved);
+    narrow = (fpu_control_t)((saved & ~_FPU_EXTENDED) | _FPU_DOUBLE);
+    _FPU_SETCW(narrow);
+    const smoe_status status = smoe_selftest(NULL);
+    _FPU_SETCW(saved);
+    ck_assert_int_eq(status, SMOE_OK);
+#endif
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("numerics");
@@ -1511,6 +1527,7 @@ int main(void)
     tcase_add_test(refusals, statuses_have_messages);
     tcase_add_test(refusals, selftest_passes);
     tcase_add_test(refusals, selftest_refuses_a_foreign_environment);
+    tcase_add_test(refusals, selftest_needs_no_long_double);
 
     suite_add_tcase(suite, products);
     suite_add_tcase(suite, functions);

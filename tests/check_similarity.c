@@ -197,6 +197,8 @@ START_TEST(bandwidth_gradient_by_hand)
     double d2[4];
     OK(smoe_bandwidth_median_vjp(&how, 2, two, 1, d2)); /* sigma^2 = d^2/4: d/d(d^2) = 1/4 */
     SAME(d2, ((double[]){0, 0.25, 0, 0}), 4, "K.3 dD of two");
+    OK(smoe_bandwidth_median_vjp(&how, 2, (double[]){0, 0, 0, 0}, 1, d2)); /* and where both are, none */
+    SAME(d2, ((double[]){0, 0, 0, 0}), 4, "K.3 dD of two that are one");
 }
 END_TEST
 
@@ -2338,8 +2340,11 @@ START_TEST(minibatches_and_moments_refuse)
     r.m.n = 1;
     REFUSED(SMOE_EINVAL, smoe_hsic_moments(&r.m, SMOE_HSIC_BIASED, SMOE_DIVIDE_N, work, &a), &a);
     r.m.n = 7;
-    r.m.p = 0;
-    ck_assert_int_eq(smoe_moments_add(&r.m, 1, x, y, NULL, NULL, NULL), SMOE_EINVAL);
+    for (int i = 0; i < 2; i++) {
+        *(i ? &r.m.p : &r.m.q) = 0;
+        ck_assert_int_eq(smoe_moments_add(&r.m, 1, x, y, NULL, NULL, NULL), SMOE_EINVAL);
+        if (!i) r.m.q = 2;
+    }
     REFUSED(SMOE_EINVAL, smoe_hsic_moments(&r.m, SMOE_HSIC_BIASED, SMOE_DIVIDE_N, work, &a), &a);
 }
 END_TEST
@@ -2373,6 +2378,12 @@ START_TEST(overflow_is_said)
     ck_assert_int_eq(smoe_hsic_unbiased_vjp(4, far_, far_, 0x1p600, work, out, other_out), SMOE_EOVRFLW);
     ck_assert_int_eq(smoe_cka_ratio(DBL_MAX, 0x1p-10, 0x1p-10, &a), SMOE_EOVRFLW);
     ck_assert_int_eq(smoe_cka_ratio_vjp(1, 0x1p-1000, 1, 0x1p600, &a, &b, &c), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_cka_ratio_vjp(1, 0x1p-1000, 0x1p1000, 0x1p100, &a, &b, &c), SMOE_EOVRFLW);
+    ck_assert_msg(a == 0x1p100 && b == -INFINITY && c == -0x1p-901, "K.9: only dh_xx was to overflow: %g %g %g", a, b,
+                  c);
+    ck_assert_int_eq(smoe_cka_ratio_vjp(1, 0x1p1000, 0x1p-1000, 0x1p100, &a, &b, &c), SMOE_EOVRFLW);
+    ck_assert_msg(a == 0x1p100 && b == -0x1p-901 && c == -INFINITY, "K.9: only dh_yy was to overflow: %g %g %g", a, b,
+                  c);
     smoe_similarity how = rule(1, 0x1p500);
     const double D[] = {0, 1, 1, 0};
     OK(smoe_bandwidth_median(&how, 2, D, &a));
@@ -2396,8 +2407,17 @@ START_TEST(overflow_is_said)
     moments_room r;
     start_moments(&r, 2, 1);
     ck_assert_int_eq(smoe_moments_add(&r.m, 4, x, one, NULL, NULL, NULL), SMOE_EOVRFLW);
+    const double none[2] = {0}, half[2] = {0x1p511, 0x1p511}; /* of squares that are 2^1023 together */
+    start_moments(&r, 2, 2);
+    OK(smoe_moments_add(&r.m, 1, half, none, NULL, NULL, NULL));
+    ck_assert_int_eq(smoe_moments_add(&r.m, 1, half, none, NULL, NULL, NULL), SMOE_EOVRFLW); /* xx */
+    start_moments(&r, 2, 2);
+    OK(smoe_moments_add(&r.m, 1, none, half, NULL, NULL, NULL));
+    ck_assert_int_eq(smoe_moments_add(&r.m, 1, none, half, NULL, NULL, NULL), SMOE_EOVRFLW); /* yy */
     start_moments(&r, 1, 1);
     const double large[] = {0x1p300, 0, 0x1p300, 0};
+    ck_assert_int_eq(smoe_moments_add(&r.m, 1, large, large, NULL, NULL, NULL), SMOE_EOVRFLW); /* xxyy */
+    start_moments(&r, 1, 1);
     OK(smoe_moments_add(&r.m, 4, one, one, NULL, NULL, NULL));
     r.m.c[0] = 0x1p600;
     ck_assert_int_eq(smoe_hsic_moments(&r.m, SMOE_HSIC_BIASED, SMOE_DIVIDE_N, work, &a), SMOE_EOVRFLW);
@@ -2407,6 +2427,23 @@ START_TEST(overflow_is_said)
     const double edge[] = {DBL_MAX, DBL_MAX};
     ck_assert_int_eq(smoe_cosine(1, 2, edge, edge, &a), SMOE_EOVRFLW); /* the norm itself */
     ck_assert_int_eq(smoe_cosine_absolute(1, 2, edge, edge, &a), SMOE_EOVRFLW);
+    double many[256],
+        few[256]; /* one batch in 64 is fine, and the sum is not; the features of all are, not those of one side */
+    for (size_t i = 0; i < 256; i++)
+        many[i] = ldexp((const double[]){0, 1, 3, 7}[i % 4] * 1.25, 253), few[i] = (const double[]){1, -1, 2, 0}[i % 4];
+    for (int i = 0; i < 3; i++) { /* xx, yy, xy and all */
+        const double *u = i == 1 ? few : many, *v = i == 0 ? few : many;
+        OK(smoe_cka_minibatch(&linear_biased, 4, 4, 1, u, 1, v, work, &a));
+        ck_assert_int_eq(smoe_cka_minibatch(&linear_biased, 256, 4, 1, u, 1, v, work, &a), SMOE_EOVRFLW);
+    }
+    how = with_estimator(linear_biased, SMOE_HSIC_BIASED, SMOE_ROUTE_FEATURES);
+    double wild[300] = {0x1p300, -0x1p300}, tame[300] = {1, -1}, *wide_work = room(smoe_cka_work(&how, 300, 1, 1));
+    OK(smoe_hsic(&how, 300, 1, wild, 1, tame, wide_work, &a));
+    ck_assert_int_eq(smoe_cka(&how, 300, 1, wild, 1, tame, wide_work, &a), SMOE_EOVRFLW); /* of x alone */
+    ck_assert_int_eq(smoe_cka(&how, 300, 1, tame, 1, wild, wide_work, &a), SMOE_EOVRFLW);
+    ck_assert_int_eq(smoe_hsic(&how, 300, 1, wild, 1, wild, wide_work, &a),
+                     SMOE_EOVRFLW); /* in the first rows of 300 */
+    free(wide_work);
     const double slight[] = {0x1p-1000, 0}, flat[] = {1, 1};
     ck_assert_int_eq(smoe_cosine_vjp(1, 2, slight, flat, 0x1p100, out, other_out), SMOE_EOVRFLW);
     ck_assert_int_eq(smoe_cosine_absolute_vjp(1, 2, flat, slight, 0x1p100, out, other_out), SMOE_EOVRFLW);
@@ -2425,7 +2462,8 @@ static void compare_with_plain_loops(size_t n, size_t p, uint64_t seed)
     OK(smoe_gram_rbf(n, D, 1.5, K));
     OK(smoe_gram_rbf_less_one(n, D, 1.5, C));
     for (size_t k = 0; k < n * n; k++)
-        ck_assert_msg(K[k] == smoe_exp(-(D[k] / 3)) && C[k] == smoe_expm1(-(D[k] / 3)), "exp of %a has other bits", D[k]);
+        ck_assert_msg(K[k] == smoe_exp(-(D[k] / 3)) && C[k] == smoe_expm1(-(D[k] / 3)), "exp of %a has other bits",
+                      D[k]);
     for (size_t k = 0; k < n * n; k++) K[k] = slopes_draw(&seed);
     OK(smoe_squared_distances_vjp(n, p, x, K, dx));
     OK(smoe_squared_distances_vjp_naive(n, p, x, K, plain_dx));

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Replays the committed corpora through the fuzz targets, built with the sanitizers but without a fuzzing engine.  Prints TAP.
 set -u
-targets='fuzz_safetensors fuzz_npy fuzz_npz fuzz_dump fuzz_shards fuzz_manifest fuzz_rates fuzz_stream fuzz_prompt fuzz_ops'
+targets='fuzz_safetensors fuzz_npy fuzz_npz fuzz_dump fuzz_shards fuzz_manifest fuzz_rates fuzz_stream fuzz_prompt fuzz_verdicts fuzz_ops'
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
-echo 1..10
+echo 1..11
 n=0
 for target in $targets; do
     n=$((n + 1))

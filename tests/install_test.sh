@@ -67,9 +67,35 @@ static int gives_up(smoe_verify_case *c, void *context)
     (void)context;
     return smoe_verify_output(c, "q") == 0 && smoe_verify_dim(c, 'Q') == 0 && smoe_verify_choice(c, "order") == 0 ? 7 : 0;
 }
+static int counted; /* cases with padding */
+static int count(smoe_verify_case *c, void *context)
+{
+    const double *mask = smoe_verify_input(c, "mask");
+    (void)context;
+    for (size_t t = 0; t < smoe_verify_dim(c, 'T'); t++)
+        if (mask[t] != 1) {
+            counted++;
+            break;
+        }
+    return 1;
+}
+/* How many of them there are under these conditions; -1: the conditions are not understood. */
+static int with_padding(const char *where)
+{
+    smoe_verify_options o = smoe_verify_defaults();
+    o.where = where;
+    o.quiet = 1;
+    counted = 0;
+    return smoe_verify_judge("balance.switch", count, 0, &o) == SMOE_VERIFY_USAGE ? -1 : counted;
+}
 int main(void)
 {
     smoe_verify_options o = smoe_verify_defaults();
+    if (with_padding(0) != 2 || with_padding("without=ties") != 2 || with_padding("without=mask") != 0) return 17;
+    if (with_padding("k=2,without=ties|mask") != 0 || with_padding("without=ties,k=2") != 2) return 18;
+    if (with_padding("case=padding|random") != 1 || with_padding("case=padding,without=mask") != -1) return 20;
+    if (with_padding("case=paddin") != -1 || with_padding("case=padding|") != -1) return 21;
+    if (with_padding("without=maks") != -1 || with_padding("without=") != -1 || with_padding("without") != -1) return 19;
     o.suite = "smoke";
     if (smoe_verify_judge("numerics.softmax", past, 0, &o) != SMOE_VERIFY_FAIL) return 10;
     if (smoe_verify_judge("numerics.softmax", gives_up, 0, &o) != SMOE_VERIFY_FAIL) return 11;

@@ -4,12 +4,13 @@
 set -u
 smoeref=${SMOEREF:-./smoeref}
 python=${PYTHON:-python3}
-clients=$(cd "$(dirname "$0")/../verify/clients" && pwd)
+top=$(cd "$(dirname "$0")/.." && pwd)
+clients=$top/verify/clients
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 export PYTHONDONTWRITEBYTECODE=1
-plan=24
+plan=25
 echo 1..$plan
 n=0
 
@@ -174,6 +175,17 @@ case $? in
 0) point 0 'Python: gradients by autograd; a cut graph fails' ;;
 *) point 1 'Python: gradients by autograd; a cut graph fails' ;;
 esac
+sed -n '/^```python$/,/^```$/p' "$top/README.md" | sed '/^```/d' >"$work/readme.py"
+sed 's/mean(dim=0)/sum(dim=0) \/ (T * k)/' "$work/readme.py" >"$work/readme_wrong.py"
+if "$python" -c 'import numpy.linalg, torch.autograd' 2>/dev/null; then
+    [ -s "$work/readme.py" ] && ! cmp -s "$work/readme.py" "$work/readme_wrong.py" && (
+        cd "$top" && expect 0 '' python "$work/readme.py" && [ ! -s "$work/log" ] &&
+            expect 1 'all 10 failing cases equal balance.switch with P divided by T*K: LblProbOverTK' python "$work/readme_wrong.py"
+    )
+    point $? 'the program of the README passes, and with the mistake that it names it fails as it says'
+else
+    skip 'the program of the README passes, and with the mistake that it names it fails as it says' "$python has no PyTorch"
+fi
 if "$python" -c 'import numpy, pytest' 2>/dev/null; then
     expect 1 '1 failed, 1 passed' python -m pytest -q -p no:cacheprovider "$work/test_gate.py" &&
         grep -q 'E .*d_r: golden times 1/2' "$work/log" && grep -q 'FAILED .*::test_wrong' "$work/log" &&

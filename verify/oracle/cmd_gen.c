@@ -16,6 +16,7 @@
 #include "text.h"
 #include "twin.h"
 #include "verdict.h"
+#include "work.h"
 
 enum {
     OPTION_OUT,
@@ -38,10 +39,11 @@ static const cli_option options[] = {
     [OPTION_PRECISION] = {"--precision", "P,...",
                           "store bounds for f64, f32, tf32, bf16, f16 (default f64,f32,bf16), or none"},
     [OPTION_TEXT] = {"--text", "FILE", "cases of layer.smoe and compete.layer on activations made of a text file"},
-    [OPTION_WHERE] =
-        {"--where", "NAME=VALUE",
-         "only cases whose parameter NAME is VALUE (or one of VALUE|VALUE...); without=FLAG: none with that flag; case=NAME"},
-    [OPTION_DEFAULTS] = {"--defaults", NULL, "only cases in which every parameter has its default, none with a padding mask"},
+    [OPTION_WHERE] = {"--where", "NAME=VALUE",
+                      "only cases whose parameter NAME is VALUE (or one of VALUE|VALUE...); without=FLAG: none with "
+                      "that flag; case=NAME"},
+    [OPTION_DEFAULTS] = {"--defaults", NULL,
+                         "only cases in which every parameter has its default, none with a padding mask"},
     [OPTION_JOBS] = {"--jobs", "N", "processes (default: one for each processor); does not change a byte"},
     [OPTION_BREAK] = {"--break", "WHAT", NULL}, /* the negative control of the self-check */
     {NULL, NULL, NULL},
@@ -92,7 +94,7 @@ __attribute__((format(printf, 2, 3))) static int say(writer *w, const char *form
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
     snprintf(w->message, JOB_MESSAGE, "%s: %s", w->name, text);
-    return STATUS_FAIL;
+    return cli_no_memory(text) ? STATUS_INPUT : STATUS_FAIL;
 }
 
 static int add_f64(writer *w, const char *prefix, const char *name, size_t rank, const size_t *dim, const double *data)
@@ -360,7 +362,7 @@ static int collect(generation *g, const op_list *ops, const name_list *suites)
         const op_record *op = ops->op[i];
         const size_t before = g->count;
         for (const op_spec *s = op->cases; s && s->name && status == 0; s++)
-            if (wanted(suites, s->suite) && matches(&g->o->where, op, s)) status = add_item(g, op, s, false);
+            if (cli_in_suites(suites, s) && matches(&g->o->where, op, s)) status = add_item(g, op, s, false);
         for (const text_case *t = text_cases; t->op && g->o->text && status == 0; t++)
             if (strcmp(t->op, op->id) == 0 && matches(&g->o->where, op, &t->spec))
                 status = add_item(g, op, &t->spec, true);
@@ -414,7 +416,10 @@ static int make_folder(generation *g, folder_state state)
     const int at = snprintf(g->folder, sizeof g->folder, state == FOLDER_NEW ? "%.*s.partial-%ld" : "%.*s/.partial-%ld",
                             (int)n, out, (long)getpid());
     if (n == 0 || at >= PATH - 1) return cli_input("%s: no usable name of a folder", out);
-    if (mkdir(g->folder, 0777) == 0) return 0;
+    if (mkdir(g->folder, 0777) == 0) {
+        work_scratch(g->folder);
+        return 0;
+    }
     if (errno == ENOENT) return cli_input("%s: cannot be written: the folder that it is to be in does not exist", out);
     return cli_input("%s: cannot be written: %s", out, strerror(errno));
 }
@@ -542,6 +547,7 @@ static int write_all(generation *g, const name_list *suites, folder_state state)
     if (status == 0) status = write_manifest(g, suites);
     if (status == 0) status = install(g, state);
     remove_folder(g->folder);
+    work_scratch(NULL);
     if (status < 0) jobs_die(signal_number);
     return status;
 }

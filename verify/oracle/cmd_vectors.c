@@ -32,6 +32,7 @@ typedef struct {
     const char *dir;
     manifest m;
     size_t wrong;
+    int status; /* not 0: a file could not be read, of which nothing can be said */
 } vectors;
 
 /* One line about one file; it counts. */
@@ -45,7 +46,10 @@ static void say(vectors *v, const char *file, const char *what)
 static void check_blocks(vectors *v, const char *file, const char *path, const char *blocks)
 {
     char err[TENSOR_ERROR], *got = file_block_digests(path, err, sizeof err);
-    if (!got || strcmp(got, blocks) != 0) say(v, file, "the SHA-256s of its blocks are not those of the manifest");
+    if (!got)
+        v->status = cli_input("%s", err);
+    else if (strcmp(got, blocks) != 0)
+        say(v, file, "the SHA-256s of its blocks are not those of the manifest");
     free(got);
 }
 
@@ -59,7 +63,7 @@ static void check_file(vectors *v, const char *file, const char *expected, const
     else if (!S_ISREG(s.st_mode))
         say(v, file, "is no regular file");
     else if (tensor_file_sha256(path, got, err, sizeof err) != 0)
-        say(v, file, "cannot be read");
+        v->status = cli_input("%s", err);
     else if (strcmp(got, expected) != 0) {
         snprintf(what, sizeof what, "SHA-256 is %.12s..., expected %.12s...", got, expected);
         say(v, file, what);
@@ -141,6 +145,7 @@ static int verify(const char *dir, const char *pinned)
         check_file(&v, file, v.m.c[i].expected_sha256, v.m.c[i].expected_blocks);
     }
     status = check_extra(&v);
+    if (status == 0) status = v.status;
     if (status == 0) printf("%s: %zu cases, %zu wrong files, SHA-256 %s\n", dir, v.m.cases, v.wrong, got);
     manifest_clear(&v.m);
     return status ? status : v.wrong > 0 ? STATUS_FAIL : STATUS_PASS;

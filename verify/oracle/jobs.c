@@ -176,7 +176,9 @@ int jobs_run_costs(int jobs, size_t n, const char *what, job *work, void *contex
     sigaction(SIGTERM, &action, &old_term);
     sigaction(SIGHUP, &action, &old_hup);
     const size_t started = pid ? start(pid, workers, b, n, work, context) : 0;
-    if (started == 0 && n > 0)
+    if (!pid)
+        cli_input("%s: out of memory", what);
+    else if (started == 0 && n > 0)
         cli_input("%s: no worker process could be started", what);
     else {
         progress p = {.what = what, .n = n, .shown = n + 1, .cost = cost, .began = time(NULL)};

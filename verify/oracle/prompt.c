@@ -100,14 +100,18 @@ static bool wrong_shape(reader *r, const op_tensor *t, const tensor *got, const 
                 clash);
 }
 
-/* Binds the letters of one input's shape, or compares with what others have bound: an operation's inputs have letters only, and
- * at most OP_DIMS of them, as op_case_new() demands of every case. */
+/* Binds the letters of one input's shape, or compares with what others have bound: inputs have at most OP_DIMS letters, as
+ * op_case_new() demands of every case. */
 static bool bind_shape(reader *r, const op_tensor *t, const tensor *got, binding *b, size_t *n)
 {
     size_t axis = 0;
     for (const char *p = t->shape; *p; p += strcspn(p, ","), p += *p == ',', axis++) {
         if (axis == got->rank) return wrong_shape(r, t, got, "", NULL);
         const size_t size = got->dim[axis];
+        if (isdigit((unsigned char)*p)) {
+            if (size != strtoul(p, NULL, 10)) return wrong_shape(r, t, got, "", NULL);
+            continue;
+        }
         size_t i = 0;
         while (i < *n && b[i].letter != *p) i++;
         if (i < *n && b[i].size != size) return wrong_shape(r, t, got, "", &b[i]);

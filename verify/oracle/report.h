@@ -13,6 +13,7 @@ typedef struct {
     uint64_t seed, seeds; /* first seed and how many */
     const twin_profile *precision;
     bool forward; /* gradients were not judged */
+    bool selected; /* --where or --defaults left cases out */
     size_t cases;
     verdict_case *c;
     const bool *exposed; /* by index of twin_variants: these cases would have shown it; NULL if it was not asked */

@@ -222,12 +222,29 @@ static bool has_value(const op_case *c, size_t i, const char *values, size_t n)
     return false;
 }
 
+/* "without=mask|ties" and "case=random|equal" are conditions on the flags and on the name of a case. */
+static bool is_about(const char *where, const char *what)
+{
+    const size_t n = strlen(what);
+    return strncmp(where, what, n) == 0 && where[n] == '=';
+}
+
+/* Is one of the condition's words among "A,B"? */
+static bool has_one(const char *where, const char *list)
+{
+    for (const char *p = where + strcspn(where, "="); *p == '=' || *p == '|'; p += 1 + strcspn(p + 1, "|,"))
+        if (among(list, ',', p + 1, strcspn(p + 1, "|,"))) return true;
+    return false;
+}
+
 /* Does the case meet "k=2,order=topk-softmax|softmax-topk"? */
-static bool meets(const op_case *c, const char *where)
+static bool meets(const op_case *c, const op_spec *s, const char *where)
 {
     const op_param *param = c->op->param;
     for (const char *p = where; *p; p += strcspn(p, ","), p += *p == ',') {
         const size_t n = strcspn(p, "=");
+        if (is_about(p, "without") && has_one(p, s->flags)) return false;
+        if (is_about(p, "case") && !has_one(p, s->name)) return false;
         for (size_t i = 0; param && param[i].name; i++)
             if (strlen(param[i].name) == n && strncmp(param[i].name, p, n) == 0 &&
                 !has_value(c, i, p + n + 1, strcspn(p + n + 1, ",")))
@@ -236,12 +253,13 @@ static bool meets(const op_case *c, const char *where)
     return true;
 }
 
-static bool all_default(const op_case *c)
+/* Every parameter has its default, and there is no padding mask. */
+static bool is_default(const op_case *c, const op_spec *s)
 {
     const op_param *param = c->op->param;
     for (size_t i = 0; param && param[i].name; i++)
         if (!has_value(c, i, param[i].values, strcspn(param[i].values, "|"))) return false;
-    return true;
+    return !among(s->flags, ',', "mask", 4);
 }
 
 static int usage(const char *what, const char *value, const char *expected)
@@ -250,11 +268,26 @@ static int usage(const char *what, const char *value, const char *expected)
     return SMOE_VERIFY_USAGE;
 }
 
-/* Does each condition name a parameter, and each choice one that it has? */
+/* Is the word one of a case's flags, or else a case's name? */
+static bool any_case(const op_record *op, bool flags, const char *word, size_t n)
+{
+    for (const op_spec *s = op->cases; s->name; s++)
+        if (n > 0 && among(flags ? s->flags : s->name, ',', word, n)) return true;
+    return false;
+}
+
+/* Does each condition name a parameter, and each choice one that it has?  Or flags or names that some case has? */
 static int check_where(const op_record *op, const char *where)
 {
     for (const char *p = where; *p; p += strcspn(p, ","), p += *p == ',') {
         const size_t n = strcspn(p, "=,");
+        const bool without = is_about(p, "without");
+        if (without || is_about(p, "case")) {
+            for (const char *v = p + n; *v == '=' || *v == '|'; v += 1 + strcspn(v + 1, "|,"))
+                if (!any_case(op, without, v + 1, strcspn(v + 1, "|,")))
+                    return usage("where", p, "without=FLAG|FLAG or case=NAME|NAME of the operation's cases");
+            continue;
+        }
         const op_param *param = op->param;
         while (param && param->name && (strlen(param->name) != n || strncmp(param->name, p, n) != 0)) param++;
         if (p[n] != '=' || !param || !param->name) return usage("where", p, "PARAMETER=VALUE|VALUE,...");
@@ -299,10 +332,10 @@ static int judge_all(judge *j, const op_record *op, const smoe_verify_options *o
 {
     int status = 0;
     for (const op_spec *s = op->cases; s->name && status == 0; s++) {
-        if (!among(o->suite, ',', s->suite, strlen(s->suite))) continue;
+        if (!op_in_suite(s, o->suite)) continue;
         op_case *c = op_case_from_spec(op, s, o->seed, j->err, sizeof j->err);
         status = c ? 0 : -1;
-        if (c && meets(c, o->where ? o->where : "") && (!o->defaults || all_default(c))) {
+        if (c && meets(c, s, o->where ? o->where : "") && (!o->defaults || is_default(c, s))) {
             verdict_case *list = realloc(r->c, (r->cases + 1) * sizeof *list);
             if (list) r->c = list;
             snprintf(j->err, sizeof j->err, "out of memory");

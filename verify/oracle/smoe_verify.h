@@ -45,8 +45,10 @@ typedef int smoe_verify_function(smoe_verify_case *c, void *context);
 typedef struct {
     const char *precision; /* what your code promises: "f64", "f32", "tf32", "bf16" or "f16" */
     const char *suite;     /* "smoke", "core", "adversarial", "large", or several: "core,adversarial" */
-    const char *where;     /* "k=2,order=softmax-topk|topk-softmax": only cases with these parameters; NULL: all */
-    int defaults;          /* not 0: only cases in which every parameter has its default */
+    /* "k=2,order=softmax-topk|topk-softmax": only cases with these parameters; "without=mask|ties": none with these flags;
+     * "case=random|equal": only cases of these names (`smoeref list --json` has flags and names); NULL: all */
+    const char *where;
+    int defaults;          /* not 0: only cases in which every parameter has its default, without a padding mask */
     int forward;           /* not 0: judge the outputs only; gradients are not owed */
     uint64_t seed;         /* of the cases */
     const char *report;    /* a file to write besides, by its name .txt, .html, .tap, .json or .xml; NULL: none */

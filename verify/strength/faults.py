@@ -5,7 +5,8 @@
 
 A line of code and a way to spoil it are drawn, until COUNT faults compile to another object file.  This shares nothing with
 mutate.py: it works on lines, by what people do wrong when they write or edit one.  Each fault meets the unit tests, those of its
-chapter first; the first failure, crash or hang is the end of it.  With --scripts those that remain meet the script tests too.
+chapter first; the first failure, crash or hang is the end of it.  Those that remain meet the tests of tests/memory_test.sh with
+AddressSanitizer in the library, as that script runs them, and with --scripts the script tests named there.
 --quick leaves most of the unit tests for a later run, which takes up what it left.
 Printed: each survivor with its line before and after, and the figure.  Results are kept in faults/SEED.jsonl and taken up again.
 """
@@ -24,6 +25,7 @@ TOP = HERE.parent.parent
 BUILD = pathlib.Path.cwd()
 WORK = BUILD / "faults"
 FLAGS = ["gcc", "-std=c11", "-ffp-contract=off", "-fPIC", "-O1", "-w", "-DHAVE_CONFIG_H", f"-I{BUILD}", f"-I{TOP / 'ref'}"]
+ADDRESS = "-fsanitize=address"
 WORD = r"[A-Za-z_][A-Za-z_0-9]*"
 CHAPTER = {"compete": ["compete", "compete_step"], "gate": ["gate", "gate_noisy", "gate_cosine"], "layer": ["layer", "capacity", "diagnostics"],
            "balance": ["balance", "balance_aux"]}
@@ -164,31 +166,35 @@ def draw_fault(draw, sources):
             return name, number, way, new
 
 
-def compiled(name, text):
+def compiled(name, text, *flags):
     """Bytes of the object file, or None."""
     folder = WORK / "object"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(text)
     made = folder / (name[:-2] + ".o")
-    done = subprocess.run([*FLAGS, "-c", name], cwd=folder, stderr=subprocess.DEVNULL)
+    done = subprocess.run([*FLAGS, *flags, "-c", name], cwd=folder, stderr=subprocess.DEVNULL)
     return made.read_bytes() if done.returncode == 0 else None
 
 
-def link(name, made):
-    """The library with this object in the place of the right one."""
-    folder = WORK / "library"
+def link(name, made, kind, *flags):
+    """The library with this object in the place of the right one of that kind."""
+    folder = WORK / f"library-{kind}"
     folder.mkdir(exist_ok=True)
     (WORK / "spoilt.o").write_bytes(made)
-    objects = [str(o) for o in sorted((WORK / "right").glob("*.o")) if o.stem != name[:-2]]
-    subprocess.run(["gcc", "-shared", "-Wl,-soname,libsmoeref.so.0", "-o", str(folder / "libsmoeref.so.0"), *objects, str(WORK / "spoilt.o"), "-lmpfr", "-lm"],
-                   check=True)
+    objects = [str(o) for o in sorted((WORK / kind).glob("*.o")) if o.stem != name[:-2]]
+    subprocess.run(["gcc", "-shared", *flags, "-Wl,-soname,libsmoeref.so.0", "-o", str(folder / "libsmoeref.so.0"), *objects, str(WORK / "spoilt.o"),
+                    "-lmpfr", "-lm"], check=True)
     return folder
 
 
-def fails(command, folder, seconds):
+def fails(command, folder, seconds, address=False):
     environment = dict(os.environ, LD_LIBRARY_PATH=str(folder), top_srcdir=str(TOP), top_builddir=str(BUILD), CK_VERBOSITY="silent",
-                       CK_TIMEOUT_MULTIPLIER="4")
-    limits = f"ulimit -c 0 -v 8000000 -t {seconds}; exec \"$@\""
+                       CK_TIMEOUT_MULTIPLIER="10")
+    if address:
+        runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout.strip()
+        environment.update(LD_PRELOAD=runtime, ASAN_OPTIONS="detect_leaks=0")
+    memory = "" if address else "-v 8000000"  # AddressSanitizer reserves more than that
+    limits = f"ulimit -c 0 {memory} -t {seconds}; exec \"$@\""
     child = subprocess.Popen(["sh", "-c", limits, "sh", *command], cwd=WORK, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL, start_new_session=True)
     try:
@@ -207,6 +213,12 @@ def in_order(tests, name, quick):
     if quick:
         return sorted((t for t in tests if t.name in own[:-1]), key=lambda t: own.index(t.name))
     return sorted(tests, key=lambda t: own.index(t.name) if t.name in own else 50 + slow.index(t.name) if t.name in slow else 20)
+
+
+def memory_tests(tests):
+    """Those that tests/memory_test.sh runs with AddressSanitizer."""
+    names = re.search(r"^tests='(.*)'$", (TOP / "tests" / "memory_test.sh").read_text(), re.M).group(1).split()
+    return [t for t in tests if t.name.removeprefix("check_") in names]
 
 
 def script_fails(script, folder):
@@ -229,7 +241,7 @@ def main():
     options.add_argument("--count", type=int, default=100)
     options.add_argument("--seed", type=int, default=20261129)
     options.add_argument("--list", action="store_true", help="print the faults alone")
-    options.add_argument("--quick", action="store_true", help="the unit tests of the chapter and check_refusals alone")
+    options.add_argument("--quick", action="store_true", help="the unit tests of the chapter and check_refusals alone, without AddressSanitizer")
     options.add_argument("--scripts", nargs="*", default=[], help="script tests for what the unit tests leave")
     options.add_argument("--tests", nargs="*", default=[])
     asked = options.parse_args()
@@ -237,17 +249,19 @@ def main():
     draw = random.Random(asked.seed)
     texts = {p.name: p.read_text() for p in sorted((TOP / "ref").glob("*.c"))}
     sources = {name: code_lines(text) for name, text in texts.items()}
-    shutil.rmtree(WORK / "right", ignore_errors=True)
-    (WORK / "right").mkdir(parents=True)
     right = {}
-    for name, text in texts.items():
-        right[name] = compiled(name, text)
-        (WORK / "right" / (name[:-2] + ".o")).write_bytes(right[name])
-    if asked.tests:
-        folder = link("numerics.c", right["numerics.c"])
-        for test in tests if not asked.quick else []:
-            if fails([str(test)], folder, 900):
-                raise SystemExit(f"faults: {test.name} fails without a fault")
+    for kind, flags in ("right", []), ("address", [ADDRESS]):
+        shutil.rmtree(WORK / kind, ignore_errors=True)
+        (WORK / kind).mkdir(parents=True)
+        for name, text in texts.items():
+            right[kind, name] = compiled(name, text, *flags)
+            (WORK / kind / (name[:-2] + ".o")).write_bytes(right[kind, name])
+    if asked.tests and not asked.quick:
+        for kind, flags, some in ("right", [], tests), ("address", [ADDRESS], memory_tests(tests)):
+            folder = link("numerics.c", right[kind, "numerics.c"], kind, *flags)
+            for test in some:
+                if fails([str(test)], folder, 900, bool(flags)):
+                    raise SystemExit(f"faults: {test.name} fails without a fault {' '.join(flags)}")
     log = WORK / f"{asked.seed}.jsonl"
     known = {r["fault"]: r for r in map(json.loads, log.read_text().splitlines())} if log.exists() else {}
     met, tried, skipped = [], set(), 0
@@ -258,23 +272,28 @@ def main():
             continue
         tried.add(fault)
         old = known.get(fault, {"by": None, "tried": []})
-        left = [t for t in in_order(tests, name, asked.quick) if t.name not in old["tried"]]
+        tries = {t.name: (t, "right") for t in in_order(tests, name, asked.quick)}
+        tries |= {f"{t.name} with AddressSanitizer": (t, "address") for t in in_order(memory_tests(tests), name, False) if not asked.quick}
+        left = [t for t in tries if t not in old["tried"]]
         if old["by"] is None and (left or asked.scripts or asked.list):
             lines = texts[name].split("\n")
             lines[number] = new
             made = compiled(name, "\n".join(lines))
-            if made is None or made == right[name]:
+            if made is None or made == right["right", name]:
                 skipped += 1
                 continue
             if asked.list:
                 print(fault)
             killer = None
             if asked.tests:
-                folder = link(name, made)
-                killer = next((t.name for t in left if fails([str(t)], folder, 300)), None)
+                folder = link(name, made, "right")
+                killer = next((t for t in left if tries[t][1] == "right" and fails([str(tries[t][0])], folder, 300)), None)
+                if killer is None and any(tries[t][1] == "address" for t in left):
+                    other = link(name, compiled(name, "\n".join(lines), ADDRESS), "address", ADDRESS)
+                    killer = next((t for t in left if tries[t][1] == "address" and fails([str(tries[t][0])], other, 300, True)), None)
             if killer is None and asked.scripts:
                 killer = next((pathlib.Path(s).name for s in asked.scripts if script_fails(s, folder)), None)
-            known[fault] = {"fault": fault, "by": killer, "tried": old["tried"] + [t.name for t in left]}
+            known[fault] = {"fault": fault, "by": killer, "tried": old["tried"] + left}
             if asked.tests:
                 with log.open("a") as out:
                     out.write(json.dumps(known[fault]) + "\n")

@@ -226,8 +226,8 @@ def rewrite(root, out, files):
             text = f.read()
         for name, old, new in changes:
             if name == file:
-                if text.count(old) != 1:
-                    sys.exit('mcdc: mcdc.rewrite: %s: %d times, expected once: %s' % (file, text.count(old), old))
+                if old not in text:
+                    sys.exit('mcdc: mcdc.rewrite: %s: nowhere: %s' % (file, old))
                 text = text.replace(old, new)
         path = os.path.join(out, file)
         os.makedirs(os.path.dirname(path), exist_ok=True)

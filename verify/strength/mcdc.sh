@@ -6,8 +6,8 @@
 #   sh verify/strength/mcdc.sh --selftest
 #
 # Not shown and not excused in mcdc.excused, beyond what mcdc.floor allows: an error.  With a name, what llvm-cov exports is kept there.
-# The tests run with fewer draws (SMOE_TEST_LIGHT), but for check_refusals, which then leaves functions out; check_enclosure is not among
-# them, for it tests the twin.
+# The tests run with fewer draws (SMOE_TEST_LIGHT), but for check_refusals, which then leaves functions out, and the refusals of
+# check_numerics, which then leaves the rounding modes out.  check_enclosure is not among them, for it tests the twin.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -52,7 +52,7 @@ setting() { sed -n "s/^S\[\"$1\"\]=\"\(.*\)\"\$/\1/p" "$root/config.status"; }
 of_makefile() { # VARIABLE [KIND]: the .c files, or those of that kind, that it lists
     sed -n "/^$1 *=/,/[^\\\\]\$/p" "$root/Makefile.am" | tr ' \\' '\n\n' | grep "\.${2:-c}\$"
 }
-readers='safetensors npy tensorfile shards manifest prompt stream dump rates_store'
+readers='safetensors npy tensorfile shards manifest prompt stream dump rates_store verdict_store'
 targets='fuzz_safetensors fuzz_npy fuzz_npz fuzz_dump fuzz_manifest fuzz_rates fuzz_prompt fuzz_ops'
 tests=$(cd "$root/tests" && ls check_*.c | sed 's/\.c$//' | grep -v '^check_enclosure$')
 counted="$(of_makefile libsmoeref_la_SOURCES) $(printf 'verify/oracle/%s.c ' $readers)"
@@ -126,6 +126,7 @@ mkdir "$work/raw"
         if [ "$t" = check_refusals ]; then whole='env -u SMOE_TEST_LIGHT'; fi
         echo "$(wc -c <"$root/tests/$t.c") cd '$work' && $whole ./$t >$t.log 2>&1 || { echo 'mcdc: $t fails' >&2; exit 1; }"
     done
+    echo "10 cd '$work' && CK_RUN_CASE=refusals env -u SMOE_TEST_LIGHT ./check_numerics >refusals.log 2>&1 || { echo 'mcdc: the self-test' >&2; exit 1; }"
     for t in $targets; do echo "10 cd '$work' && ./$t '$root/fuzz/corpus/$t'/* >$t.log 2>&1 || { echo 'mcdc: $t fails' >&2; exit 1; }"; done
     for t in cli_test diff_test rates_test; do # under a limit to the size of files the counters cannot be written either
         echo "90000 cd '$work' && sh '$root/tests/$t.sh' >$t.log 2>&1; grep '^not ok' $t.log | grep -v 'on a full disk' >&2 && exit 1; exit 0"

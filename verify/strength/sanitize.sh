@@ -1,14 +1,13 @@
 #!/bin/sh
 # The library, the command and the unit tests under the compilers' sanitizers, and the command where the machine fails it.
 #
-#   make sanitize                (PARTS of the environment: others than memory)
+#   make sanitize                (PARTS of the environment: some of these, such as PARTS='memory thread')
 #
 # address      AddressSanitizer, UndefinedBehaviorSanitizer and LeakSanitizer (gcc) over the unit tests, as memcheck.sh runs them
 # memory       MemorySanitizer (clang) over ref/ and the operations, on every case of the core suite: outputs and gradients
 #              are undefined before, and none may be after.  What other libraries write is declared in memory_libraries.c.
 # thread       ThreadSanitizer (gcc) over the threads that judge answers
 # rounding, syscalls, allocations    see disturb.py, with the command built as for `address`
-# All but memory have to be asked for: they have not been run to their end yet, nor been seen clean.
 #
 # SITES=N: so many system calls of a kind, and so many allocations by the same callers, fail one at a time (default 1; 0: all).
 # SANITIZE_WORK=FOLDER: where it is built; kept.
@@ -20,7 +19,7 @@ build=$PWD
 cc=${CC_GCC:-gcc}
 clang=${CLANG:-clang}
 python=${PYTHON:-python3}
-parts=${PARTS:-memory}
+parts=${PARTS:-memory address thread rounding syscalls allocations}
 sites=${SITES:-1}
 needed=
 case " $parts " in *" syscalls "*) needed=strace ;; esac
@@ -202,8 +201,8 @@ for part in rounding syscalls allocations; do
     "$python" "$here/disturb.py" $part "$work/address/smoeref" "$work/disturb.so" --sites "$sites" || failed=1
 done
 if has rounding; then notices rounding 'expected a refusal' "$python" "$here/disturb.py" rounding "$work/spoilt-rounding" "$work/disturb.so" --only list; fi
-if has syscalls; then notices syscalls 'other bytes' "$python" "$here/disturb.py" syscalls "$work/spoilt-syscalls" "$work/disturb.so" --only ver --sites 1; fi
-if has allocations; then notices allocations 'a sanitizer reports' "$python" "$here/disturb.py" allocations "$work/spoilt-allocations" "$work/disturb.so" --only eval --sites 1; fi
+if has syscalls; then notices syscalls 'other bytes' "$python" "$here/disturb.py" syscalls "$work/spoilt-syscalls" "$work/disturb.so" --only diff --sites 1; fi
+if has allocations; then notices allocations 'no message says why' "$python" "$here/disturb.py" allocations "$work/spoilt-allocations" "$work/disturb.so" --only eval --sites 1; fi
 echo "sanitize: $mistakes mistakes made on purpose, each noticed; $(($(date +%s) - started)) s"
 [ "$failed" -eq 0 ] && echo 'sanitize: nothing found'
 exit "$failed"
