@@ -60,6 +60,8 @@ int cli_next(cli *p, const char **value);
  * input: "smoeref: MESSAGE", result STATUS_INPUT. */
 int cli_usage(const cli_command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int cli_input(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Does a message say that memory was lacking?  Then no candidate is at fault, and no self-check either: STATUS_INPUT. */
+bool cli_no_memory(const char *message);
 
 /* Adds the operations that a word names ("balance.switch", or a chapter: "balance") to a list without repeats, kept in
  * registry order by cli_sort.  0, or STATUS_USAGE with a suggestion printed. */

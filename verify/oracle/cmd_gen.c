@@ -16,6 +16,7 @@
 #include "text.h"
 #include "twin.h"
 #include "verdict.h"
+#include "work.h"
 
 enum {
     OPTION_OUT,
@@ -85,14 +86,6 @@ typedef struct {
     char *message;
 } writer;
 
-/* Whoever ran out of it, of the reference, the twin and the case: that is no failure of the self-check. */
-static bool says_no_memory(const char *text)
-{
-    static const char end[] = "out of memory";
-    const size_t n = strlen(text);
-    return n >= sizeof end - 1 && strcmp(text + n - (sizeof end - 1), end) == 0;
-}
-
 __attribute__((format(printf, 2, 3))) static int say(writer *w, const char *format, ...)
 {
     char text[JOB_MESSAGE / 2];
@@ -101,7 +94,7 @@ __attribute__((format(printf, 2, 3))) static int say(writer *w, const char *form
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
     snprintf(w->message, JOB_MESSAGE, "%s: %s", w->name, text);
-    return says_no_memory(text) ? STATUS_INPUT : STATUS_FAIL;
+    return cli_no_memory(text) ? STATUS_INPUT : STATUS_FAIL;
 }
 
 static int add_f64(writer *w, const char *prefix, const char *name, size_t rank, const size_t *dim, const double *data)
@@ -423,7 +416,10 @@ static int make_folder(generation *g, folder_state state)
     const int at = snprintf(g->folder, sizeof g->folder, state == FOLDER_NEW ? "%.*s.partial-%ld" : "%.*s/.partial-%ld",
                             (int)n, out, (long)getpid());
     if (n == 0 || at >= PATH - 1) return cli_input("%s: no usable name of a folder", out);
-    if (mkdir(g->folder, 0777) == 0) return 0;
+    if (mkdir(g->folder, 0777) == 0) {
+        work_scratch(g->folder);
+        return 0;
+    }
     if (errno == ENOENT) return cli_input("%s: cannot be written: the folder that it is to be in does not exist", out);
     return cli_input("%s: cannot be written: %s", out, strerror(errno));
 }
@@ -551,6 +547,7 @@ static int write_all(generation *g, const name_list *suites, folder_state state)
     if (status == 0) status = write_manifest(g, suites);
     if (status == 0) status = install(g, state);
     remove_folder(g->folder);
+    work_scratch(NULL);
     if (status < 0) jobs_die(signal_number);
     return status;
 }

@@ -570,6 +570,8 @@ int cli_parse_jobs(const cli_command *command, int *jobs, const char *text)
     return 0;
 }
 
+bool cli_no_memory(const char *message) { return strstr(message, "out of memory") != NULL; }
+
 /* --- files ------------------------------------------------------------------------------------------------------- */
 
 static int write_all(int fd, const char *p, size_t n)

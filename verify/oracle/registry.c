@@ -64,7 +64,7 @@ bool op_in_suite(const op_spec *spec, const char *suites)
 
 static const size_t largest_dimension = (size_t)1 << 20;
 static const size_t most_elements = (size_t)1 << 28; /* over all tensors of a case in memory */
-static const size_t most_on_disk = (size_t)1 << 44;  /* of one that has shapes only */
+static const size_t most_on_disk = SIZE_MAX >> 20;   /* of one that has shapes only */
 static const size_t most_outputs = (size_t)1 << 24;  /* unless the inputs have a sixteenth of it */
 
 __attribute__((format(printf, 3, 4))) static bool fail(char *err, size_t errlen, const char *format, ...)
