@@ -7,11 +7,11 @@ mutate.py says which mistakes; SAMPLE of them are drawn for the engine, and as m
 compiles its source, and linked before the library, so that it takes the place of the original.  Not counted are those that do not
 compile, and those whose object file is the original's, byte by byte.  Each of the others meets
 
-    engine    tests/check_verdict, then the scripts that use the command: roundoff_test.sh, refusals_test.sh, diff_test.sh
-    twin      tests/check_enclosure, then verify/strength/certify, which compares ref/ with the twin: the operations of the mutant's
-              chapter one by one, the quickest first, and one operation of each chapter for what all chapters share
+    engine    tests/check_verdict, and the scripts that use the command: roundoff_test.sh, refusals_test.sh, diff_test.sh
+    twin      tests/check_enclosure, and verify/strength/certify, which compares ref/ with the twin: the operations of the mutant's
+              chapter one by one, and one operation of each chapter for what all chapters share
 
-A failure kills it, and so do a crash and running out of time.  verify/enclosure/variants.c is left out: `make mutants-known` is its test.
+the cheapest first.  A failure kills it, and so do a crash and running out of time.  verify/enclosure/variants.c is left out: `make mutants-known` is its test.
 
 Survivors are either a missing test or in mutants_judge.equivalent with a reason.  Exit status 1 if one is neither, if an entry
 there matches no mutant, if a mutant named there is killed, or if a control fails.  Results are kept in mutants-judge/ and taken up
@@ -39,9 +39,10 @@ WORK = pathlib.Path("mutants-judge").resolve()
 ENGINE = [TOP / "verify/oracle" / name for name in ("verdict.c", "diagnose.c", "report.c", "roundoff.c")]
 TWIN = [p for p in sorted((TOP / "verify/enclosure").glob("*.c")) if p.name != "variants.c"]
 PROGRAMS = {"engine": ("tests/check_verdict", "smoeref"), "twin": ("tests/check_enclosure", "verify/strength/certify")}
+SOURCES = {"engine": ENGINE, "twin": TWIN}
 SCRIPTS = ("roundoff_test.sh", "refusals_test.sh", "diff_test.sh")
 CHAPTERS = ("gate.weights", "layer.smoe", "balance.switch", "compete.route", "similarity.cka", "simsmoe.pairs", "convergence.loglik")
-QUICK = 10  # seconds: an operation whose certification takes longer is left out
+QUICK = 10  # seconds of processor time: an operation whose certification takes longer is left out
 CONTROLS = {"engine": ("verdict.c", "verdict_bound", "const double d = fabs((hi - golden) + lo);", "operator:-->+"),
             "twin": ("tape.c", "round_to", "tape_grow(v, fmax(unit(f) * m, f->underflow));", "operator:*->/")}
 
@@ -116,16 +117,15 @@ def chapter(source):
 
 def tests_of(of, source, seconds):
     """The tests that a mutant of that source meets, in their order."""
-    if of == "engine":
-        return [PROGRAMS[of][0], *SCRIPTS]
-    return [PROGRAMS[of][0], *sorted((o for o in chapter(source) if seconds[o] <= QUICK), key=seconds.get)]
+    others = SCRIPTS if of == "engine" else [o for o in chapter(source) if seconds[o] <= QUICK]
+    return sorted([PROGRAMS[of][0], *others], key=seconds.get)
 
 
 def judge(mutant, source, of, plan):
     """{"status": killed | survived | stillborn | same, "by": ..., "seconds": ...} of one mutant."""
     start, end, new = mutant[:3]
     began = time.time()
-    with tempfile.TemporaryDirectory(dir=WORK) as name:
+    with tempfile.TemporaryDirectory(dir=plan["folder"]) as name:
         folder = place(name)
         plain = compiled(folder, plan["compile"][source.name], source.name, source.text).read_bytes()
         made = compiled(folder, plan["compile"][source.name], source.name, source.text[:start] + new + source.text[end:])
@@ -141,21 +141,26 @@ def judge(mutant, source, of, plan):
     return {"status": "survived", "by": ", ".join(tests), "seconds": round(time.time() - began, 1)}
 
 
-def prepare():
-    """The commands, and how long each test takes without a mistake, which it must pass: from the last run if nothing has changed."""
+def prepare(of):
+    """The commands, and how long each test takes without a mistake: from the last run if nothing has changed."""
     digest = hashlib.sha256()
-    files = [*ENGINE, *TWIN, *(TOP / "tests" / s for s in SCRIPTS), pathlib.Path(".libs/libsmoeref.so.0"), pathlib.Path(".libs/libverify.a")]
-    files += [TOP / f for f in ("tests/check_verdict.c", "tests/check_enclosure.c", "verify/strength/certify.c")]
-    for path in files:
+    tests = [f"{p}.c" for p in PROGRAMS[of] if p != "smoeref"] + [f"tests/{s}" for s in SCRIPTS if of == "engine"]
+    for path in [*SOURCES[of], *(TOP / t for t in tests), *map(pathlib.Path, (".libs/libsmoeref.so.0", ".libs/libverify.a"))]:
         digest.update(path.read_bytes())
-    kept = WORK / "plan.json"
+    kept = WORK / of / "plan.json"
     plan = json.loads(kept.read_text()) if kept.exists() else {}
     if plan.get("key") != digest.hexdigest():
-        subprocess.run(["rm", "-rf", str(WORK)], check=True)
-        WORK.mkdir()
-        plan = {"key": digest.hexdigest(), "seconds": {}, "controlled": [], "compile": {p.name: compiling(p) for p in (*ENGINE, *TWIN)},
-                "link": {p: linking(p) for both in PROGRAMS.values() for p in both}}
+        subprocess.run(["rm", "-rf", str(kept.parent)], check=True)
+        kept.parent.mkdir(parents=True)
+        plan = {"key": digest.hexdigest(), "folder": str(kept.parent), "seconds": {}, "compile": {p.name: compiling(p) for p in SOURCES[of]},
+                "link": {p: linking(p) for p in PROGRAMS[of]}}
     return plan, kept
+
+
+def used():
+    """Seconds of processor time of all that has been run."""
+    now = os.times()
+    return now.children_user + now.children_system
 
 
 def control(of, sources, plan):
@@ -165,16 +170,17 @@ def control(of, sources, plan):
     named = [i for i, m in source.found.items() if m[4] == function and i.endswith(kind) and line in source.text.splitlines()[m[3] - 1]]
     if len(named) != 1:
         raise SystemExit(f"mutants-judge: the control '{line}' of {function} is gone; choose another")
-    with tempfile.TemporaryDirectory(dir=WORK) as name:
+    with tempfile.TemporaryDirectory(dir=plan["folder"]) as name:
         folder = place(name)
         made = compiled(folder, plan["compile"][file], file, source.text)
         every = SCRIPTS if of == "engine" else dict.fromkeys(o for s in sources for o in chapter(s))
         for test in [PROGRAMS[of][0], *every]:
-            began = time.time()
+            program(folder, plan, PROGRAMS[of][test != PROGRAMS[of][0]], made)
+            began = used()
             why = attempt(folder, plan, of, test, made, 1000)
             if why:
                 raise SystemExit(f"mutants-judge: {test} fails without a mistake: {why}")
-            plan["seconds"][test] = round(time.time() - began, 2)
+            plan["seconds"][test] = round(used() - began, 2)
     told = judge(source.found[named[0]], source, of, plan)
     if told["status"] != "killed":
         raise SystemExit(f"mutants-judge: the control {named[0]} is not killed")
@@ -187,21 +193,20 @@ def main():
     options.add_argument("--sample", type=int, default=0, help="so many, drawn by the seed; 0: all")
     options.add_argument("--seed", type=int, default=1)
     asked = options.parse_args()
-    sources = {"engine": [Source(p) for p in ENGINE], "twin": [Source(p) for p in TWIN]}
+    sources = {of: list(map(Source, paths)) for of, paths in SOURCES.items()}
     known, problems = equivalents([s for both in sources.values() for s in both], "mutants_judge.equivalent")
-    plan, kept = prepare()
     good = True
     for of in [asked.of] if asked.of else PROGRAMS:
-        if of not in plan["controlled"]:
+        plan, kept = prepare(of)
+        if not kept.exists():
             control(of, sources[of], plan)
-            plan["controlled"].append(of)
             kept.write_text(json.dumps(plan))
         home = {i: s for s in sources[of] for i in s.found}
         chosen = list(home)
         if asked.sample:
             random.Random(asked.seed).shuffle(chosen)  # so a larger sample of the same seed holds the smaller one
             del chosen[asked.sample:]
-        log = WORK / "results.jsonl"
+        log = kept.with_name("results.jsonl")
         results = {r["id"]: r for r in map(json.loads, log.read_text().splitlines() if log.exists() else [])}
         with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", os.cpu_count()))) as pool, log.open("a") as out:
             waiting = {pool.submit(judge, home[i].found[i], home[i], of, plan): i for i in chosen if i not in results}
