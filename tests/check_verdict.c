@@ -1034,6 +1034,24 @@ START_TEST(each_part_of_the_cases_has_its_line)
 }
 END_TEST
 
+START_TEST(failures_of_two_kinds_are_both_told)
+{
+    verdict_case list[2];
+    for (size_t i = 0; i < 2; i++) {
+        answer_without("");
+        judge();
+        list[i] = v;
+        memset(&v, 0, sizeof v);
+        verdict_fail(&list[i], i == 0 ? "it ended with status 4" : "it ended with status 5", NULL);
+    }
+    char *text = render(REPORT_TEXT, list, 2);
+    ck_assert_msg(strstr(text, "status 4") != NULL && strstr(text, "status 5") != NULL, "%s", text);
+    free(text);
+    verdict_case_clear(&list[0]);
+    verdict_case_clear(&list[1]);
+}
+END_TEST
+
 START_TEST(a_loss_is_before_the_gradients)
 {
     profile = twin_profile_find("f32");
@@ -1161,6 +1179,7 @@ int main(void)
     tcase_add_test(reports, reports_count_and_escape);
     tcase_add_test(reports, an_explanation_must_hold_for_every_case);
     tcase_add_test(reports, each_part_of_the_cases_has_its_line);
+    tcase_add_test(reports, failures_of_two_kinds_are_both_told);
     tcase_add_test(reports, a_loss_is_before_the_gradients);
     tcase_add_test(reports, formats_go_by_extension);
     tcase_add_test(reports, sentences_are_clean);
