@@ -422,7 +422,7 @@ static void find_regions(void)
         const size_t k = order[j], bytes = probe.count[k] * probe.array[k].size;
         const bool input = probe.array[k].reads || is_in_and_out(probe.function->name, probe.array[k].name);
         region *r = probe.regions ? &probe.of[probe.regions - 1] : NULL;
-        if (r && probe.home[k] < r->home + r->bytes && bytes > 0) {
+        if (r && r->home && probe.home[k] < r->home + r->bytes && bytes > 0) {
             probe.shared = true;
             r->input = r->input || input;
             const size_t end = (size_t)(probe.home[k] - r->home) + bytes;
