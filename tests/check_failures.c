@@ -33,6 +33,7 @@
 #include "rates.h"
 #include "stream.h"
 #include "tensorfile.h"
+#include "verdict_store.h"
 
 /* --- calls that fail ---------------------------------------------------------------------------------------------- */
 
@@ -326,7 +327,14 @@ zip_source_t *__wrap_zip_source_file_create(const char *path, zip_uint64_t from,
 
 char *__wrap_json_dumps(const json_t *j, size_t flags)
 {
-    if (!strikes(LONG_TEXT)) return __real_json_dumps(j, flags);
+    if (strikes(JSON_MEMORY)) return NULL;
+    if (!strikes(LONG_TEXT)) { /* jansson (2.14) loses text here when it has no memory, and does not say so: it has some */
+        const long due = now.due;
+        now.due = 0;
+        char *text = __real_json_dumps(j, flags);
+        now.due = due;
+        return text;
+    }
     char *text = counted(__real_malloc(HEADER_MOST + 2));
     if (!text) return NULL;
     memset(text, ' ', HEADER_MOST + 1);
@@ -797,6 +805,42 @@ static int mend_rates(void)
     return results[3].done && as_at_first("rates.jsonl") ? 0 : -2;
 }
 
+/* Two shards of a run of two cases, of which one failed and is diagnosed. */
+static int write_verdicts(void)
+{
+    static char name[] = "c", text[] = "T=1", weight[] = "weight", sentence[] = "off", precision[] = "f64";
+    static unsigned char heat[] = {5, 0};
+    char *details[] = {sentence};
+    verdict_tensor t = {.name = weight, .kind = OP_BOUNDED, .slot = 1, .present = true, .owed = true, .judged = true, .rank = 2,
+                        .dim = {1, 2}, .count = 2, .outside = 1, .ratio = 2, .got = NAN, .bound = INFINITY, .heat = heat,
+                        .heat_rows = 1, .heat_cols = 2};
+    verdict_match match = {.variant = verdict_variant("gate.weights", "NormTopK/softmax-topk"), .ratio = 0.5};
+    verdict_case v = {.name = name, .op = op_find("gate.weights"), .sizes = text, .parameters = text, .tensors = 1, .t = &t,
+                      .details = 1, .detail = details, .matches = 1, .match = &match, .narrow = true};
+    verdict_store s = {.shard = 1, .shards = 2, .manifest = DIGEST, .asked = DIGEST, .suite = name, .seed = 1,
+                       .precision = precision, .power = true, .total = 2, .cases = 1, .c = &v};
+    s.exposed[0] = true;
+    int result = verdict_store_write(in_folder("one.verdicts"), &s, "v", err, sizeof err);
+    s.shard = 2;
+    if (result == 0) result = verdict_store_write(in_folder("two.verdicts"), &s, "v", err, sizeof err);
+    return result == 0 && !(as_at_first("one.verdicts") && as_at_first("two.verdicts")) ? -2 : result;
+}
+
+static int merge_verdicts(void)
+{
+    const char *const path[] = {in_folder("two.verdicts"), in_folder("one.verdicts")};
+    verdict_store s[2] = {{0}, {0}};
+    verdict_case *c = NULL;
+    int result = verdict_store_read(path[0], &s[0], "v", err, sizeof err);
+    if (result == 0) result = verdict_store_read(path[1], &s[1], "v", err, sizeof err);
+    if (result == 0) result = verdict_store_join(s, 2, path, &c, err, sizeof err);
+    if (result == 0 && !(c[1].narrow && c[1].t[0].heat[0] == 5 && isnan(c[0].t[0].got) && c[1].match[0].ratio == 0.5)) result = -2;
+    for (int i = 0; c && i < 2; i++) verdict_case_clear(&c[i]);
+    for (int i = 0; i < 2; i++) verdict_store_clear(&s[i]);
+    free(c);
+    return result;
+}
+
 /* --- the loops ---------------------------------------------------------------------------------------------------- */
 
 /* In their order, since some read what others have written. */
@@ -804,30 +848,31 @@ static const struct {
     const char *name;
     int (*run)(void);
     int undisturbed; /* what it returns when nothing fails */
-    bool dumps;      /* it calls json_dumps() of jansson, which (2.14) loses text when it has no memory, and does not say so */
 } tasks[] = {
-    {"reading safetensors", read_safetensors, 0, false},
-    {"reading npy", read_npy, 0, false},
-    {"reading npz", read_npz, 0, false},
-    {"reading shards", read_shards, 0, false},
-    {"writing safetensors", write_safetensors, 0, true},
-    {"writing to a device", write_device, 0, false},
-    {"a digest", digest, 0, false},
-    {"writing a manifest", write_manifest, 0, false},
-    {"reading a manifest", read_manifest, 0, false},
-    {"parameters", parameters, 0, false},
-    {"reading a dump", read_dump, 0, false},
-    {"reading a routing that is none", read_routing, -1, false},
-    {"reading by the second dimension", read_second, 0, false},
-    {"writing a prompt", write_prompt, 0, true},
-    {"reading a prompt", read_prompt, 0, false},
-    {"writing a line", write_stream, 0, false},
-    {"reading a line", read_stream, 0, false},
-    {"writing rates", write_rates, 0, true},
-    {"reading rates", read_rates, 0, false},
-    {"taking up rates", resume_rates, 0, true},
-    {"refusing rates", refuse_rates, -1, true},
-    {"mending rates", mend_rates, 0, true},
+    {"reading safetensors", read_safetensors, 0},
+    {"reading npy", read_npy, 0},
+    {"reading npz", read_npz, 0},
+    {"reading shards", read_shards, 0},
+    {"writing safetensors", write_safetensors, 0},
+    {"writing to a device", write_device, 0},
+    {"a digest", digest, 0},
+    {"writing a manifest", write_manifest, 0},
+    {"reading a manifest", read_manifest, 0},
+    {"parameters", parameters, 0},
+    {"reading a dump", read_dump, 0},
+    {"reading a routing that is none", read_routing, -1},
+    {"reading by the second dimension", read_second, 0},
+    {"writing a prompt", write_prompt, 0},
+    {"reading a prompt", read_prompt, 0},
+    {"writing a line", write_stream, 0},
+    {"reading a line", read_stream, 0},
+    {"writing rates", write_rates, 0},
+    {"reading rates", read_rates, 0},
+    {"taking up rates", resume_rates, 0},
+    {"refusing rates", refuse_rates, -1},
+    {"mending rates", mend_rates, 0},
+    {"writing verdicts", write_verdicts, 0},
+    {"merging verdicts", merge_verdicts, 0},
 };
 enum { TASKS = sizeof tasks / sizeof *tasks };
 
@@ -873,7 +918,6 @@ START_TEST(every_call_fails_once)
                 ck_assert_msg(result == tasks[task].undisturbed, "%s: kind %d: %d: %s", name, k, result, err);
                 break;
             }
-            if (k == JSON_MEMORY && result == -2 && tasks[task].dumps) continue;
             if (harmless(k) || result == 0) /* done all the same: without a thing that it could do without */
                 ck_assert_msg(result == tasks[task].undisturbed, "%s: call %ld of kind %d: %s", name, n, k, err);
             else

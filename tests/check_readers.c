@@ -1,4 +1,4 @@
-/* What the other readers refuse and take (the pipe's lines, shards, dumps, prompts, archives), condition by condition: tests/check_formats.c has
+/* What the other readers refuse and take (the pipe's lines, shards, dumps, prompts, archives, verdicts), condition by condition: tests/check_formats.c has
  * safetensors, .npy and manifests.  Files are written by hand; expected texts follow from spec/formats.md and the limits stated
  * in the headers.
  */
@@ -24,6 +24,7 @@
 #include "shards.h"
 #include "stream.h"
 #include "tensorfile.h"
+#include "verdict_store.h"
 
 static char folder[64], err[TENSOR_ERROR];
 
@@ -351,6 +352,24 @@ START_TEST(prompt_without_mask)
     c = op_case_from_prompt(in_folder("p"), op_find("gate.dropout.schedule"), NULL, NULL, NULL, err, sizeof err);
     ck_assert_msg(c != NULL && c->in[0].i64 != NULL && c->in[0].count == 0, "%s", err);
     op_case_free(c);
+}
+END_TEST
+
+/* An operation of which one size is a number. */
+START_TEST(prompt_of_pairs)
+{
+    static const op_tensor in[] = {{"x", "T,2", OP_INPUT, OP_DIFF, "pairs"}, {NULL, NULL, OP_INPUT, 0, NULL}};
+    static const op_tensor out[] = {{"y", "T", OP_BOUNDED, OP_DIFF, "sums"}, {NULL, NULL, OP_INPUT, 0, NULL}};
+    static const op_record pairs = {.id = "toy.pairs", .in = in, .out = out};
+    const double x[6] = {1, 2, 3, 4, 5, 6};
+    put_safetensors("p", "{\"x\":{\"dtype\":\"F64\",\"shape\":[3,2],\"data_offsets\":[0,48]}}", x, 48);
+    op_case *c = op_case_from_prompt(in_folder("p"), &pairs, NULL, NULL, NULL, err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    ck_assert(op_dim(c, 'T') == 3 && c->in[0].f64[5] == 6);
+    op_case_free(c);
+    put_safetensors("p", "{\"x\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[0,48]}}", x, 48);
+    ck_assert_ptr_null(op_case_from_prompt(in_folder("p"), &pairs, NULL, NULL, NULL, err, sizeof err));
+    ck_assert(says("p: x: shape [2,3], expected [T,2]"));
 }
 END_TEST
 
@@ -713,6 +732,286 @@ START_TEST(archive_of_nested)
 }
 END_TEST
 
+/* --- verdicts ----------------------------------------------------------------------------------------------------- */
+
+#define DIGITS "0123456789abcdef"
+#define DIGEST DIGITS DIGITS DIGITS DIGITS
+#define NUMBERS "'vacuous':0,'ratio':3.0,'at':0,'got':'nan','golden':'inf','bound':'-inf'"
+#define BINS "'factors':1,'factor':0.5,'zeros':false,'bin':[0,0,0,0,0,0,0,0,1]"
+
+/* One case of two, that failed: an output with a picture, a gradient that is right and a tensor that nobody knows.  With " for '. */
+static const char verdicts_text[] =
+    "{'smoeref':'v','verdicts':1,'shard':1,'shards':2,'manifest':'" DIGEST "','asked':'" DIGEST "','suite':'core','seed':1,"
+    "'precision':'f64','forward':false,'power':true,'total':2,'exposed':[['gate.weights','NormTopK/softmax-topk']],'cases':[{"
+    "'name':'c','op':'gate.weights','sizes':'T=1','parameters':'k=2','pass':false,'fault':null,'output':'said','large':false,"
+    "'ranked':false,'replayed':true,'narrow':true,'tokens':1,'ambiguous':0,'differ':0,'inadmissible':0,'ties':0,'vacuous':0,"
+    "'worst':0,'tensors':["
+    "{'name':'weight','kind':1,'slot':1,'gradient':false,'present':true,'owed':true,'judged':true,'pass':false,'shape':[1,2],"
+    "'outside':1," NUMBERS ",'fault':null," BINS ",'heat':'50'},"
+    "{'name':'d_r','kind':1,'slot':0,'gradient':true,'present':true,'owed':true,'judged':true,'pass':true,'shape':[1,2],"
+    "'outside':0," NUMBERS ",'fault':null," BINS ",'heat':null},"
+    "{'name':'z','kind':0,'slot':32,'gradient':false,'present':true,'owed':false,'judged':false,'pass':false,'shape':[3],"
+    "'outside':0," NUMBERS ",'fault':'unknown'," BINS ",'heat':null}],"
+    "'details':['a sentence'],'matches':[{'op':'gate.weights','class':'NormTopK/softmax-topk','ratio':0.5,'tells':true}]}]}";
+
+static json_t *quoted(const char *text)
+{
+    char *copy = strdup(text);
+    for (char *c = copy; *c; c++)
+        if (*c == '\'') *c = '"';
+    json_t *j = json_loads(copy, JSON_DECODE_ANY, NULL);
+    free(copy);
+    ck_assert_msg(j != NULL, "%s", text);
+    return j;
+}
+
+/* Puts a value in the place of root's member "cases.0.tensors.1.slot"; "#N" is an array of N nulls. */
+static void put_member(json_t *root, const char *path, const char *value)
+{
+    char name[40];
+    json_t *at = root, *new = *value == '#' ? json_array() : quoted(value);
+    for (int i = 0; *value == '#' && i < atoi(value + 1); i++) json_array_append_new(new, json_null());
+    for (;; path++) {
+        const size_t n = strcspn(path, ".");
+        snprintf(name, sizeof name, "%.*s", (int)n, path);
+        path += n;
+        if (*path == '\0') break;
+        at = json_is_array(at) ? json_array_get(at, (size_t)atoi(name)) : json_object_get(at, name);
+    }
+    ck_assert_int_eq(json_is_array(at) ? json_array_set_new(at, (size_t)atoi(name), new) : json_object_set_new(at, name, new), 0);
+}
+
+#define T0 "cases.0.tensors.0."
+#define T1 "cases.0.tensors.1."
+#define T2 "cases.0.tensors.2."
+#define OUT_OF_RANGE "f: case 1: tensor 1: a number out of range"
+#define NO_TENSOR(n) "f: case 1: tensor " n ": is no tensor of the operation"
+#define NO_NUMBER "f: case 1: tensor 1: expected numbers, \"nan\", \"inf\" or \"-inf\""
+#define NO_EXPOSED "f: exposed: expected known wrong variants, each once"
+#define CONTRADICTS "\"pass\" contradicts what it is made of"
+
+static const struct {
+    const char *error; /* NULL: it is taken */
+    const char *change[10]; /* member and value, several times */
+} stored[] = {
+    {NULL, {"seed", "1"}},
+    {NULL, {"shard", "2", "total", "1", "cases", "[]"}}, /* a shard without cases */
+    {NULL, {T0 "heat", "null", T0 "ratio", "3"}},
+    {NULL, {T2 "heat", "'012'"}}, /* one row */
+    {NULL, {"power", "false", "exposed", "[]"}},
+    {NULL, {T0 "pass", "true", T0 "outside", "0", T2 "pass", "false", "cases.0.fault", "'it crashed'"}},
+    {NULL, {"cases.0.tensors", "[]", "cases.0.fault", "'it crashed'"}},
+    {NULL, {"cases.0.tensors", "[]", "cases.0.inadmissible", "1"}},
+    {NULL, {"cases.0.tensors", "[]", "cases.0.pass", "true"}},
+    {"f: Expected string, got integer", {"smoeref", "1"}},
+    {"f: 1 object item(s) left unpacked: a??b", {"a\x01\x7f" "b", "1"}},
+    {"f: was written by another version of smoeref", {"smoeref", "'w'"}},
+    {"f: was written by another version of smoeref", {"verdicts", "2"}},
+    {"f: no shard I of N", {"shards", "0"}},
+    {"f: no shard I of N", {"shards", "100001"}},
+    {"f: no shard I of N", {"shard", "0"}},
+    {"f: no shard I of N", {"shard", "3"}},
+    {"f: manifest, asked: expected SHA-256 digests", {"manifest", "'" DIGITS "'"}},
+    {"f: manifest, asked: expected SHA-256 digests", {"asked", "'" DIGITS DIGITS DIGITS "0123456789ABCDEF'"}},
+    {"f: a number out of range", {"seed", "-1"}},
+    {"f: a number out of range", {"total", "16777217"}},
+    {"f: expected a text", {"suite", "1"}},
+    {"f: expected a text", {"precision", "null"}},
+    {"f: a text with a character that is not printable", {"suite", "'\\u0007'"}},
+    {"f: there is no such precision", {"precision", "'f8'"}},
+    {"f: exposed: expected an array", {"exposed", "1"}},
+    {"f: exposed: expected an array", {"power", "false"}},
+    {NO_EXPOSED, {"exposed", "[['gate.weights','x']]"}},
+    {NO_EXPOSED, {"exposed", "[['x','NormTopK/softmax-topk']]"}},
+    {NO_EXPOSED, {"exposed", "[[1,'NormTopK/softmax-topk']]"}},
+    {NO_EXPOSED, {"exposed", "[['gate.weights']]"}},
+    {NO_EXPOSED, {"exposed", "[['gate.weights','NormTopK/softmax-topk',1]]"}},
+    {NO_EXPOSED, {"exposed", "[['gate.weights','NormTopK/softmax-topk'],['gate.weights','NormTopK/softmax-topk']]"}},
+    {"f: not as many cases as the shard has", {"cases", "1"}},
+    {"f: not as many cases as the shard has", {"cases", "[]"}},
+    {"f: case 1: Expected object, got integer", {"cases.0", "1"}},
+    {"f: case 1: there is no such operation", {"cases.0.op", "'gate.none'"}},
+    {"f: case 1: expected a text", {"cases.0.name", "1"}},
+    {"f: case 1: expected a text", {"cases.0.sizes", "null"}},
+    {"f: case 1: expected a text", {"cases.0.parameters", "null"}},
+    {"f: case 1: expected a text", {"cases.0.fault", "1"}},
+    {"f: case 1: expected a text", {"cases.0.output", "1"}},
+    {"f: case 1: a number out of range", {"cases.0.worst", "-1"}},
+    {"f: case 1: expected arrays of tensors, details and matches", {"cases.0.tensors", "{}"}},
+    {"f: case 1: expected arrays of tensors, details and matches", {"cases.0.tensors", "#4097"}},
+    {"f: case 1: expected arrays of tensors, details and matches", {"cases.0.details", "{}"}},
+    {"f: case 1: expected arrays of tensors, details and matches", {"cases.0.details", "#100001"}},
+    {"f: case 1: expected arrays of tensors, details and matches", {"cases.0.matches", "{}"}},
+    {"f: case 1: expected arrays of tensors, details and matches", {"cases.0.matches", "#1025"}},
+    {"f: case 1: expected a text", {"cases.0.details.0", "null"}},
+    {"f: case 1: a text with a character that is not printable", {"cases.0.details.0", "'\\u007f'"}},
+    {"f: case 1: Expected object, got null", {"cases.0.matches.0", "null"}},
+    {"f: case 1: matches: no known wrong variant", {"cases.0.matches.0.class", "'x'"}},
+    {"f: case 1: matches: a ratio up to 1", {"cases.0.matches.0.ratio", "'x'"}},
+    {"f: case 1: matches: a ratio up to 1", {"cases.0.matches.0.ratio", "'nan'"}},
+    {"f: case 1: matches: a ratio up to 1", {"cases.0.matches.0.ratio", "2"}},
+    {"f: case 1: " CONTRADICTS, {"cases.0.pass", "true"}},
+    {"f: case 1: " CONTRADICTS, {"cases.0.tensors", "[]"}},
+    {"f: case 1: \"vacuous\" is not the sum of the tensors'", {"cases.0.vacuous", "1"}},
+    {"f: case 1: \"worst\" is no tensor", {"cases.0.worst", "4"}},
+    {"f: case 1: tensor 3: Expected object, got null", {"cases.0.tensors.2", "null"}},
+    {"f: case 1: tensor 1: expected a text", {T0 "name", "1"}},
+    {"f: case 1: tensor 1: expected a text", {T0 "fault", "1"}},
+    {"f: case 1: tensor 1: shape: expected at most 4 sizes", {T0 "shape", "1"}},
+    {"f: case 1: tensor 1: shape: expected at most 4 sizes", {T0 "shape", "[1,1,1,1,2]"}},
+    {"f: case 1: tensor 1: shape: expected sizes", {T0 "shape", "['2']"}},
+    {"f: case 1: tensor 1: shape: expected sizes", {T0 "shape", "[-2]"}},
+    {"f: case 1: tensor 1: shape: too many elements", {T0 "shape", "[4294967296,4294967296]"}},
+    {OUT_OF_RANGE, {T0 "kind", "-1"}},
+    {OUT_OF_RANGE, {T0 "kind", "5"}},
+    {OUT_OF_RANGE, {T0 "slot", "33"}},
+    {OUT_OF_RANGE, {T0 "outside", "3"}},
+    {OUT_OF_RANGE, {T0 "vacuous", "3"}},
+    {OUT_OF_RANGE, {T0 "at", "3"}},
+    {OUT_OF_RANGE, {T0 "factors", "4294967296"}},
+    {NO_NUMBER, {T0 "ratio", "'x'"}},
+    {NO_NUMBER, {T0 "ratio", "-1"}},
+    {NO_NUMBER, {T0 "got", "null"}},
+    {NO_NUMBER, {T0 "golden", "[]"}},
+    {NO_NUMBER, {T0 "bound", "true"}},
+    {NO_NUMBER, {T0 "factor", "'+inf'"}},
+    {NO_TENSOR("1"), {T0 "name", "'weights'"}},
+    {NO_TENSOR("1"), {T0 "kind", "2"}},
+    {NO_TENSOR("1"), {T0 "slot", "31"}},
+    {NO_TENSOR("2"), {T1 "kind", "2"}},
+    {NO_TENSOR("2"), {T1 "name", "'e_r'"}},
+    {NO_TENSOR("2"), {T1 "name", "'d_x'"}},
+    {NO_TENSOR("1"), {"cases.0.op", "'balance.switch'", T0 "slot", "1", T0 "gradient", "true", T0 "name", "'d_mask'"}},
+    {NO_TENSOR("3"), {T2 "gradient", "true"}},
+    {NO_TENSOR("3"), {T2 "judged", "true"}},
+    {NO_TENSOR("3"), {T2 "fault", "null"}},
+    {NO_TENSOR("3"), {T2 "kind", "1"}},
+    {"f: case 1: tensor 1: judged, but missing or at fault", {T0 "fault", "'of another shape'"}},
+    {"f: case 1: tensor 1: judged, but missing or at fault", {T0 "present", "false"}},
+    {"f: case 1: tensor 1: " CONTRADICTS, {T0 "outside", "0"}},
+    {"f: case 1: tensor 3: " CONTRADICTS, {T2 "pass", "true"}},
+    {"f: case 1: tensor 1: bin: expected 9 numbers", {T0 "bin", "9"}},
+    {"f: case 1: tensor 1: bin: expected 9 numbers", {T0 "bin", "[0,0,0,0,0,0,0,0]"}},
+    {"f: case 1: tensor 1: bin: expected 9 numbers", {T0 "bin", "[0,0,0,0,0,0,0,0,0.5]"}},
+    {"f: case 1: tensor 1: bin: expected 9 numbers", {T0 "bin", "[0,0,0,0,0,0,0,0,3]"}},
+    {"f: case 1: tensor 1: heat: expected a level from 0 to 5 for each cell", {T0 "heat", "50"}},
+    {"f: case 1: tensor 1: heat: expected a level from 0 to 5 for each cell", {T0 "heat", "'5'"}},
+    {"f: case 1: tensor 1: heat: expected a level from 0 to 5 for each cell", {T0 "heat", "'56'"}},
+    {"f: case 1: tensor 3: heat: expected a level from 0 to 5 for each cell", /* without elements there is no picture */
+     {T2 "shape", "[0,2]", T2 "heat", "''", T2 "at", "0", T2 "bin", "[0,0,0,0,0,0,0,0,0]"}},
+};
+
+START_TEST(stored_verdicts)
+{
+    json_t *root = quoted(verdicts_text);
+    verdict_store s;
+    for (int i = 0; stored[_i].change[i]; i += 2) put_member(root, stored[_i].change[i], stored[_i].change[i + 1]);
+    char *text = json_dumps(root, JSON_COMPACT), *again, *bytes;
+    size_t n;
+    const int result = verdict_store_parse("f", text, strlen(text), "v", &s, err, sizeof err);
+    json_decref(root);
+    free(text);
+    ck_assert_msg(result == (stored[_i].error ? -1 : 0), "%s: %s", stored[_i].change[0], err);
+    if (stored[_i].error) {
+        ck_assert(says(stored[_i].error));
+        ck_assert(s.c == NULL && s.suite == NULL && s.precision == NULL && s.cases == 0);
+        return;
+    }
+    ck_assert_int_eq(verdict_store_write(in_folder("v"), &s, "v", err, sizeof err), 0);
+    verdict_store_clear(&s); /* it is the same when it is written, read and written again */
+    ck_assert_int_eq(whole_file_read(in_folder("v"), (unsigned char **)&bytes, &n, err, sizeof err), 0);
+    ck_assert_msg(verdict_store_read(in_folder("v"), &s, "v", err, sizeof err) == 0, "%s", err);
+    ck_assert_int_eq(verdict_store_write(in_folder("v"), &s, "v", err, sizeof err), 0);
+    ck_assert_int_eq(whole_file_read(in_folder("v"), (unsigned char **)&again, &n, err, sizeof err), 0);
+    ck_assert_str_eq(bytes, again);
+    verdict_store_clear(&s);
+    free(bytes);
+    free(again);
+}
+END_TEST
+
+static void parse_verdicts(verdict_store *s, const char *member, const char *value)
+{
+    json_t *root = quoted(verdicts_text);
+    if (member) put_member(root, member, value);
+    char *text = json_dumps(root, 0);
+    ck_assert_msg(verdict_store_parse("f", text, strlen(text), "v", s, err, sizeof err) == 0, "%s", err);
+    json_decref(root);
+    free(text);
+}
+
+/* What the fields say, and a picture of more cells than there may be: it has 48 by 48. */
+START_TEST(verdicts_fields)
+{
+    verdict_store s;
+    parse_verdicts(&s, NULL, NULL);
+    const verdict_case *v = s.c;
+    ck_assert(s.shard == 1 && s.shards == 2 && s.total == 2 && s.cases == 1 && s.power && !s.forward && s.seed == 1);
+    ck_assert(strcmp(s.manifest, DIGEST) == 0 && strcmp(s.suite, "core") == 0 && strcmp(s.precision, "f64") == 0);
+    ck_assert(!v->pass && !v->fault && !v->large && !v->ranked && v->replayed && v->narrow && v->tokens == 1 && v->tensors == 3);
+    ck_assert(strcmp(v->output, "said") == 0 && strcmp(v->detail[0], "a sentence") == 0 && v->match[0].ratio == 0.5);
+    ck_assert(v->t[0].ratio == 3 && isnan(v->t[0].got) && v->t[0].golden == (double)INFINITY && v->t[0].bound == (double)-INFINITY);
+    ck_assert(v->t[0].heat_rows == 1 && v->t[0].heat_cols == 2 && v->t[0].heat[0] == 5 && v->t[0].heat[1] == 0);
+    ck_assert(v->t[0].bin[8] == 1 && v->t[0].factors == 1 && v->t[0].factor == 0.5 && v->t[2].slot == OP_TENSORS);
+    size_t exposed = 0;
+    for (size_t i = 0; i < TWIN_VARIANTS; i++) exposed += s.exposed[i];
+    ck_assert_uint_eq(exposed, 1);
+    verdict_store_clear(&s);
+
+    char level[48 * 48 + 3] = "'";
+    memset(level + 1, '4', 48 * 48);
+    level[48 * 48 + 1] = '\'';
+    json_t *root = quoted(verdicts_text);
+    put_member(root, T0 "shape", "[49,50]");
+    put_member(root, T0 "heat", level);
+    char *text = json_dumps(root, 0);
+    ck_assert_msg(verdict_store_parse("f", text, strlen(text), "v", &s, err, sizeof err) == 0, "%s", err);
+    ck_assert(s.c->t[0].heat_rows == 48 && s.c->t[0].heat_cols == 48 && s.c->t[0].heat[48 * 48 - 1] == 4);
+    verdict_store_clear(&s);
+    json_decref(root);
+    free(text);
+}
+END_TEST
+
+START_TEST(joined_verdicts)
+{
+    static const char *const other[][2] = {
+        {"total", "1"}, {"manifest", "'" DIGITS DIGITS DIGITS "0000000000000000'"}, {"asked", "'" DIGITS DIGITS DIGITS "0000000000000000'"},
+        {"suite", "'other'"}, {"seed", "2"}, {"precision", "'f32'"}, {"forward", "true"}, {"power", "false"}, {"shards", "3"},
+    };
+    static const char *const path[] = {"f", "g", "h"};
+    verdict_store s[3];
+    verdict_case *c = NULL;
+    parse_verdicts(&s[0], "shard", "2");
+    parse_verdicts(&s[1], "cases.0.name", "'first'");
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+        json_t *root = quoted(verdicts_text);
+        put_member(root, other[i][0], other[i][1]);
+        if (strcmp(other[i][0], "power") == 0) put_member(root, "exposed", "[]");
+        char *text = json_dumps(root, 0);
+        ck_assert_msg(verdict_store_parse("f", text, strlen(text), "v", &s[2], err, sizeof err) == 0, "%s", err);
+        ck_assert_int_eq(verdict_store_join((verdict_store[]){s[0], s[2]}, 2, path, &c, err, sizeof err), -1);
+        ck_assert(says("f and g are of different runs: other golden cases, options or number of shards"));
+        verdict_store_clear(&s[2]);
+        json_decref(root);
+        free(text);
+    }
+    parse_verdicts(&s[2], NULL, NULL);
+    ck_assert_int_eq(verdict_store_join(s, 3, path, &c, err, sizeof err), -1);
+    ck_assert(says("g and h are both shard 1/2"));
+    ck_assert_int_eq(verdict_store_join(s, 1, path, &c, err, sizeof err), -1);
+    ck_assert(says("1 of 2 shards are missing, the first of them 1/2"));
+    ck_assert_int_eq(verdict_store_join(s + 1, 1, path, &c, err, sizeof err), -1);
+    ck_assert(says("1 of 2 shards are missing, the first of them 2/2"));
+    ck_assert(c == NULL && s[0].cases == 1 && s[1].cases == 1);
+    ck_assert_int_eq(verdict_store_join(s, 2, path, &c, err, sizeof err), 0);
+    ck_assert(strcmp(c[0].name, "first") == 0 && strcmp(c[1].name, "c") == 0 && s[0].cases == 0 && s[1].cases == 0);
+    for (int i = 0; i < 2; i++) verdict_case_clear(&c[i]);
+    for (int i = 0; i < 3; i++) verdict_store_clear(&s[i]);
+    free(c);
+}
+END_TEST
+
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
 /* Tensors that no reader would take are not written, and nothing is. */
@@ -768,6 +1067,7 @@ int main(void)
     tcase_add_test(t, prompt_values);
     tcase_add_loop_test(t, wrong_other_prompts, 0, COUNT(wrong_other));
     tcase_add_test(t, prompt_without_mask);
+    tcase_add_test(t, prompt_of_pairs);
     tcase_add_test(t, prompt_prefixes);
     tcase_add_test(t, prompt_shapes);
     tcase_add_loop_test(t, wrong_indices, 0, COUNT(wrong_index));
@@ -779,6 +1079,9 @@ int main(void)
     tcase_add_test(t, archive_of_many);
     tcase_add_test(t, archive_limit);
     tcase_add_test(t, archive_of_nested);
+    tcase_add_loop_test(t, stored_verdicts, 0, COUNT(stored));
+    tcase_add_test(t, verdicts_fields);
+    tcase_add_test(t, joined_verdicts);
     tcase_add_test(t, unwritable_tensors);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -697,7 +697,7 @@ static void run_operations(bool light)
     for (size_t i = 0; op_registry[i]; i++)
         for (const op_spec *s = op_registry[i]->cases; s->name; s++) {
             char err[400];
-            if (strcmp(s->suite, "large") == 0 || (light && strcmp(s->suite, "smoke") != 0)) continue;
+            if (op_in_suite(s, "large") || (light && !op_in_suite(s, "smoke"))) continue;
             op_case *c = op_case_from_spec(op_registry[i], s, 1, err, sizeof err);
             ck_assert_msg(c != NULL, "%s.%s: %s", op_registry[i]->id, s->name, err);
             probe.on = true;

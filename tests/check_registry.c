@@ -90,7 +90,7 @@ static const char *tensors_fault(const op_record *op, const op_tensor *t, bool i
 
 static const char *cases_fault(const op_record *op)
 {
-    static const char *const suites[] = {"smoke", "core", "adversarial", "large"};
+    static const char *const suites[] = {"smoke", "core", "adversarial", "large", "core,adversarial"};
     size_t known = 0, n = 0;
     for (const op_spec *s = op->cases; s->name; s++, n++) {
         char name[MANIFEST_NAME];
@@ -98,7 +98,7 @@ static const char *cases_fault(const op_record *op)
         if (!manifest_name_ok(name)) return say("case %s: not a file name", s->name);
         if (!s->why || !*s->why) return say("case %s: nothing says what it is for", s->name);
         if (!s->flags) return say("case %s: no flags", s->name);
-        for (size_t i = 0; i < 4; i++) known += strcmp(suites[i], s->suite) == 0;
+        for (size_t i = 0; i < 5; i++) known += strcmp(suites[i], s->suite) == 0;
         if (known != n + 1) return say("case %s: unknown suite %s", s->name, s->suite);
         for (const op_spec *o = op->cases; o < s; o++)
             if (strcmp(o->name, s->name) == 0) return say("case %s: two cases have that name", s->name);
@@ -166,6 +166,16 @@ START_TEST(broken_records_are_seen)
 }
 END_TEST
 
+START_TEST(cases_belong_to_suites)
+{
+    const op_spec both = {.suite = "core,adversarial"}, one = {.suite = "core"};
+    ck_assert(op_in_suite(&both, "core") && op_in_suite(&both, "adversarial") && op_in_suite(&both, "large,core"));
+    ck_assert(!op_in_suite(&both, "smoke") && !op_in_suite(&both, "cor"));
+    ck_assert(op_in_suite(&one, "core") && op_in_suite(&one, "adversarial,core"));
+    ck_assert(!op_in_suite(&one, "adversarial") && !op_in_suite(&one, "smoke,large") && !op_in_suite(&one, ""));
+}
+END_TEST
+
 START_TEST(variants_name_operations)
 {
     for (const twin_variant *v = twin_variants; v->op; v++)
@@ -177,7 +187,7 @@ END_TEST
 static bool is_drawn(const op_record *op, const char *param, const char *choice, size_t letters, bool first)
 {
     for (const op_spec *s = op->cases; s->name; s++) {
-        if (strcmp(s->suite, "core") != 0 && strcmp(s->suite, "adversarial") != 0) continue;
+        if (!op_in_suite(s, "core,adversarial")) continue;
         const char *at = s->set;
         while (*at && !(strncmp(at, param, strlen(param)) == 0 && at[strlen(param)] == '=')) {
             at += strcspn(at, ",");
@@ -221,7 +231,7 @@ START_TEST(every_case_runs)
     for (size_t i = 0; op_registry[i]; i++)
         for (const op_spec *s = op_registry[i]->cases; s->name; s++) {
             char err[400];
-            if (strcmp(s->suite, "large") == 0) continue; /* minutes under valgrind; gen and gradcheck run them */
+            if (op_in_suite(s, "large")) continue; /* minutes under valgrind; gen and gradcheck run them */
             op_case *c = op_case_from_spec(op_registry[i], s, 1, err, sizeof err);
             ck_assert_msg(c != NULL, "%s.%s: %s", op_registry[i]->id, s->name, err);
             const smoe_status status = op_run(c);
@@ -282,7 +292,7 @@ START_TEST(last_elements_are_looked_at)
     const bool light = getenv("SMOE_TEST_LIGHT") != NULL;
     for (size_t i = 0; op_registry[i]; i++)
         for (const op_spec *s = op_registry[i]->cases; s->name; s++) {
-            if (strcmp(s->suite, "large") == 0 || (light && strcmp(s->suite, "smoke") != 0)) continue;
+            if (op_in_suite(s, "large") || (light && !op_in_suite(s, "smoke"))) continue;
             const char *taken = last_element_taken(op_registry[i], s);
             ck_assert_msg(taken == NULL, "%s.%s: NaN at the end of %s is taken for a number", op_registry[i]->id,
                           s->name, taken);
@@ -349,7 +359,7 @@ START_TEST(inputs_are_representable)
     for (size_t i = 0; op_registry[i]; i++)
         for (const op_spec *s = op_registry[i]->cases; s->name; s++)
             for (uint64_t seed = 1; seed <= 4; seed++) {
-                if (strstr(s->flags, "wide") || strcmp(s->suite, "large") == 0) continue;
+                if (strstr(s->flags, "wide") || op_in_suite(s, "large")) continue;
                 const char *wrong = unrepresentable(op_registry[i], s, seed);
                 ck_assert_msg(!wrong, "%s.%s: %s: not exact in bf16 and f16; make it so, or flag the case `wide`",
                               op_registry[i]->id, s->name, wrong);
@@ -863,6 +873,7 @@ int main(void)
     tcase_add_test(records, records_are_whole);
     tcase_add_test(records, outputs_stay_in_proportion);
     tcase_add_test(records, broken_records_are_seen);
+    tcase_add_test(records, cases_belong_to_suites);
     tcase_add_test(records, variants_name_operations);
     tcase_add_test(records, every_choice_is_drawn);
     tcase_add_test(records, every_case_runs);

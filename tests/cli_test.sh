@@ -135,6 +135,7 @@ assert ops["balance.switch"]["variants"] and ops["balance.switch"]["cases"]
 r, mask = ops["balance.switch"]["inputs"]
 assert mask["optional"] and not mask["differentiable"] and not r["optional"] and r["differentiable"]
 assert {t["name"]: t["dtype"] for t in ops["layer.dispatch"]["inputs"]} == {"x": "F64", "index": "I64"}
+assert {c["name"]: c["suite"] for c in ops["balance.stable"]["cases"]}["alpha"] == "core,adversarial"
 assert set(d["precisions"]) == {"f64", "f32", "tf32", "bf16", "f16"}
 END
     ok $? 'list --json: what a program needs, as JSON'
@@ -194,6 +195,12 @@ ok $? 'gen: the same seed gives the same bytes whatever --jobs'
 run gen gate.weights balance.switch --suite smoke --out "$work/other" --seed 4 --precision f64,bf16
 ! diff -r "$a" "$work/other" >/dev/null
 ok $? 'gen: another seed gives other cases'
+in_suite() { # SUITE CASE NUMBER: so often it has the case
+    [ "$("$smoeref" gen balance.stable --stream --suite "$1" | grep -c "^{\"name\": \"balance.stable.$2\"")" -eq "$3" ]
+}
+in_suite core alpha 1 && in_suite adversarial alpha 1 && in_suite core,adversarial alpha 1 && in_suite smoke alpha 0 &&
+    in_suite core random 1 && in_suite adversarial random 0 && in_suite core,adversarial random 1
+ok $? 'gen: a case of two suites is in each of them, and once in both together'
 run gen balance.switch --suite smoke --out "$work/again" --seed 3 --precision none
 [ "$status" -eq 0 ] && ! ls "$work/again" | grep -q '^gate' && ls "$work/again" | grep -q '^balance.switch' && prints 'in place of those that were there'
 ok $? 'gen: replaces the cases of a folder that has a manifest, and says so'

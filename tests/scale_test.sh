@@ -12,7 +12,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 . "$(dirname "$0")/tap.sh"
-plan=35
+plan=36
 echo 1..$plan
 
 cat >"$work/files.py" <<'P'
@@ -276,6 +276,20 @@ whole 50 "$work/w" --precision f32 gate.weights --power --forward
 point $? '... more shards than cases, with --power and --forward'
 whole 2 "$work/w" --precision f32 --in-memory 0
 point $? '... and cases in pieces'
+mkdir "$work/n"
+py '
+import glob
+for path in glob.glob("'"$work"'/a/*"):
+    t = read(path)
+    for k, (dtype, shape, data) in t.items():
+        if dtype != "F64": continue
+        one = lambda letter: "<%d%s" % (len(data) // 8, letter)
+        x = struct.unpack(one("f"), struct.pack(one("f"), *struct.unpack(one("d"), data)))
+        t[k][2] = struct.pack(one("d"), *x)
+    write("'"$work"'/n/" + os.path.basename(path), t)
+' >"$work/log" 2>&1 || cat "$work/log"
+whole 2 "$work/n" gate.weights numerics.softmax && grep -q 'is a float32 number' "$work/s.out"
+point $? '... and the hint at answers that are float32 numbers'
 whole 3 "$work/w" --precision f32 gate.weights >"$work/log" 2>&1
 merge() { "$smoeref" diff merge "$@"; }
 # Cases that agree with several mistakes, and others that agree with one of these: a case's diagnosis rests on those before it.

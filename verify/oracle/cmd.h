@@ -60,6 +60,8 @@ int cli_next(cli *p, const char **value);
  * input: "smoeref: MESSAGE", result STATUS_INPUT. */
 int cli_usage(const cli_command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int cli_input(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Does a message say that memory was lacking?  Then no candidate is at fault, and no self-check either: STATUS_INPUT. */
+bool cli_no_memory(const char *message);
 
 /* Adds the operations that a word names ("balance.switch", or a chapter: "balance") to a list without repeats, kept in
  * registry order by cli_sort.  0, or STATUS_USAGE with a suggestion printed. */
@@ -98,6 +100,7 @@ typedef struct {
 } name_list;
 int cli_parse_precisions(const cli_command *command, name_list *list, const char *text);
 int cli_parse_suites(const cli_command *command, name_list *list, const char *text); /* adds; no repeats */
+bool cli_in_suites(const name_list *suites, const op_spec *spec);
 int cli_parse_jobs(const cli_command *command, int *jobs, const char *text);
 
 bool cli_colour(FILE *f); /* a terminal, NO_COLOR unset or empty, TERM not dumb */

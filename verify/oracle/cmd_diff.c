@@ -349,6 +349,12 @@ static int judge_one(void *context, size_t i, char *err, size_t errlen)
     if (j->is_large[i]) return 0; /* later, by all threads together */
     if (load_golden(j->o, j->dir, mc, &c, &g, err, errlen) != 0) return -1;
     const bool there = read_answer(j->answers, mc, &answer, why, sizeof why) == 0;
+    if (!there && cli_no_memory(why)) {
+        snprintf(err, errlen, "%s", why);
+        verdict_golden_clear(&g);
+        op_case_free(c);
+        return -1;
+    }
     snprintf(name, sizeof name, "%s%s", mc->name, j->suffix);
     int status = verdict_judge(c, name, &g, there ? &answer : NULL, j->o->precision, &j->v[i], err, errlen);
     if (status == 0) {
@@ -398,7 +404,10 @@ static int diagnose_one(folder *j, size_t i, bool *alive, size_t variants, char 
     char why[LINE];
     if (load_golden(j->o, j->dir, mc, &c, &g, err, errlen) != 0) return -1;
     int status = 0;
-    if (read_answer(j->answers, mc, &answer, why, sizeof why) == 0) {
+    if (read_answer(j->answers, mc, &answer, why, sizeof why) != 0) {
+        status = cli_no_memory(why) ? -1 : 0;
+        snprintf(err, errlen, "%s", why);
+    } else {
         /* Judged once more: this leaves the decisions in c as they were judged by. */
         status = verdict_judge(c, mc->name, &g, &answer, j->o->precision, &again, err, errlen);
         if (status == 0) {
@@ -439,8 +448,9 @@ static int diagnose_operation(void *context, size_t i, char *err, size_t errlen)
     memset(alive, true, sizeof alive);
     for (size_t k = 0; k < j->n; k++) {
         if (j->v[k].op != op_registry[i] || !to_diagnose(&j->v[k])) continue;
-        if (diagnose_one(j, k, j->o->shards ? NULL : alive, variants, err, errlen) != 0)
-            verdict_detail(&j->v[k], verdict_say("could not be diagnosed: %s", err));
+        if (diagnose_one(j, k, j->o->shards ? NULL : alive, variants, err, errlen) == 0) continue;
+        if (cli_no_memory(err)) return -1;
+        verdict_detail(&j->v[k], verdict_say("could not be diagnosed: %s", err));
     }
     return 0;
 }

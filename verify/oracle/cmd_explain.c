@@ -196,8 +196,8 @@ static void print_cases(const op_record *op)
     printf("\nCases of `smoeref gen`:\n");
     for (const op_spec *c = op->cases; c && c->name; c++) {
         char left[120];
-        snprintf(left, sizeof left, "  %-12s %s", c->suite, c->name);
-        paragraph(36, left, c->why);
+        snprintf(left, sizeof left, "  %-16s %s", c->suite, c->name);
+        paragraph(40, left, c->why);
     }
 }
 

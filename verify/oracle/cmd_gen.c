@@ -85,14 +85,6 @@ typedef struct {
     char *message;
 } writer;
 
-/* Whoever ran out of it, of the reference, the twin and the case: that is no failure of the self-check. */
-static bool says_no_memory(const char *text)
-{
-    static const char end[] = "out of memory";
-    const size_t n = strlen(text);
-    return n >= sizeof end - 1 && strcmp(text + n - (sizeof end - 1), end) == 0;
-}
-
 __attribute__((format(printf, 2, 3))) static int say(writer *w, const char *format, ...)
 {
     char text[JOB_MESSAGE / 2];
@@ -101,7 +93,7 @@ __attribute__((format(printf, 2, 3))) static int say(writer *w, const char *form
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
     snprintf(w->message, JOB_MESSAGE, "%s: %s", w->name, text);
-    return says_no_memory(text) ? STATUS_INPUT : STATUS_FAIL;
+    return cli_no_memory(text) ? STATUS_INPUT : STATUS_FAIL;
 }
 
 static int add_f64(writer *w, const char *prefix, const char *name, size_t rank, const size_t *dim, const double *data)
@@ -369,7 +361,7 @@ static int collect(generation *g, const op_list *ops, const name_list *suites)
         const op_record *op = ops->op[i];
         const size_t before = g->count;
         for (const op_spec *s = op->cases; s && s->name && status == 0; s++)
-            if (wanted(suites, s->suite) && matches(&g->o->where, op, s)) status = add_item(g, op, s, false);
+            if (cli_in_suites(suites, s) && matches(&g->o->where, op, s)) status = add_item(g, op, s, false);
         for (const text_case *t = text_cases; t->op && g->o->text && status == 0; t++)
             if (strcmp(t->op, op->id) == 0 && matches(&g->o->where, op, &t->spec))
                 status = add_item(g, op, &t->spec, true);

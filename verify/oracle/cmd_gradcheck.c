@@ -489,7 +489,8 @@ static size_t print_table(const checks *all)
         failed += !passed(&all->result[i]);
         opened += all->result[i].opened;
     }
-    if (opened) printf("* taylor and adjoint with nothing detached: a detached value makes the gradient no derivative\n");
+    if (opened)
+        printf("* taylor and adjoint with nothing detached: a detached value makes the gradient no derivative\n");
     printf("%zu gradients: %zu passed, %zu failed\n", all->count, all->count - failed, failed);
     return failed;
 }
@@ -526,9 +527,7 @@ static int collect(checks *all, op_list *ops, const name_list *suites)
     for (size_t i = 0; i < ops->count; i++) {
         if (!differentiable(ops->op[i])) continue;
         for (const op_spec *s = ops->op[i]->cases; s && s->name; s++) {
-            bool wanted = false;
-            for (size_t j = 0; j < suites->count; j++) wanted = wanted || strcmp(suites->name[j], s->suite) == 0;
-            if (!wanted) continue;
+            if (!cli_in_suites(suites, s)) continue;
             item *grown = realloc(all->items, (all->count + 1) * sizeof *grown);
             if (!grown) return cli_input("out of memory");
             all->items = grown;

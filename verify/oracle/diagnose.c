@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "verdict.h"
+#include "verdict_parts.h"
 
 /* --- simple factors ------------------------------------------------------------------------------------------ */
 
@@ -144,7 +145,7 @@ static double case_under_variant(const op_case *c, const verdict_case *v, const 
 static void add_match(verdict_case *v, verdict_match m)
 {
     verdict_match *list = realloc(v->match, (v->matches + 1) * sizeof *list);
-    if (!list) return;
+    if (!list) verdict_out_of_memory();
     v->match = list;
     size_t at = v->matches++;
     for (; at > 0; at--) {
@@ -493,14 +494,14 @@ static int try_variants(const patient *x, const bool *alive, char *err, size_t e
 {
     size_t variants = 0, most = 0;
     while (twin_variants[variants].op) variants++;
-    unsigned *by = calloc(variants + 1, sizeof *by), limit = UINT_MAX;
-    bool *untried = calloc(variants + 1, sizeof *untried);
-    int status = by && untried ? 0 : -1;
-    for (size_t i = 0; i < variants && status == 0; i++) {
+    unsigned *by = verdict_allocate(variants + 1, sizeof *by), limit = UINT_MAX;
+    bool *untried = verdict_allocate(variants + 1, sizeof *untried);
+    int status = 0;
+    for (size_t i = 0; i < variants; i++) {
         untried[i] = strcmp(twin_variants[i].op, x->c->op->id) == 0 && (!alive || alive[i]);
         most += untried[i];
     }
-    if (status == 0) rank_variants(x, untried, by);
+    rank_variants(x, untried, by);
     for (size_t n = 0; n < most && status == 0; n++) {
         size_t next = variants;
         for (size_t i = 0; i < variants; i++)

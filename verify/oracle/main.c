@@ -553,6 +553,13 @@ int cli_parse_suites(const cli_command *command, name_list *list, const char *te
     return add_names(command, list, text, "suite", known);
 }
 
+bool cli_in_suites(const name_list *suites, const op_spec *spec)
+{
+    for (size_t i = 0; i < suites->count; i++)
+        if (op_in_suite(spec, suites->name[i])) return true;
+    return false;
+}
+
 int cli_parse_jobs(const cli_command *command, int *jobs, const char *text)
 {
     char *end;
@@ -562,6 +569,8 @@ int cli_parse_jobs(const cli_command *command, int *jobs, const char *text)
     *jobs = (int)n;
     return 0;
 }
+
+bool cli_no_memory(const char *message) { return strstr(message, "out of memory") != NULL; }
 
 /* --- files ------------------------------------------------------------------------------------------------------- */
 

@@ -90,7 +90,7 @@ static int start(memory *m)
 static int finish(memory *m)
 {
     bool lost = ferror(m->stream) != 0;
-    if (fclose(m->stream) != 0) lost = true;
+    if (fclose(m->stream) != 0 || !m->text) lost = true;
     if (!lost) return 0;
     free(m->text);
     return -1;

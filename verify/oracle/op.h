@@ -74,7 +74,7 @@ typedef struct {
 /* A case to generate.  `fill` writes inputs (and may overwrite cotangents); NULL draws every input by op_fill_default. */
 typedef struct {
     const char *name;   /* unique within the operation, e.g. "ties" */
-    const char *suite;  /* smoke | core | adversarial | large */
+    const char *suite;  /* smoke | core | adversarial | large | core,adversarial */
     const char *dims;   /* "T=5,N=4,d=3,h=6" */
     const char *set;    /* "k=2,order=softmax-topk" or "" */
     const char *flags;  /* comma-separated, into the manifest: "ties", "wide", "exact", "LblProbOverTK", ... or "" */
@@ -101,6 +101,7 @@ struct op_record {
 /* --- the registry --- */
 extern const op_record *const *const op_registry; /* terminated by NULL, in the order of the chapters */
 const op_record *op_find(const char *id);
+bool op_in_suite(const op_spec *spec, const char *suites); /* does it belong to one of "core,adversarial"? */
 
 /* One array a file op_<chapter>.c or op_<chapter>_<part>.c, terminated by id == NULL. */
 extern const op_record op_numerics[], op_expert[], op_gate[], op_gate_noisy[], op_gate_cosine[], op_layer[],

@@ -358,13 +358,27 @@ static void fill_pair(op_case *c, op_rng *r)
     plain(c);
 }
 
+/* Clean scores far below the noisy ones, by which the thresholds go: loads of 2e-4 and 3e-7. */
+static void fill_faint_noise(op_case *c, op_rng *r)
+{
+    const size_t T = op_dim(c, 'T'), N = op_dim(c, 'N');
+    (void)r;
+    for (size_t t = 0; t < T; t++)
+        for (size_t i = 0; i < N; i++) {
+            op_in(c, "noisy")[t * N + i] = (double)(N - i);
+            op_in(c, "clean")[t * N + i] = (double)N - (i == 0 ? 4.5 : 5);
+            op_in(c, "std")[t * N + i] = 1;
+        }
+    plain(c);
+}
+
 static const op_spec load_cases[] = {
     {"small", "smoke", "T=5,N=4", "k=2", "", "a first look", fill_noise},
     {"noise", "core", "T=10,N=6", "k=2", "", "ordinary scores and deviations", fill_noise},
     {"top-1", "core", "T=8,N=5", "k=1", "", "one expert a token", fill_noise},
     {"all-but-one", "core", "T=7,N=4", "k=3", "", "K = N - 1: one expert is left to beat", fill_noise},
     {"all-chosen", "core", "T=5,N=4", "k=4", "", "K = N: every load is T, the loss and all gradients 0", fill_noise},
-    {"detached", "core", "T=10,N=6", "k=2,detach=yes", "LoadThreshold",
+    {"detached", "core,adversarial", "T=10,N=6", "k=2,detach=yes", "LoadThreshold",
      "no gradient through the threshold, a noisy score", fill_noise},
     {"unbiased", "core", "T=9,N=5", "k=2,variance=unbiased", "Cv2Variance", "divided by N - 1, as laekov/fastmoe does",
      fill_noise},
@@ -381,6 +395,8 @@ static const op_spec load_cases[] = {
      "two experts far ahead: their own score is not what they have to beat", fill_collapsed_noise},
     {"epsilon", "adversarial", "T=8,N=8", "k=1,epsilon=2.0,variance=unbiased", "Cv2Variance",
      "a squared mean of 1 and 2 added to it", fill_collapsed_noise},
+    {"faint", "adversarial", "T=1,N=4", "k=1", "CvEpsilon", "a squared mean of 3e-9, to which 1e-10 is much",
+     fill_faint_noise},
     {"large", "large", "T=64,N=8", "k=2", "", "the size of the layers' large cases", fill_noise},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
@@ -638,7 +654,7 @@ static void fill_half(op_case *c, op_rng *r)
 static const op_spec stable_cases[] = {
     {"small", "smoke", "T=6,N=4", "", "", "a first look", fill_apart},
     {"random", "core", "T=16,N=8", "", "", "standard normal scores", NULL},
-    {"alpha", "core", "T=11,N=5", "alpha=0.3", "", "the coefficient of the public code", fill_apart},
+    {"alpha", "core,adversarial", "T=11,N=5", "alpha=0.3", "", "the coefficient of the public code", fill_apart},
     {"half", "core", "T=4,N=2", "", "exact", "three tokens against one: 1/2", fill_half},
     {"balanced", "core", "T=8,N=4", "", "StableExcess", "perfect balance: 0, and so is its gradient", fill_balanced},
     {"equal", "core", "T=8,N=4", "", "ties,TieOrder", "all scores equal: all tokens on expert 0", fill_equal},
@@ -891,9 +907,10 @@ static void fill_vanishing_affinities(op_case *c, op_rng *r)
 static const op_spec deepseek_cases[] = {
     {"small", "smoke", "T=6,N=4", "k=2", "", "a first look", fill_affinities},
     {"affinities", "core", "T=12,N=8", "k=3", "", "ordinary affinities", fill_affinities},
-    {"sequences", "core", "T=12,N=6", "k=2,sequence=4,alpha=0.5", "", "three sequences of four", fill_affinities},
+    {"sequences", "core,adversarial", "T=12,N=6", "k=2,sequence=4,alpha=0.5", "", "three sequences of four",
+     fill_affinities},
     {"top-1", "core", "T=8,N=5", "k=1", "", "one expert a token", fill_affinities},
-    {"bias", "core", "T=10,N=5", "k=2", "BiasLeak",
+    {"bias", "core,adversarial", "T=10,N=5", "k=2", "BiasLeak",
      "the bias selects and nothing else: P is of s; huggingface/transformers#41647", fill_bias},
     {"balanced", "core", "T=8,N=4", "k=2", "LblTopKNorm,LblProbOverTK", "perfect balance: 1", fill_balanced_affinities},
     {"equal", "core", "T=8,N=4", "k=2", "ties,exact,TieOrder", "all affinities equal: 1", fill_equal_affinities},
@@ -968,7 +985,7 @@ static const op_spec bias_cases[] = {
     {"loads", "core", "N=8", "", "", "ordinary loads", fill_loads},
     {"large-step", "core", "N=6", "gamma=0.5", "BiasSign", "a step that no format can miss", fill_loads},
     {"balanced", "core", "N=5", "gamma=0.25", "BiasSignZero", "all loads equal: nothing moves", fill_same_loads},
-    {"at-the-mean", "core", "N=8", "gamma=0.25", "exact,BiasSign,BiasSignZero",
+    {"at-the-mean", "core,adversarial", "N=8", "gamma=0.25", "exact,BiasSign,BiasSignZero",
      "experts at the mean stay, the others move by gamma", fill_mean_loads},
     {"one-expert", "core", "N=1", "", "", "N = 1: always at the mean", fill_loads},
     {"collapse", "adversarial", "N=8", "gamma=0.125", "BiasSign,BiasProportional",

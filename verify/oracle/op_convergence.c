@@ -427,7 +427,7 @@ static const op_spec linear_cases[] = {
     {"top2", "core", "n=5,N=4,d=3", "k=2", "TopKNoRenorm", "two of four atoms, scores apart", fill_apart},
     {"top1-softplus", "core", "n=4,N=3,d=2", "gate=softplus,k=1", "", "one atom of three has all weight", fill_apart},
     {"top2-softmax", "core", "n=5,N=4,d=3", "gate=softmax,k=2", "", "top K inside the softmax", fill_apart},
-    {"after-free", "core", "n=4,N=4,d=2", "k=2", "TopKAfterFree", "free weights are added after the choice",
+    {"after-free", "core,adversarial", "n=4,N=4,d=2", "k=2", "TopKAfterFree", "free weights are added after the choice",
      fill_after},
     {"one", "core", "n=4,N=1,d=2", "k=1", "", "one atom: a regression", fill_model},
     {"signs", "adversarial", "n=4,N=4,d=2", "k=4", "GateSign", "negative means compete by their size", fill_signs},
@@ -442,11 +442,12 @@ static const op_spec hidden_cases[] = {
     {"small", "smoke", "n=3,N=2,d=1,H=2", "", "", "first look: two tanh experts", fill_model},
     {"tanh", "core", "n=5,N=3,d=2,H=3", "k=3", "", "tanh, version 1", fill_model},
     {"gelu", "core", "n=5,N=3,d=2,H=3", "activation=gelu,gate=softplus,k=3", "", "GELU, version 2", fill_model},
-    {"sigmoid", "core", "n=5,N=3,d=2,H=3", "activation=sigmoid,gate=softplus-softmax,k=3", "", "sigmoid", fill_model},
-    {"softmax", "core", "n=5,N=3,d=2,H=3", "gate=softmax,free=no,k=3", "", "the ordinary gate", fill_model},
-    {"top2", "core", "n=5,N=3,d=2,H=3", "gate=softmax,k=2", "", "two of three atoms", fill_model},
-    {"after-free", "core", "n=4,N=3,d=2,H=2", "k=1", "TopKAfterFree", "free weights are added after the choice",
-     fill_after},
+    {"sigmoid", "core,adversarial", "n=5,N=3,d=2,H=3", "activation=sigmoid,gate=softplus-softmax,k=3", "", "sigmoid",
+     fill_model},
+    {"softmax", "core,adversarial", "n=5,N=3,d=2,H=3", "gate=softmax,free=no,k=3", "", "the ordinary gate", fill_model},
+    {"top2", "core,adversarial", "n=5,N=3,d=2,H=3", "gate=softmax,k=2", "", "two of three atoms", fill_model},
+    {"after-free", "core,adversarial", "n=4,N=3,d=2,H=2", "k=1", "TopKAfterFree",
+     "free weights are added after the choice", fill_after},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -456,10 +457,11 @@ static const op_spec hvp_cases[] = {
     {"norm", "core", "n=6,N=3,d=2", "k=3", "", "version 1, all atoms", fill_model},
     {"softplus", "core", "n=6,N=3,d=2", "gate=softplus,k=3", "HvpNoSecond", "version 2 as the algorithm weighs",
      fill_model},
-    {"softplus-softmax", "core", "n=6,N=3,d=2", "gate=softplus-softmax,k=3", "", "version 2 through a softmax",
+    {"softplus-softmax", "core,adversarial", "n=6,N=3,d=2", "gate=softplus-softmax,k=3", "",
+     "version 2 through a softmax", fill_model},
+    {"softmax-gate", "core,adversarial", "n=6,N=3,d=2", "gate=softmax,k=3", "", "the ordinary gate, all atoms",
      fill_model},
-    {"softmax-gate", "core", "n=6,N=3,d=2", "gate=softmax,k=3", "", "the ordinary gate, all atoms", fill_model},
-    {"no-free", "core", "n=6,N=3,d=2", "free=no,k=3", "FreeWeightDropped", "no free weights", fill_model},
+    {"no-free", "core,adversarial", "n=6,N=3,d=2", "free=no,k=3", "FreeWeightDropped", "no free weights", fill_model},
     {"top2", "core", "n=5,N=4,d=3", "k=2", "", "two of four atoms, scores apart", fill_apart},
     {"after-free", "core", "n=4,N=4,d=2", "k=2", "TopKAfterFree", "free weights are added after the choice",
      fill_after},
@@ -534,6 +536,13 @@ static void fill_boundary(op_case *c, op_rng *r)
     for (size_t t = 0; t < op_dim(c, 'n'); t++) op_in(c, "u")[t] = 0.25 * (double)(t % 4);
 }
 
+/* The same with free weights that give the first atom e^4 / (e^4 + 1) = 0.98 of [0,1): every u falls there. */
+static void fill_heavy(op_case *c, op_rng *r)
+{
+    fill_boundary(c, r);
+    op_in(c, "beta0")[0] = 4;
+}
+
 static const op_spec sample_cases[] = {
     {"small", "smoke", "n=3,N=2,d=1", "", "", "first look", fill_sample},
     {"norm", "core", "n=16,N=3,d=2", "", "SampleNuIsSigma", "version 1", fill_sample},
@@ -543,6 +552,7 @@ static const op_spec sample_cases[] = {
     {"softmax", "core", "n=16,N=3,d=2", "gate=softmax", "", "the ordinary gate", fill_sample},
     {"no-free", "core", "n=16,N=3,d=2", "free=no", "FreeWeightDropped", "no free weights", fill_sample},
     {"boundary", "adversarial", "n=4,N=2,d=1", "", "ties", "u on the boundary takes the upper atom", fill_boundary},
+    {"heavy", "adversarial", "n=4,N=2,d=1", "", "FreeWeightDropped", "the free weights decide on the atom", fill_heavy},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -674,10 +684,10 @@ static const op_spec distance_cases[] = {
      fill_pair},
     {"softmax", "core", "n=2,N=3,S=3,d=2", "gate=softmax", "", "the ordinary gate", fill_pair},
     {"no-free", "core", "n=2,N=2,S=2,d=2", "free=no", "FreeWeightDropped", "no free weights", fill_pair},
-    {"fan", "core", "n=5,N=1,S=1,d=1", "gate=softmax,free=no", "HellingerMeanOfRoots", "a distance that x decides on",
-     fill_fan},
-    {"weights", "core", "n=1,N=2,S=2,d=1", "", "FreeWeightDropped", "models that differ in their weights alone",
-     fill_weights},
+    {"fan", "core,adversarial", "n=5,N=1,S=1,d=1", "gate=softmax,free=no", "HellingerMeanOfRoots",
+     "a distance that x decides on", fill_fan},
+    {"weights", "core,adversarial", "n=1,N=2,S=2,d=1", "", "FreeWeightDropped",
+     "models that differ in their weights alone", fill_weights},
     {"near", "core", "n=2,N=2,S=2,d=1", "gate=softplus", "", "an estimate near the truth", fill_near_pair},
     {"same", "adversarial", "n=2,N=2,S=2,d=1", "", "", "one model twice: 0", fill_same},
     {"split", "adversarial", "n=2,N=2,S=4,d=2", "", "", "every atom twice: the same measure, so 0", fill_same},
@@ -766,8 +776,8 @@ static const op_spec voronoi_cases[] = {
     {"small", "smoke", "N=2,S=2,d=3", "", "", "first look: one atom a cell", fill_near_truth},
     {"exact", "core", "N=3,S=3,d=4", "", "VoronoiUnweighted", "exact-specified", fill_near_truth},
     {"over", "core", "N=2,S=5,d=4", "", "VoronoiNoPowers", "cells of three and two atoms", fill_near_truth},
-    {"fixed", "core", "N=2,S=4,d=3", "powers=fixed,intercept=2,variance=1", "LastAtomZero", "powers (2, 2, 1)",
-     fill_near_truth},
+    {"fixed", "core,adversarial", "N=2,S=4,d=3", "powers=fixed,intercept=2,variance=1", "LastAtomZero",
+     "powers (2, 2, 1)", fill_near_truth},
     {"empty", "core", "N=3,S=1,d=3", "", "", "two cells without an atom", fill_near_truth},
     {"middle", "adversarial", "N=2,S=2,d=3", "", "ties", "an atom between two true ones", fill_middle},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
@@ -835,10 +845,10 @@ static const op_spec em_cases[] = {
     {"softplus-softmax", "core", "n=12,N=2,d=2", "gate=softplus-softmax", "", "version 2 through a softmax",
      fill_model},
     {"softmax", "core", "n=12,N=2,d=2", "gate=softmax", "ResponsibilityNoGate", "weighted least squares", fill_model},
-    {"no-free", "core", "n=12,N=2,d=2", "free=no", "FreeWeightDropped", "no free weights", fill_model},
+    {"no-free", "core,adversarial", "n=12,N=2,d=2", "free=no", "FreeWeightDropped", "no free weights", fill_model},
     {"one", "core", "n=6,N=1,d=2", "", "", "one atom: least squares", fill_model},
-    {"square", "core", "n=4,N=1,d=1", "gate=softmax", "EmUnbiasedVariance", "residuals of 1 on two degrees of freedom",
-     fill_square},
+    {"square", "core,adversarial", "n=4,N=1,d=1", "gate=softmax", "EmUnbiasedVariance",
+     "residuals of 1 on two degrees of freedom", fill_square},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -904,7 +914,8 @@ static void fill_far_x(op_case *c, op_rng *r)
 
 static const op_spec oracle_cases[] = {
     {"small", "smoke", "n=8,d=1", "", "", "first look", fill_oracle},
-    {"plane", "core", "n=24,d=2", "experts=3", "OracleUnbiased", "three atoms, two regressors", fill_oracle},
+    {"plane", "core,adversarial", "n=24,d=2", "experts=3", "OracleUnbiased", "three atoms, two regressors",
+     fill_oracle},
     {"one", "core", "n=9,d=3", "experts=1", "", "one atom: least squares", fill_oracle},
     {"far", "adversarial", "n=16,d=1", "", "", "x far from 0", fill_far_x},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},

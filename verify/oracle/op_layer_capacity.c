@@ -186,17 +186,18 @@ static const op_spec capacity_cases[] = {
     {"contested", "core", "T=7,N=4", "k=2", "CapacityDrop",
      "first choices alternate between two experts: all first choices go before any second; deepspeedai/DeepSpeed#1658",
      fill_contested},
-    {"contested-token", "core", "T=7,N=4", "k=2,priority=token", "CapacityDrop",
+    {"contested-token", "core,adversarial", "T=7,N=4", "k=2,priority=token", "CapacityDrop",
      "the same, token by token: others are dropped; huggingface/transformers#48421", fill_contested},
     {"probability", "core", "T=6,N=3", "k=2,policy=probability,factor=0.5", "CapacityDrop",
      "the largest weights stay, not the first comers; deepspeedai/DeepSpeed#5353", fill_leads},
-    {"probability-before", "core", "T=6,N=3", "k=2,policy=probability,order=softmax-topk,priority=token,factor=0.5",
-     "CapacityDrop", "the same on probabilities, places token by token", fill_leads},
+    {"probability-before", "core,adversarial", "T=6,N=3",
+     "k=2,policy=probability,order=softmax-topk,priority=token,factor=0.5", "CapacityDrop",
+     "the same on probabilities, places token by token", fill_leads},
     {"ceil", "core", "T=7,N=4", "k=2,factor=0.75", "CapacityRound", "2.625 places become 3", fill_contested},
-    {"floor", "core", "T=7,N=4", "k=2,factor=0.75,round=floor", "CapacityRound", "2.625 places become 2",
+    {"floor", "core,adversarial", "T=7,N=4", "k=2,factor=0.75,round=floor", "CapacityRound", "2.625 places become 2",
      fill_contested},
-    {"minimum", "core", "T=7,N=4", "k=2,factor=0.25,minimum=4", "CapacityRound", "0.875 places, but at least 4",
-     fill_contested},
+    {"minimum", "core,adversarial", "T=7,N=4", "k=2,factor=0.25,minimum=4", "CapacityRound",
+     "0.875 places, but at least 4", fill_contested},
     {"beyond", "core", "T=5,N=4", "k=2,factor=8", "CapacityDrop",
      "20 places for 5 tokens: nobody is dropped; deepspeedai/DeepSpeed#5353", fill_contested},
     {"all-dropped", "core", "T=5,N=4", "k=2,factor=0", "CapacityDrop",
@@ -330,7 +331,7 @@ static const op_spec dispatch_cases[] = {
     {"top-1", "core", "T=9,d=5,K=1", "experts=3,capacity=3", "", "one choice: the queue is the tokens", fill_dispatch},
     {"contested", "core", "T=7,d=2,K=2", "experts=3,capacity=4", "CapacityDrop,exact",
      "all first choices go before any second; token t is 2^t; deepspeedai/DeepSpeed#1658", fill_signature},
-    {"contested-token", "core", "T=7,d=2,K=2", "experts=3,capacity=4,priority=token", "CapacityDrop,exact",
+    {"contested-token", "core,adversarial", "T=7,d=2,K=2", "experts=3,capacity=4,priority=token", "CapacityDrop,exact",
      "the same, token by token: others are dropped; huggingface/transformers#48421", fill_signature},
     {"beyond", "core", "T=4,d=3,K=2", "experts=3,capacity=16", "CapacityDrop,ZeroTokenExpert",
      "more places than tokens: the rest is 0; deepspeedai/DeepSpeed#5353", fill_dispatch},
@@ -438,13 +439,22 @@ static void fill_places(op_case *c, op_rng *r)
     place_tokens(c);
 }
 
+/* Every token wants expert 0 first, which has too few places, and another one that has enough. */
+static void fill_partly(op_case *c, op_rng *r)
+{
+    fill_places(c, r);
+    for (size_t t = 0; t < op_dim(c, 'T'); t++)
+        op_in_i64(c, "index")[t * op_dim(c, 'K') + 1] = (int64_t)(1 + t % (op_dim(c, 'N') - 1));
+    place_tokens(c);
+}
+
 static const op_spec combine_cases[] = {
     {"small", "smoke", "T=5,d=3,N=3,C=3,K=2", "", "", "a first look", fill_combine},
     {"random", "core", "T=12,d=6,N=4,C=5,K=2", "", "CombineGradNone", "normal outputs, random choices, some dropped",
      fill_combine},
     {"random-pass", "core", "T=12,d=6,N=4,C=2,K=2", "overflow=pass", "", "tokens without a place pass", fill_combine},
     {"top-1-pass", "core", "T=9,d=4,N=3,C=2,K=1", "overflow=pass", "", "one choice: kept or passed", fill_combine},
-    {"places", "core", "T=5,d=2,N=3,C=3,K=2", "", "CapacityDrop,MisalignedExperts,exact,OverflowPass",
+    {"places", "core,adversarial", "T=5,d=2,N=3,C=3,K=2", "", "CapacityDrop,MisalignedExperts,exact,OverflowPass",
      "late tokens lose everything: y is 0; another expert's output shows; InternLM/xtuner#2053", fill_places},
     {"places-pass", "core", "T=5,d=2,N=3,C=3,K=2", "overflow=pass", "CapacityDrop,OverflowZero,exact",
      "the same, but y is the token; huggingface/transformers#48421", fill_places},
@@ -457,6 +467,9 @@ static const op_spec combine_cases[] = {
     {"one-place", "adversarial", "T=8,d=4,N=4,C=1,K=2", "overflow=pass",
      "CapacityDrop,OverflowZero,CapacityRenorm,NegativeSlot,OverflowPartly,OverflowResidual",
      "one place an expert: most tokens pass, some lose one of their two experts", fill_combine},
+    {"partly", "adversarial", "T=6,d=2,N=4,C=3,K=2", "overflow=pass",
+     "CapacityDrop,OverflowPartly,OverflowResidual,exact",
+     "half of the tokens lose one of their two experts: they do not pass", fill_partly},
     {"large", "large", "T=128,d=64,N=8,C=40,K=2", "", "", "a batch of real size", fill_combine},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };
@@ -654,7 +667,7 @@ static const op_spec shared_cases[] = {
     {"random-residual", "core", "T=10,d=8,h=8,N=5,M=2", "k=2,form=residual", "", "DeepSeekMoE's form", NULL},
     {"random-half", "core", "T=10,d=8,h=8,N=5,M=1", "k=2,form=half,order=softmax-topk-renorm,activation=gelu", "",
      "the form of CompeteSMoE v2's code", NULL},
-    {"gelu-before", "core", "T=8,d=6,h=8,N=4,M=1", "k=2,order=softmax-topk,activation=gelu", "NormTopK",
+    {"gelu-before", "core,adversarial", "T=8,d=6,h=8,N=4,M=1", "k=2,order=softmax-topk,activation=gelu", "NormTopK",
      "Switch's weights and GELU", fill_routed},
     {"none-shared", "core", "T=6,d=6,h=6,N=4,M=0", "k=2", "", "M = 0: the layer without shared experts", fill_routed},
     {"three-shared", "core", "T=6,d=6,h=6,N=4,M=3", "k=1,form=residual", "", "more shared experts than chosen ones",

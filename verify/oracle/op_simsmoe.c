@@ -399,8 +399,8 @@ static const op_spec pairs_cases[] = {
      "three experts a token are three pairs; SimSMoE's code stops at K = 3", fill_pairs},
     {"top-3-fraction", "core", "T=32,N=5,K=3", "unit=fraction,frequency=8,compare=atleast", "PairsOnlyK2,PairsOverTK",
      "the same in fractions", fill_pairs},
-    {"all-chosen", "core", "T=8,N=4,K=4", "frequency=12", "PairsOnlyK2", "K = N: every pair shares every token",
-     fill_pairs},
+    {"all-chosen", "core,adversarial", "T=8,N=4,K=4", "frequency=12", "PairsOnlyK2",
+     "K = N: every pair shares every token", fill_pairs},
     {"one-expert", "core", "T=5,N=1,K=1", "", "", "no pair at all", fill_pairs},
     {"one-token", "core", "T=1,N=4,K=2", "frequency=1", "", "one token", fill_pairs},
     {"start", "core", "T=16,N=4,K=2", "", "", "the first batch: counters from 0", fill_zero_counters},
@@ -762,6 +762,20 @@ static void fill_loss_near(op_case *c, op_rng *r)
     for (size_t k = 0; k < N * h; k++) op_in(c, "b1")[k] = op_representable(op_in(c, "b1")[k] - 0.5);
 }
 
+/* One pair of experts of one unit, gelu(x) and gelu(-x - 5/2) of -11/4, -3/2 and 0: GELU is small there, and tanh's form
+ * of it another number. */
+static void fill_loss_left(op_case *c, op_rng *r)
+{
+    static const double x[] = {-2.75, -1.5, 0};
+    fill_loss(c, r);
+    for (size_t i = 0; c->op->in[i].name; i++)
+        if (c->in[i].f64) zeros(c->in[i].count, c->in[i].f64);
+    for (size_t t = 0; t < 3; t++) op_in(c, "x")[t] = x[t];
+    op_in(c, "w1")[0] = op_in(c, "w2")[0] = op_in(c, "w2")[1] = op_in(c, "wp")[0] = 1;
+    op_in(c, "w1")[1] = -1;
+    op_in(c, "b1")[1] = -2.5;
+}
+
 #define FOUR         "T=48,d=6,N=4,K=2,h=8,g=8,p=4"
 #define FOUR_LINEAR  "T=48,d=6,N=4,K=2,h=8,g=6,p=4"
 #define THREE        "T=24,d=6,N=3,K=2,h=8,g=8,p=4"
@@ -781,11 +795,11 @@ static const op_spec loss_cases[] = {
     {"debiased", "core", THREE, "estimator=debiased,threshold=0.25", "", "HSIC_1 by U-centring", fill_loss},
     {"rbf-median", "core", THREE, "kernel=rbf,bandwidth=median,threshold=0.125", "RbfAbsoluteSigma,MedianRule",
      "sigma is a fraction of the median distance", fill_loss},
-    {"rbf-median-rules", "core", THREE,
+    {"rbf-median-rules", "core,adversarial", THREE,
      "kernel=rbf,bandwidth=median,diagonal=without,middle=lower,median=square,threshold=0.125", "MedianRule",
      "the other rules of the median", fill_loss},
-    {"rbf-trained", "core", THREE, "kernel=rbf,bandwidth=median,detach=no,threshold=0.125", "BandwidthDetached",
-     "a bandwidth that is trained", fill_loss},
+    {"rbf-trained", "core,adversarial", THREE, "kernel=rbf,bandwidth=median,detach=no,threshold=0.125",
+     "BandwidthDetached", "a bandwidth that is trained", fill_loss},
     {"rbf-half", "core", THREE, "kernel=rbf,bandwidth=median,sigma=0.5,estimator=debiased,threshold=-1", "",
      "half the median, as in Kornblith's example, and a CKA without bias", fill_loss},
     {"attached", "core", THREE, "detach_x=no,threshold=0.125", "XDetached", "the tokens get a gradient too", fill_loss},
@@ -849,6 +863,8 @@ static const op_spec loss_cases[] = {
      "large outputs: an absolute sigma calls anything alike, with no gradient", fill_loss_apart},
     {"near", "adversarial", THREE, "activation=gelu,threshold=0.125", "ReluHardCoded", "pre-activations near 0",
      fill_loss_near},
+    {"left", "adversarial", "T=3,d=1,N=2,K=2,h=1,g=1,p=1", "kind=linear,activation=gelu,threshold=0.25", "GeluTanh",
+     "where GELU is small its two forms are far apart", fill_loss_left},
     {"large", "large", "T=128,d=64,N=8,K=2,h=128,g=64,p=16", "threshold=0.125", "", "a layer of some size",
      fill_loss_half},
     {"large-code", "large", "T=128,d=64,N=8,K=2,h=128,g=64,p=16", "kind=linear,kernel=rbf,threshold=0.125", "",
@@ -1130,6 +1146,15 @@ static void fill_layer_early(op_case *c, op_rng *r)
     draw_counters(c, r, 0);
 }
 
+/* With its tokens a pair is a little below the frequency, just at it, or a little above. */
+static void fill_layer_edge(op_case *c, op_rng *r)
+{
+    const size_t pairs = pairs_of(op_dim(c, 'N'));
+    fill_layer(c, r);
+    for (size_t e = 0; e < pairs; e++)
+        *counter_of(c, e) = op_real(c, "frequency") - (double)(op_dim(c, 'T') / pairs) + (double)(e % 3) - 1;
+}
+
 /* Every pair is due, whatever the tokens. */
 static void every_pair_due(op_case *c)
 {
@@ -1260,6 +1285,7 @@ static void fill_layer_biased(op_case *c, op_rng *r)
 #define LAYER_OF_3        "T=24,d=6,N=3,h=8,g=8,p=4"
 #define LAYER_OF_3_LINEAR "T=24,d=6,N=3,h=8,g=6,p=4"
 #define LAYER_HALVES      "T=48,d=8,N=4,h=8,g=8,p=4"
+#define LAYER_HALVES_OF_3 "T=12,d=6,N=3,h=6,g=6,p=3"
 
 /* What a layer and a step have in common. */
 #define FIRST_LOOK "T=18,d=4,N=3,h=6,g=5,p=3"
@@ -1273,6 +1299,11 @@ static void fill_layer_biased(op_case *c, op_rng *r)
     {                                                                                                                  \
         name, "core", sizes, parameters, flags, why, fill                                                              \
     }
+/* Of suite adversarial too, because it alone shows some known mistake. */
+#define CORE_SHOWS(name, sizes, parameters, flags, why, fill)                                                          \
+    {                                                                                                                  \
+        name, "core,adversarial", sizes, parameters, flags, why, fill                                                  \
+    }
 #define CRAFTED(name, sizes, parameters, flags, why, fill)                                                             \
     {                                                                                                                  \
         name, "adversarial", sizes, parameters, flags, why, fill                                                       \
@@ -1285,8 +1316,8 @@ static void fill_layer_biased(op_case *c, op_rng *r)
 #define BOTH_CORE                                                                                                      \
     CORE("random", LAYER, "k=2," OFTEN, "", "random routing", fill_layer_free),                                        \
         CORE("defaults", LAYER, "", "", "all parameters as they are", fill_layer),                                     \
-        CORE("code", LAYER_LINEAR, AS_IN_CODE, "",                                                                     \
-             "SimSMoE's code: a linear head, an RBF of sigma 0.8, fractions, the reset", fill_layer),                  \
+        CORE_SHOWS("code", LAYER_LINEAR, AS_IN_CODE, "",                                                               \
+                   "SimSMoE's code: a linear head, an RBF of sigma 0.8, fractions, the reset", fill_layer),            \
         CORE("early", LAYER, "k=2," OFTEN, "UnselectedPairs", "no pair is due: the similarity is 0",                   \
              fill_layer_early),                                                                                        \
         CORE("due", LAYER_OF_3, "k=2," WHOLE "," OFTEN, "", "every pair is due", fill_layer_due),                      \
@@ -1294,25 +1325,25 @@ static void fill_layer_biased(op_case *c, op_rng *r)
              fill_layer),                                                                                              \
         CORE("renorm", LAYER_OF_3, "k=2,order=softmax-topk-renorm," OFTEN, "NormTopK", "the same, renormalised",       \
              fill_layer),                                                                                              \
-        CORE("gelu", LAYER_OF_3, "k=2,activation=gelu," OFTEN, "ReluHardCoded", "GELU experts", fill_layer_due),       \
+        CORE_SHOWS("gelu", LAYER_OF_3, "k=2,activation=gelu," OFTEN, "ReluHardCoded", "GELU experts", fill_layer_due), \
         CORE("atleast", LAYER_OF_3, "k=2,due=atleast,compare=atleast,absent=reset," OFTEN, "", "at least, twice",      \
              fill_layer),                                                                                              \
         CORE("fraction", LAYER_OF_3, "k=2,unit=fraction,due=atleast," OFTEN, "PairsUnit", "fractions", fill_layer),    \
         CORE("mean", LAYER_OF_3, "k=2,reduce=mean," OFTEN, "PairsReduce", "the mean over the pairs", fill_layer),      \
         CORE("unbiased", LAYER_OF_3, "k=2,estimator=unbiased,frequency=16,threshold=-2", "BiasedSmallN", "HSIC_1",     \
              fill_layer_due),                                                                                          \
-        CORE("debiased", LAYER_OF_3, "k=2,estimator=debiased,frequency=10,threshold=-2", "",                           \
-             "HSIC_1 by U-centring, pairs due earlier", fill_layer),                                                   \
+        CORE_SHOWS("debiased", LAYER_OF_3, "k=2,estimator=debiased,frequency=10,threshold=-2", "",                     \
+                   "HSIC_1 by U-centring, pairs due earlier", fill_layer),                                             \
         CORE("median", LAYER, MEDIAN OFTEN, "RbfAbsoluteSigma", "sigma is a fraction of the median distance",          \
              fill_layer_due),                                                                                          \
-        CORE("median-rules", LAYER_OF_3,                                                                               \
-             MEDIAN "sigma=0.5,diagonal=without,middle=lower,median=square,detach=no," OFTEN, "",                      \
-             "half the median by the other rules, and trained", fill_layer_due),                                       \
-        CORE("attached", LAYER_OF_3, "k=2,detach_x=no," OFTEN, "XDetached", "the tokens get a gradient too",           \
-             fill_layer_due),                                                                                          \
+        CORE_SHOWS("median-rules", LAYER_OF_3,                                                                         \
+                   MEDIAN "sigma=0.5,diagonal=without,middle=lower,median=square,detach=no," OFTEN, "",                \
+                   "half the median by the other rules, and trained", fill_layer_due),                                 \
+        CORE_SHOWS("attached", LAYER_OF_3, "k=2,detach_x=no," OFTEN, "XDetached", "the tokens get a gradient too",     \
+                   fill_layer_due),                                                                                    \
         CORE("top-1", LAYER, "k=1," OFTEN, "TopOneZeroGrad", "no pair shares a token", fill_layer),                    \
         CORE("top-3", LAYER, "k=3," OFTEN, "PairsOnlyK2", "three pairs a token", fill_layer_due),                      \
-        CORE("all-chosen", "T=8,d=6,N=3,h=8,g=8,p=4", "k=3," OFTEN, "PairsOnlyK2", "K = N", fill_layer_due),           \
+        CORE_SHOWS("all-chosen", "T=8,d=6,N=3,h=8,g=8,p=4", "k=3," OFTEN, "PairsOnlyK2", "K = N", fill_layer_due),     \
         CORE("one-expert", "T=4,d=4,N=1,h=6,g=5,p=3", "k=1," OFTEN, "", "N = 1: a feed-forward layer", fill_layer)
 #define BOTH_CRAFTED                                                                                                   \
     CRAFTED("copies", LAYER, "k=2,frequency=16," WHOLE, "CollapseStationary",                                          \
@@ -1341,7 +1372,13 @@ static void fill_layer_biased(op_case *c, op_rng *r)
                 fill_opposite),                                                                                        \
         CRAFTED("absent", LAYER, "k=2,absent=reset," OFTEN, "PairsAbsent",                                             \
                 "every pair is due and one alone has tokens: the others are reset too, as in SimSMoE's code",          \
-                fill_layer_absent)
+                fill_layer_absent),                                                                                    \
+        CRAFTED("edge", LAYER_OF_3, "k=2,frequency=16,threshold=-1", "PairsEdge,PairsBeforeBatch,UnselectedPairs",     \
+                "a pair below the frequency, one at it, one above", fill_layer_edge),                                  \
+        CRAFTED("halves-rbf", LAYER_HALVES_OF_3, HALVED ",kernel=rbf", "KernelLinear,RbfFractionSigma",                \
+                "an RBF far narrower than the distances", fill_layer_halves),                                          \
+        CRAFTED("halves-median", LAYER_HALVES_OF_3, HALVED ",kernel=rbf,bandwidth=median",                             \
+                "KernelLinear,RbfAbsoluteSigma", "an RBF as wide as the distances", fill_layer_halves)
 
 static const op_spec layer_cases[] = {
     BOTH_SMOKE,

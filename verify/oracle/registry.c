@@ -45,11 +45,26 @@ const op_record *op_find(const char *id)
     return NULL;
 }
 
+/* Are the n letters at word one of the words of a list with commas? */
+static bool in_list(const char *list, const char *word, size_t n)
+{
+    for (const char *p = list; *p; p += strcspn(p, ","), p += *p == ',')
+        if (strcspn(p, ",") == n && strncmp(p, word, n) == 0) return true;
+    return false;
+}
+
+bool op_in_suite(const op_spec *spec, const char *suites)
+{
+    for (const char *p = suites; *p; p += strcspn(p, ","), p += *p == ',')
+        if (in_list(spec->suite, p, strcspn(p, ","))) return true;
+    return false;
+}
+
 /* --- binding sizes and parameters -------------------------------------------------------------------------------- */
 
 static const size_t largest_dimension = (size_t)1 << 20;
 static const size_t most_elements = (size_t)1 << 28; /* over all tensors of a case in memory */
-static const size_t most_on_disk = (size_t)1 << 44;  /* of one that has shapes only */
+static const size_t most_on_disk = SIZE_MAX >> 20;   /* of one that has shapes only */
 static const size_t most_outputs = (size_t)1 << 24;  /* unless the inputs have a sixteenth of it */
 
 __attribute__((format(printf, 3, 4))) static bool fail(char *err, size_t errlen, const char *format, ...)

@@ -9,6 +9,7 @@
 
 #include "report.h"
 #include "report_parts.h"
+#include "verdict_parts.h"
 #include "verify/oracle/invisible_table.h"
 
 /* --- what the cases say together ----------------------------------------------------------------------------- */
@@ -68,8 +69,8 @@ static void common_variants(const report *r, report_explanation *e)
     for (size_t i = 0; i < r->cases && !first; i++)
         if (r->c[i].op == e->op && !r->c[i].pass && has_values(&r->c[i])) first = &r->c[i];
     if (!first || first->matches == 0) return;
-    e->variant = calloc(first->matches, sizeof *e->variant);
-    for (size_t m = 0; e->variant && m < first->matches; m++)
+    e->variant = verdict_allocate(first->matches, sizeof *e->variant);
+    for (size_t m = 0; m < first->matches; m++)
         if (explains(r, e->op, first->match[m].variant)) e->variant[e->variants++] = first->match[m].variant;
 }
 
@@ -91,11 +92,11 @@ static size_t take_part(report_explanation *e, const verdict_case **list, size_t
 {
     size_t stay = 0;
     report_part *grown = realloc(e->part, (e->parts + 1) * sizeof *grown);
-    if (!grown) return 0;
+    if (!grown) verdict_out_of_memory();
     e->part = grown;
     report_part *p = &e->part[e->parts++];
-    *p = (report_part){.variant = variant, .c = calloc(n, sizeof *p->c)};
-    for (size_t i = 0; i < n && p->c; i++)
+    *p = (report_part){.variant = variant, .c = verdict_allocate(n, sizeof *p->c)};
+    for (size_t i = 0; i < n; i++)
         if (!variant || match_of(list[i], variant))
             p->c[p->cases++] = list[i];
         else
@@ -106,7 +107,7 @@ static size_t take_part(report_explanation *e, const verdict_case **list, size_t
 /* Parts the failing cases by the variants that explain some of them, while there are such. */
 static void part_cases(const report *r, report_explanation *e)
 {
-    const verdict_case **list = e->variants == 0 ? calloc(e->with_values + 1, sizeof *list) : NULL;
+    const verdict_case **list = e->variants == 0 ? verdict_allocate(e->with_values + 1, sizeof *list) : NULL;
     size_t n = 0;
     for (size_t i = 0; list && i < r->cases; i++)
         if (r->c[i].op == e->op && !r->c[i].pass && has_values(&r->c[i])) list[n++] = &r->c[i];
@@ -132,7 +133,7 @@ static void add_factor(report_explanation *e, const verdict_tensor *t)
     while (i < e->factors && strcmp(e->factor[i].tensor, t->name) != 0) i++;
     if (i == e->factors) {
         void *list = realloc(e->factor, (e->factors + 1) * sizeof *e->factor);
-        if (!list) return;
+        if (!list) verdict_out_of_memory();
         e->factor = list;
         memset(&e->factor[e->factors++], 0, sizeof *e->factor);
         e->factor[i].tensor = t->name;
@@ -150,7 +151,7 @@ static void add_factor(report_explanation *e, const verdict_tensor *t)
 report_explanation *report_explain(const report *r, size_t which)
 {
     const op_record *op = report_operation(r, which);
-    report_explanation *e = op ? calloc(1, sizeof *e) : NULL;
+    report_explanation *e = op ? verdict_allocate(1, sizeof *e) : NULL;
     if (!e) return NULL;
     e->op = op;
     for (size_t i = 0; i < r->cases; i++) {
@@ -381,8 +382,8 @@ static void print_operation(FILE *f, const report *r, const op_record *op, palet
 
 const verdict_case **report_worst_first(const report *r)
 {
-    const verdict_case **list = calloc(r->cases ? r->cases : 1, sizeof *list);
-    for (size_t i = 0; list && i < r->cases; i++) {
+    const verdict_case **list = verdict_allocate(r->cases, sizeof *list);
+    for (size_t i = 0; i < r->cases; i++) {
         size_t at = i;
         for (; at > 0 && case_severity(list[at - 1]) < case_severity(&r->c[i]); at--) list[at] = list[at - 1];
         list[at] = &r->c[i];
@@ -707,11 +708,10 @@ void report_print_failure(FILE *f, const verdict_case *v) { print_failure(f, v, 
 void report_roundoff(FILE *f, const report *r)
 {
     char *text = roundoff_text(r->precision);
-    if (text) {
-        fputs(" (", f);
-        report_escape(f, text); /* names of tensors need no escape: the same in all formats */
-        fputc(')', f);
-    }
+    if (!text) verdict_out_of_memory();
+    fputs(" (", f);
+    report_escape(f, text); /* names of tensors need no escape: the same in all formats */
+    fputc(')', f);
     free(text);
 }
 
@@ -720,7 +720,6 @@ void report_print(FILE *f, const report *r, bool quiet, bool colour)
     const palette c = colours(colour);
     const size_t failed = report_failed(r);
     const verdict_case **list = report_worst_first(r);
-    if (!list) return;
     if (!quiet) {
         fprintf(f, "%zu case%s of suite %s, seed %" PRIu64, r->cases, r->cases == 1 ? "" : "s", r->suite, r->seed);
         if (r->seeds > 1) fprintf(f, "..%" PRIu64, r->seed + r->seeds - 1);
@@ -759,12 +758,11 @@ static void print_tap(FILE *f, const report *r)
         const verdict_case *v = &r->c[i];
         fprintf(f, "%s %zu - %s (%s)\n", v->pass ? "ok" : "not ok", i + 1, v->name, v->op->id);
         if (v->pass) continue;
-        char *text = NULL;
-        size_t n = 0;
-        FILE *m = open_memstream(&text, &n);
-        if (!m) continue;
+        char *text;
+        size_t n;
+        FILE *m = verdict_stream(&text, &n);
         print_failure(m, v, colours(false));
-        fclose(m);
+        verdict_stream_end(m, &text);
         for (const char *p = text; *p;) { /* a diagnostic line each */
             const size_t line = strcspn(p, "\n");
             fprintf(f, "# %.*s\n", (int)line, p);
@@ -814,15 +812,13 @@ static void print_xml_case(FILE *f, const report *r, const verdict_case *v)
     fputs("\">\n      <failure type=\"verdict\" message=\"", f);
     report_escape(f, v->fault ? v->fault : v->details ? v->detail[0] : t ? t->name : "failed");
     fputs("\">", f);
-    char *text = NULL;
-    size_t n = 0;
-    FILE *m = open_memstream(&text, &n);
-    if (m) {
-        print_failure(m, v, colours(false));
-        fclose(m);
-        report_escape(f, text);
-        free(text);
-    }
+    char *text;
+    size_t n;
+    FILE *m = verdict_stream(&text, &n);
+    print_failure(m, v, colours(false));
+    verdict_stream_end(m, &text);
+    report_escape(f, text);
+    free(text);
     fputs("</failure>\n    </testcase>\n", f);
 }
 
@@ -1046,9 +1042,8 @@ bool report_format_of(const char *path, report_format *f)
 
 char *report_render(const report *r, report_format format, size_t *n)
 {
-    char *text = NULL;
-    FILE *f = open_memstream(&text, n);
-    if (!f) return NULL;
+    char *text;
+    FILE *f = verdict_stream(&text, n);
     switch (format) {
     case REPORT_TEXT:
         report_print(f, r, false, false);
@@ -1066,8 +1061,6 @@ char *report_render(const report *r, report_format format, size_t *n)
         report_print_html(f, r);
         break;
     }
-    const bool bad = ferror(f);
-    if (fclose(f) == 0 && !bad) return text;
-    free(text);
-    return NULL;
+    verdict_stream_end(f, &text);
+    return text;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "report_parts.h"
+#include "verdict_parts.h"
 
 enum { SHOWN = 40, OPEN = 3, PICTURES = 6 }; /* failing cases in full; of these unfolded; heat maps a case */
 
@@ -28,7 +29,8 @@ static const char style[] =
     ".8rem}summary{cursor:pointer}\n"
     "figure{display:inline-block;margin:.5rem 1rem .5rem 0;vertical-align:top}figcaption{font-size:.85rem}"
     "svg{display:block;max-width:100%}.c0{fill:var(--h0)}.c1{fill:var(--h1)}.c2{fill:var(--h2)}.c3{fill:var(--h3)}"
-    ".c4{fill:var(--h4)}.c5{fill:var(--h5)}text{fill:var(--ink);font-size:12px}.key b{font-weight:400;white-space:nowrap}.key span{display:inline-block;"
+    ".c4{fill:var(--h4)}.c5{fill:var(--h5)}text{fill:var(--ink);font-size:12px}.key "
+    "b{font-weight:400;white-space:nowrap}.key span{display:inline-block;"
     "width:1em;height:1em;vertical-align:-.15em;margin:0 .3em 0 .9em}\n";
 
 static const char *const level_name[VERDICT_LEVELS] = {"up to 1/16",  "up to 1/2",      "up to the bound",
@@ -40,12 +42,11 @@ static const char *const bin_name[VERDICT_BINS] = {"0",        "to 2^-8", "to 1/
 /* What print(f, ...) writes, escaped. */
 #define PREFORMATTED(f, ...)                                                                                           \
     do {                                                                                                               \
-        char *text_ = NULL;                                                                                            \
-        size_t n_ = 0;                                                                                                 \
-        FILE *m = open_memstream(&text_, &n_);                                                                         \
-        if (!m) break;                                                                                                 \
+        char *text_;                                                                                                   \
+        size_t n_;                                                                                                     \
+        FILE *m = verdict_stream(&text_, &n_);                                                                         \
         __VA_ARGS__;                                                                                                   \
-        fclose(m);                                                                                                     \
+        verdict_stream_end(m, &text_);                                                                                 \
         fputs("<pre>", f);                                                                                             \
         report_escape(f, text_);                                                                                       \
         fputs("</pre>\n", f);                                                                                          \

@@ -332,7 +332,7 @@ static int judge_all(judge *j, const op_record *op, const smoe_verify_options *o
 {
     int status = 0;
     for (const op_spec *s = op->cases; s->name && status == 0; s++) {
-        if (!among(o->suite, ',', s->suite, strlen(s->suite))) continue;
+        if (!op_in_suite(s, o->suite)) continue;
         op_case *c = op_case_from_spec(op, s, o->seed, j->err, sizeof j->err);
         status = c ? 0 : -1;
         if (c && meets(c, s, o->where ? o->where : "") && (!o->defaults || is_default(c, s))) {

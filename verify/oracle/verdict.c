@@ -12,17 +12,31 @@
 
 /* --- text ---------------------------------------------------------------------------------------------------- */
 
-static _Noreturn void out_of_memory(void)
+_Noreturn void verdict_out_of_memory(void)
 {
     fprintf(stderr, "smoeref: out of memory\n");
-    exit(4);
+    exit(3);
 }
 
-static void *allocate(size_t n, size_t size)
+void *verdict_allocate(size_t n, size_t size)
 {
     void *p = calloc(n ? n : 1, size);
-    if (!p) out_of_memory();
+    if (!p) verdict_out_of_memory();
     return p;
+}
+
+FILE *verdict_stream(char **text, size_t *n)
+{
+    *text = NULL;
+    FILE *f = open_memstream(text, n);
+    if (!f) verdict_out_of_memory();
+    return f;
+}
+
+void verdict_stream_end(FILE *f, char **text)
+{
+    const bool lost = ferror(f) != 0;
+    if (fclose(f) != 0 || lost || !*text) verdict_out_of_memory();
 }
 
 /* Length of the well-formed UTF-8 sequence of a printable character at s, or 0. */
@@ -42,7 +56,7 @@ static size_t printable(const unsigned char *s)
 }
 
 /* Names come out of files that others wrote, and end up in terminals, JSON and XML. */
-static void clean(char *text)
+void verdict_clean(char *text)
 {
     for (unsigned char *s = (unsigned char *)text; *s;) {
         const size_t n = printable(s);
@@ -58,15 +72,15 @@ char *verdict_say(const char *format, ...)
     va_start(ap, format);
     const int n = vasprintf(&text, format, ap);
     va_end(ap);
-    if (n < 0) out_of_memory();
-    clean(text);
+    if (n < 0) verdict_out_of_memory();
+    verdict_clean(text);
     return text;
 }
 
 void verdict_detail(verdict_case *v, char *sentence)
 {
     char **list = realloc(v->detail, (v->details + 1) * sizeof *list);
-    if (!list) out_of_memory();
+    if (!list) verdict_out_of_memory();
     v->detail = list;
     v->detail[v->details++] = sentence;
 }
@@ -93,11 +107,11 @@ static void golden_tensor_new(golden_tensor *g, size_t count, bool integer)
 {
     g->count = count;
     if (integer) {
-        g->index = allocate(count, sizeof *g->index);
+        g->index = verdict_allocate(count, sizeof *g->index);
         return;
     }
-    g->value = allocate(count, sizeof *g->value);
-    g->bound = allocate(count, sizeof *g->bound);
+    g->value = verdict_allocate(count, sizeof *g->value);
+    g->bound = verdict_allocate(count, sizeof *g->bound);
 }
 
 static void golden_tensor_clear(golden_tensor *g)
@@ -506,7 +520,7 @@ static void new_heat(verdict_tensor *t)
     const size_t rows = t->rank > 1 ? t->dim[0] : 1, cols = rows ? t->count / rows : 0;
     t->heat_rows = rows < VERDICT_HEAT ? rows : VERDICT_HEAT;
     t->heat_cols = cols < VERDICT_HEAT ? cols : VERDICT_HEAT;
-    t->heat = t->count ? allocate(t->heat_rows * t->heat_cols, 1) : NULL;
+    t->heat = t->count ? verdict_allocate(t->heat_rows * t->heat_cols, 1) : NULL;
 }
 
 /* Loops over pairs of doubles, which every machine with vectors has, without a branch. */
@@ -924,7 +938,7 @@ static void count_decisions(const op_case *c, verdict_case *v, const verdict_gol
 static verdict_tensor *add_tensor(verdict_case *v, char *name)
 {
     verdict_tensor *list = realloc(v->t, (v->tensors + 1) * sizeof *list);
-    if (!list) out_of_memory();
+    if (!list) verdict_out_of_memory();
     v->t = list;
     verdict_tensor *t = &v->t[v->tensors++];
     memset(t, 0, sizeof *t);

@@ -147,6 +147,8 @@ bool verdict_ambiguous(const golden_tensor *score, size_t row, size_t N, size_t 
 void verdict_detail(verdict_case *v, char *sentence);
 /* A malloc'd sentence: printf, then every byte that is neither printable nor part of valid UTF-8 replaced by '?'. */
 char *verdict_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The second part of that. */
+void verdict_clean(char *text);
 
 /* Can this dtype hold the precision that was promised? */
 bool verdict_dtype_holds(tensor_dtype t, const twin_profile *p);

@@ -2,8 +2,16 @@
 #ifndef SMOEREF_ORACLE_VERDICT_PARTS_H
 #define SMOEREF_ORACLE_VERDICT_PARTS_H
 
+#include <stdio.h>
+
 #include "tensorview.h"
 #include "verdict.h"
+
+/* Memory for verdicts and reports.  Out of it, these end the process: a line, and exit status 3. */
+_Noreturn void verdict_out_of_memory(void);
+void *verdict_allocate(size_t n, size_t size); /* zeros */
+FILE *verdict_stream(char **text, size_t *n); /* collects a text, which is there after verdict_stream_end(), to be freed */
+void verdict_stream_end(FILE *f, char **text);
 
 /* Begins a verdict: the tensors of the case, and what the answer has of them.  answer NULL: there is none.  Of c only sizes
  * and parameters are used, of answer only names, types and shapes. */

@@ -28,10 +28,18 @@ static json_t *size(size_t n) { return json_integer((json_int_t)n); }
 
 static json_t *text(const char *s) { return s ? json_string(s) : json_null(); }
 
+/* The list with one more item; NULL if one of the two is NULL, or there is no memory.  json_pack() passes a NULL on. */
+static json_t *with(json_t *list, json_t *item)
+{
+    if (json_array_append_new(list, item) == 0) return list;
+    json_decref(list);
+    return NULL;
+}
+
 static json_t *sizes(size_t n, const size_t *x)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < n; i++) json_array_append_new(list, size(x[i]));
+    for (size_t i = 0; i < n; i++) list = with(list, size(x[i]));
     return list;
 }
 
@@ -69,13 +77,13 @@ static json_t *match_json(const verdict_match *m)
 static json_t *case_json(const verdict_case *v)
 {
     json_t *tensors = json_array(), *details = json_array(), *matches = json_array();
-    for (size_t i = 0; i < v->tensors; i++) json_array_append_new(tensors, tensor_json(&v->t[i]));
-    for (size_t i = 0; i < v->details; i++) json_array_append_new(details, json_string(v->detail[i]));
-    for (size_t i = 0; i < v->matches; i++) json_array_append_new(matches, match_json(&v->match[i]));
-    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
+    for (size_t i = 0; i < v->tensors; i++) tensors = with(tensors, tensor_json(&v->t[i]));
+    for (size_t i = 0; i < v->details; i++) details = with(details, json_string(v->detail[i]));
+    for (size_t i = 0; i < v->matches; i++) matches = with(matches, match_json(&v->match[i]));
+    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
                      "name", v->name, "op", v->op->id, "sizes", v->sizes, "parameters", v->parameters, "pass", v->pass,
                      "fault", text(v->fault), "output", text(v->output), "large", v->large, "ranked", v->ranked,
-                     "replayed", v->replayed, "tokens", (json_int_t)v->tokens, "ambiguous", (json_int_t)v->ambiguous,
+                     "replayed", v->replayed, "narrow", v->narrow, "tokens", (json_int_t)v->tokens, "ambiguous", (json_int_t)v->ambiguous,
                      "differ", (json_int_t)v->differ, "inadmissible", (json_int_t)v->inadmissible, "ties",
                      (json_int_t)v->ties, "vacuous", (json_int_t)v->vacuous, "worst", (json_int_t)v->worst, "tensors",
                      tensors, "details", details, "matches", matches);
@@ -84,10 +92,9 @@ static json_t *case_json(const verdict_case *v)
 int verdict_store_write(const char *path, const verdict_store *s, const char *version, char *err, size_t errlen)
 {
     json_t *cases = json_array(), *exposed = json_array();
-    for (size_t i = 0; i < s->cases; i++) json_array_append_new(cases, case_json(&s->c[i]));
+    for (size_t i = 0; i < s->cases; i++) cases = with(cases, case_json(&s->c[i]));
     for (size_t i = 0; twin_variants[i].op; i++)
-        if (s->exposed[i])
-            json_array_append_new(exposed, json_pack("[s, s]", twin_variants[i].op, twin_variants[i].name));
+        if (s->exposed[i]) exposed = with(exposed, json_pack("[s, s]", twin_variants[i].op, twin_variants[i].name));
     json_t *root = json_pack("{s:s, s:i, s:I, s:I, s:s, s:s, s:s, s:I, s:s, s:b, s:b, s:I, s:o, s:o}", "smoeref", version,
                              "verdicts", FORMAT, "shard", (json_int_t)s->shard, "shards", (json_int_t)s->shards,
                              "manifest", s->manifest, "asked", s->asked, "suite", s->suite, "seed", (json_int_t)s->seed,
@@ -115,9 +122,9 @@ typedef struct {
 static int fail(const reader *r, const char *what)
 {
     char q[TENSOR_QUOTED * 2];
-    size_t n = 0;
-    for (; what[n] && n + 1 < sizeof q; n++) q[n] = what[n] >= ' ' && what[n] < 0x7f ? what[n] : '?';
-    q[n] = '\0';
+    snprintf(q, sizeof q, "%s", what);
+    for (char *c = q; *c; c++)
+        if (*c < ' ' || *c >= 0x7f) *c = '?'; /* jansson cites the file's keys */
     return tensor_fail(r->err, r->errlen, "%s: %s%s", r->label, r->where, q);
 }
 
@@ -130,16 +137,18 @@ static bool read_real(const json_t *j, double *x)
     const char *s = json_string_value(j);
     if (!s) return false;
     *x = strcmp(s, "nan") == 0 ? (double)NAN : strcmp(s, "inf") == 0 ? INFINITY : -INFINITY;
-    return isnan(*x) || isinf(*x) ? strcmp(s, "nan") == 0 || strcmp(s, "inf") == 0 || strcmp(s, "-inf") == 0 : false;
+    return strcmp(s, "nan") == 0 || strcmp(s, "inf") == 0 || strcmp(s, "-inf") == 0;
 }
 
-/* A copy of a text (of null: NULL) that is clean: verdict_say() would change nothing. */
+/* A copy of a text (of null: NULL) that is clean. */
 static int read_text(const reader *r, const json_t *j, bool may_be_null, char **to)
 {
     const char *s = json_string_value(j);
     *to = NULL;
     if (!s) return may_be_null && json_is_null(j) ? 0 : fail(r, "expected a text");
-    *to = verdict_say("%s", s);
+    *to = strdup(s);
+    if (!*to) return fail(r, "out of memory");
+    verdict_clean(*to);
     if (strcmp(*to, s) == 0) return 0;
     return fail(r, "a text with a character that is not printable");
 }
@@ -310,12 +319,12 @@ static int read_case(reader *r, json_t *j, verdict_case *v)
     const char *op;
     json_t *name, *sizes_of, *parameters, *fault, *output, *tensors, *details, *matches;
     json_int_t n[7];
-    int pass, large, ranked, replayed;
+    int pass, large, ranked, replayed, narrow;
     if (json_unpack_ex(j, &problem, JSON_STRICT,
-                       "{s:o, s:s, s:o, s:o, s:b, s:o, s:o, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
+                       "{s:o, s:s, s:o, s:o, s:b, s:o, s:o, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
                        "name", &name, "op", &op, "sizes", &sizes_of, "parameters", &parameters, "pass", &pass, "fault",
-                       &fault, "output", &output, "large", &large, "ranked", &ranked, "replayed", &replayed, "tokens",
-                       &n[0], "ambiguous", &n[1], "differ", &n[2], "inadmissible", &n[3], "ties", &n[4], "vacuous",
+                       &fault, "output", &output, "large", &large, "ranked", &ranked, "replayed", &replayed, "narrow", &narrow,
+                       "tokens", &n[0], "ambiguous", &n[1], "differ", &n[2], "inadmissible", &n[3], "ties", &n[4], "vacuous",
                        &n[5], "worst", &n[6], "tensors", &tensors, "details", &details, "matches", &matches) != 0)
         return fail(r, problem.text);
     v->op = op_find(op);
@@ -330,6 +339,7 @@ static int read_case(reader *r, json_t *j, verdict_case *v)
     v->large = large;
     v->ranked = ranked;
     v->replayed = replayed;
+    v->narrow = narrow;
     v->tokens = (size_t)n[0];
     v->ambiguous = (size_t)n[1];
     v->differ = (size_t)n[2];
@@ -457,7 +467,7 @@ int verdict_store_join(verdict_store *s, size_t n, const char *const *path, verd
                 return tensor_fail(err, errlen, "%.200s and %.200s are both shard %zu/%zu", path[j], path[i], s[i].shard,
                                    s[i].shards);
     }
-    for (size_t k = 1; n < s[0].shards && k <= s[0].shards; k++) {
+    for (size_t k = 1; n < s[0].shards; k++) { /* up to one that is missing */
         bool there = false;
         for (size_t i = 0; i < n; i++) there |= s[i].shard == k;
         if (!there)

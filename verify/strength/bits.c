@@ -1,5 +1,5 @@
 /* Evaluates the reference on the generated cases and prints the SHA-256 of every output and gradient, bit by bit:
- * one line an operation (core suite), and last the digest of them all; with --machine, what machine this is instead.
+ * one line an operation (all its cases), and last the digest of them all; with --machine, what machine this is instead.
  * Used by bits.sh and qemu.sh, which compare builds. */
 #include <float.h>
 #include <inttypes.h>

@@ -127,7 +127,7 @@ static void certify_operation(tally *a, const op_record *op, bool spoil)
 {
     a->good = true;
     for (const op_spec *spec = op->cases; spec->name; spec++) {
-        const uint64_t seeds = strcmp(spec->suite, "large") == 0 ? 1 : SEEDS;
+        const uint64_t seeds = op_in_suite(spec, "large") ? 1 : SEEDS;
         for (uint64_t seed = 1; seed <= seeds; seed++) {
             char err[256];
             op_case *c = op_case_from_spec(op, spec, seed, err, sizeof err);

@@ -204,7 +204,7 @@ static void one_profile(options *o, const op_record *op, size_t number, size_t r
     twin_profile own[2 * OP_TENSORS + 1];
     verdict_golden g;
     for (const op_spec *s = op->cases; s->name && cases < CASES; s++)
-        if (strcmp(s->suite, "large") != 0) list[cases++] = s;
+        if (!op_in_suite(s, "large")) list[cases++] = s;
     if (cases == 0) die(op->id, "cases", "there is none");
     const op_spec *s = list[(row + o->seed - 1) % cases];
     op_case *c = op_case_from_spec(op, s, o->seed, err, sizeof err);

@@ -100,6 +100,10 @@ static bool fails(void)
     if (!shared) return false;
     const uint64_t number = atomic_fetch_add(&shared->count, 1) + 1;
     if (shared->per_site) note(number);
+    if (number == shared->failing && getenv("DISTURB_SHOW")) {
+        void *frame[DEPTH];
+        backtrace_symbols_fd(frame, backtrace(frame, DEPTH), 2);
+    }
     if (number == shared->failing) errno = ENOMEM;
     return number == shared->failing;
 }

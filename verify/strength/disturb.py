@@ -197,6 +197,8 @@ def complaint(good, outcome, words, mute):
     """What is wrong with the outcome of a run with a fault; None if nothing is.  mute: the message itself could not be written."""
     if isinstance(outcome.status, str):
         return outcome.status
+    if "AsanThread::Init" in outcome.stderr:
+        return None  # a thread that AddressSanitizer itself could not start
     if outcome.status == SANITIZER_STATUS or "Sanitizer" in outcome.stderr or "runtime error" in outcome.stderr:
         return "a sanitizer reports"
     if outcome.status < 0 or outcome.status >= 128:

@@ -52,7 +52,7 @@ setting() { sed -n "s/^S\[\"$1\"\]=\"\(.*\)\"\$/\1/p" "$root/config.status"; }
 of_makefile() { # VARIABLE [KIND]: the .c files, or those of that kind, that it lists
     sed -n "/^$1 *=/,/[^\\\\]\$/p" "$root/Makefile.am" | tr ' \\' '\n\n' | grep "\.${2:-c}\$"
 }
-readers='safetensors npy tensorfile shards manifest prompt stream dump rates_store'
+readers='safetensors npy tensorfile shards manifest prompt stream dump rates_store verdict_store'
 targets='fuzz_safetensors fuzz_npy fuzz_npz fuzz_dump fuzz_manifest fuzz_rates fuzz_prompt fuzz_ops'
 tests=$(cd "$root/tests" && ls check_*.c | sed 's/\.c$//' | grep -v '^check_enclosure$')
 counted="$(of_makefile libsmoeref_la_SOURCES) $(printf 'verify/oracle/%s.c ' $readers)"

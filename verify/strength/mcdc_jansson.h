@@ -7,6 +7,7 @@
 #undef json_is_integer
 #undef json_is_real
 #undef json_is_number
+#undef json_is_null
 #undef json_object_foreach
 #define TYPE_TEST(name, TYPE) \
     static inline int name(const json_t *j) { return j && json_typeof(j) == TYPE; }
@@ -15,6 +16,7 @@ TYPE_TEST(json_is_array, JSON_ARRAY)
 TYPE_TEST(json_is_string, JSON_STRING)
 TYPE_TEST(json_is_integer, JSON_INTEGER)
 TYPE_TEST(json_is_real, JSON_REAL)
+TYPE_TEST(json_is_null, JSON_NULL)
 static inline int json_is_number(const json_t *j) { return json_is_integer(j) || json_is_real(j); }
 static inline int next_member(void *at, const char **key, json_t **value)
 {

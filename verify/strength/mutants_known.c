@@ -1,15 +1,18 @@
 /* Does the oracle see the known wrong variants?  For each row of twin_variants and each precision, a wrong candidate's
- * answers are forged (the variant's exact values, rounded to the storage format) for the cases of suites core and
- * adversarial of its operation, and judged like anybody's answers.
+ * answers are forged (the variant's exact values, rounded to the storage format) for the adversarial cases of its operation,
+ * and judged like anybody's answers.
  *
- *   mutants_known [INVISIBLE [--seeds N] [OP ...]]
+ *   mutants_known [--names] [--suite SUITES] [--seeds N] INVISIBLE [OP ...]
  *       INVISIBLE: the rows that are allowed to go undetected, see invisible.txt
  *       OP: these operations alone, and no complaint about unused lines of INVISIBLE
- *       --seeds N: the cases drawn by each seed from 1 to N, and a row says in how many of them a variant was
- *       detected and named; in bf16 an unlisted one may go undetected where --power does not promise it, and a listed one be seen under another seed
+ *       --names: every variant is tried on every answer, in bf16 too, and a row says what else would explain it
+ *       --suite SUITES: the cases of other suites, "core,adversarial"
+ *       --seeds N: the cases drawn by each seed from 1 to N, the smallest first, until one shows the variant; a row says
+ *       under how many seeds one did, and was explained by it.  In bf16 an unlisted variant may go undetected where
+ *       --power does not promise it, and a listed one is not looked for
  *
- * One process a processor shares the work.  Prints a table: detected, and named as itself or as what.  The control: the equation itself, forged in the same way,
- * must pass.  Exit status 1 if a variant is undetected without a line in INVISIBLE, or unnamed in f64 or f32, if a line
+ * One process a processor shares the work.  Prints a table: in how many cases a variant is detected, and in f64 and f32
+ * whether it explains all of these itself.  The control: the equation itself, forged in the same way, must pass.  Exit status 1 if a variant is undetected without a line in INVISIBLE, or unnamed in f64 or f32, if a line
  * of INVISIBLE is stale, or if the control fails.  In f64 nothing may be invisible. */
 #include <errno.h>
 #include <math.h>
@@ -24,6 +27,13 @@
 #include "report.h"
 
 enum { CASES = 256, ERROR = 512, ROWS = TWIN_VARIANTS, WORKERS = 64, PRECISIONS = 3 };
+
+typedef struct {
+    const char *suites, *invisible;
+    size_t seeds; /* 0: seed 1, and a table */
+    bool names; /* all that explain a row, not only whether the variant does */
+    char **op; /* terminated by NULL; none is all */
+} options;
 
 /* The golden side of one operation's cases in one precision. */
 typedef struct {
@@ -50,22 +60,42 @@ static double rounded(double x, const twin_format *f)
     return fabs(y) > f->largest ? copysign(INFINITY, y) : y;
 }
 
-static void bench_new(bench *b, const op_record *op, const twin_profile *p, uint64_t seed)
+static size_t elements(const op_case *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < OP_TENSORS; i++) n += c->in[i].count + c->out[i].count;
+    return n;
+}
+
+/* The smallest cases first: what a variant is not is found out on them, and not tried on the others. */
+static void bench_add(bench *b, op_case *c, const char *name)
+{
+    size_t at = b->n++;
+    for (; at > 0 && elements(b->c[at - 1]) > elements(c); at--) {
+        b->c[at] = b->c[at - 1];
+        b->name[at] = b->name[at - 1];
+    }
+    b->c[at] = c;
+    b->name[at] = name;
+}
+
+static void bench_new(bench *b, const op_record *op, const twin_profile *p, const char *suites, uint64_t seed)
 {
     char err[ERROR];
     *b = (bench){.op = op, .p = p};
     for (const op_spec *s = op->cases; s->name; s++) {
-        if (strcmp(s->suite, "core") != 0 && strcmp(s->suite, "adversarial") != 0) continue;
+        if (!op_in_suite(s, suites)) continue;
         if (b->n == CASES) die("too many cases", op->id, s->name);
         op_case *c = op_case_from_spec(op, s, seed, err, sizeof err);
         if (!c) die(op->id, s->name, err);
-        const smoe_status status = op_run(c);
-        if (status != SMOE_OK) die(op->id, s->name, smoe_strerror(status));
-        if (verdict_golden_run(c, p, &b->g[b->n], err, sizeof err) != 0) die(op->id, s->name, err);
-        b->memory[b->n] = verdict_memory_new();
-        if (!b->memory[b->n]) die(op->id, s->name, "out of memory");
-        b->c[b->n] = c;
-        b->name[b->n++] = s->name;
+        bench_add(b, c, s->name);
+    }
+    for (size_t i = 0; i < b->n; i++) {
+        const smoe_status status = op_run(b->c[i]);
+        if (status != SMOE_OK) die(op->id, b->name[i], smoe_strerror(status));
+        if (verdict_golden_run(b->c[i], p, &b->g[i], err, sizeof err) != 0) die(op->id, b->name[i], err);
+        b->memory[i] = verdict_memory_new();
+        if (!b->memory[i]) die(op->id, b->name[i], "out of memory");
     }
 }
 
@@ -178,7 +208,29 @@ static void forge(op_case *c, const exact_answer *a, const twin_profile *p, tens
         if (c->op->in[i].flags & OP_DIFF) add_rounded(f, "d_", c->op->in[i].name, &c->grad[i], &r->grad[i], p);
 }
 
-/* The verdicts on all cases of the bench, diagnosed. */
+/* The verdict on one case of the bench and, if to_name, whether variant w explains it where it is a failure. */
+static void judge_case(bench *b, size_t i, size_t w, const exact_answer *exact, bool to_name, verdict_case *v)
+{
+    bool self[ROWS] = {false};
+    tensor_file answer;
+    char err[ERROR];
+    self[w] = true;
+    forge(b->c[i], exact, b->p, &answer);
+    if (verdict_judge(b->c[i], b->name[i], &b->g[i], &answer, b->p, v, err, sizeof err) != 0 ||
+        (to_name && verdict_diagnose(b->c[i], &b->g[i], &answer, b->p, self, v, err, sizeof err) != 0))
+        die(b->op->id, b->name[i], err);
+    tensor_file_clear(&answer);
+}
+
+/* The verdicts on all cases of the bench and, if to_name, whether variant w explains those that fail. */
+static void judge_self(bench *b, size_t w, const exact_answer *exact, bool to_name, report *r)
+{
+    for (size_t i = 0; i < b->n; i++) judge_case(b, i, w, &exact[i], to_name, &r->c[i]);
+    r->cases = b->n;
+    r->precision = b->p;
+}
+
+/* The verdicts on all cases of the bench, and every variant that explains those that fail. */
 static void judge(bench *b, const exact_answer *exact, report *r)
 {
     bool alive[ROWS];
@@ -264,13 +316,17 @@ typedef struct {
     size_t rows, detected, named, allowed, wrong;
 } totals;
 
-static void try_variant(bench *b, const twin_variant *w, const exact_answer *exact, report *r, totals *t)
+static void try_variant(bench *b, const twin_variant *w, bool all_names, const exact_answer *exact, report *r,
+                        totals *t)
 {
     char names[400];
-    judge(b, exact, r);
+    const bool widest = strcmp(b->p->name, "f64") == 0, must_name = strcmp(b->p->name, "bf16") != 0;
+    if (all_names)
+        judge(b, exact, r);
+    else
+        judge_self(b, (size_t)(w - twin_variants), exact, must_name, r);
     const size_t failed = report_failed(r);
     const bool named = naming(r, w->name, names, sizeof names), listed = is_invisible(w, b->p);
-    const bool widest = strcmp(b->p->name, "f64") == 0, must_name = strcmp(b->p->name, "bf16") != 0;
     const char *complaint = "";
     t->rows++;
     t->detected += failed > 0;
@@ -282,7 +338,7 @@ static void try_variant(bench *b, const twin_variant *w, const exact_answer *exa
     if (failed > 0 && must_name && !named) complaint = "  <-- UNNAMED";
     t->wrong += *complaint != '\0';
     printf("%-22s %-20s %-5s %4zu of %-4zu %s%s\n", w->name, w->op, b->p->name, failed, b->n,
-           failed   ? names
+           failed   ? all_names || must_name ? names : "seen"
            : listed ? "(invisible, listed)"
                     : "-",
            complaint);
@@ -304,10 +360,10 @@ static void try_control(bench *b, const exact_answer *exact, report *r, totals *
     clear(r);
 }
 
-static bool asked_for(const op_record *op, int argc, char **argv)
+static bool asked_for(const op_record *op, const options *o)
 {
-    bool asked = argc <= 2;
-    for (int i = 2; i < argc; i++) asked |= strcmp(argv[i], op->id) == 0;
+    bool asked = !*o->op;
+    for (char **id = o->op; *id; id++) asked |= strcmp(*id, op->id) == 0;
     return asked;
 }
 
@@ -325,13 +381,13 @@ typedef struct {
 } shared;
 
 /* One variant, or the equation itself (w is NULL), in every precision. */
-static void try_in_all(bench *b, const twin_variant *w, report *r, totals *t)
+static void try_in_all(bench *b, const twin_variant *w, const options *o, report *r, totals *t)
 {
     static exact_answer exact[CASES];
     for (size_t i = 0; i < b->n; i++) answer_exactly(b->c[i], &b->g[i], w ? w->name : NULL, &exact[i]);
     for (size_t p = 0; p < PRECISIONS; p++)
         if (w)
-            try_variant(&b[p], w, exact, r, t);
+            try_variant(&b[p], w, o->names, exact, r, t);
         else
             try_control(&b[p], exact, r, t);
     for (size_t i = 0; i < b->n; i++) answer_clear(&exact[i]);
@@ -339,24 +395,7 @@ static void try_in_all(bench *b, const twin_variant *w, report *r, totals *t)
 
 static const char *const precisions[PRECISIONS] = {"f64", "f32", "bf16"};
 
-/* --- many seeds: is it detected, and does itself explain all failing cases? --------------------------------------- */
-
-static void judge_self(bench *b, size_t w, const exact_answer *exact, bool to_name, report *r)
-{
-    bool self[ROWS] = {false};
-    char err[ERROR];
-    self[w] = true;
-    for (size_t i = 0; i < b->n; i++) {
-        tensor_file answer;
-        forge(b->c[i], &exact[i], b->p, &answer);
-        if (verdict_judge(b->c[i], b->name[i], &b->g[i], &answer, b->p, &r->c[i], err, sizeof err) != 0 ||
-            (to_name && verdict_diagnose(b->c[i], &b->g[i], &answer, b->p, self, &r->c[i], err, sizeof err) != 0))
-            die(b->op->id, b->name[i], err);
-        tensor_file_clear(&answer);
-    }
-    r->cases = b->n;
-    r->precision = b->p;
-}
+/* --- many seeds: is it detected, and does itself explain the first case that shows it? ----------------------------- */
 
 /* Does --power promise that some case of the bench shows this variant? */
 static bool promised(bench *b, size_t w)
@@ -371,34 +410,58 @@ static bool promised(bench *b, size_t w)
 }
 
 /* One variant in one precision under one seed. */
-static void try_seed(shared *all, bench *b, size_t w, size_t precision, const exact_answer *exact, report *r, totals *t)
+typedef struct {
+    bool narrow, listed, looking, detected, named;
+} seen;
+
+/* The first case that shows the variant settles a precision.  One that bf16 may hide by the list is not looked for. */
+static void look(bench *b, size_t w, report *r, seen s[PRECISIONS])
 {
     char names[400];
-    const bool narrow = strcmp(b->p->name, "bf16") == 0, listed = is_invisible(&twin_variants[w], b->p);
-    const char *complaint = NULL;
-    judge_self(b, w, exact, !narrow, r);
-    const bool detected = report_failed(r) > 0;
-    const bool named = detected && !narrow && naming(r, twin_variants[w].name, names, sizeof names);
-    const bool unpromised = !detected && narrow && !listed && !promised(b, w);
-    if (!detected && !listed && !unpromised) complaint = "UNDETECTED";
-    if (detected && listed && !narrow) complaint = "listed as invisible, but it is seen";
-    if (detected && !narrow && !named) complaint = "UNNAMED";
-    if (complaint)
-        printf("%-22s %-20s %-5s seed %llu  <-- %s\n", twin_variants[w].name, b->op->id, b->p->name,
-               (unsigned long long)r->seed, complaint);
-    if (detected && listed && narrow)
-        printf("%-22s %-20s %-5s seed %llu      listed as invisible under seed 1, and seen here\n", twin_variants[w].name,
-               b->op->id, b->p->name, (unsigned long long)r->seed);
+    exact_answer exact;
+    for (size_t i = 0; i < b->n && (s[0].looking || s[1].looking || s[2].looking); i++) {
+        answer_exactly(b->c[i], &b->g[i], twin_variants[w].name, &exact);
+        for (size_t p = 0; p < PRECISIONS; p++) {
+            if (!s[p].looking) continue;
+            judge_case(&b[p], i, w, &exact, !s[p].narrow, r->c);
+            r->cases = 1;
+            r->precision = b[p].p;
+            s[p].detected = !r->c->pass;
+            s[p].looking = r->c->pass;
+            s[p].named = s[p].detected && naming(r, twin_variants[w].name, names, sizeof names);
+            clear(r);
+        }
+        answer_clear(&exact);
+    }
+}
+
+static void try_seed(shared *all, bench *b, size_t w, report *r, totals *t)
+{
+    seen s[PRECISIONS];
+    for (size_t p = 0; p < PRECISIONS; p++) {
+        const bool narrow = strcmp(b[p].p->name, "bf16") == 0, listed = is_invisible(&twin_variants[w], b[p].p);
+        s[p] = (seen){.narrow = narrow, .listed = listed, .looking = !narrow || !listed};
+    }
+    look(b, w, r, s);
+    for (size_t p = 0; p < PRECISIONS; p++) {
+        const bool unpromised = !s[p].detected && s[p].narrow && !s[p].listed && !promised(&b[p], w);
+        const char *complaint = NULL;
+        if (!s[p].detected && !s[p].listed && !unpromised) complaint = "UNDETECTED";
+        if (s[p].detected && s[p].listed) complaint = "listed as invisible, but it is seen";
+        if (s[p].detected && !s[p].narrow && !s[p].named) complaint = "UNNAMED";
+        if (complaint)
+            printf("%-22s %-20s %-5s seed %llu  <-- %s\n", twin_variants[w].name, b->op->id, b[p].p->name,
+                   (unsigned long long)r->seed, complaint);
+        t->rows++;
+        t->detected += s[p].detected;
+        t->named += s[p].named;
+        t->allowed += !s[p].detected && s[p].listed;
+        t->wrong += complaint != NULL;
+        atomic_fetch_add(&all->seeds[w][p].detected, s[p].detected);
+        atomic_fetch_add(&all->seeds[w][p].named, s[p].named);
+        atomic_fetch_add(&all->seeds[w][p].unpromised, unpromised);
+    }
     fflush(stdout);
-    t->rows++;
-    t->detected += detected;
-    t->named += named;
-    t->allowed += !detected && listed;
-    t->wrong += complaint != NULL;
-    atomic_fetch_add(&all->seeds[w][precision].detected, detected);
-    atomic_fetch_add(&all->seeds[w][precision].named, named);
-    atomic_fetch_add(&all->seeds[w][precision].unpromised, unpromised);
-    clear(r);
 }
 
 static void try_operation(shared *all, const op_record *op, uint64_t seed, report *r, totals *variants,
@@ -406,27 +469,24 @@ static void try_operation(shared *all, const op_record *op, uint64_t seed, repor
 {
     static bench b[PRECISIONS];
     static exact_answer exact[CASES];
-    for (size_t p = 0; p < PRECISIONS; p++) bench_new(&b[p], op, twin_profile_find(precisions[p]), seed);
+    for (size_t p = 0; p < PRECISIONS; p++) bench_new(&b[p], op, twin_profile_find(precisions[p]), r->suite, seed);
     r->seed = seed;
     for (size_t i = 0; i < b->n; i++) answer_exactly(b->c[i], &b->g[i], NULL, &exact[i]);
     for (size_t p = 0; p < PRECISIONS; p++) try_control(&b[p], exact, r, controls);
     for (size_t i = 0; i < b->n; i++) answer_clear(&exact[i]);
     for (size_t w = 0; twin_variants[w].op; w++) {
-        if (strcmp(twin_variants[w].op, op->id) != 0) continue;
-        for (size_t i = 0; i < b->n; i++) answer_exactly(b->c[i], &b->g[i], twin_variants[w].name, &exact[i]);
-        for (size_t p = 0; p < PRECISIONS; p++) try_seed(all, &b[p], w, p, exact, r, variants);
-        for (size_t i = 0; i < b->n; i++) answer_clear(&exact[i]);
+        if (strcmp(twin_variants[w].op, op->id) == 0) try_seed(all, b, w, r, variants);
     }
     for (size_t p = 0; p < PRECISIONS; p++) bench_free(&b[p]);
 }
 
-static void print_seeds(const shared *all, size_t seeds, int argc, char **argv)
+static void print_seeds(const shared *all, const options *o)
 {
     printf(
         "\nof %zu seeds             %-20s  f64: detected, named  f32: detected, named  bf16: detected, not promised\n",
-        seeds, "operation");
+        o->seeds, "operation");
     for (size_t w = 0; twin_variants[w].op; w++) {
-        if (!asked_for(op_find(twin_variants[w].op), argc, argv)) continue;
+        if (!asked_for(op_find(twin_variants[w].op), o)) continue;
         printf("%-22s  %-20s", twin_variants[w].name, twin_variants[w].op);
         for (size_t p = 0; p < PRECISIONS; p++)
             printf("%9zu %11zu ", all->seeds[w][p].detected,
@@ -437,25 +497,25 @@ static void print_seeds(const shared *all, size_t seeds, int argc, char **argv)
 
 /* Takes one operation, or with --seeds one operation under one seed, after the other until there is none left; the rows
  * go to stdout. */
-static void work(shared *all, size_t self, size_t seeds, int argc, char **argv)
+static void work(shared *all, size_t self, const options *o)
 {
     static verdict_case verdicts[CASES];
     static bench b[PRECISIONS];
-    report r = {.version = "", .suite = "core,adversarial", .seed = 1, .seeds = 1, .c = verdicts};
+    report r = {.version = "", .suite = o->suites, .seed = 1, .seeds = 1, .c = verdicts};
     totals variants = {0}, controls = {0};
     size_t operations = 0;
     while (op_registry[operations]) operations++;
-    for (size_t u; (u = atomic_fetch_add(&all->next, 1)) < operations * (seeds ? seeds : 1);) {
+    for (size_t u; (u = atomic_fetch_add(&all->next, 1)) < operations * (o->seeds ? o->seeds : 1);) {
         const op_record *op = op_registry[operations - 1 - u % operations]; /* the longest are among the last */
-        if (!asked_for(op, argc, argv)) continue;
-        if (seeds) {
+        if (!asked_for(op, o)) continue;
+        if (o->seeds) {
             try_operation(all, op, 1 + u / operations, &r, &variants, &controls);
             continue;
         }
-        for (size_t p = 0; p < PRECISIONS; p++) bench_new(&b[p], op, twin_profile_find(precisions[p]), 1);
-        try_in_all(b, NULL, &r, &controls);
+        for (size_t p = 0; p < PRECISIONS; p++) bench_new(&b[p], op, twin_profile_find(precisions[p]), r.suite, 1);
+        try_in_all(b, NULL, o, &r, &controls);
         for (size_t w = 0; twin_variants[w].op; w++)
-            if (strcmp(twin_variants[w].op, op->id) == 0) try_in_all(b, &twin_variants[w], &r, &variants);
+            if (strcmp(twin_variants[w].op, op->id) == 0) try_in_all(b, &twin_variants[w], o, &r, &variants);
         for (size_t p = 0; p < PRECISIONS; p++) bench_free(&b[p]);
     }
     all->worker[self].variants = variants;
@@ -472,6 +532,30 @@ static void add(totals *sum, const totals *t)
     sum->wrong += t->wrong;
 }
 
+static options read_options(int argc, char **argv)
+{
+    options o = {.suites = "adversarial"};
+    int i = 1;
+    for (; i + 1 < argc && strncmp(argv[i], "--", 2) == 0; i++) {
+        if (strcmp(argv[i], "--names") == 0)
+            o.names = true;
+        else if (strcmp(argv[i], "--suite") == 0)
+            o.suites = argv[++i];
+        else if (strcmp(argv[i], "--seeds") == 0) {
+            o.seeds = (size_t)strtoul(argv[++i], NULL, 10);
+            if (o.seeds < 1 || o.seeds > 1000) die("bad argument", argv[i], "expected 1 to 1000 seeds");
+        } else
+            die("unknown option", argv[i], "expected --names, --suite or --seeds");
+    }
+    if (i >= argc)
+        die("bad arguments", "no INVISIBLE", "expected [--names] [--suite SUITES] [--seeds N] INVISIBLE [OP ...]");
+    o.invisible = argv[i];
+    o.op = argv + i + 1;
+    for (char **id = o.op; *id; id++)
+        if (!op_find(*id)) die("bad argument", *id, "there is no such operation");
+    return o;
+}
+
 int main(int argc, char **argv)
 {
     shared *all = mmap(NULL, sizeof *all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -479,22 +563,15 @@ int main(int argc, char **argv)
     const size_t workers = processors < 1 ? 1 : processors > WORKERS ? WORKERS : (size_t)processors;
     totals variants = {0}, controls = {0};
     if (all == MAP_FAILED) die("cannot start", "mmap", "no memory to share");
-    size_t seeds = 0;
-    if (argc >= 2) read_invisible(argv[1]);
-    if (argc >= 4 && strcmp(argv[2], "--seeds") == 0) {
-        seeds = (size_t)strtoul(argv[3], NULL, 10);
-        if (seeds < 1 || seeds > 1000) die("bad argument", argv[3], "expected 1 to 1000 seeds");
-        argv[3] = argv[1];
-        argv += 2;
-        argc -= 2;
-    }
-    if (seeds == 0) printf("%-22s %-20s %-5s %12s %s\n", "variant", "operation", "prec", "cases fail", "named");
+    const options o = read_options(argc, argv);
+    read_invisible(o.invisible);
+    if (o.seeds == 0) printf("%-22s %-20s %-5s %12s %s\n", "variant", "operation", "prec", "cases fail", "named");
     fflush(stdout);
     for (size_t i = 0; i < workers; i++) {
         const pid_t child = fork();
         if (child < 0) die("cannot start", "fork", strerror(errno));
         if (child == 0) {
-            work(all, i, seeds, argc, argv);
+            work(all, i, &o);
             exit(0);
         }
     }
@@ -508,16 +585,16 @@ int main(int argc, char **argv)
         add(&controls, &all->worker[i].controls);
         for (size_t k = 0; k < invisibles; k++) invisible[k].used |= all->worker[i].used[k];
     }
-    for (size_t i = 0; argc == 2 && i < invisibles; i++) {
+    for (size_t i = 0; !*o.op && i < invisibles; i++) {
         if (invisible[i].used) continue;
         printf("%s %s %s: listed as invisible, but there is no such row, or it is listed twice\n", invisible[i].name,
                invisible[i].op, invisible[i].precision);
         variants.wrong++;
     }
-    if (seeds) print_seeds(all, seeds, argc, argv);
+    if (o.seeds) print_seeds(all, &o);
     printf("%zu variants and precisions%s: %zu detected, %zu named as themselves, %zu invisible and listed, %zu wrong; "
            "controls: %zu right answers judged, %zu failed\n",
-           variants.rows, seeds ? " and seeds" : "", variants.detected, variants.named, variants.allowed,
+           variants.rows, o.seeds ? " and seeds" : "", variants.detected, variants.named, variants.allowed,
            variants.wrong, controls.rows, controls.wrong);
     return variants.wrong || controls.wrong ? 1 : 0;
 }
