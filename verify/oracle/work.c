@@ -54,6 +54,12 @@ void work_remove(const char *path)
         work_nap(5);
 }
 
+void work_scratch(const char *path)
+{
+    snprintf(scratch, sizeof scratch, "%s", path ? path : "");
+    scratch_owner = getpid();
+}
+
 int work_make_in(const char *base, const char *name)
 {
     char path[4096];
@@ -73,8 +79,7 @@ int work_make(const char *keep, char *path, size_t room)
         room > sizeof scratch)
         return cli_input("TMPDIR: the name is too long");
     if (!mkdtemp(path)) return cli_input("%s: cannot be made: %s", path, strerror(errno));
-    strcpy(scratch, path);
-    scratch_owner = getpid();
+    work_scratch(path);
     return 0;
 }
 
