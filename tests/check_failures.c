@@ -52,6 +52,7 @@ typedef enum {
     FLUSH,       /* fsync: EIO */
     CLOSE,       /* of a file written to: EIO */
     CLOSE_TEXT,  /* of a stream into memory: out of memory */
+    NO_TEXT,     /* the same, and only the text that is not there says so, as with the GNU library */
     RENAME,      /* EACCES */
     TAKEN,       /* a temporary name that is there already: EEXIST */
     TAKEN_ALL,   /* so are that one and all after it */
@@ -165,16 +166,24 @@ int __wrap_asprintf(char **text, const char *format, ...)
     return n;
 }
 
+static char **collected; /* by the stream into memory that was opened last */
+
 FILE *__wrap_open_memstream(char **text, size_t *n)
 {
     if (strikes(MEMORY)) return NULL;
     now.live++; /* the text, which its reader frees */
+    collected = text;
     return __real_open_memstream(text, n);
 }
 
 int __wrap_fclose(FILE *f)
 {
     const int result = __real_fclose(f);
+    if (collected && strikes(NO_TEXT)) {
+        __wrap_free(*collected);
+        *collected = NULL;
+    }
+    collected = NULL;
     return strikes(CLOSE_TEXT) ? EOF : result;
 }
 

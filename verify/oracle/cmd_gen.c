@@ -16,6 +16,7 @@
 #include "text.h"
 #include "twin.h"
 #include "verdict.h"
+#include "work.h"
 
 enum {
     OPTION_OUT,
@@ -415,7 +416,10 @@ static int make_folder(generation *g, folder_state state)
     const int at = snprintf(g->folder, sizeof g->folder, state == FOLDER_NEW ? "%.*s.partial-%ld" : "%.*s/.partial-%ld",
                             (int)n, out, (long)getpid());
     if (n == 0 || at >= PATH - 1) return cli_input("%s: no usable name of a folder", out);
-    if (mkdir(g->folder, 0777) == 0) return 0;
+    if (mkdir(g->folder, 0777) == 0) {
+        work_scratch(g->folder);
+        return 0;
+    }
     if (errno == ENOENT) return cli_input("%s: cannot be written: the folder that it is to be in does not exist", out);
     return cli_input("%s: cannot be written: %s", out, strerror(errno));
 }
@@ -543,6 +547,7 @@ static int write_all(generation *g, const name_list *suites, folder_state state)
     if (status == 0) status = write_manifest(g, suites);
     if (status == 0) status = install(g, state);
     remove_folder(g->folder);
+    work_scratch(NULL);
     if (status < 0) jobs_die(signal_number);
     return status;
 }

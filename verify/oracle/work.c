@@ -54,6 +54,19 @@ void work_remove(const char *path)
         work_nap(5);
 }
 
+static void remove_scratch(void)
+{
+    if (*scratch && getpid() == scratch_owner) work_remove(scratch);
+}
+
+void work_scratch(const char *path)
+{
+    static bool registered;
+    if (!registered) registered = atexit(remove_scratch) == 0;
+    snprintf(scratch, sizeof scratch, "%s", path ? path : "");
+    scratch_owner = getpid();
+}
+
 int work_make_in(const char *base, const char *name)
 {
     char path[4096];
@@ -73,8 +86,7 @@ int work_make(const char *keep, char *path, size_t room)
         room > sizeof scratch)
         return cli_input("TMPDIR: the name is too long");
     if (!mkdtemp(path)) return cli_input("%s: cannot be made: %s", path, strerror(errno));
-    strcpy(scratch, path);
-    scratch_owner = getpid();
+    work_scratch(path);
     return 0;
 }
 
@@ -87,7 +99,7 @@ static _Noreturn void out_of_memory(void)
     static const char message[] = "smoeref: out of memory\n";
     if (write(STDERR_FILENO, message, sizeof message - 1) < 0) { /* then it cannot be said */
     }
-    if (*scratch && getpid() == scratch_owner) work_remove(scratch);
+    remove_scratch();
     _exit(STATUS_INPUT);
 }
 
