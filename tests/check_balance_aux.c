@@ -979,6 +979,8 @@ START_TEST(deepseek_errors)
     ck_assert_int_eq(smoe_affinity_share(0, s, p), SMOE_EINVAL);
     ck_assert_int_eq(smoe_affinity_share(2, spoilt, p), SMOE_EDOM);
     ck_assert_int_eq(smoe_affinity_share(2, zero, p), SMOE_EDOM);
+    ck_assert_int_eq(smoe_affinity_share(2, (double[]){0, 0.5}, p), SMOE_EDOM);
+    ck_assert_int_eq(smoe_affinity_share_vjp(2, (double[]){-0.5, 1}, s, s, ds), SMOE_EDOM);
     ck_assert_int_eq(smoe_affinity_share_vjp(0, s, s, s, ds), SMOE_EINVAL);
     ck_assert_int_eq(smoe_affinity_share_vjp(2, zero, s, s, ds), SMOE_EDOM);
     ck_assert_int_eq(smoe_affinity_share_vjp(2, spoilt, s, s, ds), SMOE_EDOM);

@@ -1068,6 +1068,62 @@ START_TEST(crossings_at_an_end_take_no_splits)
 }
 END_TEST
 
+/* The claim has a unit roundoff for each addition, five at each of 20,000 cuts, and hardly any splits: the 2,000 atoms of either
+ * model are equal.  V = 1 to 1e-12; noise is known apart; what panels and halves differ by is half a rounding a cut. */
+START_TEST(additions_are_in_the_claim)
+{
+    enum { EQUAL = 2000 };
+    double *p = calloc(18 * EQUAL, sizeof *p), *q = p + 4 * EQUAL, *work = q + 4 * EQUAL, V, h2, error[2];
+    ck_assert_ptr_nonnull(p);
+    for (size_t i = 0; i < EQUAL; i++) {
+        p[i] = q[i] = -smoe_log(EQUAL);
+        q[EQUAL + i] = 64;
+        p[2 * EQUAL + i] = q[2 * EQUAL + i] = 1;
+        p[3 * EQUAL + i] = q[3 * EQUAL + i] = smoe_normal_log_density(0, 0, 1);
+    }
+    OK(smoe_mixture_distance(EQUAL, p, EQUAL, q, work, &V, &h2, error));
+    const double noise = smoe_mixture_noise(EQUAL, p, 76) + smoe_mixture_noise(EQUAL, q, 76);
+    const double additions = (error[0] - 0.5 * noise) * 0x1p53, cuts = 10 * EQUAL;
+    ck_assert_msg(additions >= 5 * cuts && additions < 5.75 * cuts, "T.8: a claim of %g roundings", additions);
+    free(p);
+}
+END_TEST
+
+/* Half of the first expert's step from 1 to 4001 (a whole one would make its weight 0.7) leaves it 1,999 below the other: its weight is
+ * e^-1999 = 0 everywhere, and what scales it to responsibilities above 0 does not exist. */
+START_TEST(an_atom_without_weight_is_refused)
+{
+    const smoe_mix_shape two = {.gate = SMOE_MIX_NORM, .free_weights = true, .k = 2, .d = 1};
+    const double theta[] = {0, 1, 1, 0, 0, 4000, 1, 0}, x[] = {-1, 1, -1, 1}, y[] = {4000, 4000, 4000, 4000};
+    const double q[] = {1e-300, 1, 1e-300, 1, 1e-300, 1, 1e-300, 1};
+    double work[80], next[8];
+    poison_all(8, next);
+    ck_assert_int_eq(smoe_mix_m_step(&two, 4, theta, x, y, q, 0x1p-20, work, next), SMOE_EDOM);
+    ck_assert_msg(untouched(8, next), "T.12 wrote in spite of an error");
+}
+END_TEST
+
+/* y = 1 + 2 x_0 + 3 x_1 at the corners of a square, in units of 2^-30, 1 and 2^30: slopes change with the unit, and nothing else.  In
+ * no unit do points say anything of x_1 that are off the diagonal by 2^-24 of it. */
+/* evidence hand: T.12 */
+START_TEST(units_of_x_do_not_matter)
+{
+    const smoe_mix_shape one = {.gate = SMOE_MIX_NORM, .k = 1, .d = 2};
+    const double theta[] = {0, 0, 0, 1}, q[] = {1, 1, 1, 1}, y[] = {1, 3, 4, 6};
+    double work[80], g[3];
+    ck_assert_uint_le(smoe_mix_em_work(&one), 80);
+    for (double u = 0x1p-30; u <= 0x1p30; u *= 0x1p30) {
+        const double square[] = {0, 0, u, 0, 0, u, u, u}, off = 2 * u * (1 + 0x1p-24);
+        const double line[] = {0, 0, u, u, 2 * u, off, 3 * u, 3 * u};
+        OK(smoe_mix_em_direction(&one, 4, theta, square, y, q, work, g));
+        NEAR(g[0] * u, 2, 4, "T.12 a_0");
+        NEAR(g[1] * u, 3, 4, "T.12 a_1");
+        NEAR(g[2], 1, 4, "T.12 b");
+        ck_assert_int_eq(smoe_mix_em_direction(&one, 4, theta, line, y, q, work, g), SMOE_EDOM);
+    }
+}
+END_TEST
+
 enum { KS = 2, KM = 4, WIDE = 3 };
 
 /* Truth and atoms near it with cells (0,0,1,1), or one of each. */
@@ -1799,6 +1855,9 @@ int main(void)
     tcase_add_loop_test(property, models_have_distances, 0, shapes_to_integrate(SHAPES));
     tcase_add_test(property, hard_distances_end);
     tcase_add_test(property, crossings_at_an_end_take_no_splits);
+    tcase_add_test(property, additions_are_in_the_claim);
+    tcase_add_test(hand, units_of_x_do_not_matter);
+    tcase_add_test(error, an_atom_without_weight_is_refused);
     tcase_add_test(property, splits_end_and_the_claim_says_so);
     tcase_add_test(property, losses_see_the_measure);
     tcase_add_test(property, two_merged_atoms_cancel_three_orders);

@@ -422,7 +422,7 @@ static void find_regions(void)
         const size_t k = order[j], bytes = probe.count[k] * probe.array[k].size;
         const bool input = probe.array[k].reads || is_in_and_out(probe.function->name, probe.array[k].name);
         region *r = probe.regions ? &probe.of[probe.regions - 1] : NULL;
-        if (r && probe.home[k] < r->home + r->bytes && bytes > 0) {
+        if (r && r->home && probe.home[k] < r->home + r->bytes && bytes > 0) {
             probe.shared = true;
             r->input = r->input || input;
             const size_t end = (size_t)(probe.home[k] - r->home) + bytes;
@@ -456,6 +456,18 @@ static void copy_region(size_t index)
     r->base = r->block + GUARD * 8 + shift;
     fill_words(r->base - GUARD * 8, bytes + 2 * GUARD * 8, fill[probe.at == AGAIN]);
     if (r->input && r->bytes) memcpy(r->base, r->home, r->bytes);
+}
+
+/* Where AddressSanitizer is loaded (tests/memory_test.sh), it sees reads of the words around a copy. */
+static void close_guards(bool close)
+{
+    void (*mark)(const volatile void *, size_t);
+    *(void **)&mark = dlsym(RTLD_DEFAULT, close ? "__asan_poison_memory_region" : "__asan_unpoison_memory_region");
+    for (size_t j = 0; j < probe.regions && mark; j++) {
+        const region *r = &probe.of[j];
+        mark(r->base - GUARD * 8, GUARD * 8);
+        mark(r->base + r->guarded, GUARD * 8);
+    }
 }
 
 /* All of an array times the power of two that brings its largest element below 2^(exponent + 1). */
@@ -506,6 +518,7 @@ static void watch_place(watched *f)
         memcpy((char *)pointer_of(&probe.array[probe.i]) + 8 * where[probe.value / 3], &astray, sizeof astray);
     }
     for (size_t j = 0; j < probe.regions; j++) memcpy(probe.of[j].before, probe.of[j].base, probe.of[j].guarded);
+    close_guards(true);
 }
 
 static bool has_words(const char *p, size_t bytes, uint64_t word)
@@ -644,6 +657,7 @@ static void watch_take(watched *f, smoe_status status)
         f->over = true;
         return;
     }
+    close_guards(false);
     check_frames();
     if (probe.at == CLEAN) {
         f->clean = probe.clean = status;
@@ -919,9 +933,9 @@ END_TEST
 
 /* --- the environment ---------------------------------------------------------------------------------------------- */
 
-/* Functions of the C library that are as bad as some are; smoe_selftest has to see it.  They stand in the place of the true ones. */
+/* Functions of the C library that are as bad as some are; they stand in the place of the true ones. */
 static enum { TRUE_ONES, TWO_ROUNDINGS, EXTENDED_FIRST, FLUSHED, DOUBLE_ONLY } bad_library;
-static size_t bad_answers;
+static size_t products; /* calls of fma */
 
 static void true_function(const char *name, void *next)
 {
@@ -934,41 +948,46 @@ double fma(double x, double y, double z)
 {
     static double (*next)(double, double, double);
     if (!next) true_function("fma", &next);
+    products++;
     const double right = next(x, y, z);
-    if (bad_library == TRUE_ONES || bad_library == DOUBLE_ONLY) return right;
-    bad_answers++;
     volatile double product = x * y;
     volatile long double wide = (long double)x * y + z;
-    if (bad_library == TWO_ROUNDINGS) return product + z;
-    if (bad_library == EXTENDED_FIRST) return (double)wide;
-    return fabs(right) < DBL_MIN ? 0 : right;
+    switch (bad_library) {
+    case TWO_ROUNDINGS:
+        return product + z;
+    case EXTENDED_FIRST:
+        return (double)wide;
+    case FLUSHED:
+        return fabs(right) < DBL_MIN ? 0 : right;
+    case TRUE_ONES:
+    case DOUBLE_ONLY:
+        break;
+    }
+    return right;
 }
 
 long double erfcl(long double x)
 {
     static long double (*next)(long double);
     if (!next) true_function("erfcl", &next);
-    if (bad_library != DOUBLE_ONLY) return next(x);
-    bad_answers++;
-    return (double)next(x);
+    return bad_library == DOUBLE_ONLY ? (double)next(x) : next(x);
 }
 
-/* Where the compiler has an instruction in the place of the call, nothing is tried. */
+/* smoe_selftest sees each of them.  Where fma is an instruction, no function can stand in its place. */
 START_TEST(a_bad_library_is_refused)
 {
     static const char *const word[] = {"", "fma()", "fma()", "fma()", "long double functions"};
     const bool narrow = getenv("SMOE_TEST_LIGHT") != NULL || LDBL_MANT_DIG != 64; /* as under Valgrind */
-    for (int i = TRUE_ONES; i <= DOUBLE_ONLY; i++) {
-        if (narrow && (i == EXTENDED_FIRST || i == DOUBLE_ONLY)) continue;
-        const char *what;
+    const char *what;
+    products = 0;
+    ck_assert_int_eq(smoe_selftest(&what), SMOE_OK);
+    const bool replaced = products > 0;
+    for (int i = TWO_ROUNDINGS; i <= DOUBLE_ONLY; i++) {
+        if (i == DOUBLE_ONLY ? narrow : !replaced || (i == EXTENDED_FIRST && narrow)) continue;
         bad_library = i;
-        bad_answers = 0;
         const smoe_status status = smoe_selftest(&what);
         bad_library = TRUE_ONES;
-        if (bad_answers == 0)
-            ck_assert_int_eq(status, SMOE_OK);
-        else
-            ck_assert_msg(status == SMOE_EENV && strstr(what, word[i]), "bad library %d: %s", i, what);
+        ck_assert_msg(status == SMOE_EENV && strstr(what, word[i]), "bad library %d: %s", i, what);
     }
 }
 END_TEST

@@ -173,6 +173,18 @@ static void fill_ruler(op_case *c, op_rng *r)
     if (c->op->in[1].name) ruler(r, op_dim(c, 'n'), op_dim(c, 'q'), op_in(c, "y"));
 }
 
+/* The marks of the ruler in two orders, and a cotangent of 1. */
+static void fill_two_rulers(op_case *c, op_rng *r)
+{
+    static const double mark[8] = {0, 1, 4, 9, 15, 22, 32, 34};
+    (void)r;
+    for (size_t i = 0; i < 8; i++) {
+        op_in(c, "x")[i] = mark[i] / 8;
+        op_in(c, "y")[i] = mark[(7 * i + 2) % 8] / 8;
+    }
+    *op_cot(c, c->op->out[0].name) = 1;
+}
+
 /* x is +-1 by one bit of the sample's number and y by another, with a little noise: not related, and HSIC_1 is negative. */
 static void fill_factorial(op_case *c, op_rng *r)
 {
@@ -764,7 +776,7 @@ static const op_spec minibatch_cases[] = {
      fill_related},
     {"median-square", "core", "n=16,p=3,q=4", "batch=8,median=square," MEDIAN, "MedianRule", "of squared distances",
      fill_related},
-    {"trained", "core,adversarial", "n=16,p=2,q=1", "batch=8,detach=no," MEDIAN, "BandwidthDetached",
+    {"trained", "core", "n=16,p=2,q=1", "batch=8,detach=no," MEDIAN, "BandwidthDetached",
      "the gradient through the bandwidths", fill_ruler},
     {"detached", "core", "n=16,p=2,q=1", "batch=8," MEDIAN, "BandwidthTrained", "where they are constants", fill_ruler},
     {"one-batch", "core", "n=8,p=3,q=2", "batch=8", "", "one batch: the unbiased CKA", fill_related},
@@ -795,6 +807,8 @@ static const op_spec minibatch_cases[] = {
     {"offset-1e6", "adversarial", "n=16,p=3,q=2", "batch=8," MEDIAN, "wide,GramExpansion", "features about 1e6",
      fill_off_1e6},
     {"linear-1e3", "adversarial", "n=16,p=3,q=2", "batch=8", "wide", "means before products", fill_off_1e3},
+    {"trained-rulers", "adversarial", "n=8,p=1,q=1", "batch=8,detach=no," MEDIAN, "BandwidthDetached",
+     "the gradient through the bandwidths, where no two distances are near a tie", fill_two_rulers},
     {"large", "large", "n=64,p=12,q=8", "batch=16", "", "four batches of 16", fill_related},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
 };

@@ -54,8 +54,15 @@ void work_remove(const char *path)
         work_nap(5);
 }
 
+static void remove_scratch(void)
+{
+    if (*scratch && getpid() == scratch_owner) work_remove(scratch);
+}
+
 void work_scratch(const char *path)
 {
+    static bool registered;
+    if (!registered) registered = atexit(remove_scratch) == 0;
     snprintf(scratch, sizeof scratch, "%s", path ? path : "");
     scratch_owner = getpid();
 }
@@ -92,7 +99,7 @@ static _Noreturn void out_of_memory(void)
     static const char message[] = "smoeref: out of memory\n";
     if (write(STDERR_FILENO, message, sizeof message - 1) < 0) { /* then it cannot be said */
     }
-    if (*scratch && getpid() == scratch_owner) work_remove(scratch);
+    remove_scratch();
     _exit(STATUS_INPUT);
 }
 

@@ -19,7 +19,7 @@ int work_make(const char *keep, char *path, size_t room);
 int work_make_in(const char *base, const char *name); /* base/name */
 void work_remove(const char *path); /* with all that is in it */
 
-/* A folder that this process removes where memory is exhausted; NULL: none. */
+/* A folder that this process removes when it ends, wherever that is; NULL: none. */
 void work_scratch(const char *path);
 /* From here on the process ends with a message and STATUS_INPUT where it would abort for want of memory, or jansson finds none. */
 void work_guard_memory(void);

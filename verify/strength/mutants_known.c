@@ -7,8 +7,8 @@
  *       OP: these operations alone, and no complaint about unused lines of INVISIBLE
  *       --names: every variant is tried on every answer, in bf16 too, and a row says what else would explain it
  *       --suite SUITES: the cases of other suites, "core,adversarial"
- *       --seeds N: the cases drawn by each seed from 1 to N, the smallest first, until one shows the variant; a row says
- *       under how many seeds one did, and was explained by it.  In bf16 an unlisted variant may go undetected where
+ *       --seeds N: the cases drawn by each seed from 1 to N, the smallest first, until some show the variant and it explains
+ *       all of these; a row says under how many seeds they did, and it did.  In bf16 an unlisted variant may go undetected where
  *       --power does not promise it, and a listed one is not looked for
  *
  * One process a processor shares the work.  Prints a table: in how many cases a variant is detected, and in f64 and f32
@@ -395,7 +395,7 @@ static void try_in_all(bench *b, const twin_variant *w, const options *o, report
 
 static const char *const precisions[PRECISIONS] = {"f64", "f32", "bf16"};
 
-/* --- many seeds: is it detected, and does itself explain the first case that shows it? ----------------------------- */
+/* --- many seeds: is it detected, and does itself explain the cases that show it? ---------------------------------- */
 
 /* Does --power promise that some case of the bench shows this variant? */
 static bool promised(bench *b, size_t w)
@@ -414,25 +414,31 @@ typedef struct {
     bool narrow, listed, looking, detected, named;
 } seen;
 
-/* The first case that shows the variant settles a precision.  One that bf16 may hide by the list is not looked for. */
+/* Case by case until some show the variant and, in f64 and f32, it explains these.  One that bf16 may hide by the list is
+ * not looked for. */
 static void look(bench *b, size_t w, report *r, seen s[PRECISIONS])
 {
-    char names[400];
+    static verdict_case verdicts[PRECISIONS][CASES];
+    report mine[PRECISIONS];
     exact_answer exact;
+    char names[400];
+    for (size_t p = 0; p < PRECISIONS; p++) {
+        mine[p] = *r;
+        mine[p].c = verdicts[p];
+        mine[p].precision = b[p].p;
+    }
     for (size_t i = 0; i < b->n && (s[0].looking || s[1].looking || s[2].looking); i++) {
         answer_exactly(b->c[i], &b->g[i], twin_variants[w].name, &exact);
         for (size_t p = 0; p < PRECISIONS; p++) {
             if (!s[p].looking) continue;
-            judge_case(&b[p], i, w, &exact, !s[p].narrow, r->c);
-            r->cases = 1;
-            r->precision = b[p].p;
-            s[p].detected = !r->c->pass;
-            s[p].looking = r->c->pass;
-            s[p].named = s[p].detected && naming(r, twin_variants[w].name, names, sizeof names);
-            clear(r);
+            judge_case(&b[p], i, w, &exact, !s[p].narrow, &mine[p].c[mine[p].cases++]);
+            s[p].detected = report_failed(&mine[p]) > 0;
+            s[p].named = s[p].detected && naming(&mine[p], twin_variants[w].name, names, sizeof names);
+            s[p].looking = s[p].narrow ? !s[p].detected : !s[p].named;
         }
         answer_clear(&exact);
     }
+    for (size_t p = 0; p < PRECISIONS; p++) clear(&mine[p]);
 }
 
 static void try_seed(shared *all, bench *b, size_t w, report *r, totals *t)
