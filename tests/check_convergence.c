@@ -961,11 +961,12 @@ END_TEST
 /* evidence properties: T.8 */
 START_TEST(models_have_distances)
 {
-    const smoe_mix_shape s = shape_of(_i);
+    const int number = shape_to_integrate(_i);
+    const smoe_mix_shape s = shape_of(number);
     double a[MOST], b[MOST], turned[MOST], work[256], V[SAMPLES], h2[SAMPLES], W[SAMPLES], g2[SAMPLES], tv, h, tw, g;
     double error[2 * SAMPLES];
-    problem_of(_i, 31, a);
-    problem_of(_i, 32, b);
+    problem_of(number, 31, a);
+    problem_of(number, 32, b);
     const double *x = a + smoe_mix_parameters(&s);
     const size_t n = SAMPLES, all = smoe_mix_parameters(&s), p = smoe_mix_stride(&s);
     ck_assert_uint_le(smoe_mix_distance_work(&s, &s), 256);
@@ -1851,7 +1852,7 @@ int main(void)
     tcase_add_loop_test(property, labels_have_the_weights, 0, SHAPES);
     tcase_add_loop_test(property, distances_are_ordered, 0, shapes_to_integrate(16));
     tcase_add_test(property, quadrature_meets_closed_forms);
-    tcase_add_loop_test(property, models_have_distances, 0, SHAPES);
+    tcase_add_loop_test(property, models_have_distances, 0, shapes_to_integrate(SHAPES));
     tcase_add_test(property, hard_distances_end);
     tcase_add_test(property, crossings_at_an_end_take_no_splits);
     tcase_add_test(property, additions_are_in_the_claim);

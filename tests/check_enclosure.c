@@ -1513,6 +1513,21 @@ START_TEST(largest_weights_by_hand)
 }
 END_TEST
 
+/* Of two tokens' pairs of experts the first is the same, the second has one of three in common: (0 + 2/3) / 2.  In f32 the route
+ * through n / (2 K - n) rounds four numbers of at most 1, each by 2^-24; another one may be 4 of these away. */
+START_TEST(change_by_hand)
+{
+    make("layer.change", "T=2,K=2", "measure=jaccard");
+    memcpy(c->in[0].i64, (const int64_t[]){0, 1, 0, 1}, 4 * sizeof(int64_t));
+    memcpy(c->in[1].i64, (const int64_t[]){1, 0, 0, 2}, 4 * sizeof(int64_t));
+    run("f32", NULL);
+    ck_assert_double_eq_tol(out("rate", 0), 1.0 / 3, 0x1p-21);
+    const double radius = r.out[tensor(c->op->out, "rate")].rad[0];
+    ck_assert_msg(radius >= 0x4p-24 && radius <= 0x8p-24, "the radius is %g", radius);
+    done();
+}
+END_TEST
+
 /* Tokens 0, 2 of expert 0 and 4, 6 of expert 1: within 1, between 4. */
 START_TEST(collapse_by_hand)
 {
@@ -2173,6 +2188,7 @@ static Suite *suite(void)
     tcase_add_test(twins, switch_loss_by_hand);
     tcase_add_test(twins, capacity_by_hand);
     tcase_add_test(twins, largest_weights_by_hand);
+    tcase_add_test(twins, change_by_hand);
     tcase_add_test(twins, collapse_by_hand);
     tcase_add_test(twins, schedule_by_hand);
     tcase_add_test(twins, bandwidths_by_hand);

@@ -1011,6 +1011,62 @@ START_TEST(an_explanation_must_hold_for_every_case)
 }
 END_TEST
 
+START_TEST(each_part_of_the_cases_has_its_line)
+{
+    verdict_case list[2];
+    profile = twin_profile_find("f32");
+    balance_case();
+    balance_answer(0.5, 0.375, 0.125); /* P over T K */
+    list[0] = v;
+    memset(&v, 0, sizeof v);
+    balance_answer(0.7, 0.375, 0.2); /* nobody's, nor a number times golden */
+    list[1] = v;
+    memset(&v, 0, sizeof v);
+    char *text = render(REPORT_TEXT, list, 2);
+    ck_assert_msg(strstr(text, "balance.switch: 1 of 2 failing cases equals ") != NULL, "%s", text);
+    ck_assert_msg(strstr(text, "\n    the other 1: case\n") != NULL, "%s", text);
+    free(text);
+    text = render(REPORT_TAP, list, 2);
+    ck_assert_msg(strstr(text, "\n#     the other 1: case\n") != NULL, "%s", text);
+    free(text);
+    verdict_case_clear(&list[0]);
+    verdict_case_clear(&list[1]);
+}
+END_TEST
+
+START_TEST(failures_of_two_kinds_are_both_told)
+{
+    verdict_case list[2];
+    for (size_t i = 0; i < 2; i++) {
+        answer_without("");
+        judge();
+        list[i] = v;
+        memset(&v, 0, sizeof v);
+        verdict_fail(&list[i], i == 0 ? "it ended with status 4" : "it ended with status 5", NULL);
+    }
+    char *text = render(REPORT_TEXT, list, 2);
+    ck_assert_msg(strstr(text, "status 4") != NULL && strstr(text, "status 5") != NULL, "%s", text);
+    free(text);
+    verdict_case_clear(&list[0]);
+    verdict_case_clear(&list[1]);
+}
+END_TEST
+
+START_TEST(a_loss_is_before_the_gradients)
+{
+    profile = twin_profile_find("f32");
+    balance_case();
+    balance_answer(1, 0.75, 0.25);
+    for (size_t i = 0; i < answer.tensors; i++)
+        if (strcmp(answer.t[i].name, "d_r") == 0) ((double *)answer.t[i].data)[0] = 1; /* 0 in truth */
+    verdict_case_clear(&v);
+    judge();
+    char *text = render(REPORT_TEXT, &v, 1);
+    ck_assert_msg(strstr(text, "gradient d_r (right before it: fraction, probability, loss)") != NULL, "%s", text);
+    free(text);
+}
+END_TEST
+
 START_TEST(formats_go_by_extension)
 {
     report_format f;
@@ -1122,6 +1178,9 @@ int main(void)
     tcase_add_test(reports, a_picture_of_narrow_rows);
     tcase_add_test(reports, reports_count_and_escape);
     tcase_add_test(reports, an_explanation_must_hold_for_every_case);
+    tcase_add_test(reports, each_part_of_the_cases_has_its_line);
+    tcase_add_test(reports, failures_of_two_kinds_are_both_told);
+    tcase_add_test(reports, a_loss_is_before_the_gradients);
     tcase_add_test(reports, formats_go_by_extension);
     tcase_add_test(reports, sentences_are_clean);
     SRunner *runner = srunner_create(suite);

@@ -213,6 +213,17 @@ END {
     text = without_comments(text)
     gsub(/[ \t]+/, " ", text)
     print "/* Made by watched.awk from the headers of ref/. */"
+    rest = text # all structures first, in whatever order the headers come
+    while (match(rest, /typedef struct \{[^}]*\} [a-z_]+;/)) {
+        body = substr(rest, RSTART, RLENGTH)
+        rest = substr(rest, RSTART + RLENGTH)
+        structure = body
+        sub(/^.*\} /, "", structure)
+        sub(/;$/, "", structure)
+        sub(/^typedef struct \{/, "", body)
+        sub(/\}.*$/, "", body)
+        parse_structure(body, structure)
+    }
     contract = ""
     while ((text = trimmed(text)) != "") {
         if (substr(text, 1, 3) == "/*@") {
@@ -220,14 +231,7 @@ END {
             contract = substr(text, 4, at - 4)
             text = substr(text, at + 2)
         } else if (match(text, /^typedef struct \{[^}]*\} [a-z_]+;/)) {
-            body = substr(text, 1, RLENGTH)
             text = substr(text, RLENGTH + 1)
-            structure = body
-            sub(/^.*\} /, "", structure)
-            sub(/;$/, "", structure)
-            sub(/^typedef struct \{/, "", body)
-            sub(/\}.*$/, "", body)
-            parse_structure(body, structure)
         } else {
             at = index(text, ";")
             if (!at) break

@@ -544,6 +544,9 @@ static int run(checks *all, int jobs, bool json)
     if (!all->result) return cli_input("out of memory");
     int status = jobs_run(jobs, all->count, "gradcheck", check_case, all, &signal_number);
     if (status < 0) jobs_die(signal_number);
+    for (size_t i = 0; i < all->count && status == 0; i++)
+        if (cli_no_memory(all->result[i].fault))
+            status = cli_input("%s.%s: %s", all->items[i].op->id, all->items[i].spec->name, all->result[i].fault);
     if (status == 0 && (json ? print_json(all) : print_table(all)) > 0) status = STATUS_FAIL;
     jobs_unshare(all->result, all->count * sizeof *all->result);
     return status;

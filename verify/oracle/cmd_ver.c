@@ -212,6 +212,8 @@ static int take_answer(const ver *v, const lines *l, const manifest *m, size_t *
         status = refuse(l, "%s is none of the %zu cases of this stream", tensor_quote(quoted, name), m->cases);
     else if (line_of[i] != 0)
         status = refuse(l, "a second answer to %s, after the one of line %zu", name, line_of[i]);
+    else if (read > 0 && cli_no_memory(err))
+        status = cli_input("line %zu: %s", l->number, err);
     else if (read > 0)
         runs[i].fault = verdict_say("line %zu: %s", l->number, err);
     else {

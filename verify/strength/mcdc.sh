@@ -49,15 +49,15 @@ fi
 
 [ -e "$root/config.h" ] || { echo 'mcdc: run ./configure first' >&2; exit 1; }
 setting() { sed -n "s/^S\[\"$1\"\]=\"\(.*\)\"\$/\1/p" "$root/config.status"; }
-of_makefile() { # VARIABLE [KIND]: the .c files, or those of that kind, that it lists
-    sed -n "/^$1 *=/,/[^\\\\]\$/p" "$root/Makefile.am" | tr ' \\' '\n\n' | grep "\.${2:-c}\$"
+of_makefile() { # VARIABLE: the .c files that it lists
+    sed -n "/^$1 *=/,/[^\\\\]\$/p" "$root/Makefile.am" | tr ' \\' '\n\n' | grep '\.c$'
 }
 readers='safetensors npy tensorfile shards manifest prompt stream dump rates_store verdict_store'
 targets='fuzz_safetensors fuzz_npy fuzz_npz fuzz_dump fuzz_manifest fuzz_rates fuzz_prompt fuzz_ops'
 tests=$(cd "$root/tests" && ls check_*.c | sed 's/\.c$//' | grep -v '^check_enclosure$')
 counted="$(of_makefile libsmoeref_la_SOURCES) $(printf 'verify/oracle/%s.c ' $readers)"
 is_counted() { case " $(echo $counted) " in *" $1 "*) return 0 ;; esac; return 1; }
-if [ -e "$root/tests/watched.awk" ]; then (cd "$root" && awk -f tests/watched.awk $(of_makefile smoerefinclude_HEADERS h)) >"$work/watched.h"; fi
+if [ -e "$root/tests/watched.awk" ]; then (cd "$root" && awk -f tests/watched.awk ref/*.h) >"$work/watched.h"; fi
 python3 "$here/mcdc.py" --rewrite "$root" "$work/source" $counted
 name_of() { echo "$1" | sed 's|[/.]|_|g; s|_c$|.o|'; }
 {

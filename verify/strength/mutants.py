@@ -157,21 +157,21 @@ def is_at(text, line, column):
     return line.count(text) == 1 and line.find(text) <= column < line.find(text) + len(text)
 
 
-def equivalents(sources):
-    """{id: reason} from mutants.equivalent, whose entries name a mutant by its function and source text; problems."""
+def equivalents(sources, file="mutants.equivalent"):
+    """{id: reason} from that file, whose entries name a mutant by its function and source text; problems."""
     known, problems = {}, []
-    text = re.sub(r"^#.*\n", "", (HERE / "mutants.equivalent").read_text(), flags=re.M)
+    text = re.sub(r"^#.*\n", "", (HERE / file).read_text(), flags=re.M)
     for block in filter(None, (b.strip() for b in re.split(r"\n\s*\n", text))):
         entry = dict(line.split(": ", 1) for line in block.split("\n"))
         if set(entry) - {"at"} != {"in", "line", "mutant", "reason"} or not entry["reason"].strip():
-            problems.append(f"mutants.equivalent: in, line, mutant and reason are owed: {block}")
+            problems.append(f"{file}: in, line, mutant and reason are owed: {block}")
             continue
-        file, function = entry["in"].split()
-        fits = [i for s in sources if s.name == file for i, m in s.found.items()
+        source, function = entry["in"].split()
+        fits = [i for s in sources if s.name == source for i, m in s.found.items()
                 if m[4] == function and i.split(":", 3)[3] == entry["mutant"] and entry["line"] in s.text.splitlines()[m[3] - 1]
                 and ("at" not in entry or is_at(entry["at"], s.text.splitlines()[m[3] - 1], int(i.split(":")[2]) - 1))]
         if not fits:
-            problems.append(f"mutants.equivalent: this entry matches no mutant: {block}")
+            problems.append(f"{file}: this entry matches no mutant: {block}")
         known.update(dict.fromkeys(fits, entry["reason"]))
     return known, problems
 
@@ -209,7 +209,7 @@ def summary(chosen, results, sources, known, problems):
         file, line, _, kind = name.split(":", 4)[:4]
         status = results[name]["status"]
         if name in known and status == "killed":
-            problems.append(f"mutants.equivalent names {name}, which {results[name]['by']} kills")
+            problems.append(f"{name} is called equivalent, but {results[name]['by']} kills it")
         if status == "survived":
             status = "equivalent" if name in known else status
             survivors.append(f"{status}: {name} ({results[name]['by']})\n    {text[file][int(line) - 1].strip()}")

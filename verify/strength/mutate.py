@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The mutants of a C source of ref/: small mistakes, one at a time.  mutants.py lets the tests look for them.
+"""The mutants of a C source: small mistakes, one at a time.  mutants.py and mutants_judge.py let the tests look for them.
 
     mutate.py FILE ...      prints their list
 
@@ -81,6 +81,8 @@ class Source:
         params = {}  # name: declared type
         for first, last in self.arguments(opened):
             words = [t for t in self.tok[first:last + 1]]
+            if words[0] == ".":
+                continue  # ...
             ident = [k for k, t in enumerate(words) if re.match(r"[A-Za-z_]", t)][-1]
             params[words[ident]] = " ".join(words[:ident] + words[ident + 1:])
         body_range = range(body + 1, stop)
