@@ -1331,6 +1331,10 @@ START_TEST(deepseek_refuses)
     OK(smoe_gate_deepseek(&m.in, &m.out, m.work, m.group));
     REFUSED(smoe_gate_deepseek_vjp(&m.in, &m.out, (double[]){0x1p100, 0}, m.dx, m.de, m.work),
             SMOE_EOVRFLW); /* dz x' */
+    x[0] = 0, e[0] = e[2] = e[4] = e[6] = 0x1p1000; /* dz x' = 0 */
+    OK(smoe_gate_deepseek(&m.in, &m.out, m.work, m.group));
+    REFUSED(smoe_gate_deepseek_vjp(&m.in, &m.out, (double[]){0x1p100, 0}, m.dx, m.de, m.work),
+            SMOE_EOVRFLW); /* e' dz */
     poison(4, out), poison(4, score);
     const double b[4] = {1, 2, 3, 4}, spoilt[4] = {1, 2, 3, bad[_i]};
     REFUSED(smoe_group_limit(4, 0, 1, b, score, group, value, out), SMOE_EINVAL);
