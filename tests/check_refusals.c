@@ -934,7 +934,8 @@ END_TEST
 /* --- the environment ---------------------------------------------------------------------------------------------- */
 
 /* Functions of the C library that are as bad as some are; they stand in the place of the true ones. */
-static enum { TRUE_ONES, TWO_ROUNDINGS, EXTENDED_FIRST, FLUSHED, DOUBLE_ONLY } bad_library;
+enum { TRUE_ONES, TWO_ROUNDINGS, EXTENDED_FIRST, FLUSHED, DOUBLE_ONLY };
+static int bad_library;
 static size_t products; /* calls of fma */
 
 static void true_function(const char *name, void *next)
