@@ -1318,6 +1318,13 @@ START_TEST(deepseek_refuses)
     OK(smoe_gate_deepseek(&m.in, &m.out, m.work, m.group));
     m.index[1] = 4;
     REFUSED(smoe_gate_deepseek_vjp(&m.in, &m.out, dw, m.dx, m.de, m.work), SMOE_EDOM);
+    /* A token that overflows, before one whose cotangent is no number: the argument is at fault. */
+    const double x2[] = {1, 1}, e2[] = {1, 0}, none[] = {0, 0};
+    m.in = (smoe_deepseek_in){SMOE_DEEPSEEK_PLAIN, 2, 1, 2, 2, 1, 1, 2.5, x2, e2, none};
+    OK(smoe_gate_deepseek(&m.in, &m.out, m.work, m.group));
+    REFUSED(smoe_gate_deepseek_vjp(&m.in, &m.out, (double[]){DBL_MAX, 0, 1, 0}, m.dx, m.de, m.work), SMOE_EOVRFLW);
+    REFUSED(smoe_gate_deepseek_vjp(&m.in, &m.out, (double[]){DBL_MAX, 0, bad[_i], 0}, m.dx, m.de, m.work), SMOE_EDOM);
+    m.in = fine;
     m.index[1] = 3;
     const double big[2] = {0x1.8p1023, 0x1.8p1023};
     REFUSED(smoe_gate_deepseek_vjp(&m.in, &m.out, big, m.dx, m.de, m.work), SMOE_EOVRFLW);
