@@ -198,6 +198,14 @@ static struct {
     const char *what;
 } probe;
 
+/* clang takes it that nothing stands in the place of a function of the same file: it takes some into their callers, and works out
+ * what others can return. */
+#ifdef __clang__
+enum { TAKEN_IN = true };
+#else
+enum { TAKEN_IN = false };
+#endif
+
 static const uint64_t fill[] = {0x7ff8dead0000beef, 0xc045000000000000}; /* a NaN; -42 */
 static const double strange[] = {NAN, INFINITY, -INFINITY};
 
@@ -640,9 +648,7 @@ static void check_refusal(smoe_status status)
 static void check_passed_on(smoe_status status)
 {
     const char *name = probe.function->name;
-#ifdef __clang__ /* It takes it that nothing stands in a function's place, and works out what a call in the same file can return. */
-    if (strncmp(name, "smoe_", 5) == 0) return;
-#endif
+    if (TAKEN_IN && strncmp(name, "smoe_", 5) == 0) return;
     const bool any = strcmp(probe.what, "smoe_all_finite") == 0 || probe.failure == SMOE_EDOM;
     if (!probe.failed) say(name, probe.what, "is not called again");
     if (status == SMOE_OK)
@@ -929,10 +935,8 @@ START_TEST(contracts_hold)
     call_router();
     run_operations(light);
     assert_no_remarks();
-#ifndef __clang__ /* which takes some into their callers */
-    for (size_t i = 0; watched_names[i] && !light; i++)
+    for (size_t i = 0; watched_names[i] && !light && !TAKEN_IN; i++)
         ck_assert_msg(was_called(watched_names[i]), "nothing calls %s", watched_names[i]);
-#endif
 }
 END_TEST
 
