@@ -1034,6 +1034,32 @@ START_TEST(each_part_of_the_cases_has_its_line)
 }
 END_TEST
 
+/* A shard's file may say anything of the parameters: nothing is read beyond its text. */
+START_TEST(parameters_that_are_cut_are_read_to_their_end)
+{
+    static const char *const text[] = {"", "k", "k=", "k=2 ", "k=2 cou", "k=2 count", "k=2 count=", "else=1 count=first"};
+    verdict_case list[2];
+    profile = twin_profile_find("f32");
+    balance_case();
+    balance_answer(0.7, 0.375, 0.2);
+    list[1] = v;
+    memset(&v, 0, sizeof v);
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
+        balance_answer(0.7, 0.375, 0.2);
+        list[0] = v;
+        memset(&v, 0, sizeof v);
+        free(list[0].parameters);
+        list[0].parameters = strdup(text[i]);
+        ck_assert_ptr_nonnull(list[0].parameters);
+        char *said = render(REPORT_TEXT, list, 2);
+        ck_assert_msg((strstr(said, "1 of these sets count: ") != NULL) == (i == 6), "'%s': %s", text[i], said);
+        free(said);
+        verdict_case_clear(&list[0]);
+    }
+    verdict_case_clear(&list[1]);
+}
+END_TEST
+
 START_TEST(failures_of_two_kinds_are_both_told)
 {
     verdict_case list[2];
@@ -1179,6 +1205,7 @@ int main(void)
     tcase_add_test(reports, reports_count_and_escape);
     tcase_add_test(reports, an_explanation_must_hold_for_every_case);
     tcase_add_test(reports, each_part_of_the_cases_has_its_line);
+    tcase_add_test(reports, parameters_that_are_cut_are_read_to_their_end);
     tcase_add_test(reports, failures_of_two_kinds_are_both_told);
     tcase_add_test(reports, a_loss_is_before_the_gradients);
     tcase_add_test(reports, formats_go_by_extension);

@@ -592,14 +592,17 @@ static void print_explanation(FILE *f, const report_explanation *e)
     if (e->variants == 0 && led == 0) print_factors(f, "    ", e);
 }
 
-/* Which parameters of "k=2 order=topk-softmax" are away from their defaults?  Sets their bits.  k is no variant: all have one. */
+/* Which parameters of "k=2 order=topk-softmax" are away from their defaults?  Sets their bits.  k is no variant: all have one.
+ * The text may come out of a shard's file: it is read as far as it is in order. */
 static unsigned set_in(const verdict_case *v)
 {
     const char *text = v->parameters;
     unsigned set = 0;
     for (size_t i = 0; v->op->param && v->op->param[i].name && *text; i++) {
         const op_param *p = &v->op->param[i];
-        const char *value = text + strlen(p->name) + 1;
+        const size_t name = strlen(p->name);
+        if (strncmp(text, p->name, name) != 0 || text[name] != '=') break;
+        const char *value = text + name + 1;
         const size_t length = strcspn(value, " "), first = strcspn(p->values, "|");
         const double gap = strtod(value, NULL) - strtod(p->values, NULL);
         const bool same =
