@@ -224,6 +224,7 @@ int large_case_open(large_case **to, const judge_options *o, const char *dir, co
     if (status == 0) {
         const int answered = open_answer(answers, mc, &f.answer, l->why, sizeof l->why);
         if (answered > 0) status = 1;
+        if (answered < 0 && cli_no_memory(l->why)) status = tensor_fail(err, errlen, "%s", l->why);
     }
     if (status == 0)
         status = verdict_large_open(&l->verdict, name, &f, o->precision, o->forward, err, errlen);

@@ -3,9 +3,9 @@
 #include "config.h"
 #endif
 #include <errno.h>
-#include <math.h>
 #include <fcntl.h>
 #include <float.h>
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -357,52 +357,27 @@ static bool possible(const op_list *ops, const char *name, size_t n, const char 
 /* "without=FLAG|FLAG" is a condition on the flags of a case. */
 static bool is_without(const char *where) { return strncmp(where, "without=", 8) == 0; }
 
-/* Is the flag among "A,B,C"? */
-static bool has_flag(const char *flags, const char *flag, size_t n)
-{
-    for (const char *p = flags; *p; p += strcspn(p, ","), p += *p == ',')
-        if (strcspn(p, ",") == n && strncmp(p, flag, n) == 0) return true;
-    return false;
-}
-
 /* "case=NAME|NAME" is a condition on the name of a case. */
 static bool is_case(const char *where) { return strncmp(where, "case=", 5) == 0; }
 
-static bool any_case_is(const op_list *ops, const char *name, size_t n)
+static bool has_flag(const op_spec *s, const char *flag, size_t n) { return op_in_list(s->flags, flag, n); }
+
+static bool has_name(const op_spec *s, const char *name, size_t n)
 {
-    for (size_t i = 0; i < ops->count; i++)
-        for (const op_spec *s = ops->op[i]->cases; s && s->name; s++)
-            if (strlen(s->name) == n && strncmp(s->name, name, n) == 0) return true;
-    return false;
+    return strlen(s->name) == n && strncmp(s->name, name, n) == 0;
 }
 
-static int check_case(const cli_command *command, const char *where, const op_list *ops)
+/* Is each word of "without=A|B" or "case=A|B" something that a case of these operations has? */
+static int check_words(const cli_command *command, const char *where, const op_list *ops,
+                       bool (*has)(const op_spec *, const char *, size_t), const char *lacking)
 {
-    for (const char *p = where + strlen("case"); *p;) {
+    for (const char *p = where + name_length(where); *p;) {
         const size_t len = strcspn(++p, "|");
-        if (!any_case_is(ops, p, len))
-            return cli_usage(command, "--where %.80s: these operations have no case '%.*s'", where,
-                             len < 60 ? (int)len : 60, p);
-        p += len;
-    }
-    return 0;
-}
-
-static bool any_case_has(const op_list *ops, const char *flag, size_t n)
-{
-    for (size_t i = 0; i < ops->count; i++)
-        for (const op_spec *s = ops->op[i]->cases; s && s->name; s++)
-            if (has_flag(s->flags, flag, n)) return true;
-    return false;
-}
-
-static int check_without(const cli_command *command, const char *where, const op_list *ops)
-{
-    for (const char *p = where + strlen("without"); *p;) {
-        const size_t len = strcspn(++p, "|");
-        if (!any_case_has(ops, p, len))
-            return cli_usage(command, "--where %.80s: no case of these operations has the flag '%.*s'", where,
-                             len < 60 ? (int)len : 60, p);
+        bool any = false;
+        for (size_t i = 0; i < ops->count; i++)
+            for (const op_spec *s = ops->op[i]->cases; s && s->name; s++) any = any || has(s, p, len);
+        if (!any)
+            return cli_usage(command, "--where %.80s: %s '%.*s'", where, lacking, len < 60 ? (int)len : 60, p);
         p += len;
     }
     return 0;
@@ -412,7 +387,7 @@ static bool meets_without(const char *where, const char *flags)
 {
     for (const char *p = where + strlen("without"); *p;) {
         const size_t len = strcspn(++p, "|");
-        if (has_flag(flags, p, len)) return false;
+        if (op_in_list(flags, p, len)) return false;
         p += len;
     }
     return true;
@@ -421,8 +396,9 @@ static bool meets_without(const char *where, const char *flags)
 static int check_one_where(const cli_command *command, const char *where, const op_list *ops)
 {
     const size_t n = name_length(where);
-    if (is_without(where)) return check_without(command, where, ops);
-    if (is_case(where)) return check_case(command, where, ops);
+    if (is_without(where))
+        return check_words(command, where, ops, has_flag, "no case of these operations has the flag");
+    if (is_case(where)) return check_words(command, where, ops, has_name, "these operations have no case");
     const op_param *found = NULL;
     for (size_t i = 0; i < ops->count && !found; i++) found = find_param(ops->op[i], where, n);
     if (!found)
@@ -492,7 +468,7 @@ bool cli_where(const where_list *list, const op_record *op, const char *name, co
     if (strncmp(name, op->id, id) == 0 && name[id] == '.') name += id + 1;
     if (list->count == 0 && !list->defaults) return true;
     if (manifest_parameters_to_set("parameters", parameters, &set, err, sizeof err) != 0) return true; /* told later */
-    bool keep = !list->defaults || (all_default(op, set) && !has_flag(flags, "mask", 4));
+    bool keep = !list->defaults || (all_default(op, set) && !op_in_list(flags, "mask", 4));
     for (size_t i = 0; i < list->count; i++)
         keep = keep && (is_without(list->text[i]) ? meets_without(list->text[i], flags)
                         : is_case(list->text[i])  ? among(list->text[i] + 5, name, strlen(name))

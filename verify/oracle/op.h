@@ -101,6 +101,7 @@ struct op_record {
 /* --- the registry --- */
 extern const op_record *const *const op_registry; /* terminated by NULL, in the order of the chapters */
 const op_record *op_find(const char *id);
+bool op_in_list(const char *list, const char *word, size_t n); /* are the n letters at word one of "ties,exact"? */
 bool op_in_suite(const op_spec *spec, const char *suites); /* does it belong to one of "core,adversarial"? */
 
 /* One array a file op_<chapter>.c or op_<chapter>_<part>.c, terminated by id == NULL. */

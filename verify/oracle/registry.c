@@ -45,8 +45,7 @@ const op_record *op_find(const char *id)
     return NULL;
 }
 
-/* Are the n letters at word one of the words of a list with commas? */
-static bool in_list(const char *list, const char *word, size_t n)
+bool op_in_list(const char *list, const char *word, size_t n)
 {
     for (const char *p = list; *p; p += strcspn(p, ","), p += *p == ',')
         if (strcspn(p, ",") == n && strncmp(p, word, n) == 0) return true;
@@ -56,7 +55,7 @@ static bool in_list(const char *list, const char *word, size_t n)
 bool op_in_suite(const op_spec *spec, const char *suites)
 {
     for (const char *p = suites; *p; p += strcspn(p, ","), p += *p == ',')
-        if (in_list(spec->suite, p, strcspn(p, ","))) return true;
+        if (op_in_list(spec->suite, p, strcspn(p, ","))) return true;
     return false;
 }
 
