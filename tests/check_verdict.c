@@ -1388,7 +1388,7 @@ START_TEST(inadmissible_tokens_are_told_three_at_most)
         "index: and 1 more such tokens",
     };
     details_are(4, want);
-    ck_assert(v.replayed && v.differ == 4 && v.inadmissible == 4 && v.ties == 0 && v.ambiguous == 0 &&
+    ck_assert(v.tokens == 5 && v.replayed && v.differ == 4 && v.inadmissible == 4 && v.ties == 0 && v.ambiguous == 0 &&
               find("index")->outside == 4);
     ck_assert(find("weight")->pass && find("d_r")->pass && !v.pass);
 }
@@ -3281,6 +3281,96 @@ START_TEST(what_is_remembered_is_what_is_computed)
 }
 END_TEST
 
+/* compete.route, of which the choice alone counts: the other outputs are made stages.  By the mean softplus (1 2) wins, 1.72 to
+ * 0.37; by the norm (-3 0) does, 3 to 2.24.  (0 0.5) loses by both. */
+START_TEST(a_choice_alone_has_power)
+{
+    static op_tensor out[8];
+    static op_record copy;
+    size_t n = 0, index = 0;
+    copy = *op_find("compete.route");
+    for (; copy.out[n].name; n++) {
+        out[n] = copy.out[n];
+        if (out[n].kind == OP_DECISION)
+            index = n;
+        else
+            out[n].kind = OP_STAGE;
+    }
+    memset(&out[n], 0, sizeof out[n]);
+    copy.out = out;
+    for (int i = 0; i < 4; i++) {
+        static bool exposed[TWIN_VARIANTS];
+        memset(exposed, 0, sizeof exposed);
+        profile = twin_profile_find("f64");
+        route_case(i == 1 ? (const double[]){1, 2, 0, 0.5} : (const double[]){1, 2, -3, 0});
+        c->op = &copy;
+        g.forward = true;
+        if (i == 2) g.score[index].bound[0] = 2; /* the equation may choose either */
+        out[index].flags = (i == 3 ? OP_OPTIONAL : 0) | OP_I64;
+        ck_assert_msg(verdict_power(c, &g, profile, exposed, err, sizeof err) == 0, "%s", err);
+        ck_assert_msg(*exposed_of(exposed, "compete.route", "ResponseNorm") == (i == 0), "case %d", i);
+        c->op = op_find("compete.route");
+    }
+}
+END_TEST
+
+/* gate.weights with an output more, which its twin does not compute. */
+START_TEST(what_the_twin_does_not_compute)
+{
+    static op_tensor out[8];
+    static op_record copy;
+    size_t n = 0;
+    copy = *op_find("gate.weights");
+    for (; copy.out[n].name; n++) out[n] = copy.out[n];
+    const int64_t other[2] = {1, 0};
+    const size_t dim[] = {2, 1}, two[] = {2}, r_dim[] = {2, 2};
+    copy.out = out;
+    for (int way = 0; way < 3; way++) {
+        out[n] = (op_tensor){"extra", "T", way == 0 ? OP_BOUNDED : OP_EXACT, way == 2 ? OP_I64 : 0, ""};
+        memset(&out[n + 1], 0, sizeof *out);
+        op_case_free(c);
+        verdict_golden_clear(&g);
+        verdict_case_clear(&v);
+        tensor_file_clear(&answer);
+        c = op_case_new(&copy, "T=2,N=2", "k=1", err, sizeof err);
+        ck_assert_msg(c != NULL, "%s", err);
+        memcpy(op_in(c, "r"), (const double[]){2, 1, 1, 1}, 4 * sizeof(double));
+        ck_assert_int_eq(op_run(c), SMOE_OK);
+        if (way == 0) {
+            ck_assert_int_eq(verdict_golden_run(c, profile, &g, err, sizeof err), -1);
+            ck_assert_str_eq(err, "gate.weights: the twin computes no extra, so it has no bound");
+            c->op = op_find("gate.weights");
+            ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
+            c->op = &copy;
+        } else {
+            if (way == 1) out[n].flags = OP_MARGIN; /* so that no bound is asked */
+            ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
+            if (way == 1) out[n].flags = 0;
+        }
+        ck_assert_int_eq(tensor_file_add(&answer, "index", TENSOR_I64, 2, dim, other), 0);
+        add_scalars("weight", 2, dim, (const double[]){1, 1});
+        add_scalars("d_r", 2, r_dim, (const double[4]){0});
+        ck_assert_int_eq(
+            tensor_file_add(&answer, "extra", way == 2 ? TENSOR_I64 : TENSOR_F64, 1, two, (const double[2]){0}), 0);
+        if (way == 0) {
+            g.out[n] = floats(2, (const double[2]){0}, 1);
+            ck_assert_int_eq(verdict_judge(c, "case", &g, &answer, profile, &v, err, sizeof err), -1);
+            ck_assert_str_eq(err, "gate.weights: the twin computes no extra to replay a decision with");
+            continue;
+        }
+        judge(); /* exact tensors stay golden */
+        ck_assert(v.replayed && find("extra")->pass && v.differ == 1 && v.inadmissible == 1 && v.tokens == 2);
+        if (way == 2)
+            g.out[n].index[1] = 7;
+        else
+            g.out[n].value[1] = 7;
+        verdict_case_clear(&v);
+        judge();
+        ck_assert(v.replayed && !find("extra")->pass && find("extra")->at == 1 && find("extra")->golden == 7);
+    }
+}
+END_TEST
+
 /* --- memory ----------------------------------------------------------------------------------------------------------------- */
 
 /* A case from its file to its reports, in all formats. */
@@ -3489,6 +3579,8 @@ int main(void)
     tcase_add_test(written, roundoffs_of_strangers_are_noticed);
     tcase_add_test(written, a_large_case_is_diagnosed_by_likelihood);
     tcase_add_test(written, what_is_remembered_is_what_is_computed);
+    tcase_add_test(written, a_choice_alone_has_power);
+    tcase_add_test(written, what_the_twin_does_not_compute);
     tcase_add_test(memory, nothing_is_kept);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
