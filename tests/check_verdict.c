@@ -843,6 +843,111 @@ START_TEST(a_known_wrong_variant_is_named)
 }
 END_TEST
 
+/* Both at once: P over T K is halved, f over all K choices divided by T is doubled, and the loss is right again:
+ * 2 (1 3/8 + 1 1/8) = 1. */
+static void two_at_once(double loss, double f1, double p1)
+{
+    const size_t n[] = {2}, r[] = {2, 2};
+    tensor_file_clear(&answer);
+    verdict_case_clear(&v);
+    add_scalars("loss", 0, n, &loss);
+    add_scalars("fraction", 1, n, (const double[]){1, f1});
+    add_scalars("probability", 1, n, (const double[]){0.375, p1});
+    add_scalars("d_r", 2, r, (const double[]){0, 0, 0, 0});
+    judge();
+    ck_assert_msg(verdict_diagnose(c, &g, &answer, profile, NULL, &v, err, sizeof err) == 0, "%s", err);
+    ck_assert_msg(!v.pass && (v.matches == 0 || !v.match[0].tells), "no single variant is this answer");
+}
+
+static const twin_variant *pair_found(void)
+{
+    ck_assert_msg(verdict_diagnose_pairs(c, &g, &answer, profile, &v, err, sizeof err) == 0, "%s", err);
+    return v.matches > 0 && v.match[0].tells ? v.match[0].variant : NULL;
+}
+
+START_TEST(two_wrong_variants_at_once_are_named)
+{
+    profile = twin_profile_find("f32");
+    balance_case();
+    two_at_once(1, 1, 0.125);
+    const twin_variant *w = pair_found();
+    ck_assert_msg(w && strcmp(w->name, "LblProbOverTK+LblTopKNorm") == 0, "%s", w ? w->name : "nothing");
+    ck_assert_ptr_eq(w, verdict_variant("balance.switch", "LblTopKNorm+LblProbOverTK"));
+    ck_assert_str_eq(w->op, "balance.switch");
+    ck_assert_ptr_nonnull(strstr(w->formula, "P divided by T*K"));
+    ck_assert_ptr_nonnull(strstr(w->formula, "f over all K choices divided by T"));
+    ck_assert_ptr_nonnull(strstr(w->met, "CompeteSMoE"));
+    ck_assert_ptr_nonnull(strstr(w->met, "OLMoE"));
+    char *text = render(REPORT_TEXT, &v, 1);
+    ck_assert_msg(text && strstr(text, "LblProbOverTK+LblTopKNorm"), "%s", text);
+    free(text);
+    two_at_once(0.9, 1, 0.125);
+    ck_assert_msg(!pair_found(), "another loss is no pair");
+    two_at_once(1, NAN, 0.125);
+    ck_assert_msg(!pair_found(), "nor is a NaN");
+    two_at_once(1, 1, 0.126);
+    ck_assert_msg(!pair_found(), "nor is one element of P that is off");
+}
+END_TEST
+
+START_TEST(a_pair_is_tried_on_other_cases)
+{
+    profile = twin_profile_find("f32");
+    balance_case();
+    two_at_once(1, 1, 0.125);
+    const size_t before = v.matches;
+    const twin_variant *w = verdict_variant("balance.switch", "LblProbOverTK+LblTopKNorm"),
+                       *other = verdict_variant("balance.switch", "LblProbOverTK+LblCountAll");
+    ck_assert_ptr_nonnull(w);
+    ck_assert_ptr_nonnull(other);
+    ck_assert_ptr_ne(w, other);
+    ck_assert_int_eq(verdict_diagnose_as(c, &g, &answer, profile, other, &v, err, sizeof err), 0);
+    ck_assert_uint_eq(v.matches, before);
+    ck_assert_msg(!verdict_explained(&v), "by no variant");
+    ck_assert_int_eq(verdict_diagnose_as(c, &g, &answer, profile, w, &v, err, sizeof err), 0);
+    ck_assert_uint_eq(v.matches, before + 1);
+    ck_assert_msg(v.match[0].variant == w && v.match[0].tells && v.match[0].ratio <= 1, "the pair");
+    ck_assert_msg(verdict_explained(&v), "now it is");
+}
+END_TEST
+
+START_TEST(pairs_are_two_of_the_table)
+{
+    const char *const bad[] = {"LblProbOverTK+LblProbOverTK",
+                               "LblProbOverTK+",
+                               "+LblProbOverTK",
+                               "LblProbOverTK+LblNobody",
+                               "LblProbOverTK+DetachedProbs",
+                               "LblProbOverTK+LblTopKNorm+LblGrad",
+                               "LblProbOverTK+LblTopKNormLblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTK",
+                               "LblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTKLblPr+LblGrad",
+                               "+"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_msg(!verdict_variant("balance.switch", bad[i]), "%s", bad[i]);
+    ck_assert_ptr_null(verdict_variant("layer.dispatch", "LblProbOverTK+LblTopKNorm"));
+    ck_assert_ptr_null(verdict_variant("", "TieOrder+TieOrder"));
+}
+END_TEST
+
+/* The twin's two at once on the same case: P is that of the one, f that of the other. */
+START_TEST(the_twin_computes_two_at_once)
+{
+    const char *const bad[] = {"", "+", "LblProbOverTK+", "+LblProbOverTK", "LblProbOverTK++LblTopKNorm", "LblProb",
+                               "LblProbOverTK+LblNobody"};
+    twin_result r;
+    balance_case();
+    ck_assert_int_eq(twin_run(c, NULL, "LblTopKNorm+LblProbOverTK", VERDICT_PREC, &r, err, sizeof err), 0);
+    ck_assert_double_eq_tol(r.out[0].hi[0], 1, 1e-15);
+    ck_assert_double_eq_tol(r.out[1].hi[0], 1, 1e-15);
+    ck_assert_double_eq_tol(r.out[2].hi[0], 0.375, 1e-15);
+    twin_result_clear(&r);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        ck_assert_msg(twin_run(c, NULL, bad[i], VERDICT_PREC, &r, err, sizeof err) != 0, "%s", bad[i]);
+        ck_assert_ptr_nonnull(strstr(err, "has no variant"));
+    }
+}
+END_TEST
+
 /* layer.dispatch, two tokens that both want both experts, the second in the other order, one place each: all first choices
  * are placed, all second ones dropped.  Token by token the first token takes both places. */
 static void dispatch_answer(const double xe[2], const int64_t slot[4], const double d_x[2])
@@ -1197,6 +1302,10 @@ int main(void)
     tcase_add_test(twin, the_order_inside_the_k_counts);
     tcase_add_test(twin, ties_left_to_the_sort_are_named);
     tcase_add_test(twin, a_known_wrong_variant_is_named);
+    tcase_add_test(twin, two_wrong_variants_at_once_are_named);
+    tcase_add_test(twin, a_pair_is_tried_on_other_cases);
+    tcase_add_test(twin, pairs_are_two_of_the_table);
+    tcase_add_test(twin, the_twin_computes_two_at_once);
     tcase_add_test(twin, wrong_integers_are_named);
     tcase_add_test(twin, integers_have_power_too);
     tcase_add_test(twin, power_tells_what_would_be_seen);

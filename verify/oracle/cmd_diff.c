@@ -390,37 +390,119 @@ static void narrow(const verdict_case *v, bool *alive, size_t variants)
     if (!any) memset(alive, true, variants);
 }
 
+/* A failing case as it was judged. */
+typedef struct {
+    op_case *c;
+    verdict_golden g;
+    tensor_file answer;
+} failing;
+
+static void close_case(failing *o)
+{
+    tensor_file_clear(&o->answer);
+    verdict_golden_clear(&o->g);
+    op_case_free(o->c);
+}
+
+/* 0; 1: there is no answer to be read; -1 and a line in err. */
+static int open_case(folder *j, size_t i, failing *o, char *err, size_t errlen)
+{
+    const manifest_case *mc = &j->m->c[j->which[i]];
+    verdict_case again;
+    char why[LINE];
+    int status;
+    if (load_golden(j->o, j->dir, mc, &o->c, &o->g, err, errlen) != 0) return -1;
+    if (read_answer(j->answers, mc, &o->answer, why, sizeof why) != 0) {
+        status = cli_no_memory(why) ? -1 : 1;
+        snprintf(err, errlen, "%s", why);
+        verdict_golden_clear(&o->g);
+        op_case_free(o->c);
+        return status;
+    }
+    /* Judged once more: this leaves the decisions in c as they were judged by. */
+    status = verdict_judge(o->c, mc->name, &o->g, &o->answer, j->o->precision, &again, err, errlen);
+    if (status == 0)
+        verdict_case_clear(&again);
+    else
+        close_case(o);
+    return status;
+}
+
 /* Diagnoses one failing case.  `alive`: the variants that explain every failing case of the operation before it; they
  * are tried first, and the rest only if none of them fits, so that a long list of failures costs little.  NULL: they are not
  * known, since other shards have cases of the operation too; choose_matches() makes up for it. */
 static int diagnose_one(folder *j, size_t i, bool *alive, size_t variants, char *err, size_t errlen)
 {
-    const manifest_case *mc = &j->m->c[j->which[i]];
     verdict_case *v = &j->v[i];
-    op_case *c;
-    verdict_golden g;
-    verdict_case again;
-    tensor_file answer;
-    char why[LINE];
-    if (load_golden(j->o, j->dir, mc, &c, &g, err, errlen) != 0) return -1;
-    int status = 0;
-    if (read_answer(j->answers, mc, &answer, why, sizeof why) != 0) {
-        status = cli_no_memory(why) ? -1 : 0;
-        snprintf(err, errlen, "%s", why);
-    } else {
-        /* Judged once more: this leaves the decisions in c as they were judged by. */
-        status = verdict_judge(c, mc->name, &g, &answer, j->o->precision, &again, err, errlen);
-        if (status == 0) {
-            verdict_case_clear(&again);
-            status = verdict_diagnose(c, &g, &answer, j->o->precision, alive, v, err, errlen);
-            if (status == 0 && alive && v->matches == 0 && !v->ranked)
-                status = verdict_diagnose(c, &g, &answer, j->o->precision, NULL, v, err, errlen);
-        }
-        tensor_file_clear(&answer);
+    failing o;
+    int status = open_case(j, i, &o, err, errlen);
+    if (status == 0) {
+        status = verdict_diagnose(o.c, &o.g, &o.answer, j->o->precision, alive, v, err, errlen);
+        if (status == 0 && alive && v->matches == 0 && !v->ranked)
+            status = verdict_diagnose(o.c, &o.g, &o.answer, j->o->precision, NULL, v, err, errlen);
+        close_case(&o);
     }
     if (alive) narrow(v, alive, variants);
-    verdict_golden_clear(&g);
-    op_case_free(c);
+    return status < 0 ? -1 : 0;
+}
+
+/* --- two mistakes at once --- */
+
+static bool to_diagnose(const verdict_case *v)
+{
+    if (v->large) return false;
+    for (size_t i = 0; i < v->tensors; i++)
+        if (v->t[i].judged && !v->t[i].pass) return true;
+    return false;
+}
+
+static size_t elements(const verdict_case *v)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < v->tensors; i++) n += v->t[i].count;
+    return n;
+}
+
+/* The smallest failing case of the operation that nothing explains; j->n if there is none. */
+static size_t unexplained_case(const folder *j, const op_record *op)
+{
+    size_t least = j->n;
+    for (size_t k = 0; k < j->n; k++) {
+        const verdict_case *v = &j->v[k];
+        if (v->op != op || !to_diagnose(v) || v->ranked || verdict_explained(v)) continue;
+        if (least == j->n || elements(v) < elements(&j->v[least])) least = k;
+    }
+    return least;
+}
+
+/* Tries a pair that explains case `from` on all other failing cases, so that the report can tell whether it explains all. */
+static int try_on_others(folder *j, size_t from, const twin_variant *w, char *err, size_t errlen)
+{
+    int status = 0;
+    for (size_t k = 0; k < j->n && status >= 0; k++) {
+        failing o;
+        if (k == from || j->v[k].op != j->v[from].op || !to_diagnose(&j->v[k])) continue;
+        status = open_case(j, k, &o, err, errlen);
+        if (status != 0) continue;
+        status = verdict_diagnose_as(o.c, &o.g, &o.answer, j->o->precision, w, &j->v[k], err, errlen);
+        close_case(&o);
+    }
+    return status < 0 ? -1 : 0;
+}
+
+/* Pairs of variants, on the smallest case that no variant explains; those found are tried on the others. */
+static int diagnose_pairs(folder *j, const op_record *op, char *err, size_t errlen)
+{
+    const size_t k = unexplained_case(j, op);
+    failing o;
+    int status = k < j->n ? open_case(j, k, &o, err, errlen) : 1;
+    if (status != 0) return status < 0 ? -1 : 0;
+    verdict_case *v = &j->v[k];
+    const size_t before = v->matches;
+    status = verdict_diagnose_pairs(o.c, &o.g, &o.answer, j->o->precision, v, err, errlen);
+    close_case(&o);
+    for (size_t i = 0; i < v->matches && v->matches > before && status == 0; i++)
+        if (strchr(v->match[i].variant->name, '+')) status = try_on_others(j, k, v->match[i].variant, err, errlen);
     return status;
 }
 
@@ -429,14 +511,6 @@ static size_t variants_known(void)
     size_t n = 0;
     while (twin_variants[n].op) n++;
     return n;
-}
-
-static bool to_diagnose(const verdict_case *v)
-{
-    if (v->large) return false;
-    for (size_t i = 0; i < v->tensors; i++)
-        if (v->t[i].judged && !v->t[i].pass) return true;
-    return false;
 }
 
 /* All failing cases of operation number i of the registry, in their order. */
@@ -452,7 +526,8 @@ static int diagnose_operation(void *context, size_t i, char *err, size_t errlen)
         if (cli_no_memory(err)) return -1;
         verdict_detail(&j->v[k], verdict_say("could not be diagnosed: %s", err));
     }
-    return 0;
+    if (j->o->shards || diagnose_pairs(j, op_registry[i], err, errlen) == 0) return 0;
+    return cli_no_memory(err) ? -1 : 0;
 }
 
 /* Of all variants that a case agrees with, those that a run of all cases would have found, which tries first what is alive. */
