@@ -297,7 +297,7 @@ int judge_find_answer(const char *answers, const manifest_case *mc, char *found,
 }
 
 /* 0: read; -1: there is no usable answer, and err is a sentence why. */
-static int read_answer(const char *answers, const manifest_case *mc, tensor_file *f, char *err, size_t errlen)
+int judge_read_answer(const char *answers, const manifest_case *mc, tensor_file *f, char *err, size_t errlen)
 {
     char path[PATH], found[PATH] = "";
     struct stat s;
@@ -348,7 +348,7 @@ static int judge_one(void *context, size_t i, char *err, size_t errlen)
     char why[LINE] = "", name[MANIFEST_NAME + 40];
     if (j->is_large[i]) return 0; /* later, by all threads together */
     if (load_golden(j->o, j->dir, mc, &c, &g, err, errlen) != 0) return -1;
-    const bool there = read_answer(j->answers, mc, &answer, why, sizeof why) == 0;
+    const bool there = judge_read_answer(j->answers, mc, &answer, why, sizeof why) == 0;
     if (!there && cli_no_memory(why)) {
         snprintf(err, errlen, "%s", why);
         verdict_golden_clear(&g);
@@ -412,7 +412,7 @@ static int open_case(folder *j, size_t i, failing *o, char *err, size_t errlen)
     char why[LINE];
     int status;
     if (load_golden(j->o, j->dir, mc, &o->c, &o->g, err, errlen) != 0) return -1;
-    if (read_answer(j->answers, mc, &o->answer, why, sizeof why) != 0) {
+    if (judge_read_answer(j->answers, mc, &o->answer, why, sizeof why) != 0) {
         status = cli_no_memory(why) ? -1 : 1;
         snprintf(err, errlen, "%s", why);
         verdict_golden_clear(&o->g);
