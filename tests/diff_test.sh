@@ -13,7 +13,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 . "$(dirname "$0")/tap.sh"
-plan=124
+plan=125
 echo 1..$plan
 
 fresh() { # the golden cases to $work/g, right answers to $work/a
@@ -249,6 +249,8 @@ fresh
 edit "$work/g/$name.expected.safetensors" 'x = get("loss"); put("loss", [x[0] + 1])'
 expect 3 'has changed since the manifest was written' diff_all
 point $? 'a changed golden value is refused'
+expect 1 ' passed, 1 failed' diff_all --verified && grep -q '^ *loss = ' "$work/log"
+point $? 'with --verified the digests are not taken'
 fresh
 rm "$work/g/$name.expected.safetensors"
 expect 3 "$name.expected.safetensors" diff_all
