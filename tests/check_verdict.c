@@ -1345,10 +1345,11 @@ START_TEST(what_is_simplest_has_no_steps)
         size_t rounds = 0;
         for (l = shrink_propose(x); l.steps > 0; l = shrink_propose(x), rounds++) {
             ck_assert_msg(rounds < 300, "%s has no end", op_registry[o]->id);
+            const size_t take = o % 8 == 0 ? l.steps - 1 : 0; /* the least bold of some operations, which takes long */
             op_case_free(x);
-            x = l.step[l.steps - 1].c; /* the least bold */
-            l.step[l.steps - 1].c = NULL;
-            for (size_t i = 0; i + 1 < l.steps; i++) ck_assert_ptr_nonnull(l.step[i].c);
+            for (size_t i = 0; i < l.steps; i++) ck_assert_ptr_nonnull(l.step[i].c);
+            x = l.step[take].c;
+            l.step[take].c = NULL;
             shrink_list_clear(&l);
         }
         op_case_free(x);
