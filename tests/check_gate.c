@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gate.h"
+#include "lone.h"
 #include "slopes.h"
 
 /* Within `ulps` units of the last place of `want`; false for NaN. */
@@ -535,6 +536,20 @@ START_TEST(overflow_is_reported)
 }
 END_TEST
 
+/* The last number of one output is beyond the format, and no other number is. */
+START_TEST(overflow_of_the_last_number)
+{
+    const size_t T = _i ? 5 : 2, D = 3, N = _i ? 2 : 5;
+    const double big = LONE_BIG;
+    double *dx = zeros(), *dwr = zeros(), *dbr = zeros(), *dr = lone(T * N, LONE_TOP);
+    dr[N - 1] = LONE_TOP;
+    LONE_OVERFLOW(smoe_gate_linear(T, D, N, lone(T * D, big), lone(N * D, big), zeros(), dx));
+    LONE_OVERFLOW(smoe_gate_linear_vjp(T, D, N, zeros(), lone(N * D, big), lone(T * N, big), dx, dwr, dbr)); /* dx */
+    LONE_OVERFLOW(smoe_gate_linear_vjp(T, D, N, lone(T * D, big), zeros(), lone(T * N, big), dx, dwr, dbr)); /* dwr */
+    LONE_OVERFLOW(smoe_gate_linear_vjp(T, D, N, zeros(), zeros(), dr, dx, dwr, dbr)); /* dbr, of two tokens */
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("gate");
@@ -559,6 +574,7 @@ int main(void)
     tcase_add_loop_test(t, values_that_are_refused, 0, ORDERS);
     tcase_add_test(t, values_that_one_token_refuses);
     tcase_add_test(t, overflow_is_reported);
+    tcase_add_loop_test(t, overflow_of_the_last_number, 0, 2);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);
