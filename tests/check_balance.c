@@ -877,6 +877,40 @@ START_TEST(sizes_of_no_numbers)
 }
 END_TEST
 
+/* The last number of one input is none. */
+START_TEST(the_last_number_is_refused)
+{
+    const size_t B = _i ? 4 : 2, S = 3, N = _i ? 2 : 5, T = _i ? 5 : 3;
+    double *a = zeros(), *b = zeros(), *c = zeros(), number, *real = zeros();
+    size_t groups;
+    for (size_t t = 0; t < B * S; t++) real[t] = 1;
+    for (int bad_one = 0; bad_one < 3; bad_one++) {
+#define LAST(i, n) lone(n, bad_one == (i) ? NAN : 0)
+        LONE_REFUSED(smoe_balance_loss_vjp(B, S, N, LAST(0, B * N), LAST(1, B * S * N), 1, LAST(2, B * N), a, b));
+        if (bad_one == 2) continue;
+        LONE_REFUSED(smoe_switch_loss(N, LAST(0, N), LAST(1, N), &number));
+        LONE_REFUSED(smoe_switch_loss_sequences(B, N, LAST(0, B * N), LAST(1, B * N), &number));
+        LONE_REFUSED(smoe_balance_loss(B, S, N, LAST(0, B * S * N), LAST(1, B * N), a, b, &number));
+        LONE_REFUSED(smoe_balance_groups(B, S, N, LAST(0, B * S * N), real, LAST(1, B * N), a, b, &groups, &number));
+        LONE_REFUSED(smoe_balance_groups_vjp(B, S, N, LAST(0, B * N), LAST(1, B * S * N), real, 1, a, b));
+        LONE_REFUSED(smoe_z_loss_vjp(T, N, LAST(0, T * N), LAST(1, T), 1, a));
+        LONE_REFUSED(smoe_mean_softmax_vjp(T, N, LAST(0, T * N), LAST(1, N), a, b));
+#undef LAST
+    }
+    LONE_REFUSED(smoe_mean_probability(T, N, lone(T * N, NAN), a));
+    LONE_REFUSED(smoe_mean_probability_vjp(T, N, lone(N, NAN), a));
+    LONE_REFUSED(smoe_mean_probability_masked(T, N, lone(T * N, NAN), real, a));
+    LONE_REFUSED(smoe_mean_probability_masked(T, N, zeros(), lone(T, NAN), a));
+    LONE_REFUSED(smoe_switch_loss_vjp(N, lone(N, NAN), 1, a));
+    LONE_REFUSED(smoe_switch_loss_sequences_vjp(B, N, lone(B * N, NAN), 1, a));
+    LONE_REFUSED(smoe_z_loss(T, N, lone(T * N, NAN), a, &number));
+    LONE_REFUSED(smoe_mean_softmax(T, N, lone(T * N, NAN), a, c));
+    real[B * S - 1] = 0.5;
+    LONE_REFUSED(smoe_balance_groups(B, S, N, zeros(), real, zeros(), a, b, &groups, &number));
+    LONE_REFUSED(smoe_balance_groups_vjp(B, S, N, zeros(), zeros(), real, 1, a, b));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("balance");
@@ -910,6 +944,7 @@ int main(void)
     tcase_add_loop_test(error, padding_errors, 0, 3);
     tcase_add_loop_test(error, z_loss_errors, 0, 3);
     tcase_add_loop_test(error, overflow_of_the_last_number, 0, 2);
+    tcase_add_loop_test(error, the_last_number_is_refused, 0, 2);
     tcase_add_test(error, sizes_of_no_numbers);
     suite_add_tcase(s, hand);
     suite_add_tcase(s, slope);

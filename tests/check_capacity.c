@@ -1029,6 +1029,49 @@ START_TEST(overflow_of_the_last_number)
 }
 END_TEST
 
+/* The last number of one input is none, or its last index is beyond the end. */
+START_TEST(the_last_number_is_refused)
+{
+    const size_t T = _i ? 4 : 2, D = 3, H = _i ? 2 : 4, N = _i ? 2 : 5, K = 2, C = T, A = T * K;
+    double *b[4];
+    for (int i = 0; i < 4; i++) b[i] = zeros();
+    size_t fine[8], index[8] = {0}, far[8] = {0}, full[8] = {0}, load[5], slot[8];
+    far[A - 1] = N, full[A - 1] = C;
+    for (size_t k = 0; k < A; k++) fine[k] = k / K;
+    for (int bad = 0; bad < 6; bad++) {
+#define LAST(i, n) lone(n, bad == (i) ? NAN : 0)
+        const size_t *at = bad == 3 ? far : index, *in = bad == 4 ? full : fine;
+        if (bad < 3 || bad > 4) {
+            if (bad < 3)
+                LONE_REFUSED(
+                    smoe_expert_keyvalue(T, D, H, LAST(0, T * D), LAST(1, D * H), LAST(2, H * D), b[0], b[1], b[2]));
+            LONE_REFUSED(smoe_expert_keyvalue_vjp(T, D, H, LAST(0, T * D), LAST(1, D * H), LAST(2, H * D), zeros(),
+                                                  zeros(), LAST(5, T * D), b[0], b[1], b[2], b[3]));
+        }
+        if (bad == 5) continue;
+        if (bad == 0 || bad > 2) {
+            LONE_REFUSED(smoe_buffer_dispatch(T, D, N, K, C, LAST(0, T * D), at, in, b[0]));
+            LONE_REFUSED(smoe_buffer_dispatch_vjp(T, D, N, K, C, at, in, LAST(0, N * C * D), b[0]));
+        }
+        LONE_REFUSED(smoe_buffer_combine(SMOE_OVERFLOW_PASS, T, D, N, K, C, LAST(0, N * C * D), LAST(1, A), at, in,
+                                         LAST(2, T * D), b[0]));
+        LONE_REFUSED(smoe_buffer_combine_vjp(SMOE_OVERFLOW_PASS, T, D, N, K, C, LAST(0, N * C * D), LAST(1, A), at, in,
+                                             LAST(2, T * D), b[0], b[1], b[2]));
+#undef LAST
+    }
+    LONE_REFUSED(smoe_expert_keyvalue_vjp(T, D, H, zeros(), zeros(), zeros(), lone(T * H, NAN), zeros(), zeros(), b[0],
+                                          b[1], b[2], b[3]));
+    LONE_REFUSED(smoe_expert_keyvalue_vjp(T, D, H, zeros(), zeros(), zeros(), zeros(), lone(T * H, NAN), zeros(), b[0],
+                                          b[1], b[2], b[3]));
+    for (size_t k = 0; k < A; k++) fine[k] = k, full[k] = k < A - 1 ? k : A;
+    LONE_REFUSED(smoe_slots_first(A, N, C, far, fine, load, slot));
+    LONE_REFUSED(smoe_slots_first(A, N, C, index, full, load, slot));
+    LONE_REFUSED(smoe_slots_largest(A, N, C, far, zeros(), fine, load, slot));
+    LONE_REFUSED(smoe_slots_largest(A, N, C, index, zeros(), full, load, slot));
+    LONE_REFUSED(smoe_slots_largest(A, N, C, index, lone(A, NAN), fine, load, slot));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("capacity");
@@ -1058,6 +1101,7 @@ int main(void)
     tcase_add_test(t, one_wide_shared_expert_is_two);
     tcase_add_test(t, shared_errors);
     tcase_add_loop_test(t, overflow_of_the_last_number, 0, 2);
+    tcase_add_loop_test(t, the_last_number_is_refused, 0, 2);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -1439,6 +1439,50 @@ START_TEST(overflow_of_the_last_number)
 }
 END_TEST
 
+/* The last number of one input is none, or the last index is that of no expert. */
+START_TEST(the_last_number_is_refused)
+{
+    const size_t T = _i ? 5 : 2, C = _i ? 3 : 4, N = _i ? 3 : 5, K = _i ? 3 : 2;
+    double *a = zeros(), *b = zeros(), *c = zeros(), *d = zeros(), *work = zeros(), number;
+    size_t index[5], off[5] = {0}, fine[5] = {0};
+    off[K - 1] = N;
+    for (int bad_one = 0; bad_one < 4; bad_one++) {
+#define LAST(i, n) lone(n, bad_one == (i) ? NAN : 0)
+        const size_t *I = bad_one == 3 ? off : fine;
+        REFUSED(smoe_xmoe_softmax_vjp(N, K, 1, I, LAST(0, N), LAST(1, N), LAST(2, K), a, &number, b), SMOE_EDOM);
+        if (bad_one != 1) REFUSED(smoe_xmoe_sigmoid_vjp(N, K, 1, I, LAST(0, N), LAST(2, K), a, &number), SMOE_EDOM);
+        double *s = LAST(1, N);
+        s[0] = 1;
+        if (bad_one != 0) {
+            REFUSED(smoe_weights_scaled_vjp(N, K, 1, s, I, LAST(2, K), a, b), SMOE_EDOM);
+            REFUSED(smoe_weights_scaled_renorm_vjp(N, K, 1, s, I, LAST(2, K), a, b, c), SMOE_EDOM);
+        }
+        if (bad_one == 1 || bad_one == 3) {
+            REFUSED(smoe_weights_scaled(N, K, 1, s, I, a), SMOE_EDOM);
+            REFUSED(smoe_weights_scaled_renorm(N, K, 1, s, I, a), SMOE_EDOM);
+        }
+        if (bad_one > 1) continue;
+        const smoe_cosine_in in = {SMOE_COSINE_RAW, T, C, N, 1, LAST(0, T * C), LAST(1, N * C)};
+        const smoe_cosine_kept kept = {b, c, d, zeros()};
+        REFUSED(smoe_cosine_scores(&in, &kept, a), SMOE_EDOM);
+        REFUSED(smoe_cosine_scores_vjp(&in, &kept, zeros(), a, zeros(), work), SMOE_EDOM);
+        REFUSED(smoe_unit_vjp(C, 1, LAST(0, C), LAST(1, C), a), SMOE_EDOM);
+        REFUSED(smoe_stable_choice(N, LAST(0, N), LAST(1, N), index, a, b), SMOE_EDOM);
+#undef LAST
+    }
+    REFUSED(smoe_xmoe_softmax(N, K, 1, lone(N, NAN), index, a, &number, b, c), SMOE_EDOM);
+    REFUSED(smoe_xmoe_sigmoid(N, K, 1, lone(N, NAN), index, a, &number, b), SMOE_EDOM);
+    REFUSED(smoe_unit(C, lone(C, NAN), &number, a), SMOE_EDOM);
+    REFUSED(smoe_damped(C, 1, lone(C, NAN), &number, a), SMOE_EDOM);
+    REFUSED(smoe_damped_vjp(C, 1, lone(C, NAN), 1, zeros(), zeros(), a), SMOE_EDOM);
+    REFUSED(smoe_damped_vjp(C, 1, zeros(), 1, lone(C, NAN), zeros(), a), SMOE_EDOM);
+    REFUSED(smoe_damped_vjp(C, 1, zeros(), 1, zeros(), lone(C, NAN), a), SMOE_EDOM);
+    REFUSED(smoe_stable_choice_vjp(N, lone(N, NAN), 0, 1, a), SMOE_EDOM);
+    REFUSED(smoe_cross_entropy(N, lone(N, NAN), 0, &number, a), SMOE_EDOM);
+    REFUSED(smoe_cross_entropy_vjp(N, lone(N, NAN), 0, 1, 1, a), SMOE_EDOM);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("gate_cosine");
@@ -1476,6 +1520,7 @@ int main(void)
     tcase_add_loop_test(error, scaled_weights_refuse, 0, 3);
     tcase_add_loop_test(error, deepseek_refuses, 0, 3);
     tcase_add_loop_test(error, overflow_of_the_last_number, 0, 2);
+    tcase_add_loop_test(error, the_last_number_is_refused, 0, 2);
     suite_add_tcase(s, hand);
     suite_add_tcase(s, slope);
     suite_add_tcase(s, property);

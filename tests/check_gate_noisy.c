@@ -1225,6 +1225,41 @@ START_TEST(no_tokens_and_no_numbers)
 }
 END_TEST
 
+/* The last number of one input is none, or the last index is that of no expert. */
+START_TEST(the_last_number_is_refused)
+{
+    const size_t NN = _i ? 3 : 5, KK = _i ? 3 : 2, DD = _i ? 2 : 4, MM = _i ? 2 : 4, GG = _i ? 4 : 2;
+    size_t off[ROOM] = {0};
+    off[KK - 1] = NN;
+    REFUSED(smoe_weights_sigmoid(NN, KK, lone(NN, NAN), o.index, o.a, o.b, o.c), SMOE_EDOM);
+    REFUSED(smoe_weights_sigmoid_norm(NN, KK, lone(NN, NAN), o.index, o.a, o.b, o.c), SMOE_EDOM);
+    REFUSED(smoe_gate_entropy_token(NN, lone(NN, NAN), o.a, o.b, o.c), SMOE_EDOM);
+    for (int bad = 0; bad < 4; bad++) {
+#define LAST(i, n) lone(n, bad == (i) ? NAN : 0)
+        const size_t *I = bad == 3 ? off : zeroth;
+        if (bad != 1) {
+            REFUSED(smoe_gate_frozen_token_vjp(DD, NN, KK, LAST(0, NN * DD), I, zeros(), LAST(2, KK), o.a, o.b, o.c),
+                    SMOE_EDOM);
+            REFUSED(smoe_weights_sigmoid_vjp(NN, KK, I, LAST(0, KK), LAST(2, KK), o.a, o.b), SMOE_EDOM);
+        } else
+            REFUSED(smoe_gate_frozen_token_vjp(DD, NN, KK, zeros(), I, LAST(1, KK), zeros(), o.a, o.b, o.c), SMOE_EDOM);
+        REFUSED(smoe_weights_sigmoid_norm_vjp(NN, KK, I, LAST(0, KK), LAST(1, KK), LAST(2, KK), o.a, o.b), SMOE_EDOM);
+        if (bad == 3) continue;
+        REFUSED(smoe_noisy_scores(NN, LAST(0, NN), LAST(1, NN), LAST(2, NN), 0, o.a, o.b), SMOE_EDOM);
+        REFUSED(smoe_noisy_scores_vjp(NN, LAST(0, NN), LAST(1, NN), LAST(2, NN), o.a), SMOE_EDOM);
+        REFUSED(smoe_hyper_weights(MM, GG, NN, LAST(0, MM), LAST(1, GG * MM), LAST(2, NN * GG), o.a, o.b), SMOE_EDOM);
+        REFUSED(smoe_hyper_weights_vjp(MM, GG, NN, LAST(0, GG * MM), LAST(1, NN * GG), LAST(2, GG), zeros(), o.a, o.b),
+                SMOE_EDOM);
+        if (bad == 2) continue;
+        REFUSED(smoe_jitter(NN, LAST(0, NN), LAST(1, NN), o.a), SMOE_EDOM);
+        REFUSED(smoe_gate_frozen_token(DD, NN, KK, LAST(0, DD), LAST(1, NN * DD), o.a, o.index, o.b, o.c, o.e),
+                SMOE_EDOM);
+#undef LAST
+    }
+    REFUSED(smoe_hyper_weights_vjp(MM, GG, NN, zeros(), zeros(), zeros(), lone(NN, NAN), o.a, o.b), SMOE_EDOM);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("gate_noisy");
@@ -1263,6 +1298,7 @@ int main(void)
     tcase_add_test(t, overflow_is_reported);
     tcase_add_loop_test(t, overflow_of_the_last_number, 0, 2);
     tcase_add_test(t, no_tokens_and_no_numbers);
+    tcase_add_loop_test(t, the_last_number_is_refused, 0, 2);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);

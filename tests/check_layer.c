@@ -813,6 +813,41 @@ START_TEST(overflow_of_the_last_number)
 }
 END_TEST
 
+/* The last number of one input of a piece is none, or its last index is beyond the end. */
+START_TEST(the_last_number_is_refused)
+{
+    const size_t T = _i ? 5 : 2, D = 3, H = _i ? 2 : 4, N = _i ? 2 : 5, K = 2, A = T * K;
+    double *b[7];
+    for (int i = 0; i < 7; i++) b[i] = zeros();
+    size_t offset[6] = {0}, list[10], far[10];
+    offset[N] = A; /* the last expert has all */
+    for (size_t k = 0; k < A; k++) list[k] = k, far[k] = k < A - 1 ? k : A;
+    for (int bad = 0; bad < 7; bad++) {
+#define LAST(i, n) lone(n, bad == (i) ? NAN : 0)
+        const size_t *at = bad == 6 ? far : list;
+        if (bad != 5)
+            LONE_REFUSED(smoe_experts(SMOE_RELU, T, D, H, N, K, LAST(0, T * D), LAST(1, N * H * D), LAST(2, N * H),
+                                      LAST(3, N * D * H), LAST(4, N * D), offset, at, b[0], b[1], b[2], b[3]));
+        LONE_REFUSED(smoe_experts_vjp(SMOE_RELU, T, D, H, N, K, LAST(0, N * H * D), LAST(1, N * D * H), offset, at,
+                                      LAST(2, A * D), LAST(3, A * H), LAST(4, A * H), LAST(5, A * D), b[0], b[1], b[2],
+                                      b[3], b[4], b[5], b[6]));
+        if (bad < 2 || bad == 6) LONE_REFUSED(smoe_combine(T, D, K, LAST(0, A), at, LAST(1, A * D), b[0]));
+        if (bad < 3 || bad == 6)
+            LONE_REFUSED(smoe_combine_vjp(T, D, K, LAST(0, A), at, LAST(1, A * D), LAST(2, T * D), b[0], b[1]));
+#undef LAST
+    }
+    size_t none[6] = {0}, back[6] = {0}, room[3][10];
+    none[N] = A - 1;
+    back[N] = A, back[N - 1] = A + 1; /* the last list ends before it begins */
+    LONE_REFUSED(smoe_experts(SMOE_RELU, T, D, H, N, K, zeros(), zeros(), zeros(), zeros(), zeros(), none, list, b[0],
+                              b[1], b[2], b[3]));
+    LONE_REFUSED(smoe_experts(SMOE_RELU, T, D, H, N, K, zeros(), zeros(), zeros(), zeros(), zeros(), back, list, b[0],
+                              b[1], b[2], b[3]));
+    for (size_t k = 0; k < A; k++) far[k] = k < A - 1 ? 0 : N;
+    LONE_REFUSED(smoe_dispatch(A, N, far, room[0], room[1], room[2]));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("layer");
@@ -840,6 +875,7 @@ int main(void)
     tcase_add_test(t, pieces_refuse_non_finite_values);
     tcase_add_test(t, overflow_is_reported);
     tcase_add_loop_test(t, overflow_of_the_last_number, 0, 2);
+    tcase_add_loop_test(t, the_last_number_is_refused, 0, 2);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);

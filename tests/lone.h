@@ -1,5 +1,5 @@
-/* Where one number alone is beyond the format, the last of its array, is it told?  Arrays of zeros but for their last number:
- * two of them meet in one number of a product, the last one. */
+/* Where one number alone is beyond the format, or none, the last of its array, is it told?  Arrays of zeros but for their last
+ * number: two of them meet in one number of a product, the last one. */
 #ifndef SMOEREF_TESTS_LONE_H
 #define SMOEREF_TESTS_LONE_H
 
@@ -23,6 +23,12 @@ static double *lone(size_t n, double value)
 }
 
 static double *zeros(void) { return lone(0, 0); }
+
+#define LONE_REFUSED(call)                                                                                             \
+    do {                                                                                                               \
+        const smoe_status lone_status = call;                                                                          \
+        ck_assert_msg(lone_status == SMOE_EDOM, "%s: %s", #call, smoe_strerror(lone_status));                          \
+    } while (0)
 
 #define LONE_OVERFLOW(call)                                                                                            \
     do {                                                                                                               \
