@@ -506,7 +506,8 @@ static int diagnose_pairs(folder *j, const op_record *op, char *err, size_t errl
     verdict_case *v = &j->v[k];
     status = verdict_diagnose_pairs(o.c, &o.g, &o.answer, j->o->precision, v, err, errlen);
     close_case(&o);
-    bool *alive = verdict_allocate(v->matches + 1, sizeof *alive);
+    bool *alive = calloc(v->matches + 1, sizeof *alive);
+    if (!alive) return tensor_fail(err, errlen, "out of memory");
     for (size_t i = 0; i < v->matches; i++) alive[i] = strchr(v->match[i].variant->name, '+') != NULL;
     for (size_t i = 0; i < j->n && status == 0; i++)
         if (i != k && j->v[i].op == op && to_diagnose(&j->v[i])) status = try_on(j, k, i, alive, err, errlen);
