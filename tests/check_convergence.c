@@ -1089,6 +1089,41 @@ START_TEST(additions_are_in_the_claim)
 }
 END_TEST
 
+/* The rule with 10 points on [0,3] and that on its halves differ by 1.0406e-12 of the mass there, for a normal density (computed apart,
+ * in 64 bits).  At atoms 1,100 apart tau is 9.83e-13: panels are cut, and their halves agree.  At 1,250 it is 1.083e-12: they are left,
+ * and the difference is claimed. */
+START_TEST(panels_are_left_at_tau)
+{
+    const double c = smoe_normal_log_density(0, 0, 1);
+    double work[10], V, h2, error[2];
+    for (int left = 0; left < 2; left++) {
+        const double apart = left ? 1250 : 1100, p[] = {0, 0, 1, c}, q[] = {0, apart, 1, c};
+        OK(smoe_mixture_distance(1, p, 1, q, work, &V, &h2, error));
+        const double noise = smoe_mixture_noise(1, p, apart + 12) + smoe_mixture_noise(1, q, apart + 12);
+        const double tau = 0x1p-42 + noise, off = error[0] - noise / 2,
+                     off2 = error[1] - noise * (2 * sqrt(h2) + noise);
+        ck_assert_msg(left ? tau > 1.08e-12 && tau < 1.086e-12 : tau > 9.8e-13 && tau < 9.86e-13, "T.8: tau is %g",
+                      tau);
+        ck_assert_msg(left ? off > 1.03e-12 && off < 1.08e-12 : off < 2e-14, "T.8: off by %g at tau = %g", off, tau);
+        ck_assert_msg(left ? off2 > 1.03e-12 && off2 < 1.08e-12 : off2 < 2e-14, "T.8: h^2 is off by %g at tau = %g",
+                      off2, tau);
+    }
+}
+END_TEST
+
+/* 16 k + 2 H; of both models, and 9 for each atom of either; + k p + k (d+1)(d+3). */
+START_TEST(workspaces_by_hand)
+{
+    const smoe_mix_shape hidden = {.gate = SMOE_MIX_SOFTMAX, .expert = SMOE_MIX_TANH, .k = 3, .d = 2, .H = 5};
+    const smoe_mix_shape line = {.gate = SMOE_MIX_SOFTMAX, .free_weights = true, .k = 4, .d = 2};
+    ck_assert_uint_eq(smoe_mix_work(&hidden), 58);
+    ck_assert_uint_eq(smoe_mix_work(&line), 64);
+    ck_assert_uint_eq(smoe_mix_distance_work(&hidden, &line), 58 + 64 + 9 * 7);
+    ck_assert_uint_eq(smoe_mix_parameters(&line), 4 * (3 + 1 + 1 + 2));
+    ck_assert_uint_eq(smoe_mix_em_work(&line), 64 + 28 + 4 * 3 * 5);
+}
+END_TEST
+
 /* Half of the first expert's step from 1 to 4001 (a whole one would make its weight 0.7) leaves it 1,999 below the other: its weight is
  * e^-1999 = 0 everywhere, and what scales it to responsibilities above 0 does not exist. */
 START_TEST(an_atom_without_weight_is_refused)
@@ -1856,6 +1891,8 @@ int main(void)
     tcase_add_test(property, hard_distances_end);
     tcase_add_test(property, crossings_at_an_end_take_no_splits);
     tcase_add_test(property, additions_are_in_the_claim);
+    tcase_add_test(hand, panels_are_left_at_tau);
+    tcase_add_test(hand, workspaces_by_hand);
     tcase_add_test(hand, units_of_x_do_not_matter);
     tcase_add_test(error, an_atom_without_weight_is_refused);
     tcase_add_test(property, splits_end_and_the_claim_says_so);
