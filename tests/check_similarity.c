@@ -2748,6 +2748,107 @@ START_TEST(the_sum_of_two_parts_overflows)
 }
 END_TEST
 
+/* What is behind a cotangent, NaN, is not looked at, with fewer samples than features and with more. */
+START_TEST(kernels_read_no_further)
+{
+    enum { BEHIND = 32 };
+    for (int k = 0; k < 2 * KERNELS; k++) {
+        const smoe_similarity how = kernel_of(k / 2);
+        const size_t n = k % 2 == 0 ? 3 : 5, p = 8 - n;
+        double x[15 + BEHIND], G[25 + BEHIND], dx[15 + BEHIND], *work = room(smoe_gram_work(n, p));
+        uint64_t seed = 73;
+        slopes_fill(&seed, 1, 15, x);
+        slopes_fill(&seed, 1, 25, G);
+        for (size_t i = n * p; i < 15 + BEHIND; i++) x[i] = NAN;
+        for (size_t i = n * n; i < 25 + BEHIND; i++) G[i] = NAN;
+        for (size_t i = 0; i < 15 + BEHIND; i++) dx[i] = INFINITY;
+        OK(smoe_gram_vjp(&how, n, p, x, G, work, dx));
+        OK(smoe_gram_centred_vjp(&how, n, p, x, G, work, dx));
+        for (size_t i = 0; i < 15 + BEHIND; i++)
+            ck_assert_msg((i < n * p) == isfinite(dx[i]), "%s: dx[%zu] is %g", kernel_name[k / 2], i, dx[i]);
+        free(work);
+    }
+}
+END_TEST
+
+/* Each element of rows and shifts is asked for, and each sum of earlier rows; a gradient overflows in its last element alone. */
+START_TEST(moments_are_looked_at_to_the_last)
+{
+    enum { ROWS = 4, P = 3, Q = 2 };
+    double x[ROWS * P], y[ROWS * Q], shift[P + Q], work[64], dx[ROWS * P + 8], a;
+    moments_room r, before;
+    memset(&r, 0, sizeof r); /* all of it is compared */
+    related(43, ROWS, P, x, Q, y);
+    slopes_fill(&(uint64_t){44}, 1, P + Q, shift);
+    start_moments(&r, P, Q);
+    OK(smoe_moments_add(&r.m, ROWS, x, y, NULL, NULL, NULL));
+    memcpy(&before, &r, sizeof r);
+    poison_all(ROWS * P + 8, dx);
+    for (size_t k = 0; k < ROWS * (P + Q) + P + Q; k++) {
+        double *const at = k < ROWS * P ? x + k : k < ROWS * (P + Q) ? y + k - ROWS * P : shift + k - ROWS * (P + Q);
+        const double kept = *at;
+        *at = k % 2 == 0 ? NAN : INFINITY;
+        ck_assert_msg(smoe_moments_add(&r.m, ROWS, x, y, shift, shift + P, work) == SMOE_EDOM, "K.10: [%zu]", k);
+        for (int biased = 0; biased < 2 && k < ROWS * (P + Q); biased++)
+            ck_assert_msg(smoe_hsic_moments_vjp(&r.m, biased ? SMOE_HSIC_BIASED : SMOE_HSIC_UNBIASED, SMOE_DIVIDE_N, 1,
+                                                ROWS, x, y, work, dx) == SMOE_EDOM,
+                          "K.11': [%zu]", k);
+        *at = kept;
+    }
+    ck_assert_msg(memcmp(&before, &r, sizeof r) == 0 && untouched(ROWS * P, dx),
+                  "K.10: what is refused changes nothing");
+    double *const sum[] = {&r.m.sx[P - 1],  &r.m.sy[Q - 1], &r.m.c[P * Q - 1], &r.m.xyy[P - 1],
+                           &r.m.yxx[Q - 1], &r.m.xx,        &r.m.yy,           &r.m.xxyy};
+    for (size_t k = 0; k < sizeof sum / sizeof *sum; k++) {
+        const double kept = *sum[k];
+        *sum[k] = INFINITY; /* one sum in turn has overflowed before */
+        ck_assert_msg(smoe_moments_add(&r.m, 0, x, y, NULL, NULL, NULL) == SMOE_EOVRFLW, "K.10: sum %zu", k);
+        *sum[k] = kept;
+    }
+    OK(smoe_moments_add(&r.m, 0, x, y, NULL, NULL, NULL));
+    start_moments(&r, P, Q);
+    r.m.n = ROWS;
+    r.m.c[P * Q - 1] = 0x1p600;
+    memset(x, 0, sizeof x);
+    memset(y, 0, sizeof y);
+    y[ROWS * Q - 1] = 0x1p600;
+    for (size_t k = 0; k < ROWS * P + 8; k++) dx[k] = INFINITY;
+    OVERFLOWS_AT(smoe_hsic_moments_vjp(&r.m, SMOE_HSIC_BIASED, SMOE_DIVIDE_NONE, 1, ROWS, x, y, work, dx), dx, ROWS * P,
+                 1, ROWS * P - 1, "K.11'");
+    y[ROWS * Q - 1] = 1;
+    OK(smoe_hsic_moments_vjp(&r.m, SMOE_HSIC_BIASED, SMOE_DIVIDE_NONE, 1, ROWS, x, y, work, dx));
+    ck_assert_int_eq(smoe_cka_ratio_vjp(0, 0x1p-500, 0x1p-500, 0x1p600, &a, dx, dx + 1), SMOE_EOVRFLW);
+    ck_assert_msg(a == INFINITY && dx[0] == 0 && dx[1] == 0, "K.9: only dh_xy was to overflow: %g %g %g", a, dx[0],
+                  dx[1]);
+}
+END_TEST
+
+/* The gradient of one side's Gram matrix, dh_xy B + 2 dh_xx A of the centred ones, overflows in its last element alone: an overflow, and
+ * no cotangent that is refused further on. */
+START_TEST(the_gradient_of_a_side_overflows_in_the_last)
+{
+    enum { N = 4, P = 2 };
+    const double x[N * P] = {0, -.25, .25, .125, -.0625, .0625, 0, -.25}, y[N] = {-32, 16, -16, 48};
+    double xc[N * P], yc[N], G[N * N], H[N * N], A[N * N], B[N * N], xx = 0, yy = 0, xy = 0, dxy, dxx, dyy, dx[N * P],
+                                                                     dy[N];
+    OK(smoe_centre_features(N, P, x, xc));
+    OK(smoe_centre_features(N, 1, y, yc));
+    OK(smoe_gram_linear(N, P, xc, G));
+    OK(smoe_gram_linear(N, 1, yc, H));
+    OK(smoe_centre(N, G, A));
+    OK(smoe_centre(N, H, B));
+    for (size_t k = 0; k < N * N; k++) xx += A[k] * A[k], yy += B[k] * B[k], xy += A[k] * B[k];
+    OK(smoe_cka_ratio_vjp(xy, xx, yy, 1, &dxy, &dxx, &dyy));
+    const double last = dxy * B[N * N - 1] + 2 * dxx * A[N * N - 1], g = DBL_MAX / fabs(last) * (1 + 0x1p-20);
+    for (size_t k = 0; k + 1 < N * N; k++)
+        ck_assert_msg(fabs(dxy * B[k] + 2 * dxx * A[k]) < 0.99 * fabs(last), "K.6': [%zu] is as large", k);
+    double *work = room(smoe_cka_work(&linear_biased, N, P, 1));
+    ck_assert_int_eq(smoe_cka_vjp(&linear_biased, N, P, x, 1, y, g, work, dx, dy), SMOE_EOVRFLW);
+    OK(smoe_cka_vjp(&linear_biased, N, P, x, 1, y, g / 4, work, dx, dy));
+    free(work);
+}
+END_TEST
+
 /* Workspace with poison behind it: how much of it was written. */
 enum { BEHIND_WORK = 64 };
 
@@ -2942,6 +3043,9 @@ static Suite *suite(void)
     tcase_add_loop_test(error, results_are_looked_at_to_the_last, 0, 2);
     tcase_add_test(error, u_centring_overflows_late);
     tcase_add_test(error, workspaces_are_used_to_the_last);
+    tcase_add_test(error, kernels_read_no_further);
+    tcase_add_test(error, moments_are_looked_at_to_the_last);
+    tcase_add_test(error, the_gradient_of_a_side_overflows_in_the_last);
     tcase_add_test(error, every_distance_is_looked_at);
     tcase_add_test(error, the_sum_of_two_parts_overflows);
     return s;
