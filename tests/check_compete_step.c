@@ -874,7 +874,7 @@ enum { VARIANTS = sizeof variants / sizeof *variants };
 /* A drawn step of a variant, no decision within reach of a check's step, with the target as it stands. */
 static step *variant_step(int i, uint64_t seed)
 {
-    enum { T = 3, d = 4, h = 5, N = 4, K = 3 };
+    enum { T = 3, d = 5, h = 6, N = 4, K = 2 }; /* no two alike */
     step *l = step_new(T, d, h, N, K);
     l->opt = variants[i].opt, l->router = variants[i].router;
     bool apart;
@@ -1902,6 +1902,20 @@ START_TEST(a_clamped_winner_is_a_constant)
 }
 END_TEST
 
+/* Three experts of one output, two winners.  The last winner's weight has 2^1023 from outside and 2^1023 through y; the last expert's
+ * response has 2^1023 from outside and 2^1000/2^-23 through the weights: a sum that overflows, not a cotangent that is refused. */
+START_TEST(totals_overflow_in_the_last)
+{
+    const double none[3] = {0}, o[] = {0x1p423, 0, 0}, s[] = {0x1p-24, 1, 0x1p-24}, weight[] = {.5, .5}, dy = 0x1p600;
+    const size_t index[] = {2, 0};
+    double do_[3], work[12];
+    IS(SMOE_EOVRFLW, smoe_route_vjp(1, 3, 2, 1, o, s, index, weight, &dy, (double[]){0, 0x1p1023}, none, do_, work));
+    const double both[] = {0x1p1000, -0x1p1000}, ds[] = {0, 0, 0x1p1023};
+    IS(SMOE_EOVRFLW, smoe_route_vjp(1, 3, 2, 1, o, s, index, weight, none, both, ds, do_, work));
+    OK(smoe_route_vjp(1, 3, 2, 1, o, s, index, weight, none, both, none, do_, work));
+}
+END_TEST
+
 /* 3 T N + T d + C (N d + K d + 2 d + h) + N d + 7 N + 4 K with T, N, K, d, h = 2, 3, 2, 5, 7, where C is 2, or 1. */
 START_TEST(workspaces_by_hand)
 {
@@ -2418,6 +2432,7 @@ int main(void)
     tcase_add_loop_test(c, parts_read_to_the_last, 0, PARTS * PART_SIZES);
     tcase_add_test(c, parts_overflow_in_the_last);
     tcase_add_test(c, workspaces_by_hand);
+    tcase_add_test(c, totals_overflow_in_the_last);
     tcase_add_test(c, a_clamped_winner_is_a_constant);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

@@ -696,6 +696,18 @@ static world varied_world(int i, size_t T)
     return new_world(shape, opt, 1000 + (uint64_t)i);
 }
 
+/* The same options with sizes of which no two are alike. */
+static world unlike_world(int i, size_t T)
+{
+    world like = varied_world(i, T);
+    smoe_simsmoe_shape shape = like.shape;
+    shape.layer.d = 5, shape.layer.h = 6, shape.layer.N = 4, shape.p = 3;
+    shape.g = shape.head == SMOE_HEAD_MLP ? 7 : shape.layer.d;
+    const smoe_simsmoe_options opt = like.opt;
+    release(&like);
+    return new_world(shape, opt, 2000 + (uint64_t)i);
+}
+
 /* evidence gradient: S.1 */
 START_TEST(gradient_of_the_heads)
 {
@@ -757,7 +769,7 @@ END_TEST
 /* evidence gradient: S.6 */
 START_TEST(gradient_of_the_layer)
 {
-    world w = varied_world(_i, 24);
+    world w = _i < 12 ? varied_world(_i, 24) : unlike_world(_i - 12, 24);
     OK(run_layer(&w, w.theta));
     OK(run_layer_vjp(&w));
     check_gradient(&w, PARTS, exact_layer_scalar, layer_scalar, "S.6");
@@ -768,7 +780,7 @@ END_TEST
 /* evidence gradient: S.7 */
 START_TEST(gradient_of_the_step)
 {
-    world w = varied_world(_i, 24);
+    world w = _i < 12 ? varied_world(_i, 24) : unlike_world(_i - 12, 24);
     OK(run_step(&w, w.theta));
     OK(run_step_vjp(&w));
     check_gradient(&w, PARTS, exact_step_scalar, step_scalar, "S.7");
@@ -1709,6 +1721,11 @@ START_TEST(overflow)
     OK(run_layer(&w, w.theta));
     IS(SMOE_EOVRFLW, run_layer_vjp(&w));
     IS(SMOE_EOVRFLW, run_step_vjp(&w));
+    const double last = w.dy[12 * 3 - 1];
+    w.dy[12 * 3 - 1] = NAN; /* refused before a total overflows */
+    IS(SMOE_EDOM, run_layer_vjp(&w));
+    IS(SMOE_EDOM, run_step_vjp(&w));
+    w.dy[12 * 3 - 1] = last;
     w.opt.c_task = 1e308;
     IS(SMOE_EOVRFLW, run_step_vjp(&w));
     w.opt.c_balance = 0.5;
@@ -2073,8 +2090,8 @@ int main(void)
     tcase_add_test(values, layer_and_step_by_hand);
     tcase_add_loop_test(grads, gradient_of_the_heads, 0, 4);
     tcase_add_loop_test(grads, gradient_of_the_loss, 0, 24);
-    tcase_add_loop_test(grads, gradient_of_the_layer, 0, 12);
-    tcase_add_loop_test(grads, gradient_of_the_step, 0, 12);
+    tcase_add_loop_test(grads, gradient_of_the_layer, 0, 18);
+    tcase_add_loop_test(grads, gradient_of_the_step, 0, 18);
     tcase_add_loop_test(properties, pairs_by_definition, 1, 7);
     tcase_add_loop_test(properties, resumed, 0, 2);
     tcase_add_test(properties, units_and_edges);
