@@ -874,7 +874,7 @@ enum { VARIANTS = sizeof variants / sizeof *variants };
 /* A drawn step of a variant, no decision within reach of a check's step, with the target as it stands. */
 static step *variant_step(int i, uint64_t seed)
 {
-    enum { T = 3, d = 5, h = 6, N = 4, K = 2 }; /* no two alike */
+    enum { T = 5, d = 2, h = 6, N = 4, K = 3 }; /* no two alike */
     step *l = step_new(T, d, h, N, K);
     l->opt = variants[i].opt, l->router = variants[i].router;
     bool apart;

@@ -1895,7 +1895,7 @@ static smoe_status call_function(function_call *c)
     const smoe_mix_shape hidden = {.gate = SMOE_MIX_SOFTMAX, .expert = SMOE_MIX_TANH, .k = 1, .d = D, .H = 3};
     static const size_t width[] = {2, 3}, cell[] = {3, 0, 3},
                         label[2 * N] = {0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2};
-    static const double power[] = {2, 2}, times[] = {0, 0};
+    static const double power[] = {2, 2, NAN, NAN, NAN}, times[] = {0, 0, NAN, NAN, NAN}; /* of two groups */
     const double *a = c->in[0], *b = c->in[1], *e = c->in[2], *f = c->in[3];
     double *u = c->out[0], *v = c->out[1], *w = c->out[2], *x = c->out[3], *y = c->out[4], work[400];
     size_t chosen[N];
@@ -2004,7 +2004,7 @@ END_TEST
 START_TEST(results_overflow_in_the_last)
 {
     const smoe_mix_shape line = {.gate = SMOE_MIX_SOFTMAX, .k = 3, .d = 2}; /* (a, b, nu, beta1) */
-    double theta[18] = {0}, at[12], work[100], dtheta[18], dx[4], dy[2], h, margin;
+    double theta[18] = {0}, at[12], work[100], dtheta[18], dx[4], dy[2], away_dy[3], margin;
     const double x[] = {0, 0, 0, 0x1p100}, none[4] = {0};
     for (size_t i = 0; i < 3; i++) theta[6 * i + 3] = 1;
     theta[13] = 0x1p1000; /* a_1 of the last atom */
@@ -2030,7 +2030,18 @@ START_TEST(results_overflow_in_the_last)
                      SMOE_EOVRFLW);
     ck_assert_msg(dy[0] == -INFINITY && dx[0] == 0, "T.5': dy is %g", dy[0]);
     for (size_t j = 0; j < 8; j++) ck_assert_msg(isfinite(dtheta[j]), "T.5': dtheta[%zu] is %g", j, dtheta[j]);
-    ck_assert_int_eq(smoe_mix_mean(&one, (double[]){0, 0x1p600, 0}, x + 2, work, &h), SMOE_OK);
+    /* three densities of -(0.95 2^512)^2 / 2: their sum overflows, and no gradient does */
+    const smoe_mix_shape flat = {.gate = SMOE_MIX_SOFTMAX, .k = 1, .d = 1};
+    const double away[] = {0x1.e666p511, 0x1.e666p511, 0x1.e666p511};
+    ck_assert_int_eq(smoe_mix_loglik_vjp(&flat, 3, (double[]){0, 0, 1, 0}, none, away, 1, work, dtheta, dx, away_dy),
+                     SMOE_EOVRFLW);
+    for (size_t j = 0; j < 4; j++) ck_assert_msg(isfinite(dtheta[j]), "T.5': dtheta[%zu] is %g", j, dtheta[j]);
+    ck_assert_int_eq(smoe_mix_loglik_vjp(&flat, 2, (double[]){0, 0, 1, 0}, none, away, 1, work, dtheta, dx, away_dy),
+                     SMOE_OK);
+    /* what is before `at` is not looked at */
+    double all[15] = {NAN, NAN, NAN};
+    theta[13] = 0;
+    ck_assert_int_eq(smoe_mix_at(&line, theta, x + 2, work, all + 3, &margin), SMOE_OK);
 }
 END_TEST
 

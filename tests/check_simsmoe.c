@@ -2090,8 +2090,8 @@ int main(void)
     tcase_add_test(values, layer_and_step_by_hand);
     tcase_add_loop_test(grads, gradient_of_the_heads, 0, 4);
     tcase_add_loop_test(grads, gradient_of_the_loss, 0, 24);
-    tcase_add_loop_test(grads, gradient_of_the_layer, 0, 18);
-    tcase_add_loop_test(grads, gradient_of_the_step, 0, 18);
+    tcase_add_loop_test(grads, gradient_of_the_layer, 0, 16);
+    tcase_add_loop_test(grads, gradient_of_the_step, 0, 16);
     tcase_add_loop_test(properties, pairs_by_definition, 1, 7);
     tcase_add_loop_test(properties, resumed, 0, 2);
     tcase_add_test(properties, units_and_edges);
