@@ -18,6 +18,7 @@
 #include <xmmintrin.h>
 #endif
 
+#include "lone.h"
 #include "numerics.h"
 #include "slopes.h"
 
@@ -1476,6 +1477,21 @@ START_TEST(selftest_needs_no_long_double)
 }
 END_TEST
 
+/* The last number of a gradient is beyond the format, and no other number is. */
+START_TEST(overflow_of_the_last_number)
+{
+    enum { N = 3 };
+    double *out = zeros();
+    /* mean = 0.95 2^1023: dz_0 = 0.475 2^1023, dz_1 = -2.85 2^1023 */
+    LONE_OVERFLOW(smoe_softmax_vjp(2, (double[]){0.5, 3}, (double[]){0x1.e666666666666p1023, 0}, out));
+    ck_assert(isfinite(out[0]) && isinf(out[1]));
+    LONE_OVERFLOW(smoe_logsumexp_vjp(N, lone(N, 700), 0, 0x1p100, out));
+    LONE_OVERFLOW(smoe_norm_vjp(N, lone(N, LONE_BIG), 1, LONE_BIG, out));
+    LONE_OVERFLOW(smoe_topk_vjp(N, 2, (size_t[]){N - 1, N - 1}, (double[]){LONE_TOP, LONE_TOP}, out));
+    LONE_OVERFLOW(smoe_topk_vjp(N, 2, (size_t[]){0, 0}, (double[]){LONE_TOP, LONE_TOP}, out));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("numerics");
@@ -1524,6 +1540,7 @@ int main(void)
     tcase_add_test(refusals, bad_values_are_refused);
     tcase_add_test(refusals, senseless_sizes_are_refused);
     tcase_add_test(refusals, overflow_is_reported);
+    tcase_add_test(refusals, overflow_of_the_last_number);
     tcase_add_test(refusals, statuses_have_messages);
     tcase_add_test(refusals, selftest_passes);
     tcase_add_test(refusals, selftest_refuses_a_foreign_environment);

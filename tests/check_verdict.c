@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "report.h"
+#include "shrink.h"
 #include "verdict_parts.h"
 
 enum { ERROR = 512 };
@@ -843,6 +844,111 @@ START_TEST(a_known_wrong_variant_is_named)
 }
 END_TEST
 
+/* Both at once: P over T K is halved, f over all K choices divided by T is doubled, and the loss is right again:
+ * 2 (1 3/8 + 1 1/8) = 1. */
+static void two_at_once(double loss, double f1, double p1)
+{
+    const size_t n[] = {2}, r[] = {2, 2};
+    tensor_file_clear(&answer);
+    verdict_case_clear(&v);
+    add_scalars("loss", 0, n, &loss);
+    add_scalars("fraction", 1, n, (const double[]){1, f1});
+    add_scalars("probability", 1, n, (const double[]){0.375, p1});
+    add_scalars("d_r", 2, r, (const double[]){0, 0, 0, 0});
+    judge();
+    ck_assert_msg(verdict_diagnose(c, &g, &answer, profile, NULL, &v, err, sizeof err) == 0, "%s", err);
+    ck_assert_msg(!v.pass && (v.matches == 0 || !v.match[0].tells), "no single variant is this answer");
+}
+
+static const twin_variant *pair_found(void)
+{
+    ck_assert_msg(verdict_diagnose_pairs(c, &g, &answer, profile, &v, err, sizeof err) == 0, "%s", err);
+    return v.matches > 0 && v.match[0].tells ? v.match[0].variant : NULL;
+}
+
+START_TEST(two_wrong_variants_at_once_are_named)
+{
+    profile = twin_profile_find("f32");
+    balance_case();
+    two_at_once(1, 1, 0.125);
+    const twin_variant *w = pair_found();
+    ck_assert_msg(w && strcmp(w->name, "LblProbOverTK+LblTopKNorm") == 0, "%s", w ? w->name : "nothing");
+    ck_assert_ptr_eq(w, verdict_variant("balance.switch", "LblTopKNorm+LblProbOverTK"));
+    ck_assert_str_eq(w->op, "balance.switch");
+    ck_assert_ptr_nonnull(strstr(w->formula, "P divided by T*K"));
+    ck_assert_ptr_nonnull(strstr(w->formula, "f over all K choices divided by T"));
+    ck_assert_ptr_nonnull(strstr(w->met, "CompeteSMoE"));
+    ck_assert_ptr_nonnull(strstr(w->met, "OLMoE"));
+    char *text = render(REPORT_TEXT, &v, 1);
+    ck_assert_msg(text && strstr(text, "LblProbOverTK+LblTopKNorm"), "%s", text);
+    free(text);
+    two_at_once(0.9, 1, 0.125);
+    ck_assert_msg(!pair_found(), "another loss is no pair");
+    two_at_once(1, NAN, 0.125);
+    ck_assert_msg(!pair_found(), "nor is a NaN");
+    two_at_once(1, 1, 0.126);
+    ck_assert_msg(!pair_found(), "nor is one element of P that is off");
+}
+END_TEST
+
+START_TEST(a_pair_is_tried_on_other_cases)
+{
+    profile = twin_profile_find("f32");
+    balance_case();
+    two_at_once(1, 1, 0.125);
+    const size_t before = v.matches;
+    const twin_variant *w = verdict_variant("balance.switch", "LblProbOverTK+LblTopKNorm"),
+                       *other = verdict_variant("balance.switch", "LblProbOverTK+LblCountAll");
+    ck_assert_ptr_nonnull(w);
+    ck_assert_ptr_nonnull(other);
+    ck_assert_ptr_ne(w, other);
+    ck_assert_int_eq(verdict_diagnose_as(c, &g, &answer, profile, other, &v, err, sizeof err), 0);
+    ck_assert_uint_eq(v.matches, before);
+    ck_assert_msg(!verdict_explained(&v), "by no variant");
+    ck_assert_int_eq(verdict_diagnose_as(c, &g, &answer, profile, w, &v, err, sizeof err), 0);
+    ck_assert_uint_eq(v.matches, before + 1);
+    ck_assert_msg(v.match[0].variant == w && v.match[0].tells && v.match[0].ratio <= 1, "the pair");
+    ck_assert_msg(verdict_explained(&v), "now it is");
+}
+END_TEST
+
+START_TEST(pairs_are_two_of_the_table)
+{
+    const char *const bad[] = {"LblProbOverTK+LblProbOverTK",
+                               "LblProbOverTK+",
+                               "+LblProbOverTK",
+                               "LblProbOverTK+LblNobody",
+                               "LblProbOverTK+DetachedProbs",
+                               "LblProbOverTK+LblTopKNorm+LblGrad",
+                               "LblProbOverTK+LblTopKNormLblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTK",
+                               "LblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTKLblPr+LblGrad",
+                               "+"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_msg(!verdict_variant("balance.switch", bad[i]), "%s", bad[i]);
+    ck_assert_ptr_null(verdict_variant("layer.dispatch", "LblProbOverTK+LblTopKNorm"));
+    ck_assert_ptr_null(verdict_variant("", "TieOrder+TieOrder"));
+}
+END_TEST
+
+/* The twin's two at once on the same case: P is that of the one, f that of the other. */
+START_TEST(the_twin_computes_two_at_once)
+{
+    const char *const bad[] = {"", "+", "LblProbOverTK+", "+LblProbOverTK", "LblProbOverTK++LblTopKNorm", "LblProb",
+                               "LblProbOverTK+LblNobody"};
+    twin_result r;
+    balance_case();
+    ck_assert_int_eq(twin_run(c, NULL, "LblTopKNorm+LblProbOverTK", VERDICT_PREC, &r, err, sizeof err), 0);
+    ck_assert_double_eq_tol(r.out[0].hi[0], 1, 1e-15);
+    ck_assert_double_eq_tol(r.out[1].hi[0], 1, 1e-15);
+    ck_assert_double_eq_tol(r.out[2].hi[0], 0.375, 1e-15);
+    twin_result_clear(&r);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        ck_assert_msg(twin_run(c, NULL, bad[i], VERDICT_PREC, &r, err, sizeof err) != 0, "%s", bad[i]);
+        ck_assert_ptr_nonnull(strstr(err, "has no variant"));
+    }
+}
+END_TEST
+
 /* layer.dispatch, two tokens that both want both experts, the second in the other order, one place each: all first choices
  * are placed, all second ones dropped.  Token by token the first token takes both places. */
 static void dispatch_answer(const double xe[2], const int64_t slot[4], const double d_x[2])
@@ -1154,6 +1260,161 @@ START_TEST(a_picture_of_narrow_rows)
 }
 END_TEST
 
+/* --- smaller cases ----------------------------------------------------------------------------------------------- */
+
+static op_case *zloss_case(const char *dims, const double *r, double cotangent)
+{
+    op_case *z = op_case_new(op_find("balance.zloss"), dims, "", err, sizeof err);
+    ck_assert_msg(z != NULL, "%s", err);
+    memcpy(op_in(z, "r"), r, z->in[0].count * sizeof *r);
+    op_cot(z, "loss")[0] = cotangent;
+    ck_assert_int_eq(op_run(z), SMOE_OK);
+    return z;
+}
+
+static const shrink_step *step_called(const shrink_list *l, const char *what)
+{
+    for (size_t i = 0; i < l->steps; i++)
+        if (strcmp(l->step[i].what, what) == 0) return &l->step[i];
+    return NULL;
+}
+
+START_TEST(a_smaller_case_keeps_its_corner)
+{
+    const double r[6] = {1, 2.5, 3, 4, 5, 6};
+    op_case *z = zloss_case("T=2,N=3", r, -2);
+    shrink_list l = shrink_propose(z);
+    const shrink_step *s = step_called(&l, "N=2");
+    ck_assert_ptr_nonnull(s);
+    ck_assert_uint_eq(s->c->in[0].dim[0], 2);
+    ck_assert_uint_eq(s->c->in[0].dim[1], 2);
+    ck_assert(memcmp(op_in(s->c, "r"), (const double[]){1, 2.5, 4, 5}, 4 * sizeof(double)) == 0);
+    ck_assert_double_eq(op_cot(s->c, "loss")[0], -2);
+    ck_assert_msg(op_out(s->c, "loss")[0] > 0, "it was run");
+    s = step_called(&l, "T=1");
+    ck_assert_ptr_nonnull(s);
+    ck_assert(memcmp(op_in(s->c, "r"), r, 3 * sizeof(double)) == 0);
+    s = step_called(&l, "every size at most 1");
+    ck_assert_msg(s == &l.step[0], "the boldest first");
+    ck_assert_uint_eq(s->c->in[0].count, 1);
+    ck_assert_ptr_nonnull(step_called(&l, "every size at most 2"));
+    ck_assert_ptr_null(step_called(&l, "every size at most 3"));
+    ck_assert_ptr_null(step_called(&l, "N=3"));
+    shrink_list_clear(&l);
+    op_case_free(z);
+}
+END_TEST
+
+START_TEST(values_become_simpler)
+{
+    const double r[3] = {0.3, -0.125, 2.5};
+    const struct {
+        const char *what;
+        double r[3];
+    } want[] = {{"r zeros", {0, 0, 0}},
+                {"r ones", {1, 1, 1}},
+                {"r whole numbers", {1, -1, 2}},
+                {"r quarters", {0.25, -0.0, 2.5}},
+                {"element 0 of r 0", {0, -0.125, 2.5}},
+                {"element 2 of r 0", {0.3, -0.125, 0}}};
+    op_case *z = zloss_case("T=1,N=3", r, -2);
+    shrink_list l = shrink_propose(z);
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        const shrink_step *s = step_called(&l, want[i].what);
+        ck_assert_msg(s != NULL, "%s", want[i].what);
+        for (size_t e = 0; e < 3; e++) ck_assert_double_eq(op_in(s->c, "r")[e], want[i].r[e]);
+    }
+    ck_assert_double_eq(op_cot(step_called(&l, "d_loss zeros")->c, "loss")[0], 0);
+    ck_assert_double_eq(op_cot(step_called(&l, "d_loss ones")->c, "loss")[0], 1);
+    ck_assert_ptr_null(step_called(&l, "d_loss whole numbers")); /* it is one */
+    shrink_list_clear(&l);
+    op_case_free(z);
+}
+END_TEST
+
+/* From any case there is an end: what cannot be made simpler has no steps, and no step is one back. */
+START_TEST(what_is_simplest_has_no_steps)
+{
+    op_case *z = zloss_case("T=1,N=1", (const double[]){0}, 0);
+    shrink_list l = shrink_propose(z);
+    ck_assert_uint_eq(l.steps, 0);
+    op_case_free(z);
+    for (size_t o = 0; op_registry[o]; o++) {
+        op_case *x = op_case_from_spec(op_registry[o], &op_registry[o]->cases[0], 1, err, sizeof err);
+        ck_assert_msg(x != NULL, "%s", err);
+        size_t rounds = 0;
+        for (l = shrink_propose(x); l.steps > 0; l = shrink_propose(x), rounds++) {
+            ck_assert_msg(rounds < 300, "%s has no end", op_registry[o]->id);
+            const size_t take = o % 8 == 0 ? l.steps - 1 : 0; /* the least bold of some operations, which takes long */
+            op_case_free(x);
+            for (size_t i = 0; i < l.steps; i++) ck_assert_ptr_nonnull(l.step[i].c);
+            x = l.step[take].c;
+            l.step[take].c = NULL;
+            shrink_list_clear(&l);
+        }
+        op_case_free(x);
+    }
+}
+END_TEST
+
+START_TEST(parameters_go_back_to_their_defaults)
+{
+    op_case *x = op_case_new(op_find("balance.switch"), "T=3,N=3", "k=3,count=first", err, sizeof err);
+    ck_assert_msg(x != NULL, "%s", err);
+    for (size_t t = 0; t < 3; t++) op_in(x, "mask")[t] = 1;
+    ck_assert_int_eq(op_run(x), SMOE_OK);
+    shrink_list l = shrink_propose(x);
+    ck_assert_uint_eq((size_t)op_int(step_called(&l, "k=1")->c, "k"), 1);
+    ck_assert_uint_eq((size_t)op_int(step_called(&l, "k=2")->c, "k"), 2);
+    ck_assert(op_is(step_called(&l, "count=all")->c, "count", "all"));
+    ck_assert_msg(!step_called(&l, "N=2"), "three of two experts cannot be chosen");
+    const shrink_step *s = step_called(&l, "every size at most 2");
+    ck_assert_msg(s && op_int(s->c, "k") == 2, "k goes with the sizes");
+    shrink_list_clear(&l);
+    op_case_free(x);
+}
+END_TEST
+
+START_TEST(a_case_in_words)
+{
+    op_case *x = op_case_new(op_find("balance.switch"), "T=1,N=2", "k=2,count=first", err, sizeof err);
+    ck_assert_msg(x != NULL, "%s", err);
+    memcpy(op_in(x, "r"), (const double[]){0.1, -3}, 2 * sizeof(double));
+    op_in(x, "mask")[0] = 1;
+    char *text = shrink_text(x);
+    ck_assert_str_eq(text, "T=1 N=2 count=first\n    r [1,2] = 0.10000000000000001 -3\n    mask [1] = 1");
+    free(text);
+    op_cot(x, "loss")[0] = 0.5;
+    text = shrink_text(x);
+    ck_assert_ptr_nonnull(strstr(text, "\n    d_loss = 0.5"));
+    free(text);
+    op_case_free(x);
+}
+END_TEST
+
+START_TEST(failures_are_alike_by_their_tensors)
+{
+    verdict_tensor t[2] = {{.name = (char[]){"y"}, .judged = true, .pass = true},
+                           {.name = (char[]){"d_x"}, .judged = true, .pass = false}};
+    verdict_tensor u[2] = {{.name = (char[]){"d_x"}, .judged = true, .pass = false},
+                           {.name = (char[]){"y"}, .judged = true, .pass = true}};
+    verdict_case large = {.tensors = 2, .t = t}, small = {.tensors = 2, .t = u};
+    ck_assert(shrink_fails_alike(&large, &small));
+    small.pass = true;
+    ck_assert_msg(!shrink_fails_alike(&large, &small), "it passes");
+    small.pass = false;
+    small.fault = (char[]){"the program ended with exit status 1"};
+    ck_assert_msg(!shrink_fails_alike(&large, &small), "it did not run");
+    small.fault = NULL;
+    u[0].judged = false;
+    ck_assert_msg(!shrink_fails_alike(&large, &small), "d_x is not there");
+    u[0].judged = true;
+    u[0].pass = true;
+    u[1].pass = false;
+    ck_assert_msg(!shrink_fails_alike(&large, &small), "y is another failure");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("verdict");
@@ -1197,6 +1458,16 @@ int main(void)
     tcase_add_test(twin, the_order_inside_the_k_counts);
     tcase_add_test(twin, ties_left_to_the_sort_are_named);
     tcase_add_test(twin, a_known_wrong_variant_is_named);
+    tcase_add_test(twin, two_wrong_variants_at_once_are_named);
+    tcase_add_test(twin, a_pair_is_tried_on_other_cases);
+    tcase_add_test(twin, pairs_are_two_of_the_table);
+    tcase_add_test(twin, the_twin_computes_two_at_once);
+    tcase_add_test(twin, a_smaller_case_keeps_its_corner);
+    tcase_add_test(twin, values_become_simpler);
+    tcase_add_test(twin, what_is_simplest_has_no_steps);
+    tcase_add_test(twin, parameters_go_back_to_their_defaults);
+    tcase_add_test(twin, a_case_in_words);
+    tcase_add_test(twin, failures_are_alike_by_their_tensors);
     tcase_add_test(twin, wrong_integers_are_named);
     tcase_add_test(twin, integers_have_power_too);
     tcase_add_test(twin, power_tells_what_would_be_seen);

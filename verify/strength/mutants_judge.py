@@ -36,7 +36,7 @@ from mutate import Source
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 WORK = pathlib.Path("mutants-judge").resolve()
-ENGINE = [TOP / "verify/oracle" / name for name in ("verdict.c", "diagnose.c", "report.c", "roundoff.c")]
+ENGINE = [TOP / "verify/oracle" / name for name in ("verdict.c", "diagnose.c", "diagnose_pairs.c", "report.c", "roundoff.c")]
 TWIN = [p for p in sorted((TOP / "verify/enclosure").glob("*.c")) if p.name != "variants.c"]
 PROGRAMS = {"engine": ("tests/check_verdict", "smoeref"), "twin": ("tests/check_enclosure", "verify/strength/certify")}
 SOURCES = {"engine": ENGINE, "twin": TWIN}
