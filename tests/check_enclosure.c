@@ -2028,6 +2028,13 @@ START_TEST(largest_weights_by_hand)
     run("f32", NULL);
     same("kept", 4, kept);
     done();
+    make("layer.capacity", "T=4,N=2", "k=1,factor=1,policy=probability,order=softmax-topk");
+    set(&c->in[0], 8, (const double[]){1.003, 0, 1, 0, 1.004, 0, 1.001, 0});
+    decide();
+    run("bf16", NULL); /* any two of four may be kept: the middles say which is shown, tokens 0 and 2 */
+    k = &r.out[tensor(c->op->out, "kept")];
+    for (size_t t = 0; t < 4; t++) ck_assert(k->hi[t] == (t % 2 == 0) && k->rad[t] >= 1);
+    done();
 }
 END_TEST
 
