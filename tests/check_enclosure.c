@@ -2775,6 +2775,40 @@ START_TEST(a_missing_bias_is_missing)
 }
 END_TEST
 
+/* Experts whose outputs are one row of few bits, on a power of two of tokens: no way of centring leaves anything, and the pair is out
+ * for certain.  On three tokens, with more bits, or with rows that differ, rounding may leave what it likes. */
+START_TEST(plainly_constant_outputs_are_certain)
+{
+    static const struct {
+        const char *dims;
+        double b2;
+        bool certain;
+    } row[] = {{"T=4,d=3,N=2,K=2,h=4,g=3,p=3", 0.5, true},
+               {"T=3,d=3,N=2,K=2,h=4,g=3,p=3", 0.5, false},
+               {"T=4,d=3,N=2,K=2,h=4,g=3,p=3", 0.1, false}};
+    for (size_t i = 0; i < 3; i++) {
+        make("simsmoe.loss", row[i].dims, "kind=linear,threshold=0");
+        for (size_t k = 0; c->op->in[k].name; k++) {
+            const char *name = c->op->in[k].name;
+            for (size_t e = 0; c->in[k].f64 && e < c->in[k].count; e++)
+                if (strcmp(name, "w2") == 0)
+                    c->in[k].f64[e] = 0;
+                else if (strcmp(name, "b2") == 0)
+                    c->in[k].f64[e] = row[i].b2;
+                else if (strcmp(name, "wp") == 0)
+                    c->in[k].f64[e] = 1;
+                else if (strcmp(name, "bp") == 0)
+                    c->in[k].f64[e] = 0.25;
+        }
+        run("f32", NULL);
+        const twin_tensor *active = &r.out[tensor(c->op->out, "active")];
+        ck_assert_msg((active->rad[1] == 0) == row[i].certain, "row %zu: %g +- %g", i, active->hi[1], active->rad[1]);
+        if (row[i].certain) ck_assert(active->hi[1] == 0);
+        done();
+    }
+}
+END_TEST
+
 /* --- memory --------------------------------------------------------------------------------------------------------- */
 
 /* Every operation under a profile with a tensor of its own. */
@@ -2893,6 +2927,7 @@ static Suite *suite(void)
     tcase_add_test(radii, functions_err_as_their_forms_do);
     tcase_add_test(radii, underflows_are_counted);
     tcase_add_test(radii, overflows_are_unknown);
+    tcase_add_test(radii, plainly_constant_outputs_are_certain);
     tcase_add_test(radii, a_softmax_by_hand);
     tcase_add_test(radii, an_expert_s_choices_admit_one_sum);
     tcase_add_test(radii, functions_magnify_underflows);
