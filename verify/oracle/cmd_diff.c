@@ -477,22 +477,26 @@ static size_t unexplained_case(const folder *j, const op_record *op)
     return least;
 }
 
-/* Tries a pair that explains case `from` on all other failing cases, so that the report can tell whether it explains all. */
-static int try_on_others(folder *j, size_t from, const twin_variant *w, char *err, size_t errlen)
+/* Tries the pairs that explain case `from` on another failing case; those that do not explain it are not tried on the next. */
+static int try_on(folder *j, size_t from, size_t k, bool *alive, char *err, size_t errlen)
 {
-    int status = 0;
-    for (size_t k = 0; k < j->n && status >= 0; k++) {
-        failing o;
-        if (k == from || j->v[k].op != j->v[from].op || !to_diagnose(&j->v[k])) continue;
-        status = open_case(j, k, &o, err, errlen);
-        if (status != 0) continue;
-        status = verdict_diagnose_as(o.c, &o.g, &o.answer, j->o->precision, w, &j->v[k], err, errlen);
-        close_case(&o);
+    verdict_case *v = &j->v[k];
+    const verdict_case *first = &j->v[from];
+    failing o;
+    int status = open_case(j, k, &o, err, errlen);
+    if (status != 0) return status < 0 ? -1 : 0;
+    for (size_t i = 0; i < first->matches && status == 0; i++) {
+        const size_t before = v->matches;
+        if (!alive[i]) continue;
+        status = verdict_diagnose_as(o.c, &o.g, &o.answer, j->o->precision, first->match[i].variant, v, err, errlen);
+        alive[i] = v->matches > before;
     }
-    return status < 0 ? -1 : 0;
+    close_case(&o);
+    return status;
 }
 
-/* Pairs of variants, on the smallest case that no variant explains; those found are tried on the others. */
+/* Pairs of variants, on the smallest case that no variant explains; those found are tried on the others, so that the report can
+ * tell whether one explains them all. */
 static int diagnose_pairs(folder *j, const op_record *op, char *err, size_t errlen)
 {
     const size_t k = unexplained_case(j, op);
@@ -500,11 +504,14 @@ static int diagnose_pairs(folder *j, const op_record *op, char *err, size_t errl
     int status = k < j->n ? open_case(j, k, &o, err, errlen) : 1;
     if (status != 0) return status < 0 ? -1 : 0;
     verdict_case *v = &j->v[k];
-    const size_t before = v->matches;
     status = verdict_diagnose_pairs(o.c, &o.g, &o.answer, j->o->precision, v, err, errlen);
     close_case(&o);
-    for (size_t i = 0; i < v->matches && v->matches > before && status == 0; i++)
-        if (strchr(v->match[i].variant->name, '+')) status = try_on_others(j, k, v->match[i].variant, err, errlen);
+    bool *alive = calloc(v->matches + 1, sizeof *alive);
+    if (!alive) return tensor_fail(err, errlen, "out of memory");
+    for (size_t i = 0; i < v->matches; i++) alive[i] = strchr(v->match[i].variant->name, '+') != NULL;
+    for (size_t i = 0; i < j->n && status == 0; i++)
+        if (i != k && j->v[i].op == op && to_diagnose(&j->v[i])) status = try_on(j, k, i, alive, err, errlen);
+    free(alive);
     return status;
 }
 

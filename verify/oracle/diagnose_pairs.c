@@ -128,7 +128,7 @@ static int by_misfit(const void *a, const void *b)
     return x->b < y->b ? -1 : x->b > y->b;
 }
 
-enum { MOST_TRIED = 400, MOST_FOUND = 12 };
+enum { MOST_TRIED = 400, MOST_FOUND = 64 };
 
 /* The likeliest first; once one is the answer, those that are less likely are left out. */
 static int try_pairs(const patient *x, size_t n, const twin_variant *const *variant, const verdict_golden *of, char *err,

@@ -414,29 +414,43 @@ static size_t unexplained(const bench *b, const report *r)
     return b->n;
 }
 
-/* What diff does with pairs: looks for them on the smallest case that nothing explains, and tries those it found on all others. */
+/* The answer of the bench to its case i, as it was judged. */
+static void forge_again(bench *b, size_t i, const exact_answer *exact, tensor_file *answer)
+{
+    verdict_case again;
+    char err[ERROR];
+    forge(b->c[i], &exact[i], b->p, answer);
+    if (verdict_judge(b->c[i], b->name[i], &b->g[i], answer, b->p, &again, err, sizeof err) != 0)
+        die(b->op->id, b->name[i], err);
+    verdict_case_clear(&again);
+}
+
+/* What diff does with pairs: looks for them on the smallest case that nothing explains, and tries those it found on the others, as
+ * long as they explain all. */
 static void diagnose_pairs(bench *b, const exact_answer *exact, report *r)
 {
     const size_t first = unexplained(b, r);
-    for (size_t k = 0, of = first; first < b->n && k < b->n; k++) {
-        verdict_case again, *v = &r->c[of], *found = &r->c[first];
-        tensor_file answer;
-        char err[ERROR];
-        int status = 0;
-        if (!v->pass) {
-            forge(b->c[of], &exact[of], b->p, &answer);
-            status = verdict_judge(b->c[of], b->name[of], &b->g[of], &answer, b->p, &again, err, sizeof err);
-            if (status == 0) verdict_case_clear(&again);
-            if (status == 0 && of == first)
-                status = verdict_diagnose_pairs(b->c[of], &b->g[of], &answer, b->p, v, err, sizeof err);
-            for (size_t m = 0; m < found->matches && status == 0 && of != first; m++)
-                if (strchr(found->match[m].variant->name, '+'))
-                    status = verdict_diagnose_as(b->c[of], &b->g[of], &answer, b->p, found->match[m].variant, v, err,
-                                                 sizeof err);
-            if (status != 0) die(b->op->id, b->name[of], err);
-            tensor_file_clear(&answer);
+    bool alive[CASES] = {false};
+    tensor_file answer;
+    char err[ERROR];
+    if (first == b->n) return;
+    const verdict_case *v = &r->c[first];
+    forge_again(b, first, exact, &answer);
+    if (verdict_diagnose_pairs(b->c[first], &b->g[first], &answer, b->p, &r->c[first], err, sizeof err) != 0)
+        die(b->op->id, b->name[first], err);
+    tensor_file_clear(&answer);
+    for (size_t m = 0; m < v->matches && m < CASES; m++) alive[m] = strchr(v->match[m].variant->name, '+') != NULL;
+    for (size_t i = 0; i < b->n; i++) {
+        if (i == first || r->c[i].pass) continue;
+        forge_again(b, i, exact, &answer);
+        for (size_t m = 0; m < v->matches && m < CASES; m++) {
+            const size_t before = r->c[i].matches;
+            if (alive[m] && verdict_diagnose_as(b->c[i], &b->g[i], &answer, b->p, v->match[m].variant, &r->c[i], err,
+                                                sizeof err) != 0)
+                die(b->op->id, b->name[i], err);
+            alive[m] = r->c[i].matches > before;
         }
-        of = k + (k >= first);
+        tensor_file_clear(&answer);
     }
 }
 
