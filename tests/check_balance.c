@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "balance.h"
+#include "lone.h"
 #include "slopes.h"
 
 /* Within `ulps` units of the last place of `want`; false for NaN. */
@@ -827,6 +828,89 @@ START_TEST(z_loss_errors)
 }
 END_TEST
 
+/* The last number of one output is beyond the format, and no other number is. */
+START_TEST(overflow_of_the_last_number)
+{
+    const size_t B = _i ? 5 : 2, S = 3, N = _i ? 2 : 4, T = _i ? 5 : 3;
+    const double big = LONE_BIG, ones[] = {1, 0, 1, 1, 1};
+    double *out = zeros(), *work = zeros(), *p = lone(T * N, LONE_TOP);
+    p[N - 1] = LONE_TOP;
+    LONE_OVERFLOW(smoe_mean_probability(T, N, p, out));
+    LONE_OVERFLOW(smoe_mean_probability_masked(T, N, p, ones, out));
+    LONE_OVERFLOW(smoe_switch_loss_vjp(N, lone(N, big), big, out));
+    LONE_OVERFLOW(smoe_switch_loss_sequences_vjp(B, N, lone(B * N, big), big, out));
+    LONE_OVERFLOW(smoe_balance_loss_vjp(B, S, N, lone(B * N, big), zeros(), big, zeros(), work, out));
+    LONE_OVERFLOW(smoe_z_loss_vjp(T, N, zeros(), lone(T, big), big, out));
+    LONE_OVERFLOW(smoe_balance_groups_vjp(1, T, N, lone(N, big), zeros(), ones, big, work, out));
+}
+END_TEST
+
+/* Sizes are looked at before values. */
+START_TEST(sizes_of_no_numbers)
+{
+    const double none[2] = {NAN, NAN};
+    size_t groups = 77;
+    double p[2], P[2], loss, work[2], dz[2], sum;
+    poison_all(2, p), poison_all(2, P), poison_all(1, &loss), poison_all(2, dz), poison_all(1, &sum);
+    for (size_t zero = 0; zero < 3; zero++) {
+        const size_t B = zero != 0, S = zero != 1, N = zero != 2;
+        ck_assert_int_eq(smoe_balance_loss(B, S, N, none, none, p, P, &loss), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_balance_loss_vjp(B, S, N, none, none, NAN, none, work, dz), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_balance_groups(B, S, N, none, none, none, p, P, &groups, &sum), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_balance_groups_vjp(B, S, N, none, none, none, NAN, work, dz), SMOE_EINVAL);
+        if (zero == 2) continue;
+        ck_assert_int_eq(smoe_mean_probability(B, S, none, P), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mean_probability_vjp(B, S, none, p), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mean_probability_masked(B, S, none, none, P), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_switch_loss_sequences(B, S, none, none, &loss), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_switch_loss_sequences_vjp(B, S, none, NAN, p), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_z_loss(B, S, none, p, &loss), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_z_loss_vjp(B, S, none, none, NAN, p), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mean_softmax(B, S, none, p, P), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_mean_softmax_vjp(B, S, none, none, work, p), SMOE_EINVAL);
+    }
+    ck_assert_int_eq(smoe_switch_loss(0, none, none, &loss), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_switch_loss_vjp(0, none, NAN, p), SMOE_EINVAL);
+    ck_assert_msg(untouched(2, p) && untouched(2, P) && untouched(1, &loss) && untouched(2, dz) && untouched(1, &sum) &&
+                      groups == 77,
+                  "refused, but something was written");
+}
+END_TEST
+
+/* The last number of one input is none. */
+START_TEST(the_last_number_is_refused)
+{
+    const size_t B = _i ? 4 : 2, S = 3, N = _i ? 2 : 5, T = _i ? 5 : 3;
+    double *a = zeros(), *b = zeros(), *c = zeros(), number, *real = zeros();
+    size_t groups;
+    for (size_t t = 0; t < B * S; t++) real[t] = 1;
+    for (int bad_one = 0; bad_one < 3; bad_one++) {
+#define LAST(i, n) lone(n, bad_one == (i) ? NAN : 0)
+        LONE_REFUSED(smoe_balance_loss_vjp(B, S, N, LAST(0, B * N), LAST(1, B * S * N), 1, LAST(2, B * N), a, b));
+        if (bad_one == 2) continue;
+        LONE_REFUSED(smoe_switch_loss(N, LAST(0, N), LAST(1, N), &number));
+        LONE_REFUSED(smoe_switch_loss_sequences(B, N, LAST(0, B * N), LAST(1, B * N), &number));
+        LONE_REFUSED(smoe_balance_loss(B, S, N, LAST(0, B * S * N), LAST(1, B * N), a, b, &number));
+        LONE_REFUSED(smoe_balance_groups(B, S, N, LAST(0, B * S * N), real, LAST(1, B * N), a, b, &groups, &number));
+        LONE_REFUSED(smoe_balance_groups_vjp(B, S, N, LAST(0, B * N), LAST(1, B * S * N), real, 1, a, b));
+        LONE_REFUSED(smoe_z_loss_vjp(T, N, LAST(0, T * N), LAST(1, T), 1, a));
+        LONE_REFUSED(smoe_mean_softmax_vjp(T, N, LAST(0, T * N), LAST(1, N), a, b));
+#undef LAST
+    }
+    LONE_REFUSED(smoe_mean_probability(T, N, lone(T * N, NAN), a));
+    LONE_REFUSED(smoe_mean_probability_vjp(T, N, lone(N, NAN), a));
+    LONE_REFUSED(smoe_mean_probability_masked(T, N, lone(T * N, NAN), real, a));
+    LONE_REFUSED(smoe_mean_probability_masked(T, N, zeros(), lone(T, NAN), a));
+    LONE_REFUSED(smoe_switch_loss_vjp(N, lone(N, NAN), 1, a));
+    LONE_REFUSED(smoe_switch_loss_sequences_vjp(B, N, lone(B * N, NAN), 1, a));
+    LONE_REFUSED(smoe_z_loss(T, N, lone(T * N, NAN), a, &number));
+    LONE_REFUSED(smoe_mean_softmax(T, N, lone(T * N, NAN), a, c));
+    real[B * S - 1] = 0.5;
+    LONE_REFUSED(smoe_balance_groups(B, S, N, zeros(), real, zeros(), a, b, &groups, &number));
+    LONE_REFUSED(smoe_balance_groups_vjp(B, S, N, zeros(), zeros(), real, 1, a, b));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("balance");
@@ -859,6 +943,9 @@ int main(void)
     tcase_add_loop_test(error, balance_loss_errors, 0, 3);
     tcase_add_loop_test(error, padding_errors, 0, 3);
     tcase_add_loop_test(error, z_loss_errors, 0, 3);
+    tcase_add_loop_test(error, overflow_of_the_last_number, 0, 2);
+    tcase_add_loop_test(error, the_last_number_is_refused, 0, 2);
+    tcase_add_test(error, sizes_of_no_numbers);
     suite_add_tcase(s, hand);
     suite_add_tcase(s, slope);
     suite_add_tcase(s, property);

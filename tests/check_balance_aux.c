@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "balance.h"
+#include "lone.h"
 #include "op.h"
 #include "slopes.h"
 
@@ -1000,6 +1001,78 @@ START_TEST(deepseek_errors)
 }
 END_TEST
 
+/* The last number of one output is beyond the format, and no other number is. */
+START_TEST(overflow_of_the_last_number)
+{
+    const size_t T = _i ? 5 : 2, N = 4;
+    const double big = LONE_BIG, top = LONE_TOP;
+    double *out = zeros(), *b = zeros(), *c = zeros(), *g = lone(T * N, top);
+    size_t choice[5] = {0};
+    g[N - 1] = top, choice[T - 1] = N - 1;
+    LONE_OVERFLOW(smoe_importance(T, N, g, out));
+    /* mean 1/2, D = 1/4, variance 3/16, so cv^2 = 3/4: a = 8 dloss/4, b = 3/4 dloss; dv is -3/4 a - b and 1/4 a - b. */
+    LONE_OVERFLOW(smoe_cv_squared_vjp(N, (double[]){0.75, 0.75, 0.75, -0.25}, 0, 0x1.fcp1022, out));
+    ck_assert_msg(isfinite(out[0]) && isinf(out[N - 1]), "dv is to overflow in its last number");
+    /* std = 2^-30 and clean is 2^-28 above the threshold 3: a = 4, and q = 2^1035 phi(4) is finite where q a is not. */
+    LONE_OVERFLOW(smoe_load_token_vjp(3, 1, (size_t[]){0, 1}, (double[]){3, 3, 3 + 0x1p-28}, (double[]){3, 1, 0},
+                                      (double[]){1, 1, 0x1p-30}, (double[]){0, 0, 0x1p1005}, out, b, c));
+    LONE_OVERFLOW(smoe_gshard_loss_vjp(N, lone(N, big), big, out));
+    LONE_OVERFLOW(smoe_temperature(N, lone(N, big), 1 / big, out));
+    LONE_OVERFLOW(smoe_stable_loss_vjp(T, N, zeros(), choice, lone(N, big), big, 1, out));
+    LONE_OVERFLOW(smoe_negative_entropy_vjp(N, lone(N, 0x1p1000), 0x1p1020, out));
+    const double small = 0.25 / big, each[] = {small, small, small, small};
+    LONE_OVERFLOW(smoe_affinity_share_vjp(N, each, zeros(), lone(N, big), out));
+    LONE_OVERFLOW(smoe_bias_update(N, (double[]){2, 2, 2, 1}, lone(N, top), top, out));
+    ck_assert(out[0] == -top);
+    double *std = lone(T * N, 1 / big);
+    for (size_t a = 0; a < T * N - 1; a++) std[a] = 1;
+    LONE_OVERFLOW(smoe_noisy_load_vjp(T, N, 1, zeros(), lone(T * N, -1), std, lone(N, big), (size_t[2]){0}, b, out, c,
+                                      g)); /* of the second token */
+}
+END_TEST
+
+/* Sizes are looked at before values. */
+START_TEST(sizes_of_no_numbers)
+{
+    const double none[3] = {NAN, NAN, NAN};
+    const size_t far[4] = {99, 99, 99, 99};
+    double a[4], b[4], c[4], value[4], loss;
+    size_t order[4];
+    poison_all(4, a), poison_all(4, b), poison_all(4, c), poison_all(1, &loss);
+    ck_assert_int_eq(smoe_cv_squared(0, none, NAN, &loss), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_cv_squared_unbiased(1, none, NAN, &loss), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_cv_squared_vjp(0, none, NAN, NAN, a), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_cv_squared_unbiased_vjp(1, none, NAN, NAN, a), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_gshard_loss(0, none, none, &loss), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_gshard_loss_vjp(0, none, NAN, a), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_negative_entropy(0, none, &loss), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_negative_entropy_vjp(0, none, NAN, a), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_affinity_share(0, none, a), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_affinity_share_vjp(0, none, none, none, a), SMOE_EINVAL);
+    ck_assert_int_eq(smoe_bias_update(0, none, none, NAN, a), SMOE_EINVAL);
+    for (size_t T = 0; T < 2; T++) {
+        const size_t N = 1 - T;
+        ck_assert_int_eq(smoe_importance(T, N, none, a), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_importance_vjp(T, N, none, a), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_excess(T, N, far, a), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_stable_loss(T, N, none, far, none, NAN, a, &loss), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_stable_loss_vjp(T, N, none, far, none, NAN, NAN, a), SMOE_EINVAL);
+    }
+    for (size_t K = 0; K < 5; K++) { /* of 3 experts */
+        if (K == 0 || K > 2) {
+            ck_assert_int_eq(smoe_load_token(3, K, far, none, none, none, a), SMOE_EINVAL);
+            ck_assert_int_eq(smoe_load_token_vjp(3, K, far, none, none, none, none, a, b, c), SMOE_EINVAL);
+        }
+        const size_t T = K != 1, N = K == 2 ? 0 : 3;
+        if (K == 3) continue;
+        ck_assert_int_eq(smoe_noisy_load(T, N, K, none, none, none, order, value, a, b), SMOE_EINVAL);
+        ck_assert_int_eq(smoe_noisy_load_vjp(T, N, K, none, none, none, none, order, value, a, b, c), SMOE_EINVAL);
+    }
+    ck_assert_msg(untouched(4, a) && untouched(4, b) && untouched(4, c) && untouched(1, &loss),
+                  "refused, but something was written");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("balance_aux");
@@ -1032,6 +1105,8 @@ int main(void)
     tcase_add_loop_test(error, stable_errors, 0, 3);
     tcase_add_loop_test(error, entropy_errors, 0, 3);
     tcase_add_loop_test(error, deepseek_errors, 0, 3);
+    tcase_add_loop_test(error, overflow_of_the_last_number, 0, 2);
+    tcase_add_test(error, sizes_of_no_numbers);
     suite_add_tcase(s, hand);
     suite_add_tcase(s, slope);
     suite_add_tcase(s, property);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "layer.h"
+#include "lone.h"
 #include "slopes.h"
 
 #define SAME(got, want, n, what)                                                                                       \
@@ -984,6 +985,93 @@ START_TEST(shared_errors)
 }
 END_TEST
 
+/* The last number of one array is beyond the format, and no other number is. */
+START_TEST(overflow_of_the_last_number)
+{
+    const size_t T = _i ? 4 : 2, D = 3, H = _i ? 2 : 4, N = _i ? 2 : 5, K = 2, C = T, A = T * K;
+    const double big = LONE_BIG, top = LONE_TOP;
+    const smoe_overflow zero = SMOE_OVERFLOW_ZERO;
+    double *b[12];
+    for (int i = 0; i < 12; i++) b[i] = zeros();
+    size_t index[8], slot[8];
+    for (size_t k = 0; k < A; k++) index[k] = N - K + k % K, slot[k] = k / K;
+    double *dxe = lone(N * C * D, top);
+    dxe[(N - 1) * C * D - 1] = top; /* the last token's other place */
+    LONE_OVERFLOW(smoe_buffer_dispatch_vjp(T, D, N, K, C, index, slot, dxe, b[0]));
+    LONE_OVERFLOW(
+        smoe_buffer_combine(zero, T, D, N, K, C, lone(N * C * D, big), lone(A, big), index, slot, zeros(), b[0]));
+    LONE_OVERFLOW(smoe_buffer_combine_vjp(zero, T, D, N, K, C, zeros(), lone(A, big), index, slot, lone(T * D, big),
+                                          b[0], b[1], b[2])); /* do */
+    LONE_OVERFLOW(smoe_buffer_combine_vjp(zero, T, D, N, K, C, lone(N * C * D, big), zeros(), index, slot,
+                                          lone(T * D, big), b[0], b[1], b[2])); /* dweight */
+
+    /* One expert and one shared one: the last token's last number is top from each of them. */
+    const smoe_layer_shape s = {SMOE_TOPK_SOFTMAX, SMOE_RELU, T, D, H, 1, 1};
+    const double *w1 = lone(H * D, 1), *w2 = lone(D * H, top), *x = lone(T * D, 1), *none = zeros();
+    const smoe_layer_in in = {x, none, none, w1, none, w2, none};
+    const smoe_shared_in shared_in = {w1, none, w2, none};
+    size_t choice[4], offset[2], list[4], place[4];
+    const smoe_layer_out out = {b[0], b[1], choice, b[2], b[3]};
+    const smoe_layer_kept kept = {offset, list, place, b[4], b[5], b[6], b[7], b[8]};
+    const smoe_shared_kept sk = {b[9], b[10], b[11], zeros()};
+    LONE_OVERFLOW(smoe_shared_layer(SMOE_SHARED_SUM, 1, &s, &in, &shared_in, &out, &kept, &sk));
+    ck_assert_msg(isinf(b[0][T * D - 1]) && smoe_all_finite(T * D - 1, b[0]), "y is to overflow in its last number");
+    ck_assert_int_eq(smoe_shared_layer(SMOE_SHARED_HALF, 1, &s, &in, &shared_in, &out, &kept, &sk), SMOE_OK);
+    ck_assert(b[0][T * D - 1] == top);
+    /* Backwards from a cotangent of the last number: dx is w1 w2 = top from each. */
+    const smoe_layer_grad grad = {zeros(), zeros(), zeros(), zeros(), zeros(), zeros(), zeros()};
+    const smoe_shared_grad shared_grad = {zeros(), zeros(), zeros(), zeros()};
+    ck_assert_uint_le(smoe_shared_layer_vjp_work(&s), 160);
+    LONE_OVERFLOW(smoe_shared_layer_vjp(SMOE_SHARED_SUM, 1, &s, &in, &shared_in, &out, &kept, &sk, lone(T * D, 1), NULL,
+                                        &grad, &shared_grad, zeros()));
+    ck_assert_msg(isinf(grad.x[T * D - 1]) && smoe_all_finite(T * D - 1, grad.x),
+                  "dx is to overflow in its last number");
+}
+END_TEST
+
+/* The last number of one input is none, or its last index is beyond the end. */
+START_TEST(the_last_number_is_refused)
+{
+    const size_t T = _i ? 4 : 2, D = 3, H = _i ? 2 : 4, N = _i ? 2 : 5, K = 2, C = T, A = T * K;
+    double *b[4];
+    for (int i = 0; i < 4; i++) b[i] = zeros();
+    size_t fine[8], index[8] = {0}, far[8] = {0}, full[8] = {0}, load[5], slot[8];
+    far[A - 1] = N, full[A - 1] = C;
+    for (size_t k = 0; k < A; k++) fine[k] = k / K;
+    for (int bad = 0; bad < 6; bad++) {
+#define LAST(i, n) lone(n, bad == (i) ? NAN : 0)
+        const size_t *at = bad == 3 ? far : index, *in = bad == 4 ? full : fine;
+        if (bad < 3 || bad > 4) {
+            if (bad < 3)
+                LONE_REFUSED(
+                    smoe_expert_keyvalue(T, D, H, LAST(0, T * D), LAST(1, D * H), LAST(2, H * D), b[0], b[1], b[2]));
+            LONE_REFUSED(smoe_expert_keyvalue_vjp(T, D, H, LAST(0, T * D), LAST(1, D * H), LAST(2, H * D), zeros(),
+                                                  zeros(), LAST(5, T * D), b[0], b[1], b[2], b[3]));
+        }
+        if (bad == 5) continue;
+        if (bad == 0 || bad > 2) {
+            LONE_REFUSED(smoe_buffer_dispatch(T, D, N, K, C, LAST(0, T * D), at, in, b[0]));
+            LONE_REFUSED(smoe_buffer_dispatch_vjp(T, D, N, K, C, at, in, LAST(0, N * C * D), b[0]));
+        }
+        LONE_REFUSED(smoe_buffer_combine(SMOE_OVERFLOW_PASS, T, D, N, K, C, LAST(0, N * C * D), LAST(1, A), at, in,
+                                         LAST(2, T * D), b[0]));
+        LONE_REFUSED(smoe_buffer_combine_vjp(SMOE_OVERFLOW_PASS, T, D, N, K, C, LAST(0, N * C * D), LAST(1, A), at, in,
+                                             LAST(2, T * D), b[0], b[1], b[2]));
+#undef LAST
+    }
+    LONE_REFUSED(smoe_expert_keyvalue_vjp(T, D, H, zeros(), zeros(), zeros(), lone(T * H, NAN), zeros(), zeros(), b[0],
+                                          b[1], b[2], b[3]));
+    LONE_REFUSED(smoe_expert_keyvalue_vjp(T, D, H, zeros(), zeros(), zeros(), zeros(), lone(T * H, NAN), zeros(), b[0],
+                                          b[1], b[2], b[3]));
+    for (size_t k = 0; k < A; k++) fine[k] = k, full[k] = k < A - 1 ? k : A;
+    LONE_REFUSED(smoe_slots_first(A, N, C, far, fine, load, slot));
+    LONE_REFUSED(smoe_slots_first(A, N, C, index, full, load, slot));
+    LONE_REFUSED(smoe_slots_largest(A, N, C, far, zeros(), fine, load, slot));
+    LONE_REFUSED(smoe_slots_largest(A, N, C, index, zeros(), full, load, slot));
+    LONE_REFUSED(smoe_slots_largest(A, N, C, index, lone(A, NAN), fine, load, slot));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("capacity");
@@ -1012,6 +1100,8 @@ int main(void)
     tcase_add_test(t, nothing_shared);
     tcase_add_test(t, one_wide_shared_expert_is_two);
     tcase_add_test(t, shared_errors);
+    tcase_add_loop_test(t, overflow_of_the_last_number, 0, 2);
+    tcase_add_loop_test(t, the_last_number_is_refused, 0, 2);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

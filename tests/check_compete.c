@@ -769,7 +769,8 @@ static double library_layer(const void *test, const double *theta)
 /* The variants of the layer whose gradients are checked. */
 static layer *variant(int i, uint64_t seed)
 {
-    layer *l = layer_new(3, 4, 5, 4, 3);
+    enum { T = 2, d = 5, h = 6, N = 4, K = 3 }; /* no two alike */
+    layer *l = layer_new(T, d, h, N, K);
     l->shape.phi = i == 1 || i == 5 ? SMOE_RELU : SMOE_GELU;
     l->router = i >= 4;
     if (i == 2) l->opt.target = SMOE_TARGET_ATTACHED;
@@ -779,18 +780,18 @@ static layer *variant(int i, uint64_t seed)
         draw_layer(l, seed);
         seed += 1000;
         apart = true;
-        for (size_t t = 0; t < 3; t++) apart = apart && l->out.margin[t] > 0.01;
-        for (size_t k = 0; k < 60 && l->shape.phi == SMOE_RELU; k++) apart = apart && fabs(l->kept.a[k]) > 0.02;
+        for (size_t t = 0; t < T; t++) apart = apart && l->out.margin[t] > 0.01;
+        for (size_t k = 0; k < N * T * h && l->shape.phi == SMOE_RELU; k++) apart = apart && fabs(l->kept.a[k]) > 0.02;
         if (l->router) apart = apart || l->shape.phi == SMOE_RELU;
-        for (size_t k = 0; k < 45 && l->router; k++) apart = apart && fabs(l->rkept.layer.a[k]) > 0.02;
+        for (size_t k = 0; k < T * K * h && l->router; k++) apart = apart && fabs(l->rkept.layer.a[k]) > 0.02;
     } while (!apart);
-    for (size_t k = 0; k < 12; k++) l->frozen[k] = 0;
-    for (size_t t = 0; t < 3 && !l->router; t++) {
-        long double s[4], o[64], r[4], weight[3], y[4], q[400];
+    for (size_t k = 0; k < T * N; k++) l->frozen[k] = 0;
+    for (size_t t = 0; t < T && !l->router; t++) {
+        long double s[N], o[N * d], r[N], weight[K], y[d], q[400];
         for (size_t k = 0; k < l->n; k++) q[k] = l->theta[k];
         layer_outputs(l, q, t, o, r);
-        route_exactly(2, 4, 3, 4, o, l->out.index + t * 3, s, weight, y);
-        softmax(4, s, l->frozen + t * 4);
+        route_exactly(2, N, K, d, o, l->out.index + t * K, s, weight, y);
+        softmax(N, s, l->frozen + t * N);
     }
     return l;
 }

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -873,7 +874,7 @@ enum { VARIANTS = sizeof variants / sizeof *variants };
 /* A drawn step of a variant, no decision within reach of a check's step, with the target as it stands. */
 static step *variant_step(int i, uint64_t seed)
 {
-    enum { T = 3, d = 4, h = 5, N = 4, K = 3 };
+    enum { T = 5, d = 2, h = 6, N = 4, K = 3 }; /* no two alike */
     step *l = step_new(T, d, h, N, K);
     l->opt = variants[i].opt, l->router = variants[i].router;
     bool apart;
@@ -1887,6 +1888,492 @@ START_TEST(step_overflows)
 }
 END_TEST
 
+/* q = (1, e) with e <= 1e-6, p = (1/2, 1/2): dq = (-1/2, 0), whose mean is -1/2, so ds = (0, e/2).  At 1e-6 itself it is clamped, too. */
+START_TEST(a_clamped_winner_is_a_constant)
+{
+    const size_t index[] = {0, 1};
+    const double p[] = {0.5, 0.5}, e[] = {0x1p-21, 1e-6};
+    double ds[2], work[6];
+    for (int i = 0; i < 2; i++) {
+        const double q[] = {1, e[i]}, want[] = {0, e[i] / 2};
+        OK(smoe_distill_kl_clamped_target_vjp(1, 2, 2, p, q, index, 1, ds, work));
+        SAME(ds, want, 2, "C.9', kl-clamped, ds");
+    }
+}
+END_TEST
+
+/* Three experts of one output, two winners.  The last winner's weight has 2^1023 from outside and 2^1023 through y; the last expert's
+ * response has 2^1023 from outside and 2^1000/2^-23 through the weights: a sum that overflows, not a cotangent that is refused. */
+START_TEST(totals_overflow_in_the_last)
+{
+    const double none[3] = {0}, o[] = {0x1p423, 0, 0}, s[] = {0x1p-24, 1, 0x1p-24}, weight[] = {.5, .5}, dy = 0x1p600;
+    const size_t index[] = {2, 0};
+    double do_[3], work[12];
+    IS(SMOE_EOVRFLW, smoe_route_vjp(1, 3, 2, 1, o, s, index, weight, &dy, (double[]){0, 0x1p1023}, none, do_, work));
+    const double both[] = {0x1p1000, -0x1p1000}, ds[] = {0, 0, 0x1p1023};
+    IS(SMOE_EOVRFLW, smoe_route_vjp(1, 3, 2, 1, o, s, index, weight, none, both, ds, do_, work));
+    OK(smoe_route_vjp(1, 3, 2, 1, o, s, index, weight, none, both, none, do_, work));
+}
+END_TEST
+
+/* 3 T N + T d + C (N d + K d + 2 d + h) + N d + 7 N + 4 K with T, N, K, d, h = 2, 3, 2, 5, 7, where C is 2, or 1. */
+START_TEST(workspaces_by_hand)
+{
+    const smoe_layer_shape s = {.T = 2, .d = 5, .h = 7, .N = 3, .K = 2};
+    for (size_t chunk = 0; chunk < 4; chunk++) {
+        const smoe_compete_options opt = {.chunk = chunk};
+        ck_assert_uint_eq(smoe_compete_step_vjp_work(&s, &opt), chunk == 1 ? 114 : 156);
+    }
+    ck_assert_uint_eq(smoe_router_step_vjp_work(&s), 18 + smoe_layer_vjp_work(&s)); /* 2 T N + 2 N */
+}
+END_TEST
+
+/* Every function of arrays: what it reads (in, index) and writes (out), and how much of it. */
+enum {
+    P_SOFTPLUS,
+    P_NORM,
+    P_RELU,
+    P_SIGMOID,
+    P_SILU,
+    P_SOFTPLUS_VJP,
+    P_NORM_VJP,
+    P_RELU_VJP,
+    P_SIGMOID_VJP,
+    P_SILU_VJP,
+    P_WEIGHTS,
+    P_WEIGHTS_VJP,
+    P_WEIGHTS_V1,
+    P_WEIGHTS_V1_VJP,
+    P_WEIGHTS_SIGMOID,
+    P_WEIGHTS_SIGMOID_VJP,
+    P_COMBINE,
+    P_COMBINE_VJP,
+    P_ROUTE,
+    P_ROUTE_V1,
+    P_ROUTE_VJP,
+    P_ROUTE_V1_VJP,
+    P_DISTILL,
+    P_DISTILL_LOSS,
+    P_DISTILL_LOSS_VJP,
+    P_DISTILL_VJP,
+    P_DISTILL_TARGET_VJP,
+    P_WINNERS_LOSS,
+    P_WINNERS_VJP,
+    P_WINNERS_TARGET_VJP,
+    P_PAIRS,
+    P_SQUARE,
+    P_PAIRS_VJP,
+    P_SQUARE_VJP,
+    P_MASKED,
+    P_MASKED_VJP,
+    P_DISTILL_V1,
+    P_DISTILL_V1_VJP,
+    P_DISTILL_V1_TARGET_VJP,
+    P_LOG_RATIO,
+    P_KL,
+    P_KL_VJP,
+    P_KL_TARGET_VJP,
+    P_CLAMPED,
+    P_CLAMPED_VJP,
+    P_CLAMPED_TARGET_VJP,
+    P_BALANCE,
+    P_MIX,
+    P_MIX_VJP,
+    P_TASK,
+    P_TASK_VJP,
+    PARTS
+};
+
+enum { INS = 6, OUTS = 4, BEHIND = 90, PART_ROOM = 72 + BEHIND };
+
+typedef struct {
+    int part;
+    size_t T, N, K, d;
+    double in[INS][PART_ROOM], out[OUTS][PART_ROOM], g; /* g: the cotangent of a loss */
+    size_t index[PART_ROOM], chosen[PART_ROOM]; /* read; written */
+    size_t reads[INS], indices, writes[OUTS];
+} part_call;
+
+static smoe_status call_part(part_call *c)
+{
+    const size_t T = c->T, N = c->N, K = c->K, d = c->d, Nd = N * d, TN = T * N, TK = T * K, Td = T * d;
+    const double *a = c->in[0], *b = c->in[1], *e = c->in[2], *f = c->in[3], *g = c->in[4], *h = c->in[5];
+    double *u = c->out[0], *v = c->out[1], *w = c->out[2], *x = c->out[3], work[3 * PART_ROOM];
+    const size_t *I = c->index;
+#define READS(...)  memcpy(c->reads, ((size_t[INS]){__VA_ARGS__}), sizeof c->reads)
+#define WRITES(...) memcpy(c->writes, ((size_t[OUTS]){__VA_ARGS__}), sizeof c->writes)
+    c->indices = 0;
+    switch (c->part) {
+    case P_SOFTPLUS:
+        READS(Nd);
+        WRITES(N);
+        return smoe_response_softplus(N, d, a, u);
+    case P_NORM:
+        READS(Nd);
+        WRITES(N);
+        return smoe_response_norm(N, d, a, u);
+    case P_RELU:
+        READS(Nd);
+        WRITES(N);
+        return smoe_response_relu(N, d, a, u);
+    case P_SIGMOID:
+        READS(Nd);
+        WRITES(N);
+        return smoe_response_sigmoid(N, d, a, u);
+    case P_SILU:
+        READS(Nd);
+        WRITES(N);
+        return smoe_response_silu(N, d, a, u);
+    case P_SOFTPLUS_VJP:
+        READS(Nd, N);
+        WRITES(Nd);
+        return smoe_response_softplus_vjp(N, d, a, b, u);
+    case P_NORM_VJP:
+        READS(Nd, N, N);
+        WRITES(Nd);
+        return smoe_response_norm_vjp(N, d, a, b, e, u);
+    case P_RELU_VJP:
+        READS(Nd, N);
+        WRITES(Nd);
+        return smoe_response_relu_vjp(N, d, a, b, u);
+    case P_SIGMOID_VJP:
+        READS(Nd, N);
+        WRITES(Nd);
+        return smoe_response_sigmoid_vjp(N, d, a, b, u);
+    case P_SILU_VJP:
+        READS(Nd, N);
+        WRITES(Nd);
+        return smoe_response_silu_vjp(N, d, a, b, u);
+    case P_WEIGHTS:
+        READS(K);
+        WRITES(K);
+        return smoe_compete_weights(K, a, u);
+    case P_WEIGHTS_VJP:
+        READS(K, K, K);
+        WRITES(K);
+        return smoe_compete_weights_vjp(K, a, b, e, u);
+    case P_WEIGHTS_V1:
+        READS(K);
+        WRITES(K);
+        return smoe_compete_weights_v1(K, a, u);
+    case P_WEIGHTS_V1_VJP:
+        READS(K, K);
+        WRITES(K);
+        return smoe_compete_weights_v1_vjp(K, a, b, u);
+    case P_WEIGHTS_SIGMOID:
+        READS(K);
+        WRITES(K, K);
+        return smoe_compete_weights_sigmoid(K, a, u, v);
+    case P_WEIGHTS_SIGMOID_VJP:
+        READS(K, K, K);
+        WRITES(K);
+        return smoe_compete_weights_sigmoid_vjp(K, a, b, e, u, work);
+    case P_COMBINE:
+        c->indices = K;
+        READS(K, Nd);
+        WRITES(d);
+        return smoe_compete_combine(N, K, d, I, a, b, u);
+    case P_COMBINE_VJP:
+        c->indices = K;
+        READS(K, Nd, d);
+        WRITES(K, Nd);
+        return smoe_compete_combine_vjp(N, K, d, I, a, b, e, u, v);
+    case P_ROUTE:
+        READS(T * Nd);
+        WRITES(TN, TK, T, Td);
+        return smoe_route(T, N, K, d, a, u, c->chosen, v, w, x, work);
+    case P_ROUTE_V1:
+        READS(T * Nd);
+        WRITES(TN, TK, T, Td);
+        return smoe_route_v1(T, N, K, d, a, u, c->chosen, v, w, x, work);
+    case P_ROUTE_VJP:
+        c->indices = TK;
+        READS(T * Nd, TN, TK, Td, TK, TN);
+        WRITES(T * Nd);
+        return smoe_route_vjp(T, N, K, d, a, b, I, e, f, g, h, u, work);
+    case P_ROUTE_V1_VJP:
+        c->indices = TK;
+        READS(T * Nd, TN, TK, Td, TK, TN);
+        WRITES(T * Nd);
+        return smoe_route_v1_vjp(T, N, K, d, a, b, I, e, f, g, h, u, work);
+    case P_DISTILL:
+        c->indices = TK;
+        READS(TN, TN);
+        WRITES(TN, TN, 1);
+        return smoe_distill(T, N, K, 2, a, b, I, u, v, w);
+    case P_DISTILL_LOSS:
+        c->indices = TK;
+        READS(TN, TN);
+        WRITES(1);
+        return smoe_distill_loss(T, N, K, 2, a, b, I, u);
+    case P_DISTILL_LOSS_VJP:
+        c->indices = TK;
+        READS(TN, TN);
+        WRITES(TN);
+        return smoe_distill_loss_vjp(T, N, K, 2, a, b, I, c->g, u);
+    case P_DISTILL_VJP:
+        c->indices = TK;
+        READS(TN, TN);
+        WRITES(TN);
+        return smoe_distill_vjp(T, N, K, 2, a, b, I, c->g, u, work);
+    case P_DISTILL_TARGET_VJP:
+        c->indices = TK;
+        READS(TN, TN);
+        WRITES(TN);
+        return smoe_distill_target_vjp(T, N, K, 2, a, b, I, c->g, u, work);
+    case P_WINNERS_LOSS:
+        c->indices = TK;
+        READS(TN, TN);
+        WRITES(1);
+        return smoe_distill_winners_loss(T, N, K, 2, a, b, I, u);
+    case P_WINNERS_VJP:
+        c->indices = TK;
+        READS(TN, TN);
+        WRITES(TN);
+        return smoe_distill_winners_vjp(T, N, K, 2, a, b, I, c->g, u, work);
+    case P_WINNERS_TARGET_VJP:
+        c->indices = TK;
+        READS(TN, TN);
+        WRITES(TN);
+        return smoe_distill_winners_target_vjp(T, N, K, 2, a, b, I, c->g, u, work);
+    case P_PAIRS:
+        READS(TK * d);
+        WRITES(TK * d, TK, 1);
+        return smoe_diversity_pairs(T, K, d, a, u, v, w);
+    case P_SQUARE:
+        READS(TK * d);
+        WRITES(TK * d, TK, 1);
+        return smoe_diversity_square(T, K, d, a, u, v, w);
+    case P_PAIRS_VJP:
+        READS(TK * d, TK);
+        WRITES(TK * d);
+        return smoe_diversity_pairs_vjp(T, K, d, a, b, c->g, u);
+    case P_SQUARE_VJP:
+        READS(TK * d, TK);
+        WRITES(TK * d);
+        return smoe_diversity_square_vjp(T, K, d, a, b, c->g, u);
+    case P_MASKED:
+        c->indices = K;
+        READS(N);
+        WRITES(N);
+        return smoe_target_masked(N, K, a, I, u, work);
+    case P_MASKED_VJP:
+        c->indices = K;
+        READS(N, N);
+        WRITES(N);
+        return smoe_target_masked_vjp(N, K, a, I, b, u, work);
+    case P_DISTILL_V1:
+        c->indices = TK;
+        READS(TN, TN);
+        WRITES(TN, TN, 1);
+        return smoe_distill_v1(T, N, K, a, b, I, u, v, w, work);
+    case P_DISTILL_V1_VJP:
+        READS(TN, TN);
+        WRITES(TN);
+        return smoe_distill_v1_vjp(T, N, a, b, c->g, u, work);
+    case P_DISTILL_V1_TARGET_VJP:
+        c->indices = TK;
+        READS(TN, TN);
+        WRITES(TN);
+        return smoe_distill_v1_target_vjp(T, N, K, a, b, I, c->g, u, work);
+    case P_LOG_RATIO:
+        c->indices = K;
+        READS(N, N);
+        WRITES(K);
+        return smoe_log_ratio(N, K, a, b, I, u);
+    case P_KL:
+        c->indices = TK;
+        READS(TN, TN);
+        WRITES(TN, TN, 1);
+        return smoe_distill_kl(T, N, K, a, b, I, u, v, w, work);
+    case P_KL_VJP:
+        READS(TN, TN);
+        WRITES(TN);
+        return smoe_distill_kl_vjp(T, N, a, b, c->g, u);
+    case P_KL_TARGET_VJP:
+        c->indices = TK;
+        READS(TN, TN, TN);
+        WRITES(TN);
+        return smoe_distill_kl_target_vjp(T, N, K, a, b, e, I, c->g, u, work);
+    case P_CLAMPED:
+        c->indices = TK;
+        READS(TN, TN);
+        WRITES(TN, TN, 1);
+        return smoe_distill_kl_clamped(T, N, K, a, b, I, u, v, w, work);
+    case P_CLAMPED_VJP:
+        READS(TN, TN, TN);
+        WRITES(TN);
+        return smoe_distill_kl_clamped_vjp(T, N, a, b, e, c->g, u, work);
+    case P_CLAMPED_TARGET_VJP:
+        c->indices = TK;
+        READS(TN, TN);
+        WRITES(TN);
+        return smoe_distill_kl_clamped_target_vjp(T, N, K, a, b, I, c->g, u, work);
+    case P_BALANCE: /* one sequence after the other: B is T, and S is d */
+        c->indices = TK * d;
+        READS(TN * d);
+        WRITES(TN, TN * d, TN, 1);
+        return smoe_compete_balance(SMOE_COUNT_ALL, T, d, N, K, d * K, a, I, c->chosen, u, v, w, x);
+    case P_MIX:
+        READS(TN, TN);
+        WRITES(TN);
+        return smoe_mix_scores(TN, 0.25, a, b, u);
+    case P_MIX_VJP:
+        READS(TN);
+        WRITES(TN, TN);
+        return smoe_mix_scores_vjp(TN, 0.25, a, u, v);
+    case P_TASK:
+        READS(Td, Td);
+        WRITES(1);
+        return smoe_task_loss(Td, a, b, u);
+    case P_TASK_VJP:
+        READS(Td, Td);
+        WRITES(Td);
+        return smoe_task_loss_vjp(Td, a, b, c->g, u);
+    }
+    return SMOE_OK;
+}
+
+/* Sizes of which each is once the larger and once the smaller of any two. */
+static const size_t part_size[][4] = {{3, 7, 2, 1}, {2, 5, 2, 3}, {5, 4, 3, 2}, {2, 4, 3, 5}};
+enum { PART_SIZES = 4 };
+
+/* Inputs of values(k), NaN behind them; winners that differ; results infinite, also behind them. */
+static void start_part(part_call *c, int part, int size)
+{
+    memset(c, 0, sizeof *c);
+    c->part = part, c->g = 1;
+    c->T = part_size[size][0], c->N = part_size[size][1], c->K = part_size[size][2], c->d = part_size[size][3];
+    (void)call_part(c); /* how much there is to be read and written */
+    uint64_t seed = 71;
+    for (size_t i = 0; i < INS; i++)
+        for (size_t k = 0; k < PART_ROOM; k++) c->in[i][k] = k < c->reads[i] ? 2 + slopes_draw(&seed) : NAN;
+    for (size_t k = 0; k < PART_ROOM; k++) c->index[k] = k < c->indices ? c->N - 1 - (k + k / c->K) % c->N : SIZE_MAX;
+    for (size_t i = 0; i < OUTS; i++)
+        for (size_t k = 0; k < PART_ROOM; k++) c->out[i][k] = INFINITY;
+}
+
+static bool part_untouched(const part_call *c)
+{
+    for (size_t i = 0; i < OUTS; i++)
+        if (!untouched(PART_ROOM, c->out[i])) return false;
+    return true;
+}
+
+/* Each element of an input is asked for, and each index; what is behind them is not, and what is behind a result is neither looked at
+ * nor written. */
+START_TEST(parts_read_to_the_last)
+{
+    part_call c;
+    start_part(&c, _i / PART_SIZES, _i % PART_SIZES);
+    ck_assert_msg(call_part(&c) == SMOE_OK, "part %d, sizes %d: what is behind is looked at", c.part, _i % PART_SIZES);
+    for (size_t i = 0; i < OUTS; i++)
+        for (size_t k = 0; k < PART_ROOM; k++)
+            ck_assert_msg((k < c.writes[i]) == isfinite(c.out[i][k]), "part %d, sizes %d: [%zu] of result %zu", c.part,
+                          _i % PART_SIZES, k, i);
+    for (size_t i = 0; i < OUTS; i++) poison_all(PART_ROOM, c.out[i]);
+    for (size_t i = 0; i < INS; i++)
+        for (size_t k = 0; k < c.reads[i]; k++) {
+            const double kept = c.in[i][k];
+            c.in[i][k] = k % 2 == 0 ? NAN : INFINITY;
+            ck_assert_msg(call_part(&c) == SMOE_EDOM && part_untouched(&c), "part %d, sizes %d: [%zu] of input %zu",
+                          c.part, _i % PART_SIZES, k, i);
+            c.in[i][k] = kept;
+        }
+    for (size_t k = 0; k < c.indices; k++) {
+        const size_t kept = c.index[k];
+        c.index[k] = c.N;
+        ck_assert_msg(call_part(&c) == SMOE_EDOM && part_untouched(&c), "part %d, sizes %d: index %zu", c.part,
+                      _i % PART_SIZES, k);
+        c.index[k] = kept;
+    }
+}
+END_TEST
+
+static void clear_part(part_call *c, int part, int size)
+{
+    start_part(c, part, size);
+    for (size_t i = 0; i < INS; i++) memset(c->in[i], 0, c->reads[i] * sizeof *c->in[i]);
+}
+
+/* The only element of result i that is not finite is the k-th. */
+static void overflows_at(part_call *c, size_t i, size_t k)
+{
+    ck_assert_msg(call_part(c) == SMOE_EOVRFLW, "part %d: an overflow in [%zu] is not seen", c->part, k);
+    for (size_t j = 0; j < c->writes[i]; j++)
+        ck_assert_msg(isfinite(c->out[i][j]) == (j != k), "part %d: [%zu] is %g", c->part, j, c->out[i][j]);
+}
+
+/* The last element of a result overflows, and no other. */
+START_TEST(parts_overflow_in_the_last)
+{
+    const double most = 0x1.fffffffffffffp+1023;
+    part_call c;
+    for (int size = 0; size < PART_SIZES; size++) {
+        const size_t T = part_size[size][0], N = part_size[size][1], K = part_size[size][2], d = part_size[size][3];
+        static const int mean[] = {P_SOFTPLUS, P_RELU, P_SILU};
+        for (int i = 0; i < 3 && d > 1; i++) {
+            clear_part(&c, mean[i], size);
+            c.in[0][N * d - 1] = c.in[0][N * d - 2] = most;
+            overflows_at(&c, 0, N - 1);
+        }
+        if (d == 1) { /* SiLU'(2) is above 1 */
+            clear_part(&c, P_SILU_VJP, size);
+            c.in[0][N - 1] = 2, c.in[1][N - 1] = most;
+            overflows_at(&c, 0, N - 1);
+        }
+        clear_part(&c, P_COMBINE, size);
+        c.in[0][K - 1] = 0x1p1000, c.in[1][(c.index[K - 1] + 1) * d - 1] = 0x1p100;
+        overflows_at(&c, 0, d - 1);
+        clear_part(&c, P_COMBINE_VJP, size);
+        c.in[2][d - 1] = 0x1p1000, c.in[1][(c.index[K - 1] + 1) * d - 1] = 0x1p100;
+        overflows_at(&c, 0, K - 1); /* the weight's gradient */
+        clear_part(&c, P_COMBINE_VJP, size);
+        c.in[2][d - 1] = 0x1p1000, c.in[0][0] = 0x1p100; /* index[0] is the last expert */
+        overflows_at(&c, 1, N * d - 1);
+        static const int direct[] = {P_DISTILL_LOSS_VJP, P_KL_VJP};
+        for (int i = 0; i < 2; i++) {
+            clear_part(&c, direct[i], size);
+            c.in[0][T * N - 1] = c.g = 0x1p1000;
+            overflows_at(&c, 0, T * N - 1);
+        }
+        static const int scores[] = {P_DISTILL_VJP,        P_DISTILL_TARGET_VJP, P_WINNERS_VJP,
+                                     P_WINNERS_TARGET_VJP, P_DISTILL_V1_VJP,     P_DISTILL_V1_TARGET_VJP};
+        for (int i = 0; i < 6;
+             i++) { /* on the way to the last token's gradient, at a winner: the softmax gets no infinity */
+            clear_part(&c, scores[i], size);
+            c.index[T * K - 1] = N - 1;
+            if (K > 1) c.index[T * K - 2] = 0;
+            c.in[0][T * N - 1] = c.g = 0x1p1000;
+            ck_assert_msg(call_part(&c) == SMOE_EOVRFLW, "part %d: an overflow on the way", c.part);
+        }
+        static const int diversity[] = {P_PAIRS_VJP, P_SQUARE_VJP};
+        for (int i = 0; i < 2 && d > 1; i++) {
+            clear_part(&c, diversity[i], size);
+            for (size_t a = 0; a < T * K;
+                 a++) /* the last token's last winner is along the first axis, its others along the last */
+                c.in[0][a * d + (a + 1 < T * K ? d - 1 : 0)] = 1, c.in[1][a] = 1;
+            c.in[1][T * K - 1] = 0x1p-1000;
+            c.g = 0x1p100;
+            overflows_at(&c, 0, T * K * d - 1);
+        }
+        clear_part(&c, P_LOG_RATIO, size);
+        for (size_t i = 0; i < N; i++) c.in[0][i] = most;
+        c.in[0][c.index[K - 1]] = -most;
+        overflows_at(&c, 0, K - 1);
+        clear_part(&c, P_TASK_VJP, size);
+        c.in[0][T * d - 1] = c.g = 0x1p1000;
+        overflows_at(&c, 0, T * d - 1);
+    }
+    double a[2], b[2];
+    IS(SMOE_EOVRFLW, smoe_mix_scores_vjp(2, -1, (double[]){0, most}, a, b)); /* twice the cotangent, and the same */
+    ck_assert_msg(a[1] == INFINITY && b[1] == -most, "C.11': %g and %g", a[1], b[1]);
+    IS(SMOE_EOVRFLW, smoe_mix_scores_vjp(2, 2, (double[]){0, most}, a, b));
+    ck_assert_msg(a[1] == -most && b[1] == INFINITY, "C.11': %g and %g", a[1], b[1]);
+    IS(SMOE_EOVRFLW, smoe_mix_scores(2, -1, (double[]){0, most}, (double[]){0, 0}, a));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("compete_step");
@@ -1942,6 +2429,11 @@ int main(void)
     tcase_add_test(c, step_errors);
     tcase_add_test(c, step_cotangent_errors);
     tcase_add_test(c, step_overflows);
+    tcase_add_loop_test(c, parts_read_to_the_last, 0, PARTS * PART_SIZES);
+    tcase_add_test(c, parts_overflow_in_the_last);
+    tcase_add_test(c, workspaces_by_hand);
+    tcase_add_test(c, totals_overflow_in_the_last);
+    tcase_add_test(c, a_clamped_winner_is_a_constant);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -1089,6 +1089,41 @@ START_TEST(additions_are_in_the_claim)
 }
 END_TEST
 
+/* The rule with 10 points on [0,3] and that on its halves differ by 1.0406e-12 of the mass there, for a normal density (computed apart,
+ * in 64 bits).  At atoms 1,100 apart tau is 9.83e-13: panels are cut, and their halves agree.  At 1,250 it is 1.083e-12: they are left,
+ * and the difference is claimed. */
+START_TEST(panels_are_left_at_tau)
+{
+    const double c = smoe_normal_log_density(0, 0, 1);
+    double work[10], V, h2, error[2];
+    for (int left = 0; left < 2; left++) {
+        const double apart = left ? 1250 : 1100, p[] = {0, 0, 1, c}, q[] = {0, apart, 1, c};
+        OK(smoe_mixture_distance(1, p, 1, q, work, &V, &h2, error));
+        const double noise = smoe_mixture_noise(1, p, apart + 12) + smoe_mixture_noise(1, q, apart + 12);
+        const double tau = 0x1p-42 + noise, off = error[0] - noise / 2,
+                     off2 = error[1] - noise * (2 * sqrt(h2) + noise);
+        ck_assert_msg(left ? tau > 1.08e-12 && tau < 1.086e-12 : tau > 9.8e-13 && tau < 9.86e-13, "T.8: tau is %g",
+                      tau);
+        ck_assert_msg(left ? off > 1.03e-12 && off < 1.08e-12 : off < 2e-14, "T.8: off by %g at tau = %g", off, tau);
+        ck_assert_msg(left ? off2 > 1.03e-12 && off2 < 1.08e-12 : off2 < 2e-14, "T.8: h^2 is off by %g at tau = %g",
+                      off2, tau);
+    }
+}
+END_TEST
+
+/* 16 k + 2 H; of both models, and 9 for each atom of either; + k p + k (d+1)(d+3). */
+START_TEST(workspaces_by_hand)
+{
+    const smoe_mix_shape hidden = {.gate = SMOE_MIX_SOFTMAX, .expert = SMOE_MIX_TANH, .k = 3, .d = 2, .H = 5};
+    const smoe_mix_shape line = {.gate = SMOE_MIX_SOFTMAX, .free_weights = true, .k = 4, .d = 2};
+    ck_assert_uint_eq(smoe_mix_work(&hidden), 58);
+    ck_assert_uint_eq(smoe_mix_work(&line), 64);
+    ck_assert_uint_eq(smoe_mix_distance_work(&hidden, &line), 58 + 64 + 9 * 7);
+    ck_assert_uint_eq(smoe_mix_parameters(&line), 4 * (3 + 1 + 1 + 2));
+    ck_assert_uint_eq(smoe_mix_em_work(&line), 64 + 28 + 4 * 3 * 5);
+}
+END_TEST
+
 /* Half of the first expert's step from 1 to 4001 (a whole one would make its weight 0.7) leaves it 1,999 below the other: its weight is
  * e^-1999 = 0 everywhere, and what scales it to responsibilities above 0 does not exist. */
 START_TEST(an_atom_without_weight_is_refused)
@@ -1818,6 +1853,198 @@ START_TEST(rank_errors)
 }
 END_TEST
 
+/* Every function of arrays: what it reads (in) and writes (out), and how much of it, for three atoms of a softmax gate with free weights
+ * in two dimensions, and nine samples. */
+enum {
+    F_MEAN,
+    F_MEAN_VJP,
+    F_WEIGHTS,
+    F_LOGLIK,
+    F_LOGLIK_VJP,
+    F_SCORE,
+    F_HVP,
+    F_SAMPLE,
+    F_ATOMS,
+    F_DISTANCE,
+    F_RESPONSIBILITIES,
+    F_COMPLETE,
+    F_DIRECTION,
+    F_VARIANCES,
+    F_M_STEP,
+    F_EM_STEP,
+    F_ORACLE,
+    F_CELLS,
+    F_EXACT,
+    F_OVER,
+    F_MATRIX,
+    FUNCTIONS
+};
+
+enum { F_BEHIND = 40, F_ROOM = 270 + F_BEHIND };
+
+typedef struct {
+    int function;
+    size_t reads[4], writes[5];
+    double in[4][F_ROOM], out[5][F_ROOM];
+} function_call;
+
+static smoe_status call_function(function_call *c)
+{
+    enum { N = 9, K = 3, D = 2, P = 7, M = 5, STARS = 4 };
+    const smoe_mix_shape s = {.gate = SMOE_MIX_SOFTMAX, .free_weights = true, .k = K, .d = D};
+    const smoe_mix_shape hidden = {.gate = SMOE_MIX_SOFTMAX, .expert = SMOE_MIX_TANH, .k = 1, .d = D, .H = 3};
+    static const size_t width[] = {2, 3}, cell[] = {3, 0, 3},
+                        label[2 * N] = {0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2};
+    static const double power[] = {2, 2, NAN, NAN, NAN}, times[] = {0, 0, NAN, NAN, NAN}; /* of two groups */
+    const double *a = c->in[0], *b = c->in[1], *e = c->in[2], *f = c->in[3];
+    double *u = c->out[0], *v = c->out[1], *w = c->out[2], *x = c->out[3], *y = c->out[4], work[400];
+    size_t chosen[N];
+#define READS(...)  memcpy(c->reads, ((size_t[4]){__VA_ARGS__}), sizeof c->reads)
+#define WRITES(...) memcpy(c->writes, ((size_t[5]){__VA_ARGS__}), sizeof c->writes)
+    READS(K * P, N * D, N, N * K); /* what most read: theta, x, y, q */
+    switch (c->function) {
+    case F_MEAN:
+        READS(3 * 4 + 1, D), WRITES(1);
+        return smoe_mix_mean(&hidden, a, b, work, u);
+    case F_MEAN_VJP:
+        READS(3 * 4 + 1, D), WRITES(3 * 4 + 1, D);
+        return smoe_mix_mean_vjp(&hidden, a, b, 1, u, v);
+    case F_WEIGHTS:
+        READS(K * P, D), WRITES(K);
+        return smoe_mix_weights(&s, a, b, work, u, NULL);
+    case F_LOGLIK:
+        c->reads[3] = 0, WRITES(1);
+        return smoe_mix_loglik(&s, N, a, b, e, work, u);
+    case F_LOGLIK_VJP:
+        c->reads[3] = 0, WRITES(K * P, N * D, N);
+        return smoe_mix_loglik_vjp(&s, N, a, b, e, 1, work, u, v, w);
+    case F_SCORE:
+        c->reads[3] = 0, WRITES(1, K * P);
+        return smoe_mix_loglik_score(&s, N, a, b, e, work, u, v);
+    case F_HVP:
+        READS(K * P, K * P, N * D, N), WRITES(K * P);
+        return smoe_mix_hvp(&s, N, a, b, e, f, work, u);
+    case F_SAMPLE:
+        READS(K * P, N * D, N, N), WRITES(N, N);
+        return smoe_mix_sample(&s, N, a, b, e, f, work, chosen, u, v);
+    case F_ATOMS:
+        READS(K * P), WRITES(K * (P - 1), K);
+        return smoe_mix_atoms(&s, a, u, v);
+    case F_DISTANCE:
+        READS(K * P, K * P, N * D), WRITES(N, N, 2 * N, 1, 1);
+        return smoe_mix_distance(&s, a, &s, b, N, e, work, u, v, w, x, y);
+    case F_RESPONSIBILITIES:
+        c->reads[3] = 0, WRITES(N * K, 1);
+        return smoe_mix_responsibilities(&s, N, a, b, e, work, u, v);
+    case F_COMPLETE:
+        WRITES(1);
+        return smoe_mix_complete_loglik(&s, N, a, b, e, f, work, u);
+    case F_DIRECTION:
+        WRITES(K * (D + 1));
+        return smoe_mix_em_direction(&s, N, a, b, e, f, work, u);
+    case F_VARIANCES:
+        WRITES(K);
+        return smoe_mix_em_variances(&s, N, a, b, e, f, u);
+    case F_M_STEP:
+        WRITES(K * P);
+        return smoe_mix_m_step(&s, N, a, b, e, f, 0.01, work, u);
+    case F_EM_STEP:
+        c->reads[3] = 0, WRITES(N * K, K * P, 1);
+        return smoe_mix_em_step(&s, N, a, b, e, 0.01, work, u, v, w);
+    case F_ORACLE:
+        READS(2 * N * D, 2 * N), WRITES(K * (D + 2));
+        return smoe_oracle(2 * N, K, D, a, b, label, work, u);
+    case F_CELLS:
+        READS(K * M, STARS * M), WRITES(K);
+        return smoe_voronoi_cells(K, STARS, M, a, b, work, chosen, u);
+    case F_EXACT:
+        READS(K * M, STARS * M, K, STARS), WRITES(1);
+        return smoe_voronoi_exact(K, STARS, M, a, b, e, f, cell, work, u);
+    case F_OVER:
+        READS(K * M, STARS * M, K, STARS), WRITES(1);
+        return smoe_voronoi_over(K, STARS, M, a, b, e, f, cell, 2, width, power, times, work, u);
+    default: /* 1 + 3 + 6 columns for each atom */
+        READS(K * D, K, N * D), WRITES(N * K * 10);
+        return smoe_identifiability_matrix(SMOE_MIX_TANH, K, D, N, a, b, e, u);
+    }
+}
+
+/* Each element of an input is asked for; what is behind one is not, and what is behind a result is neither looked at nor written. */
+START_TEST(functions_read_to_the_last)
+{
+    function_call c = {.function = _i};
+    uint64_t seed = 83;
+    for (size_t i = 0; i < 4; i++) slopes_fill(&seed, 0.4, F_ROOM, c.in[i]);
+    for (size_t i = 0; i < 4; i++)
+        for (size_t k = 0; k < F_ROOM; k++)
+            c.in[i][k] += 0.5; /* between 0 and 1, as variances, weights and coins may be */
+    OK(call_function(&c)); /* how much there is */
+    for (size_t i = 0; i < 4; i++)
+        for (size_t k = c.reads[i]; k < F_ROOM; k++) c.in[i][k] = NAN;
+    for (size_t i = 0; i < 5; i++)
+        for (size_t k = 0; k < F_ROOM; k++) c.out[i][k] = INFINITY;
+    ck_assert_msg(call_function(&c) == SMOE_OK, "function %d: what is behind is looked at", _i);
+    for (size_t i = 0; i < 5; i++)
+        for (size_t k = 0; k < F_ROOM; k++)
+            ck_assert_msg((k < c.writes[i]) == isfinite(c.out[i][k]), "function %d: [%zu] of result %zu", _i, k, i);
+    for (size_t i = 0; i < 5; i++) poison_all(F_ROOM, c.out[i]);
+    for (size_t i = 0; i < 4; i++)
+        for (size_t k = 0; k < c.reads[i]; k++) {
+            const double kept = c.in[i][k];
+            c.in[i][k] = bad_value[k % 3];
+            ck_assert_msg(call_function(&c) == SMOE_EDOM, "function %d: [%zu] of input %zu", _i, k, i);
+            c.in[i][k] = kept;
+        }
+    for (size_t i = 0; i < 5; i++)
+        ck_assert_msg(untouched(F_ROOM, c.out[i]), "function %d: result %zu was written", _i, i);
+}
+END_TEST
+
+/* The last element of one result overflows, and nothing else. */
+START_TEST(results_overflow_in_the_last)
+{
+    const smoe_mix_shape line = {.gate = SMOE_MIX_SOFTMAX, .k = 3, .d = 2}; /* (a, b, nu, beta1) */
+    double theta[18] = {0}, at[12], work[100], dtheta[18], dx[4], dy[2], away_dy[3], margin;
+    const double x[] = {0, 0, 0, 0x1p100}, none[4] = {0};
+    for (size_t i = 0; i < 3; i++) theta[6 * i + 3] = 1;
+    theta[13] = 0x1p1000; /* a_1 of the last atom */
+    ck_assert_int_eq(smoe_mix_at(&line, theta, x + 2, work, at, &margin), SMOE_EOVRFLW);
+    for (size_t j = 0; j < 12; j++) ck_assert_msg(isfinite(at[j]) == (j != 5), "T.2: at[%zu] is %g", j, at[j]);
+    /* dx = dh a, da = dh x: either alone */
+    const smoe_mix_shape one = {.gate = SMOE_MIX_SOFTMAX, .k = 1, .d = 2};
+    ck_assert_int_eq(smoe_mix_mean_vjp(&one, (double[]){0, 0x1p600, 0}, none, 0x1p600, dtheta, dx), SMOE_EOVRFLW);
+    ck_assert(dx[0] == 0 && dx[1] == INFINITY && isfinite(dtheta[0]) && isfinite(dtheta[1]) && isfinite(dtheta[2]));
+    ck_assert_int_eq(smoe_mix_mean_vjp(&one, (double[]){0, 0, 0}, (double[]){0, 0x1p600}, 0x1p600, dtheta, dx),
+                     SMOE_EOVRFLW);
+    ck_assert(dx[0] == 0 && dx[1] == 0 && dtheta[0] == 0 && dtheta[1] == INFINITY && isfinite(dtheta[2]));
+    /* r = (0, 2^-200) and nu = 2^-500: dh = 2^299, and dx = dh a */
+    const double narrow[] = {0, 0x1p800, 0, 0x1p-500, 0, 0};
+    ck_assert_int_eq(smoe_mix_loglik_vjp(&one, 2, narrow, none, (double[]){0, 0x1p-200}, 1, work, dtheta, dx, dy),
+                     SMOE_EOVRFLW);
+    ck_assert(dx[0] == 0 && dx[1] == 0 && dx[2] == 0 && dx[3] == INFINITY);
+    for (size_t j = 0; j < 6; j++) ck_assert_msg(isfinite(dtheta[j]), "T.5': dtheta[%zu] is %g", j, dtheta[j]);
+    /* two atoms alike: r^2 = nu, so that nu has no gradient, each b has 3/4 2^1024, and y both together */
+    const smoe_mix_shape two = {.gate = SMOE_MIX_SOFTMAX, .k = 2, .d = 1};
+    const double alike[] = {0, 0, 0x1p-46, 0, 0, 0, 0x1p-46, 0};
+    ck_assert_int_eq(smoe_mix_loglik_vjp(&two, 1, alike, none, (double[]){0x1p-23}, 0x1.8p1001, work, dtheta, dx, dy),
+                     SMOE_EOVRFLW);
+    ck_assert_msg(dy[0] == -INFINITY && dx[0] == 0, "T.5': dy is %g", dy[0]);
+    for (size_t j = 0; j < 8; j++) ck_assert_msg(isfinite(dtheta[j]), "T.5': dtheta[%zu] is %g", j, dtheta[j]);
+    /* three densities of -(0.95 2^512)^2 / 2: their sum overflows, and no gradient does */
+    const smoe_mix_shape flat = {.gate = SMOE_MIX_SOFTMAX, .k = 1, .d = 1};
+    const double away[] = {0x1.e666p511, 0x1.e666p511, 0x1.e666p511};
+    ck_assert_int_eq(smoe_mix_loglik_vjp(&flat, 3, (double[]){0, 0, 1, 0}, none, away, 1, work, dtheta, dx, away_dy),
+                     SMOE_EOVRFLW);
+    for (size_t j = 0; j < 4; j++) ck_assert_msg(isfinite(dtheta[j]), "T.5': dtheta[%zu] is %g", j, dtheta[j]);
+    ck_assert_int_eq(smoe_mix_loglik_vjp(&flat, 2, (double[]){0, 0, 1, 0}, none, away, 1, work, dtheta, dx, away_dy),
+                     SMOE_OK);
+    /* what is before `at` is not looked at */
+    double all[15] = {NAN, NAN, NAN};
+    theta[13] = 0;
+    ck_assert_int_eq(smoe_mix_at(&line, theta, x + 2, work, all + 3, &margin), SMOE_OK);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("convergence");
@@ -1856,6 +2083,8 @@ int main(void)
     tcase_add_test(property, hard_distances_end);
     tcase_add_test(property, crossings_at_an_end_take_no_splits);
     tcase_add_test(property, additions_are_in_the_claim);
+    tcase_add_test(hand, panels_are_left_at_tau);
+    tcase_add_test(hand, workspaces_by_hand);
     tcase_add_test(hand, units_of_x_do_not_matter);
     tcase_add_test(error, an_atom_without_weight_is_refused);
     tcase_add_test(property, splits_end_and_the_claim_says_so);
@@ -1876,6 +2105,8 @@ int main(void)
     tcase_add_loop_test(error, loss_errors, 0, 3);
     tcase_add_loop_test(error, degenerate_data_get_a_status, 0, 3);
     tcase_add_test(error, scores_that_all_overflow_get_a_status);
+    tcase_add_loop_test(error, functions_read_to_the_last, 0, FUNCTIONS);
+    tcase_add_test(error, results_overflow_in_the_last);
     tcase_add_loop_test(error, rank_errors, 0, 3);
     tcase_set_timeout(hand, 120);
     tcase_set_timeout(slope, 120);

@@ -260,6 +260,9 @@ START_TEST(collapse_errors)
     ck_assert_int_eq(collapse(4, 2, 2, coincident, two, &rc), SMOE_EDOM);
     const double collinear[] = {0, 0, 1, 0.1, 2, 0.2, 2, 0.2}; /* up to rounding */
     ck_assert_int_eq(collapse(4, 2, 3, collinear, three, &rc), SMOE_EDOM);
+    double large[8];
+    for (size_t k = 0; k < 8; k++) large[k] = 0x1p100 * collinear[k];
+    ck_assert_int_eq(collapse(4, 2, 3, large, three, &rc), SMOE_EDOM); /* rounding grows with the means */
     for (size_t k = 0; k < 8; k++) {
         const double right = x[k];
         x[k] = k % 2 ? NAN : INFINITY;

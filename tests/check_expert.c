@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "expert.h"
+#include "lone.h"
 #include "slopes.h"
 
 /* Within `ulps` units of the last place of `want`; false for NaN. */
@@ -511,6 +512,60 @@ START_TEST(overflow_is_reported)
 }
 END_TEST
 
+/* The last number of one output is beyond the format, and no other number is. */
+START_TEST(overflow_of_the_last_number)
+{
+    const size_t T = _i ? 4 : 2, D = 3, H = _i ? 2 : 4;
+    const double big = LONE_BIG;
+    double *out[6];
+    for (int i = 0; i < 6; i++) out[i] = zeros();
+    for (int w1_is = 0; w1_is < 2; w1_is++) { /* a = -inf and u = 0; then y */
+        const double first = w1_is ? big : -big;
+        LONE_OVERFLOW(smoe_expert_relu(T, D, H, lone(T * D, w1_is ? 1 : big), lone(H * D, first), zeros(),
+                                       lone(D * H, w1_is ? big : 0), zeros(), out[0], out[1], out[2]));
+    }
+    LONE_OVERFLOW(smoe_expert_gelu(T, D, H, lone(T * D, 1), lone(H * D, big), zeros(), lone(D * H, big), zeros(),
+                                   out[0], out[1], out[2]));
+    LONE_OVERFLOW(smoe_expert_swiglu(T, D, H, lone(T * D, 1), lone(H * D, big), lone(H * D, 1), lone(D * H, big),
+                                     out[0], out[1], out[2], out[3]));
+    LONE_OVERFLOW(smoe_expert_keyvalue(T, D, H, lone(T * D, big), lone(D * H, -big), zeros(), out[0], out[1], out[2]));
+    LONE_OVERFLOW(
+        smoe_expert_keyvalue(T, D, H, lone(T * D, 1), lone(D * H, big), lone(H * D, big), out[0], out[1], out[2]));
+
+#define MLP(x, w1, w2, a, u, dy)                                                                                       \
+    LONE_OVERFLOW(smoe_expert_relu_vjp(T, D, H, x, w1, w2, a, u, dy, out[0], out[1], out[2], out[3], out[4], out[5]))
+    MLP(zeros(), lone(H * D, big), lone(D * H, big), lone(T * H, 1), zeros(), lone(T * D, 1)); /* dx */
+    MLP(lone(T * D, big), zeros(), lone(D * H, big), lone(T * H, 1), zeros(), lone(T * D, 1)); /* dw1 */
+    MLP(zeros(), zeros(), zeros(), zeros(), lone(T * H, big), lone(T * D, big)); /* dw2 */
+    double *dy = lone(T * D, LONE_TOP), *a = lone(T * H, 1);
+    dy[D - 1] = LONE_TOP;
+    MLP(zeros(), zeros(), zeros(), zeros(), zeros(), dy); /* db2, of two tokens */
+    dy = lone(T * D, 1);
+    dy[D - 1] = a[H - 1] = 1;
+    MLP(zeros(), zeros(), lone(D * H, LONE_TOP), a, zeros(), dy); /* db1 */
+#undef MLP
+
+#define GLU(x, w1, w3, w2, a, v, u, dy)                                                                                \
+    LONE_OVERFLOW(                                                                                                     \
+        smoe_expert_swiglu_vjp(T, D, H, x, w1, w3, w2, a, v, u, dy, out[0], out[1], out[2], out[3], out[4], out[5]))
+    GLU(zeros(), lone(H * D, big), zeros(), lone(D * H, big), lone(T * H, 2), lone(T * H, 1), zeros(),
+        lone(T * D, 1)); /* dx */
+    GLU(lone(T * D, big), zeros(), zeros(), lone(D * H, 1), zeros(), lone(T * H, 2 * big), zeros(),
+        lone(T * D, 1)); /* dw1: da = v/2, dv = 0 */
+    GLU(lone(T * D, big), zeros(), zeros(), lone(D * H, 1), lone(T * H, 2 * big), zeros(), zeros(),
+        lone(T * D, 1)); /* dw3: da = 0, dv = silu(a) */
+    GLU(zeros(), zeros(), zeros(), zeros(), zeros(), zeros(), lone(T * H, big), lone(T * D, big)); /* dw2 */
+#undef GLU
+
+#define MEMORY(x, keys, values, a, u, dy)                                                                              \
+    LONE_OVERFLOW(smoe_expert_keyvalue_vjp(T, D, H, x, keys, values, a, u, dy, out[0], out[1], out[2], out[3]))
+    MEMORY(zeros(), lone(D * H, big), lone(H * D, big), lone(T * H, 1), zeros(), lone(T * D, 1)); /* dx */
+    MEMORY(lone(T * D, big), zeros(), lone(H * D, big), lone(T * H, 1), zeros(), lone(T * D, 1)); /* dkeys */
+    MEMORY(zeros(), zeros(), zeros(), zeros(), lone(T * H, big), lone(T * D, big)); /* dvalues */
+#undef MEMORY
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("expert");
@@ -530,6 +585,7 @@ int main(void)
     tcase_add_loop_test(t, non_finite_inputs_are_refused, 0, KINDS);
     tcase_add_loop_test(t, sizes_of_zero_are_refused, 0, KINDS);
     tcase_add_test(t, overflow_is_reported);
+    tcase_add_loop_test(t, overflow_of_the_last_number, 0, 2);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gate.h"
+#include "lone.h"
 #include "slopes.h"
 
 /* Within `ulps` units of the last place of `want`; false for NaN. */
@@ -535,6 +536,48 @@ START_TEST(overflow_is_reported)
 }
 END_TEST
 
+/* The last number of one output is beyond the format, and no other number is. */
+START_TEST(overflow_of_the_last_number)
+{
+    const size_t T = _i ? 5 : 2, D = 3, N = _i ? 2 : 5;
+    const double big = LONE_BIG;
+    double *dx = zeros(), *dwr = zeros(), *dbr = zeros(), *dr = lone(T * N, LONE_TOP);
+    dr[N - 1] = LONE_TOP;
+    LONE_OVERFLOW(smoe_gate_linear(T, D, N, lone(T * D, big), lone(N * D, big), zeros(), dx));
+    LONE_OVERFLOW(smoe_gate_linear_vjp(T, D, N, zeros(), lone(N * D, big), lone(T * N, big), dx, dwr, dbr)); /* dx */
+    LONE_OVERFLOW(smoe_gate_linear_vjp(T, D, N, lone(T * D, big), zeros(), lone(T * N, big), dx, dwr, dbr)); /* dwr */
+    LONE_OVERFLOW(smoe_gate_linear_vjp(T, D, N, zeros(), zeros(), dr, dx, dwr, dbr)); /* dbr, of two tokens */
+}
+END_TEST
+
+/* The last number of one input is none, or the last index is that of no expert. */
+START_TEST(the_last_number_is_refused)
+{
+    const size_t N = _i ? 3 : 5, K = _i ? 3 : 2, T = _i ? 4 : 2, D = 3;
+    size_t I[ROOM] = {0}, off[ROOM] = {0};
+    off[K - 1] = N;
+    outputs o;
+    LONE_REFUSED(smoe_weights_topk_softmax(N, K, lone(N, NAN), o.index, o.weight, o.margin, o.p));
+    LONE_REFUSED(smoe_weights_softmax_topk(N, K, lone(N, NAN), o.index, o.weight, o.margin, o.p));
+    LONE_REFUSED(smoe_weights_softmax_topk_renorm(N, K, lone(N, NAN), o.index, o.weight, o.margin, o.p));
+    for (int bad = 0; bad < 3; bad++) {
+        const double *kept = lone(K, bad == 0 ? NAN : 0), *p = lone(N, bad == 0 ? NAN : 0),
+                     *dw = lone(K, bad == 1 ? NAN : 0);
+        const size_t *index = bad == 2 ? off : I;
+        LONE_REFUSED(smoe_weights_topk_softmax_vjp(N, K, index, kept, dw, o.dr, o.work));
+        LONE_REFUSED(smoe_weights_softmax_topk_vjp(N, K, index, p, dw, o.dr, o.work));
+        LONE_REFUSED(smoe_weights_softmax_topk_renorm_vjp(N, K, index, kept, dw, o.dr, o.work));
+    }
+    double *y = zeros(), *dx = zeros(), *dwr = zeros();
+    LONE_REFUSED(smoe_gate_linear(T, D, N, lone(T * D, NAN), zeros(), zeros(), y));
+    LONE_REFUSED(smoe_gate_linear(T, D, N, zeros(), lone(N * D, NAN), zeros(), y));
+    LONE_REFUSED(smoe_gate_linear(T, D, N, zeros(), zeros(), lone(N, NAN), y));
+    LONE_REFUSED(smoe_gate_linear_vjp(T, D, N, lone(T * D, NAN), zeros(), zeros(), dx, dwr, y));
+    LONE_REFUSED(smoe_gate_linear_vjp(T, D, N, zeros(), lone(N * D, NAN), zeros(), dx, dwr, y));
+    LONE_REFUSED(smoe_gate_linear_vjp(T, D, N, zeros(), zeros(), lone(T * N, NAN), dx, dwr, y));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("gate");
@@ -559,6 +602,8 @@ int main(void)
     tcase_add_loop_test(t, values_that_are_refused, 0, ORDERS);
     tcase_add_test(t, values_that_one_token_refuses);
     tcase_add_test(t, overflow_is_reported);
+    tcase_add_loop_test(t, overflow_of_the_last_number, 0, 2);
+    tcase_add_loop_test(t, the_last_number_is_refused, 0, 2);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gate.h"
+#include "lone.h"
 #include "slopes.h"
 
 /* Within `ulps` units of the last place of `want`; false for NaN. */
@@ -1355,6 +1356,133 @@ START_TEST(deepseek_refuses)
 }
 END_TEST
 
+/* The last number of one array is beyond the format, and no other number is. */
+START_TEST(overflow_of_the_last_number)
+{
+    const size_t T = _i ? 5 : 2, D = _i ? 4 : 3, C = _i ? 3 : 4, N = _i ? 2 : 5, K = 2, V = _i ? 2 : 4, M = 3;
+    const double big = LONE_BIG;
+    double *a = zeros(), *b = zeros(), *c = zeros(), *work = zeros(), number;
+    size_t index[MANY] = {0}, token[MANY] = {0}, target[MANY] = {0}, group[1];
+    token[T - 1] = V - 1, target[T - 1] = N - 1;
+    REFUSED(smoe_unit_vjp(D, 1 / big, zeros(), lone(D, big), a), SMOE_EOVRFLW);
+    REFUSED(smoe_damped_vjp(D, 0, zeros(), 1 / big, zeros(), lone(D, big), a), SMOE_EOVRFLW);
+
+    for (int form = 0; form < 2; form++) {
+        const smoe_cosine_input input = form ? SMOE_COSINE_RAW : SMOE_COSINE_NORMALISED;
+        const smoe_cosine_in flat = {input, T, C, N, 1, zeros(), zeros()};
+        const smoe_cosine_kept of_v = {zeros(), zeros(), zeros(), lone(N * C, big)},
+                               of_u = {zeros(), lone(T * C, big), zeros(), zeros()};
+        REFUSED(smoe_cosine_scores_vjp(&flat, &of_v, lone(T * N, big), a, b, work), SMOE_EOVRFLW); /* du */
+        REFUSED(smoe_cosine_scores_vjp(&flat, &of_u, lone(T * N, big), a, b, work), SMOE_EOVRFLW); /* dv */
+    }
+    const smoe_cosine_in raw = {SMOE_COSINE_RAW, T, C, N, big, lone(T * C, big), lone(N * C, 1)};
+    const smoe_cosine_kept kept = {zeros(), zeros(), zeros(), zeros()};
+    REFUSED(smoe_cosine_scores(&raw, &kept, a), SMOE_EOVRFLW);
+
+    REFUSED(smoe_xmoe_softmax(N, K, 1 / big, lone(N, big), index, a, &number, b, c), SMOE_EOVRFLW);
+    REFUSED(smoe_xmoe_sigmoid(N, K, 1 / big, lone(N, big), index, a, &number, b), SMOE_EOVRFLW);
+    for (size_t k = 0; k < T * K; k++) index[k] = k % 2 ? N - 1 : 0;
+    REFUSED(smoe_xmoe_sigmoid_vjp(N, K, 1 / big, index, zeros(), lone(K, big), a, &number), SMOE_EOVRFLW); /* ds */
+    REFUSED(smoe_xmoe_sigmoid_vjp(N, K, 0x1p-5, index, lone(N, 4), lone(K, 0x1p1023), a, &number),
+            SMOE_EOVRFLW); /* dtau = 4 ds: ds is 0.56 2^1023 */
+    ck_assert_msg(isfinite(a[N - 1]) && isinf(number), "ds is %a, dtau %a", a[N - 1], number);
+
+    const smoe_xmoe_in far = {SMOE_XMOE_SIGMOID, SMOE_COSINE_RAW,  T,      D, C, N, K, 1, 1,
+                              lone(T * D, big),  lone(C * D, big), zeros()};
+    const smoe_xmoe_out of_dz = {index,   zeros(), zeros(), zeros(),
+                                 zeros(), zeros(), zeros(), {zeros(), zeros(), zeros(), lone(N * C, big)}};
+    const smoe_xmoe_grad grad = {a, b, c, &number};
+    smoe_xmoe_in with_x = far, with_w = far;
+    with_x.w = zeros(), with_w.x = zeros();
+    REFUSED(smoe_gate_xmoe_vjp(&with_x, &of_dz, lone(T * K, 4), &grad, work), SMOE_EOVRFLW); /* dw */
+    REFUSED(smoe_gate_xmoe_vjp(&with_w, &of_dz, lone(T * K, 4), &grad, work), SMOE_EOVRFLW); /* dx */
+    REFUSED(smoe_gate_xmoe(&far, &of_dz), SMOE_EOVRFLW); /* z */
+
+    const smoe_perturbed_kept of_v = {zeros(), zeros(), zeros(), lone(N * D, big)},
+                              of_u = {zeros(), lone(T * D, big), zeros(), zeros()};
+    REFUSED(smoe_gate_perturbed_vjp(T, D, N, 1, 1, zeros(), zeros(), &of_v, lone(T * N, big), a, b, work),
+            SMOE_EOVRFLW);
+    REFUSED(smoe_gate_perturbed_vjp(T, D, N, 1, 1, zeros(), zeros(), &of_u, lone(T * N, big), a, b, work),
+            SMOE_EOVRFLW);
+
+    REFUSED(smoe_gate_stable(SMOE_STABLE_FROZEN, T, D, N, lone(T * D, big), lone(N * D, big), zeros(), a, token, b, c),
+            SMOE_EOVRFLW);
+    REFUSED(smoe_gate_stable_vjp(T, D, N, lone(T * D, big), zeros(), zeros(), target, lone(T, 4 * big), a, b, work),
+            SMOE_EOVRFLW); /* de */
+    REFUSED(smoe_gate_stable_vjp(T, D, N, zeros(), lone(N * D, big), zeros(), target, lone(T, 4 * big), a, b, work),
+            SMOE_EOVRFLW); /* dx */
+
+    const smoe_stable_distill_in both = {T, V, M, N, token, target, lone(V * M, big), lone(N * M, big)},
+                                 flat = {T, V, M, N, token, target, zeros(), zeros()},
+                                 of_ehat = {T, V, M, N, token, target, zeros(), lone(N * M, big)};
+    double *lse = lone(T, 800);
+    for (size_t t = 0; t < T; t++) lse[t] = 800; /* e^-800 = 0: dshat is -dloss for the target and 0 for the others */
+    REFUSED(smoe_stable_distill(&both, a, b, zeros(), &number), SMOE_EOVRFLW);
+    REFUSED(smoe_stable_distill_vjp(&of_ehat, zeros(), zeros(), lse, big, a, b, work), SMOE_EOVRFLW); /* dtable */
+    REFUSED(smoe_stable_distill_vjp(&flat, lone(T * M, big), zeros(), lse, big, a, b, work), SMOE_EOVRFLW); /* dehat */
+
+    /* S = 3 - 1 - 1 = 1, so the weights are -scale, -scale, 3 scale. */
+    REFUSED(smoe_weights_scaled_renorm(3, 3, 0x1.8p1022, (double[]){-1, -1, 3}, (size_t[]){0, 1, 2}, a), SMOE_EOVRFLW);
+    ck_assert(a[0] == -0x1.8p1022 && a[1] == -0x1.8p1022);
+    REFUSED(smoe_weights_scaled_renorm_vjp(N, K, 1, lone(1, 1 / big), index, lone(K, big), a, b, work), SMOE_EOVRFLW);
+    REFUSED(smoe_weights_scaled(N, K, big, lone(N, big), index, a), SMOE_EOVRFLW);
+    REFUSED(smoe_weights_scaled_vjp(N, K, big, zeros(), index, lone(K, big), a, b), SMOE_EOVRFLW);
+
+    const smoe_deepseek_in deep = {SMOE_DEEPSEEK_PLAIN, T,      D, N, K, 1, 1, 1, lone(T * D, big),
+                                   lone(N * D, big),    zeros()};
+    const smoe_deepseek_out out = {index, zeros(), zeros(), zeros(), zeros()};
+    smoe_deepseek_in deep_x = deep, deep_e = deep;
+    deep_x.e = zeros(), deep_e.x = zeros();
+    REFUSED(smoe_gate_deepseek_vjp(&deep_x, &out, lone(T * K, 4 * big), a, b, work), SMOE_EOVRFLW); /* de */
+    REFUSED(smoe_gate_deepseek_vjp(&deep_e, &out, lone(T * K, 4 * big), a, b, work), SMOE_EOVRFLW); /* dx */
+    REFUSED(smoe_gate_deepseek(&deep, &out, work, group), SMOE_EOVRFLW); /* z */
+}
+END_TEST
+
+/* The last number of one input is none, or the last index is that of no expert. */
+START_TEST(the_last_number_is_refused)
+{
+    const size_t T = _i ? 5 : 2, C = _i ? 3 : 4, N = _i ? 3 : 5, K = _i ? 3 : 2;
+    double *a = zeros(), *b = zeros(), *c = zeros(), *d = zeros(), *work = zeros(), number;
+    size_t index[5], off[5] = {0}, fine[5] = {0};
+    off[K - 1] = N;
+    for (int bad_one = 0; bad_one < 4; bad_one++) {
+#define LAST(i, n) lone(n, bad_one == (i) ? NAN : 0)
+        const size_t *I = bad_one == 3 ? off : fine;
+        REFUSED(smoe_xmoe_softmax_vjp(N, K, 1, I, LAST(0, N), LAST(1, N), LAST(2, K), a, &number, b), SMOE_EDOM);
+        if (bad_one != 1) REFUSED(smoe_xmoe_sigmoid_vjp(N, K, 1, I, LAST(0, N), LAST(2, K), a, &number), SMOE_EDOM);
+        double *s = LAST(1, N);
+        s[0] = 1;
+        if (bad_one != 0) {
+            REFUSED(smoe_weights_scaled_vjp(N, K, 1, s, I, LAST(2, K), a, b), SMOE_EDOM);
+            REFUSED(smoe_weights_scaled_renorm_vjp(N, K, 1, s, I, LAST(2, K), a, b, c), SMOE_EDOM);
+        }
+        if (bad_one == 1 || bad_one == 3) {
+            REFUSED(smoe_weights_scaled(N, K, 1, s, I, a), SMOE_EDOM);
+            REFUSED(smoe_weights_scaled_renorm(N, K, 1, s, I, a), SMOE_EDOM);
+        }
+        if (bad_one > 1) continue;
+        const smoe_cosine_in in = {SMOE_COSINE_RAW, T, C, N, 1, LAST(0, T * C), LAST(1, N * C)};
+        const smoe_cosine_kept kept = {b, c, d, zeros()};
+        REFUSED(smoe_cosine_scores(&in, &kept, a), SMOE_EDOM);
+        REFUSED(smoe_cosine_scores_vjp(&in, &kept, zeros(), a, zeros(), work), SMOE_EDOM);
+        REFUSED(smoe_unit_vjp(C, 1, LAST(0, C), LAST(1, C), a), SMOE_EDOM);
+        REFUSED(smoe_stable_choice(N, LAST(0, N), LAST(1, N), index, a, b), SMOE_EDOM);
+#undef LAST
+    }
+    REFUSED(smoe_xmoe_softmax(N, K, 1, lone(N, NAN), index, a, &number, b, c), SMOE_EDOM);
+    REFUSED(smoe_xmoe_sigmoid(N, K, 1, lone(N, NAN), index, a, &number, b), SMOE_EDOM);
+    REFUSED(smoe_unit(C, lone(C, NAN), &number, a), SMOE_EDOM);
+    REFUSED(smoe_damped(C, 1, lone(C, NAN), &number, a), SMOE_EDOM);
+    REFUSED(smoe_damped_vjp(C, 1, lone(C, NAN), 1, zeros(), zeros(), a), SMOE_EDOM);
+    REFUSED(smoe_damped_vjp(C, 1, zeros(), 1, lone(C, NAN), zeros(), a), SMOE_EDOM);
+    REFUSED(smoe_damped_vjp(C, 1, zeros(), 1, zeros(), lone(C, NAN), a), SMOE_EDOM);
+    REFUSED(smoe_stable_choice_vjp(N, lone(N, NAN), 0, 1, a), SMOE_EDOM);
+    REFUSED(smoe_cross_entropy(N, lone(N, NAN), 0, &number, a), SMOE_EDOM);
+    REFUSED(smoe_cross_entropy_vjp(N, lone(N, NAN), 0, 1, 1, a), SMOE_EDOM);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("gate_cosine");
@@ -1391,6 +1519,8 @@ int main(void)
     tcase_add_loop_test(error, distill_refuses, 0, 3);
     tcase_add_loop_test(error, scaled_weights_refuse, 0, 3);
     tcase_add_loop_test(error, deepseek_refuses, 0, 3);
+    tcase_add_loop_test(error, overflow_of_the_last_number, 0, 2);
+    tcase_add_loop_test(error, the_last_number_is_refused, 0, 2);
     suite_add_tcase(s, hand);
     suite_add_tcase(s, slope);
     suite_add_tcase(s, property);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gate.h"
+#include "lone.h"
 #include "slopes.h"
 
 #define LN2 0.69314718055994530942
@@ -1163,6 +1164,102 @@ START_TEST(overflow_is_reported)
 }
 END_TEST
 
+/* The last number of one array is beyond the format, and no other number is. */
+START_TEST(overflow_of_the_last_number)
+{
+    const size_t TT = _i ? 5 : 2, DD = 3, NN = _i ? 2 : 5, KK = 2, MM = _i ? 2 : 4, GG = _i ? 4 : 2;
+    const double big = LONE_BIG;
+    size_t index[ROOM] = {0};
+    index[KK - 1] = index[TT * KK - 1] = NN - 1; /* weight and dweight below: dr is 0 but for the last of them */
+    OVERFLOWS(smoe_jitter(DD, lone(DD, big), lone(DD, big), o.a));
+    OVERFLOWS(smoe_gate_jitter(TT, DD, NN, lone(TT * DD, 1), lone(TT * DD, big), lone(NN * DD, big), zeros(), o.a,
+                               o.b)); /* r */
+    OVERFLOWS(smoe_gate_jitter(TT, DD, NN, lone(TT * DD, big), lone(TT * DD, big), zeros(), zeros(), o.a, o.b));
+    OVERFLOWS(smoe_gate_jitter_vjp(TT, DD, NN, lone(TT * DD, big), zeros(), lone(NN * DD, 1), lone(TT * NN, big), o.a,
+                                   o.b, o.c)); /* dx */
+    OVERFLOWS(smoe_noisy_scores(NN, zeros(), lone(NN, big), lone(NN, big), 0, o.a, o.b));
+    OVERFLOWS(smoe_noisy_scores_vjp(NN, zeros(), lone(NN, big), lone(NN, big), o.a));
+
+#define NOISY(x, wg, wn, noise)                                                                                        \
+    OVERFLOWS(smoe_gate_noisy(TT, DD, NN, KK, 0, x, wg, wn, noise, o.a, o.b, o.c, o.e, o.index, o.f, o.g, o.g))
+    NOISY(lone(TT * DD, big), lone(NN * DD, big), zeros(), zeros()); /* clean */
+    NOISY(lone(TT * DD, big), zeros(), lone(NN * DD, big), zeros()); /* raw */
+    NOISY(lone(TT * DD, 1), zeros(), lone(NN * DD, big), lone(TT * NN, big)); /* noisy */
+#undef NOISY
+#define NOISY_VJP(x, wg, noise, dweight)                                                                               \
+    OVERFLOWS(smoe_gate_noisy_vjp(TT, DD, NN, KK, x, wg, zeros(), noise, zeros(), index, lone(TT *KK, 0.5), dweight,   \
+                                  o.a, o.b, o.c, o.e, o.f, o.g))
+    NOISY_VJP(zeros(), lone(NN * DD, big), zeros(), lone(TT * KK, 4 * big)); /* dx */
+    NOISY_VJP(lone(TT * DD, big), zeros(), zeros(), lone(TT * KK, 4 * big)); /* dwg */
+    NOISY_VJP(lone(TT * DD, big), zeros(), lone(TT * NN, 2 * big), lone(TT * KK, 4)); /* dwn */
+#undef NOISY_VJP
+    OVERFLOWS(smoe_gate_frozen_token(DD, NN, KK, lone(DD, big), lone(NN * DD, big), o.a, o.index, o.b, o.c, o.e));
+    OVERFLOWS(smoe_gate_frozen_token_vjp(DD, NN, KK, lone(NN * DD, big), index, lone(KK, 0.5), lone(KK, 4 * big), o.a,
+                                         o.b, o.c));
+
+    OVERFLOWS(
+        smoe_hyper_weights(MM, GG, NN, lone(MM, -big), lone(GG * MM, big), zeros(), o.a, o.b)); /* z = 0 after it */
+    OVERFLOWS(smoe_hyper_weights(MM, GG, NN, lone(MM, 1), lone(GG * MM, big), lone(NN * GG, big), o.a, o.b)); /* wr */
+    OVERFLOWS(smoe_hyper_weights_vjp(MM, GG, NN, zeros(), lone(NN * GG, big), zeros(), lone(NN, big), o.a,
+                                     o.b)); /* dz, where z is 0 */
+    OVERFLOWS(smoe_hyper_weights_vjp(MM, GG, NN, lone(GG * MM, big), lone(NN * GG, 1), lone(GG, 1), lone(NN, big), o.a,
+                                     o.b)); /* de */
+    OVERFLOWS(smoe_gate_hyper(TT, DD, NN, MM, GG, lone(TT * DD, big), lone(MM, 1), lone(GG * MM, 1),
+                              lone(NN * DD * GG, big), o.a, o.b, o.c)); /* r */
+    OVERFLOWS(smoe_gate_hyper_vjp(TT, DD, NN, MM, GG, zeros(), zeros(), zeros(), zeros(), lone(NN * DD, big),
+                                  lone(TT * NN, big), o.a, o.b, o.c, o.e)); /* dx */
+    OVERFLOWS(smoe_gate_hyper_vjp(TT, DD, NN, MM, GG, lone(TT * DD, big), zeros(), zeros(), zeros(), zeros(),
+                                  lone(TT * NN, big), o.a, o.b, o.c, o.e)); /* dwr */
+}
+END_TEST
+
+/* Weights that are no numbers are refused before there is a token, so that what one token refuses cannot be why. */
+START_TEST(no_tokens_and_no_numbers)
+{
+    enum { DD = 3, NN = 5, KK = 2 };
+    REFUSED(smoe_gate_frozen(0, DD, NN, KK, zeros(), lone(NN * DD, NAN), o.a, o.index, o.b, o.c, o.e), SMOE_EDOM);
+    REFUSED(smoe_gate_frozen_vjp(0, DD, NN, KK, lone(NN * DD, NAN), zeroth, zeros(), zeros(), o.a, o.b, o.c),
+            SMOE_EDOM);
+    REFUSED(smoe_gate_jitter(0, DD, NN, zeros(), zeros(), lone(NN * DD, NAN), zeros(), o.a, o.b), SMOE_EDOM);
+    REFUSED(smoe_gate_jitter(0, DD, NN, zeros(), zeros(), zeros(), lone(NN, NAN), o.a, o.b), SMOE_EDOM);
+}
+END_TEST
+
+/* The last number of one input is none, or the last index is that of no expert. */
+START_TEST(the_last_number_is_refused)
+{
+    const size_t NN = _i ? 3 : 5, KK = _i ? 3 : 2, DD = _i ? 2 : 4, MM = _i ? 2 : 4, GG = _i ? 4 : 2;
+    size_t off[ROOM] = {0};
+    off[KK - 1] = NN;
+    REFUSED(smoe_weights_sigmoid(NN, KK, lone(NN, NAN), o.index, o.a, o.b, o.c), SMOE_EDOM);
+    REFUSED(smoe_weights_sigmoid_norm(NN, KK, lone(NN, NAN), o.index, o.a, o.b, o.c), SMOE_EDOM);
+    REFUSED(smoe_gate_entropy_token(NN, lone(NN, NAN), o.a, o.b, o.c), SMOE_EDOM);
+    for (int bad = 0; bad < 4; bad++) {
+#define LAST(i, n) lone(n, bad == (i) ? NAN : 0)
+        const size_t *I = bad == 3 ? off : zeroth;
+        if (bad != 1) {
+            REFUSED(smoe_gate_frozen_token_vjp(DD, NN, KK, LAST(0, NN * DD), I, zeros(), LAST(2, KK), o.a, o.b, o.c),
+                    SMOE_EDOM);
+            REFUSED(smoe_weights_sigmoid_vjp(NN, KK, I, LAST(0, KK), LAST(2, KK), o.a, o.b), SMOE_EDOM);
+        } else
+            REFUSED(smoe_gate_frozen_token_vjp(DD, NN, KK, zeros(), I, LAST(1, KK), zeros(), o.a, o.b, o.c), SMOE_EDOM);
+        REFUSED(smoe_weights_sigmoid_norm_vjp(NN, KK, I, LAST(0, KK), LAST(1, KK), LAST(2, KK), o.a, o.b), SMOE_EDOM);
+        if (bad == 3) continue;
+        REFUSED(smoe_noisy_scores(NN, LAST(0, NN), LAST(1, NN), LAST(2, NN), 0, o.a, o.b), SMOE_EDOM);
+        REFUSED(smoe_noisy_scores_vjp(NN, LAST(0, NN), LAST(1, NN), LAST(2, NN), o.a), SMOE_EDOM);
+        REFUSED(smoe_hyper_weights(MM, GG, NN, LAST(0, MM), LAST(1, GG * MM), LAST(2, NN * GG), o.a, o.b), SMOE_EDOM);
+        REFUSED(smoe_hyper_weights_vjp(MM, GG, NN, LAST(0, GG * MM), LAST(1, NN * GG), LAST(2, GG), zeros(), o.a, o.b),
+                SMOE_EDOM);
+        if (bad == 2) continue;
+        REFUSED(smoe_jitter(NN, LAST(0, NN), LAST(1, NN), o.a), SMOE_EDOM);
+        REFUSED(smoe_gate_frozen_token(DD, NN, KK, LAST(0, DD), LAST(1, NN * DD), o.a, o.index, o.b, o.c, o.e),
+                SMOE_EDOM);
+#undef LAST
+    }
+    REFUSED(smoe_hyper_weights_vjp(MM, GG, NN, zeros(), zeros(), zeros(), lone(NN, NAN), o.a, o.b), SMOE_EDOM);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("gate_noisy");
@@ -1199,6 +1296,9 @@ int main(void)
     tcase_add_test(t, values_that_are_refused);
     tcase_add_test(t, a_late_value_is_refused_at_once);
     tcase_add_test(t, overflow_is_reported);
+    tcase_add_loop_test(t, overflow_of_the_last_number, 0, 2);
+    tcase_add_test(t, no_tokens_and_no_numbers);
+    tcase_add_loop_test(t, the_last_number_is_refused, 0, 2);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);

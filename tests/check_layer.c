@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "layer.h"
+#include "lone.h"
 #include "slopes.h"
 
 #define SAME(got, want, n, what)                                                                                       \
@@ -772,6 +773,81 @@ START_TEST(overflow_is_reported)
 }
 END_TEST
 
+/* The last number of one array is beyond the format, and no other number is. */
+START_TEST(overflow_of_the_last_number)
+{
+    const size_t T = _i ? 5 : 2, D = 3, H = _i ? 2 : 4, N = _i ? 2 : 5, K = 2, A = T * K;
+    const double big = LONE_BIG, top = LONE_TOP;
+    double *b[8];
+    for (int i = 0; i < 8; i++) b[i] = zeros();
+    size_t offset[6] = {0}, place[10], index[10], two[] = {0, T, A}, crossed[10]; /* the last expert has all but one */
+    for (size_t i = 1; i <= N; i++) offset[i] = i < N ? 1 : A;
+    for (size_t k = 0; k < A; k++) place[k] = k, index[k] = k % K ? N - 1 : 0, crossed[k] = k % K * T + k / K;
+    LONE_OVERFLOW(smoe_combine(T, D, K, lone(A, big), place, lone(A * D, big), b[0]));
+    LONE_OVERFLOW(smoe_combine_vjp(T, D, K, lone(A, big), place, zeros(), lone(T * D, big), b[0], b[1])); /* do */
+    LONE_OVERFLOW(smoe_combine_vjp(T, D, K, zeros(), place, lone(A * D, big), lone(T * D, big), b[0], b[1]));
+
+    /* dx of the second token from its two choices, each finite: da = top, dxs = top. */
+    double *a = lone(A * H, 1), *dy = lone(A * D, 1), *w1 = lone(2 * H * D, 1), *w2 = lone(2 * D * H, top);
+    a[T * H - 1] = dy[T * D - 1] = w1[H * D - 1] = 1, w2[D * H - 1] = top;
+    LONE_OVERFLOW(smoe_experts_vjp(SMOE_RELU, T, D, H, 2, K, w1, w2, two, crossed, zeros(), a, zeros(), dy, b[0], b[1],
+                                   b[2], b[3], b[4], b[5], b[6]));
+    ck_assert_msg(isinf(b[0][T * D - 1]) && smoe_all_finite(T * D - 1, b[0]), "dx is to overflow in its last number");
+
+    /* The sums inside the layer's gradient: with a cotangent of the weights, of the logits, and of the two parts of dx. */
+    const smoe_layer_shape s = {SMOE_TOPK_SOFTMAX, SMOE_RELU, T, D, H, N, K};
+    const smoe_layer_grad grad = {b[0], b[1], b[2], b[3], b[4], b[5], b[6]};
+    const smoe_layer_in flat = {zeros(), zeros(), zeros(), zeros(), zeros(), zeros(), zeros()},
+                        steep = {zeros(), lone(N * D, top),     zeros(), lone(N * H * D, 1),
+                                 zeros(), lone(N * D * H, top), zeros()};
+    const smoe_layer_out out = {zeros(), zeros(), index, zeros(), zeros()},
+                         half = {zeros(), zeros(), index, lone(A, 0.5), zeros()};
+    const smoe_layer_kept kept = {offset, place, place, zeros(), zeros(), lone(A * D, top), zeros(), zeros()},
+                          active = {offset, place, place, zeros(), zeros(), zeros(), lone(A * H, 1), zeros()};
+    ck_assert_uint_le(smoe_layer_vjp_work(&s), 160);
+    LONE_OVERFLOW(smoe_layer_vjp(&s, &flat, &out, &kept, lone(T * D, 1), lone(A, top), NULL, &grad, b[7]));
+    LONE_OVERFLOW(
+        smoe_layer_vjp(&s, &flat, &half, &active, zeros(), lone(A, 0x1.fp1023), lone(T * N, 0x1.fp1023), &grad, b[7]));
+    LONE_OVERFLOW(smoe_layer_vjp(&s, &steep, &half, &active, lone(T * D, 2), lone(A, 4), NULL, &grad, b[7]));
+    ck_assert_msg(isinf(b[0][T * D - 1]) && smoe_all_finite(T * D - 1, b[0]), "dx is to overflow in its last number");
+}
+END_TEST
+
+/* The last number of one input of a piece is none, or its last index is beyond the end. */
+START_TEST(the_last_number_is_refused)
+{
+    const size_t T = _i ? 5 : 2, D = 3, H = _i ? 2 : 4, N = _i ? 2 : 5, K = 2, A = T * K;
+    double *b[7];
+    for (int i = 0; i < 7; i++) b[i] = zeros();
+    size_t offset[6] = {0}, list[10], far[10];
+    offset[N] = A; /* the last expert has all */
+    for (size_t k = 0; k < A; k++) list[k] = k, far[k] = k < A - 1 ? k : A;
+    for (int bad = 0; bad < 7; bad++) {
+#define LAST(i, n) lone(n, bad == (i) ? NAN : 0)
+        const size_t *at = bad == 6 ? far : list;
+        if (bad != 5)
+            LONE_REFUSED(smoe_experts(SMOE_RELU, T, D, H, N, K, LAST(0, T * D), LAST(1, N * H * D), LAST(2, N * H),
+                                      LAST(3, N * D * H), LAST(4, N * D), offset, at, b[0], b[1], b[2], b[3]));
+        LONE_REFUSED(smoe_experts_vjp(SMOE_RELU, T, D, H, N, K, LAST(0, N * H * D), LAST(1, N * D * H), offset, at,
+                                      LAST(2, A * D), LAST(3, A * H), LAST(4, A * H), LAST(5, A * D), b[0], b[1], b[2],
+                                      b[3], b[4], b[5], b[6]));
+        if (bad < 2 || bad == 6) LONE_REFUSED(smoe_combine(T, D, K, LAST(0, A), at, LAST(1, A * D), b[0]));
+        if (bad < 3 || bad == 6)
+            LONE_REFUSED(smoe_combine_vjp(T, D, K, LAST(0, A), at, LAST(1, A * D), LAST(2, T * D), b[0], b[1]));
+#undef LAST
+    }
+    size_t none[6] = {0}, back[6] = {0}, room[3][10];
+    none[N] = A - 1;
+    back[N] = A, back[N - 1] = A + 1; /* the last list ends before it begins */
+    LONE_REFUSED(smoe_experts(SMOE_RELU, T, D, H, N, K, zeros(), zeros(), zeros(), zeros(), zeros(), none, list, b[0],
+                              b[1], b[2], b[3]));
+    LONE_REFUSED(smoe_experts(SMOE_RELU, T, D, H, N, K, zeros(), zeros(), zeros(), zeros(), zeros(), back, list, b[0],
+                              b[1], b[2], b[3]));
+    for (size_t k = 0; k < A; k++) far[k] = k < A - 1 ? 0 : N;
+    LONE_REFUSED(smoe_dispatch(A, N, far, room[0], room[1], room[2]));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("layer");
@@ -798,6 +874,8 @@ int main(void)
     tcase_add_test(t, indices_out_of_range);
     tcase_add_test(t, pieces_refuse_non_finite_values);
     tcase_add_test(t, overflow_is_reported);
+    tcase_add_loop_test(t, overflow_of_the_last_number, 0, 2);
+    tcase_add_loop_test(t, the_last_number_is_refused, 0, 2);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);

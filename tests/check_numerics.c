@@ -18,6 +18,7 @@
 #include <xmmintrin.h>
 #endif
 
+#include "lone.h"
 #include "numerics.h"
 #include "slopes.h"
 
@@ -267,6 +268,31 @@ START_TEST(other_steps_have_the_bits_of_their_chains)
                                      {4, 12, 11}, {5, 13, 1},  {47, 5, 31}, {49, 7, 257}, {97, 27, 3}, {300, 13, 5}};
     uint64_t state = 26;
     for (size_t i = 0; i < sizeof size / sizeof *size; i++) compare_steps(&state, size[i][0], size[i][1], size[i][2]);
+}
+END_TEST
+
+/* Strides that none of the forms has, among them 0: one number for a whole row or column. */
+/* evidence properties: N.13 */
+START_TEST(any_strides_have_the_bits_of_the_chains)
+{
+    enum { M = 50, N = 26, L = 7 };
+    static const size_t stride[][2] = {{0, 1}, {1, 0}, {0, 0}, {2, 1}, {1, 2}, {3, 7}, {9, 3}, {1, 1}};
+    uint64_t state = 31;
+    double *A = draw(&state, 1000), *B = draw(&state, 1000), *start = draw(&state, M * N), got[M * N];
+    for (size_t s = 0; s < sizeof stride / sizeof *stride; s++)
+        for (size_t kernel = 0; smoe_matmul_kernel(kernel); kernel++) {
+            const size_t a = stride[s][0], al = stride[s][1], b = al, bl = a;
+            memcpy(got, start, sizeof got);
+            smoe_matmul_strided_acc(kernel, M, N, L, A, a, al, B, bl, b, got);
+            for (size_t i = 0; i < M; i++)
+                for (size_t j = 0; j < N; j++) {
+                    double want = start[i * N + j];
+                    for (size_t l = 0; l < L; l++) want = fma(A[i * a + l * al], B[l * bl + j * b], want);
+                    ck_assert_msg(same(got[i * N + j], want), "%s, strides %zu and %zu: not the chain of (N.13)",
+                                  smoe_matmul_kernel(kernel), a, al);
+                }
+        }
+    free(A), free(B), free(start);
 }
 END_TEST
 
@@ -1476,6 +1502,21 @@ START_TEST(selftest_needs_no_long_double)
 }
 END_TEST
 
+/* The last number of a gradient is beyond the format, and no other number is. */
+START_TEST(overflow_of_the_last_number)
+{
+    enum { N = 3 };
+    double *out = zeros();
+    /* mean = 0.95 2^1023: dz_0 = 0.475 2^1023, dz_1 = -2.85 2^1023 */
+    LONE_OVERFLOW(smoe_softmax_vjp(2, (double[]){0.5, 3}, (double[]){0x1.e666666666666p1023, 0}, out));
+    ck_assert(isfinite(out[0]) && isinf(out[1]));
+    LONE_OVERFLOW(smoe_logsumexp_vjp(N, lone(N, 700), 0, 0x1p100, out));
+    LONE_OVERFLOW(smoe_norm_vjp(N, lone(N, LONE_BIG), 1, LONE_BIG, out));
+    LONE_OVERFLOW(smoe_topk_vjp(N, 2, (size_t[]){N - 1, N - 1}, (double[]){LONE_TOP, LONE_TOP}, out));
+    LONE_OVERFLOW(smoe_topk_vjp(N, 2, (size_t[]){0, 0}, (double[]){LONE_TOP, LONE_TOP}, out));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("numerics");
@@ -1490,6 +1531,7 @@ int main(void)
     tcase_add_test(products, kernels_give_the_bits_of_the_triple_loop);
     tcase_add_test(products, another_order_has_other_bits);
     tcase_add_test(products, other_steps_have_the_bits_of_their_chains);
+    tcase_add_test(products, any_strides_have_the_bits_of_the_chains);
     tcase_add_test(products, kernels_have_names);
     tcase_add_test(products, products_are_adjoint);
     tcase_add_test(products, sums_and_products_obey_their_laws);
@@ -1524,6 +1566,7 @@ int main(void)
     tcase_add_test(refusals, bad_values_are_refused);
     tcase_add_test(refusals, senseless_sizes_are_refused);
     tcase_add_test(refusals, overflow_is_reported);
+    tcase_add_test(refusals, overflow_of_the_last_number);
     tcase_add_test(refusals, statuses_have_messages);
     tcase_add_test(refusals, selftest_passes);
     tcase_add_test(refusals, selftest_refuses_a_foreign_environment);

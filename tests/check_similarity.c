@@ -2450,6 +2450,475 @@ START_TEST(overflow_is_said)
 }
 END_TEST
 
+/* The functions of matrices: what they read (a, b) and write (c, d), and how much of it. */
+enum {
+    ALL_GRAM,
+    ALL_GRAM_VJP,
+    ALL_DISTANCES,
+    ALL_DISTANCES_VJP,
+    ALL_NAIVE,
+    ALL_NAIVE_VJP,
+    ALL_RBF,
+    ALL_RBF_LESS_ONE,
+    ALL_RBF_TO_U_CENTRE,
+    ALL_RBF_VJP,
+    ALL_FEATURES,
+    ALL_CENTRE,
+    ALL_DEFINITION,
+    ALL_BIASED,
+    ALL_BIASED_VJP,
+    ALL_U_CENTRE,
+    ALL_UNBIASED,
+    ALL_DEBIASED,
+    ALL_UNBIASED_VJP,
+    ALL_COSINE,
+    ALL_ABSOLUTE,
+    ALL_COSINE_VJP,
+    ALL_ABSOLUTE_VJP,
+    ALL_PARTS
+};
+
+typedef struct {
+    size_t a, b, c, d;
+} sizes;
+
+static sizes sizes_of(int part, size_t n, size_t p)
+{
+    const size_t np = n * p, nn = n * n;
+    switch (part) {
+    case ALL_GRAM:
+    case ALL_DISTANCES:
+    case ALL_NAIVE:
+        return (sizes){np, 0, nn, 0};
+    case ALL_GRAM_VJP:
+    case ALL_DISTANCES_VJP:
+    case ALL_NAIVE_VJP:
+        return (sizes){np, nn, np, 0};
+    case ALL_FEATURES:
+        return (sizes){np, 0, np, 0};
+    case ALL_RBF_VJP:
+        return (sizes){nn, nn, nn, 1};
+    case ALL_BIASED:
+    case ALL_UNBIASED:
+    case ALL_DEBIASED:
+        return (sizes){nn, nn, 1, 0};
+    case ALL_BIASED_VJP:
+    case ALL_UNBIASED_VJP:
+        return (sizes){nn, nn, nn, nn};
+    case ALL_COSINE:
+    case ALL_ABSOLUTE:
+        return (sizes){np, np, 1, 0};
+    case ALL_COSINE_VJP:
+    case ALL_ABSOLUTE_VJP:
+        return (sizes){np, np, np, np};
+    default:
+        return (sizes){nn, 0, nn, 0};
+    }
+}
+
+static smoe_status call_part(int part, size_t n, size_t p, const double *a, const double *b, double *c, double *d)
+{
+    double *work = room(3 * n * n);
+    smoe_status status = SMOE_OK;
+    switch (part) {
+    case ALL_GRAM:
+        status = smoe_gram_linear(n, p, a, c);
+        break;
+    case ALL_GRAM_VJP:
+        status = smoe_gram_linear_vjp(n, p, a, b, c);
+        break;
+    case ALL_DISTANCES:
+        status = smoe_squared_distances(n, p, a, c);
+        break;
+    case ALL_DISTANCES_VJP:
+        status = smoe_squared_distances_vjp(n, p, a, b, c);
+        break;
+    case ALL_NAIVE:
+        status = smoe_squared_distances_naive(n, p, a, c);
+        break;
+    case ALL_NAIVE_VJP:
+        status = smoe_squared_distances_vjp_naive(n, p, a, b, c);
+        break;
+    case ALL_RBF:
+        status = smoe_gram_rbf(n, a, 2, c);
+        break;
+    case ALL_RBF_LESS_ONE:
+        status = smoe_gram_rbf_less_one(n, a, 2, c);
+        break;
+    case ALL_RBF_TO_U_CENTRE:
+        status = smoe_gram_rbf_to_u_centre(n, a, 2, c);
+        break;
+    case ALL_RBF_VJP:
+        status = smoe_gram_rbf_vjp(n, a, 2, b, c, d);
+        break;
+    case ALL_FEATURES:
+        status = smoe_centre_features(n, p, a, c);
+        break;
+    case ALL_CENTRE:
+        status = smoe_centre(n, a, c);
+        break;
+    case ALL_DEFINITION:
+        status = smoe_centre_definition(n, a, work, c);
+        break;
+    case ALL_BIASED:
+        status = smoe_hsic_biased(n, a, b, SMOE_DIVIDE_N, work, c);
+        break;
+    case ALL_BIASED_VJP:
+        status = smoe_hsic_biased_vjp(n, a, b, SMOE_DIVIDE_N, 1, c, d);
+        break;
+    case ALL_U_CENTRE:
+        status = smoe_u_centre(n, a, work, c);
+        break;
+    case ALL_UNBIASED:
+        status = smoe_hsic_unbiased(n, a, b, c);
+        break;
+    case ALL_DEBIASED:
+        status = smoe_hsic_debiased(n, a, b, work, c);
+        break;
+    case ALL_UNBIASED_VJP:
+        status = smoe_hsic_unbiased_vjp(n, a, b, 1, work, c, d);
+        break;
+    case ALL_COSINE:
+        status = smoe_cosine(n, p, a, b, c);
+        break;
+    case ALL_ABSOLUTE:
+        status = smoe_cosine_absolute(n, p, a, b, c);
+        break;
+    case ALL_COSINE_VJP:
+        status = smoe_cosine_vjp(n, p, a, b, 1, c, d);
+        break;
+    case ALL_ABSOLUTE_VJP:
+        status = smoe_cosine_absolute_vjp(n, p, a, b, 1, c, d);
+        break;
+    }
+    free(work);
+    return status;
+}
+
+/* Each element of an input is asked for, whether there are more samples than features or fewer; what is behind an input, NaN, is not,
+ * and what is behind a result, infinite, is neither looked at nor written. */
+START_TEST(inputs_are_asked_for_to_the_last)
+{
+    enum { BEHIND = 64, ROOM = 49 + BEHIND };
+    const size_t n = _i < ALL_PARTS ? 4 : 7, p = 11 - n;
+    const int part = _i % ALL_PARTS;
+    const sizes s = sizes_of(part, n, p);
+    double a[ROOM], b[ROOM], c[ROOM], d[ROOM];
+    uint64_t seed = 61;
+    for (size_t k = 0; k < ROOM; k++) {
+        a[k] = k < s.a ? 2 + slopes_draw(&seed) : NAN;
+        b[k] = k < s.b ? 2 + slopes_draw(&seed) : NAN;
+        c[k] = d[k] = INFINITY;
+    }
+    ck_assert_msg(call_part(part, n, p, a, b, c, d) == SMOE_OK, "part %d, n=%zu: what is behind is looked at", part, n);
+    for (size_t k = 0; k < ROOM; k++)
+        ck_assert_msg((k < s.c) == isfinite(c[k]) && (k < s.d) == isfinite(d[k]), "part %d, n=%zu: [%zu] of a result",
+                      part, n, k);
+    poison_all(ROOM, c);
+    poison_all(ROOM, d);
+    for (size_t k = 0; k < s.a + s.b; k++) {
+        double *const at = k < s.a ? a + k : b + k - s.a, kept = *at;
+        *at = k % 2 == 0 ? NAN : INFINITY;
+        ck_assert_msg(call_part(part, n, p, a, b, c, d) == SMOE_EDOM, "part %d, n=%zu: %zu is not seen", part, n, k);
+        ck_assert_msg(untouched(ROOM, c) && untouched(ROOM, d), "part %d, n=%zu: written in spite of %zu", part, n, k);
+        *at = kept;
+    }
+}
+END_TEST
+
+/* How many elements are not finite, and the first of them. */
+static size_t infinite(size_t n, const double *x, size_t *first)
+{
+    size_t count = 0;
+    for (size_t k = n; k-- > 0;)
+        if (!isfinite(x[k])) count++, *first = k;
+    return count;
+}
+
+#define OVERFLOWS_AT(call, out, size, count, at, what)                                                                 \
+    do {                                                                                                               \
+        size_t overflow_first = 0;                                                                                     \
+        ck_assert_msg((call) == SMOE_EOVRFLW, "%s: an overflow in the last place is not seen", what);                  \
+        const size_t overflow_many = infinite(size, out, &overflow_first);                                             \
+        ck_assert_msg(overflow_many == (count) && overflow_first == (at), "%s: %zu overflow, first [%zu]", what,       \
+                      overflow_many, overflow_first);                                                                  \
+    } while (0)
+
+/* One element of a result overflows, as far behind as there is one that does alone: the last, of a matrix of distances the last pair, of
+ * centred features the last column. */
+START_TEST(results_are_looked_at_to_the_last)
+{
+    const size_t n = _i == 0 ? 4 : 7, p = 11 - n, np = n * p, nn = n * n;
+    double a[49] = {0}, b[49] = {0}, c[49], d[49], sums[14], v;
+    a[np - 1] = b[nn - 1] = 0x1p600; /* x of the last sample, the last element of a cotangent */
+    OVERFLOWS_AT(call_part(ALL_GRAM, n, p, a, b, c, d), c, nn, 1, nn - 1, "K.1");
+    OVERFLOWS_AT(call_part(ALL_GRAM_VJP, n, p, a, b, c, d), c, np, 1, np - 1, "K.1'");
+    a[np - 1] = 0x1p511; /* twice that overflows, squared */
+    a[np - p - 1] = -0x1p511;
+    OVERFLOWS_AT(call_part(ALL_NAIVE, n, p, a, b, c, d), c, nn, 2, nn - n - 1, "K.2");
+    a[np - p - 1] = 0;
+    b[nn - 1] = 0;
+    b[nn - n] = b[nn - n + 1] = 0x1p511; /* the last sample has both others' pull */
+    OVERFLOWS_AT(call_part(ALL_NAIVE_VJP, n, p, a, b, c, d), c, np, 1, np - 1, "K.2'");
+    OVERFLOWS_AT(call_part(ALL_DISTANCES_VJP, n, p, a, b, c, d), c, np, 1, np - 1, "K.2'");
+    a[np - 1] = 0;
+    b[nn - n] = b[nn - n + 1] = 0;
+    b[nn - 1] = 0x1p1000;
+    OVERFLOWS_AT(smoe_gram_rbf_vjp(n, a, 0x1p-100, b, c, &v), c, nn, 1, nn - 1, "K.4'"); /* a is 0 */
+    a[np - 1] = DBL_MAX;
+    a[np - p - 1] = DBL_MAX;
+    OVERFLOWS_AT(call_part(ALL_FEATURES, n, p, a, b, c, d), c, np, n, p - 1, "K.5");
+    const double ranked[] = {0, 1, 5, 6, 0,
+                             7, 2, 3, 0}; /* without the diagonal the lower median is 3, in the last row */
+    const smoe_similarity lower = {.sigma = 0x1p500, .diagonal = SMOE_DIAGONAL_WITHOUT, .middle = SMOE_MIDDLE_LOWER};
+    OVERFLOWS_AT(smoe_bandwidth_median_vjp(&lower, 3, ranked, 0x1p600, c), c, 9, 1, 7, "K.3'");
+    memset(a, 0, sizeof a);
+    for (int i = 0; i < 3; i++) { /* columns whose sums pass through -M, 0 and -M: M less its mean overflows */
+        a[(n - 3 + (size_t)i) * n - 1] = i == 1 ? DBL_MAX : -DBL_MAX;
+        a[(n - 3 + (size_t)i) * n - 2] = i == 1 ? -DBL_MAX : DBL_MAX;
+    }
+    OVERFLOWS_AT(call_part(ALL_CENTRE, n, p, a, b, c, d), c, nn, 2, nn - 2 * n - 2, "K.5");
+    memset(a, 0, sizeof a);
+    const double part =
+        0.75 * DBL_MAX / (2 - 2 / (double)n); /* v v^T for the signs v of H's last row: H K is 3/4 of M at most */
+    for (size_t k = 0; k < nn; k++) a[k] = (k / n == n - 1) == (k % n == n - 1) ? part : -part;
+    OVERFLOWS_AT(call_part(ALL_DEFINITION, n, p, a, b, c, d), c, nn, 1, nn - 1, "K.5, by definition");
+    memset(a, 0, sizeof a);
+    memset(b, 0, sizeof b);
+    a[nn - 1] = 1; /* centred, its last element is (1 - 1/n)^2, n - 1 times the next */
+    b[nn - 1] = 0x1p600;
+    const double by = 0x1.8p424 * (double)nn / (double)((n - 1) * (n - 1));
+    OVERFLOWS_AT(smoe_hsic_biased_vjp(n, a, b, SMOE_DIVIDE_NONE, by, c, d), c, nn, 1, nn - 1, "K.6', K");
+    OVERFLOWS_AT(smoe_hsic_biased_vjp(n, b, a, SMOE_DIVIDE_NONE, by, c, d), d, nn, 1, nn - 1, "K.6', L");
+    if (n < 7) return;
+    a[nn - 1] = b[nn - 1] = 0; /* U-centred, 1 becomes 1 - 2/5 + 1/30 = 19/30, and what is beside it -1/6 at most */
+    a[nn - 2] = 1;
+    b[nn - 2] = 0x1p600;
+    OVERFLOWS_AT(smoe_hsic_unbiased_vjp(n, a, b, 0x1p425 * 28, sums, c, d), c, nn, 1, nn - 2, "K.8', K");
+    OVERFLOWS_AT(smoe_hsic_unbiased_vjp(n, b, a, 0x1p425 * 28, sums, c, d), d, nn, 1, nn - 2, "K.8', L");
+}
+END_TEST
+
+/* U_ij = K_ij - (r_i + c_j)/2 + all/6, where r_3 + c_2 is 3/2 of the largest double, and no other off the diagonal is above it. */
+START_TEST(u_centring_overflows_late)
+{
+    const double part[16] = {0, -.5, -.5, .5, 0, 0, .5, 0, -.5, .5, 0, 0, .5, 0, .5, 0};
+    double K[16], U[16], sums[8];
+    for (size_t k = 0; k < 16; k++) K[k] = part[k] * DBL_MAX;
+    OVERFLOWS_AT(smoe_u_centre(4, K, sums, U), U, 16, 1, 14, "K.7");
+}
+END_TEST
+
+/* Every pair of 50 samples, on either side of a strip of 48: the distance of two overflows, that of either from the others does not. */
+START_TEST(every_distance_is_looked_at)
+{
+    enum { N = 50 };
+    double *x = room(N), *D = room(2 * N * N);
+    for (size_t k = 0; k < 2 * N * N; k++) D[k] = INFINITY; /* what has not been computed yet */
+    ck_assert_msg(smoe_squared_distances(N, 1, x, D) == SMOE_OK, "K.2: what is behind is looked at");
+    for (size_t i = 0; i < N; i++)
+        for (size_t j = i + 1; j < N; j++) {
+            x[i] = 0x1p511;
+            x[j] = -0x1p511;
+            ck_assert_msg(smoe_squared_distances(N, 1, x, D) == SMOE_EOVRFLW, "K.2: %zu and %zu are not seen", i, j);
+            x[i] = x[j] = 0;
+        }
+    free(x), free(D);
+}
+END_TEST
+
+/* The gradient of CKA by features is a sum of two parts, and here the sum overflows in its last element, no part does: the other
+ * elements are what the gradient for 1 is, times the cotangent. */
+START_TEST(the_sum_of_two_parts_overflows)
+{
+    enum { N = 5, P = 3, Q = 2 };
+    const smoe_similarity how = {
+        .kernel = SMOE_KERNEL_LINEAR, .route = SMOE_ROUTE_FEATURES, .estimator = SMOE_HSIC_UNBIASED};
+    const double x[N * P] = {.5, .25, .5, -.375, .25, .125, -.5, -.125, .25, .5, 0, -.5, .25, -.5, .375};
+    const double y[N * Q] = {4, -4, -1, -2, -1, -4, 1, 4, -3, 1};
+    double dx[N * P], one[N * P], dy[N * Q], *work = room(smoe_cka_work(&how, N, P, Q));
+    cka_gradient(how, N, P, x, Q, y, 1, one, dy);
+    const double g = DBL_MAX / fabs(one[N * P - 1]) * (1 + 0x1p-20);
+    OVERFLOWS_AT(smoe_cka_vjp(&how, N, P, x, Q, y, g, work, dx, dy), dx, N * P, 1, N * P - 1, "K.11'");
+    for (size_t k = 0; k + 1 < N * P; k++)
+        ck_assert_msg(fabs(dx[k] - g * one[k]) <= 0x1p-30 * fabs(g), "K.11': [%zu] is %g, not %g", k, dx[k],
+                      g * one[k]);
+    cka_gradient(how, N, P, x, Q, y, g * (1 - 0x1p-19), dx, dy);
+    free(work);
+}
+END_TEST
+
+/* What is behind a cotangent, NaN, is not looked at, with fewer samples than features and with more. */
+START_TEST(kernels_read_no_further)
+{
+    enum { BEHIND = 32 };
+    for (int k = 0; k < 2 * KERNELS; k++) {
+        const smoe_similarity how = kernel_of(k / 2);
+        const size_t n = k % 2 == 0 ? 3 : 5, p = 8 - n;
+        double x[15 + BEHIND], G[25 + BEHIND], dx[15 + BEHIND], *work = room(smoe_gram_work(n, p));
+        uint64_t seed = 73;
+        slopes_fill(&seed, 1, 15, x);
+        slopes_fill(&seed, 1, 25, G);
+        for (size_t i = n * p; i < 15 + BEHIND; i++) x[i] = NAN;
+        for (size_t i = n * n; i < 25 + BEHIND; i++) G[i] = NAN;
+        for (size_t i = 0; i < 15 + BEHIND; i++) dx[i] = INFINITY;
+        OK(smoe_gram_vjp(&how, n, p, x, G, work, dx));
+        OK(smoe_gram_centred_vjp(&how, n, p, x, G, work, dx));
+        for (size_t i = 0; i < 15 + BEHIND; i++)
+            ck_assert_msg((i < n * p) == isfinite(dx[i]), "%s: dx[%zu] is %g", kernel_name[k / 2], i, dx[i]);
+        free(work);
+    }
+}
+END_TEST
+
+/* Each element of rows and shifts is asked for, and each sum of earlier rows; a gradient overflows in its last element alone. */
+START_TEST(moments_are_looked_at_to_the_last)
+{
+    enum { ROWS = 4, P = 3, Q = 2 };
+    double x[ROWS * P], y[ROWS * Q], shift[P + Q], work[64], dx[ROWS * P + 8], a;
+    moments_room r, before;
+    memset(&r, 0, sizeof r); /* all of it is compared */
+    related(43, ROWS, P, x, Q, y);
+    slopes_fill(&(uint64_t){44}, 1, P + Q, shift);
+    start_moments(&r, P, Q);
+    OK(smoe_moments_add(&r.m, ROWS, x, y, NULL, NULL, NULL));
+    memcpy(&before, &r, sizeof r);
+    poison_all(ROWS * P + 8, dx);
+    for (size_t k = 0; k < ROWS * (P + Q) + P + Q; k++) {
+        double *const at = k < ROWS * P ? x + k : k < ROWS * (P + Q) ? y + k - ROWS * P : shift + k - ROWS * (P + Q);
+        const double kept = *at;
+        *at = k % 2 == 0 ? NAN : INFINITY;
+        ck_assert_msg(smoe_moments_add(&r.m, ROWS, x, y, shift, shift + P, work) == SMOE_EDOM, "K.10: [%zu]", k);
+        for (int biased = 0; biased < 2 && k < ROWS * (P + Q); biased++)
+            ck_assert_msg(smoe_hsic_moments_vjp(&r.m, biased ? SMOE_HSIC_BIASED : SMOE_HSIC_UNBIASED, SMOE_DIVIDE_N, 1,
+                                                ROWS, x, y, work, dx) == SMOE_EDOM,
+                          "K.11': [%zu]", k);
+        *at = kept;
+    }
+    ck_assert_msg(memcmp(&before, &r, sizeof r) == 0 && untouched(ROWS * P, dx),
+                  "K.10: what is refused changes nothing");
+    double *const sum[] = {&r.m.sx[P - 1],  &r.m.sy[Q - 1], &r.m.c[P * Q - 1], &r.m.xyy[P - 1],
+                           &r.m.yxx[Q - 1], &r.m.xx,        &r.m.yy,           &r.m.xxyy};
+    for (size_t k = 0; k < sizeof sum / sizeof *sum; k++) {
+        const double kept = *sum[k];
+        *sum[k] = INFINITY; /* one sum in turn has overflowed before */
+        ck_assert_msg(smoe_moments_add(&r.m, 0, x, y, NULL, NULL, NULL) == SMOE_EOVRFLW, "K.10: sum %zu", k);
+        *sum[k] = kept;
+    }
+    OK(smoe_moments_add(&r.m, 0, x, y, NULL, NULL, NULL));
+    start_moments(&r, P, Q);
+    r.m.n = ROWS;
+    r.m.c[P * Q - 1] = 0x1p600;
+    memset(x, 0, sizeof x);
+    memset(y, 0, sizeof y);
+    y[ROWS * Q - 1] = 0x1p600;
+    for (size_t k = 0; k < ROWS * P + 8; k++) dx[k] = INFINITY;
+    OVERFLOWS_AT(smoe_hsic_moments_vjp(&r.m, SMOE_HSIC_BIASED, SMOE_DIVIDE_NONE, 1, ROWS, x, y, work, dx), dx, ROWS * P,
+                 1, ROWS * P - 1, "K.11'");
+    y[ROWS * Q - 1] = 1;
+    OK(smoe_hsic_moments_vjp(&r.m, SMOE_HSIC_BIASED, SMOE_DIVIDE_NONE, 1, ROWS, x, y, work, dx));
+    ck_assert_int_eq(smoe_cka_ratio_vjp(0, 0x1p-500, 0x1p-500, 0x1p600, &a, dx, dx + 1), SMOE_EOVRFLW);
+    ck_assert_msg(a == INFINITY && dx[0] == 0 && dx[1] == 0, "K.9: only dh_xy was to overflow: %g %g %g", a, dx[0],
+                  dx[1]);
+}
+END_TEST
+
+/* The gradient of one side's Gram matrix, dh_xy B + 2 dh_xx A of the centred ones, overflows in its last element alone: an overflow, and
+ * no cotangent that is refused further on. */
+START_TEST(the_gradient_of_a_side_overflows_in_the_last)
+{
+    enum { N = 4, P = 2 };
+    const double x[N * P] = {0, -.25, .25, .125, -.0625, .0625, 0, -.25}, y[N] = {-32, 16, -16, 48};
+    double xc[N * P], yc[N], G[N * N], H[N * N], A[N * N], B[N * N], xx = 0, yy = 0, xy = 0, dxy, dxx, dyy, dx[N * P],
+                                                                     dy[N];
+    OK(smoe_centre_features(N, P, x, xc));
+    OK(smoe_centre_features(N, 1, y, yc));
+    OK(smoe_gram_linear(N, P, xc, G));
+    OK(smoe_gram_linear(N, 1, yc, H));
+    OK(smoe_centre(N, G, A));
+    OK(smoe_centre(N, H, B));
+    for (size_t k = 0; k < N * N; k++) xx += A[k] * A[k], yy += B[k] * B[k], xy += A[k] * B[k];
+    OK(smoe_cka_ratio_vjp(xy, xx, yy, 1, &dxy, &dxx, &dyy));
+    const double last = dxy * B[N * N - 1] + 2 * dxx * A[N * N - 1], g = DBL_MAX / fabs(last) * (1 + 0x1p-20);
+    for (size_t k = 0; k + 1 < N * N; k++)
+        ck_assert_msg(fabs(dxy * B[k] + 2 * dxx * A[k]) < 0.99 * fabs(last), "K.6': [%zu] is as large", k);
+    double *work = room(smoe_cka_work(&linear_biased, N, P, 1));
+    ck_assert_int_eq(smoe_cka_vjp(&linear_biased, N, P, x, 1, y, g, work, dx, dy), SMOE_EOVRFLW);
+    OK(smoe_cka_vjp(&linear_biased, N, P, x, 1, y, g / 4, work, dx, dy));
+    free(work);
+}
+END_TEST
+
+/* Workspace with poison behind it: how much of it was written. */
+enum { BEHIND_WORK = 64 };
+
+static size_t written(size_t size, const double *work)
+{
+    size_t n = size + BEHIND_WORK;
+    while (n > 0 && work[n - 1] == poison) n--;
+    return n;
+}
+
+/* No function writes behind its workspace, and one of those that share a size writes its last double: none is too small, and none too
+ * large.  By features the size is for the wider of two; without a difference, and biased, all of it is used. */
+START_TEST(workspaces_are_used_to_the_last)
+{
+    enum { N = 6, ROOM = 8192 };
+    static const size_t width[][2] = {{2, 5}, {5, 2}, {3, 3}};
+    double x[5 * N], y[5 * N], dx[5 * N], dy[5 * N], K[N * N], G[N * N], a, *work = room(ROOM);
+    uint64_t seed = 67;
+    slopes_fill(&seed, 1, N * N, G);
+    for (int s = 0; s < 3; s++) {
+        const size_t p = width[s][0], q = width[s][1];
+        related(59, N, p, x, q, y);
+        for (int i = 0; i < KINDS; i++) {
+            const char *name;
+            const smoe_similarity how = kind_of(i, &name);
+            const size_t size = smoe_cka_work(&how, N, p, q);
+            size_t most = 0;
+            ck_assert_uint_eq(smoe_hsic_work(&how, N, p, q), size);
+            for (int f = 0; f < 4; f++) {
+                poison_all(ROOM, work);
+                OK(f == 0   ? smoe_hsic(&how, N, p, x, q, y, work, &a)
+                   : f == 1 ? smoe_hsic_vjp(&how, N, p, x, q, y, 1, work, dx, dy)
+                   : f == 2 ? smoe_cka(&how, N, p, x, q, y, work, &a)
+                            : smoe_cka_vjp(&how, N, p, x, q, y, 1, work, dx, dy));
+                const size_t n = written(size, work);
+                ck_assert_msg(n <= size, "%s: %zu of %zu doubles of workspace", name, n, size);
+                if (n > most) most = n;
+            }
+            const bool biased = how.estimator == SMOE_HSIC_BIASED;
+            if (how.route == SMOE_ROUTE_GRAM ? !biased : biased && p == q)
+                ck_assert_msg(most == size, "%s: only %zu of %zu doubles of workspace", name, most, size);
+        }
+        for (int k = 0; k < KERNELS; k++) {
+            const smoe_similarity how = kernel_of(k);
+            size_t size = smoe_gram_work(N, p), most = 0;
+            for (int f = 0; f < 4; f++) {
+                poison_all(ROOM, work);
+                OK(f == 0   ? smoe_gram(&how, N, p, x, work, K, &a)
+                   : f == 1 ? smoe_gram_vjp(&how, N, p, x, G, work, dx)
+                   : f == 2 ? smoe_gram_centred(&how, N, p, x, work, K, &a)
+                            : smoe_gram_centred_vjp(&how, N, p, x, G, work, dx));
+                const size_t n = written(size, work);
+                ck_assert_msg(n <= size, "%s: %zu of %zu doubles of workspace", kernel_name[k], n, size);
+                if (n > most) most = n;
+            }
+            if (k == 0) ck_assert_msg(most == size, "K.5: only %zu of %zu doubles of workspace", most, size);
+            size = smoe_cka_minibatch_work(N, p, q);
+            for (int f = 0; f < 2; f++) {
+                poison_all(ROOM, work);
+                OK(f == 0 ? smoe_cka_minibatch(&how, N, N, p, x, q, y, work, &a)
+                          : smoe_cka_minibatch_vjp(&how, N, N, p, x, q, y, 1, work, dx, dy));
+                ck_assert_msg(written(size, work) == size, "K.12: %zu of %zu doubles of workspace", written(size, work),
+                              size);
+            }
+        }
+    }
+    free(work);
+}
+END_TEST
+
 /* The fast forms have the bits of the plain loops, at sizes on both sides of strips (48), tiles (8), blocks (256, 1024). */
 static void compare_with_plain_loops(size_t n, size_t p, uint64_t seed)
 {
@@ -2570,6 +3039,15 @@ static Suite *suite(void)
     tcase_add_test(error, similarities_refuse);
     tcase_add_test(error, minibatches_and_moments_refuse);
     tcase_add_test(error, overflow_is_said);
+    tcase_add_loop_test(error, inputs_are_asked_for_to_the_last, 0, 2 * ALL_PARTS);
+    tcase_add_loop_test(error, results_are_looked_at_to_the_last, 0, 2);
+    tcase_add_test(error, u_centring_overflows_late);
+    tcase_add_test(error, workspaces_are_used_to_the_last);
+    tcase_add_test(error, kernels_read_no_further);
+    tcase_add_test(error, moments_are_looked_at_to_the_last);
+    tcase_add_test(error, the_gradient_of_a_side_overflows_in_the_last);
+    tcase_add_test(error, every_distance_is_looked_at);
+    tcase_add_test(error, the_sum_of_two_parts_overflows);
     return s;
 }
 

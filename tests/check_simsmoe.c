@@ -696,6 +696,18 @@ static world varied_world(int i, size_t T)
     return new_world(shape, opt, 1000 + (uint64_t)i);
 }
 
+/* The same options with sizes of which no two are alike. */
+static world unlike_world(int i, size_t T)
+{
+    world like = varied_world(i, T);
+    smoe_simsmoe_shape shape = like.shape;
+    shape.layer.d = 5, shape.layer.h = 6, shape.layer.N = 4, shape.p = 3;
+    shape.g = shape.head == SMOE_HEAD_MLP ? 7 : shape.layer.d;
+    const smoe_simsmoe_options opt = like.opt;
+    release(&like);
+    return new_world(shape, opt, 2000 + (uint64_t)i);
+}
+
 /* evidence gradient: S.1 */
 START_TEST(gradient_of_the_heads)
 {
@@ -757,7 +769,7 @@ END_TEST
 /* evidence gradient: S.6 */
 START_TEST(gradient_of_the_layer)
 {
-    world w = varied_world(_i, 24);
+    world w = _i < 12 ? varied_world(_i, 24) : unlike_world(_i - 12, 24);
     OK(run_layer(&w, w.theta));
     OK(run_layer_vjp(&w));
     check_gradient(&w, PARTS, exact_layer_scalar, layer_scalar, "S.6");
@@ -768,7 +780,7 @@ END_TEST
 /* evidence gradient: S.7 */
 START_TEST(gradient_of_the_step)
 {
-    world w = varied_world(_i, 24);
+    world w = _i < 12 ? varied_world(_i, 24) : unlike_world(_i - 12, 24);
     OK(run_step(&w, w.theta));
     OK(run_step_vjp(&w));
     check_gradient(&w, PARTS, exact_step_scalar, step_scalar, "S.7");
@@ -1709,6 +1721,11 @@ START_TEST(overflow)
     OK(run_layer(&w, w.theta));
     IS(SMOE_EOVRFLW, run_layer_vjp(&w));
     IS(SMOE_EOVRFLW, run_step_vjp(&w));
+    const double last = w.dy[12 * 3 - 1];
+    w.dy[12 * 3 - 1] = NAN; /* refused before a total overflows */
+    IS(SMOE_EDOM, run_layer_vjp(&w));
+    IS(SMOE_EDOM, run_step_vjp(&w));
+    w.dy[12 * 3 - 1] = last;
     w.opt.c_task = 1e308;
     IS(SMOE_EOVRFLW, run_step_vjp(&w));
     w.opt.c_balance = 0.5;
@@ -1870,6 +1887,195 @@ START_TEST(refused_by_the_router)
 }
 END_TEST
 
+/* The heads: what they read (in) and write (out), in the order of their arguments. */
+enum {
+    H_MLP,
+    H_MLP_VJP,
+    H_MLP_ACC,
+    H_LINEAR,
+    H_LINEAR_VJP,
+    H_LINEAR_ACC,
+    HEADS,
+    HEAD_BEHIND = 30,
+    HEAD_ROOM = 20 + HEAD_BEHIND
+};
+
+typedef struct {
+    int head;
+    size_t n, d, g, p, reads[6], writes[6]; /* elements of in, of out */
+    double in[6][HEAD_ROOM], out[6][HEAD_ROOM];
+} head_call;
+
+static smoe_status call_head(head_call *c)
+{
+    const size_t n = c->n, d = c->d, g = c->g, p = c->p;
+    double(*const in)[HEAD_ROOM] = c->in, (*const out)[HEAD_ROOM] = c->out;
+#define READS(...)  memcpy(c->reads, ((size_t[6]){__VA_ARGS__}), sizeof c->reads)
+#define WRITES(...) memcpy(c->writes, ((size_t[6]){__VA_ARGS__}), sizeof c->writes)
+    if (c->head == H_MLP) {
+        READS(n * d, g * d, g, p * g, p);
+        WRITES(n * g, n * g, n * p);
+        return smoe_head_mlp(n, d, g, p, in[0], in[1], in[2], in[3], in[4], out[0], out[1], out[2]);
+    }
+    if (c->head == H_MLP_VJP || c->head == H_MLP_ACC) {
+        READS(n * d, g * d, p * g, n * g, n * g, n * p);
+        WRITES(n * d, g * d, g, p * g, p, n * g);
+        return (c->head == H_MLP_VJP ? smoe_head_mlp_vjp : smoe_head_mlp_vjp_acc)(
+            n, d, g, p, in[0], in[1], in[2], in[3], in[4], in[5], out[0], out[1], out[2], out[3], out[4], out[5]);
+    }
+    if (c->head == H_LINEAR) {
+        READS(n * d, p * d, p);
+        WRITES(n * p);
+        return smoe_head_linear(n, d, p, in[0], in[1], in[2], out[0]);
+    }
+    READS(n * d, p * d, n * p);
+    WRITES(n * d, p * d, p);
+    return (c->head == H_LINEAR_VJP ? smoe_head_linear_vjp : smoe_head_linear_vjp_acc)(n, d, p, in[0], in[1], in[2],
+                                                                                       out[0], out[1], out[2]);
+}
+
+/* Inputs are `value` with NaN behind them, results infinite, but 0 where they are added to. */
+static void start_head(head_call *c, int head, bool rising, double value)
+{
+    memset(c, 0, sizeof *c);
+    c->head = head;
+    c->n = rising ? 2 : 5, c->d = rising ? 3 : 4, c->g = rising ? 4 : 3, c->p = rising ? 5 : 2;
+    (void)call_head(c); /* how much there is */
+    for (size_t i = 0; i < 6; i++)
+        for (size_t k = 0; k < HEAD_ROOM; k++) {
+            c->in[i][k] = k < c->reads[i] ? value : NAN;
+            c->out[i][k] = k < c->writes[i] && (head == H_MLP_ACC || head == H_LINEAR_ACC) ? 0 : INFINITY;
+        }
+}
+
+/* Each element of an input is asked for; what is behind one is not, and what is behind a result is neither looked at nor written. */
+START_TEST(heads_read_to_the_last)
+{
+    head_call c;
+    start_head(&c, _i / 2, _i % 2, 1);
+    ck_assert_msg(call_head(&c) == SMOE_OK, "S.1, head %d: what is behind is looked at", c.head);
+    for (size_t i = 0; i < 6; i++)
+        for (size_t k = 0; k < HEAD_ROOM; k++)
+            ck_assert_msg((k < c.writes[i]) == isfinite(c.out[i][k]), "S.1, head %d: [%zu] of result %zu", c.head, k,
+                          i);
+    for (size_t i = 0; i < 6; i++) poison_all(HEAD_ROOM, c.out[i]);
+    for (size_t i = 0; i < 6; i++)
+        for (size_t k = 0; k < c.reads[i]; k++) {
+            c.in[i][k] = k % 2 == 0 ? NAN : INFINITY;
+            ck_assert_msg(call_head(&c) == SMOE_EDOM, "S.1, head %d: [%zu] of input %zu", c.head, k, i);
+            c.in[i][k] = 1;
+        }
+    for (size_t i = 0; i < 6; i++)
+        ck_assert_msg(untouched(HEAD_ROOM, c.out[i]), "S.1, head %d: result %zu was written", c.head, i);
+}
+END_TEST
+
+/* Of all results the last element of result `which` alone is not finite. */
+static void head_overflows(head_call *c, size_t which)
+{
+    ck_assert_msg(call_head(c) == SMOE_EOVRFLW, "S.1, head %d: an overflow at the end of result %zu", c->head, which);
+    for (size_t i = 0; i < 6; i++)
+        for (size_t k = 0; k < c->writes[i]; k++)
+            ck_assert_msg(isfinite(c->out[i][k]) == (i != which || k + 1 < c->writes[i]),
+                          "S.1, head %d: [%zu] of %zu is %g", c->head, k, i, c->out[i][k]);
+}
+
+START_TEST(heads_overflow_in_the_last)
+{
+    head_call c;
+    for (int rising = 0; rising < 2; rising++)
+        for (int acc = 0; acc < 2; acc++) {
+            start_head(&c, H_MLP, rising, 0);
+            const size_t n = c.n, d = c.d, g = c.g, p = c.p;
+            c.in[0][n * d - 1] = -0x1p600, c.in[1][g * d - 1] = 0x1p600;
+            head_overflows(&c, 0); /* a is -inf, and max(a, 0) 0 */
+            start_head(&c, H_MLP, rising, 0);
+            c.in[0][n * d - 1] = 0x1p600, c.in[1][g * d - 1] = 1, c.in[3][p * g - 1] = 0x1p600;
+            head_overflows(&c, 2);
+            start_head(&c, H_LINEAR, rising, 0);
+            c.in[0][n * d - 1] = c.in[1][p * d - 1] = 0x1p600;
+            head_overflows(&c, 0);
+            const int mlp = acc ? H_MLP_ACC : H_MLP_VJP, linear = acc ? H_LINEAR_ACC : H_LINEAR_VJP;
+            for (size_t which = 0; which < 5; which++) { /* do, dwh, dbh, dwp, dbp */
+                start_head(&c, mlp, rising, 0);
+                double *const o = c.in[0], *const wh = c.in[1], *const wp = c.in[2], *const a = c.in[3],
+                              *const u = c.in[4], *const dz = c.in[5];
+                a[n * g - 1] = a[(n - 1) * g - 1] = 1; /* the last unit of the last two rows is active */
+                dz[n * p - 1] = 0x1p600;
+                if (which < 3) wp[p * g - 1] = which < 2 ? 1 : 0x1p423; /* da is 2^600, or 2^1023 */
+                if (which == 0) wh[g * d - 1] = 0x1p600;
+                if (which == 1) o[n * d - 1] = 0x1p600;
+                if (which == 2) dz[(n - 1) * p - 1] = 0x1p600;
+                if (which == 3) u[n * g - 1] = 0x1p600;
+                if (which == 4) dz[n * p - 1] = dz[(n - 1) * p - 1] = 0x1p1023;
+                head_overflows(&c, which);
+                if (which == 1 || which == 2) continue;
+                start_head(&c, linear, rising, 0); /* do, dwp, dbp */
+                c.in[2][n * p - 1] = which < 4 ? 0x1p600 : 0x1p1023;
+                if (which == 0) c.in[1][p * d - 1] = 0x1p600;
+                if (which == 3) c.in[0][n * d - 1] = 0x1p600;
+                if (which == 4) c.in[2][(n - 1) * p - 1] = 0x1p1023;
+                head_overflows(&c, which == 0 ? 0 : which - 2);
+            }
+        }
+}
+END_TEST
+
+/* x gets what the experts owe it and what the router does: the sum overflows in the last element alone. */
+START_TEST(the_routers_share_overflows_in_the_last)
+{
+    enum { T = 2, D = 3, N = 4, K = 2 };
+    const smoe_layer_shape s = {.T = T, .d = D, .N = N, .K = K, .order = SMOE_TOPK_SOFTMAX};
+    const size_t index[T * K] = {0, 1, 2, 3};
+    const double x[T * D] = {0}, weight[T * K] = {.5, .5, .5, .5}, p[T * N] = {0}, dweight[T * K] = {0};
+    double wr[N * D] = {0}, dr[T * N + 8], dx_experts[T * D + 8], dx[T * D + 8], dwr[N * D], dbr[N];
+    double work[T * N + T * D + N];
+    for (size_t k = 0; k < T * N + 8; k++) dr[k] = k < T * N ? 0 : NAN;
+    for (size_t k = 0; k < T * D + 8; k++) dx_experts[k] = k < T * D ? 0 : NAN, dx[k] = INFINITY;
+#define BACK() smoe_router_vjp(&s, x, wr, index, weight, p, dr, dweight, dx_experts, dx, dwr, dbr, work)
+    OK(BACK());
+    ck_assert_msg(isfinite(dx[T * D - 1]) && dx[T * D] == INFINITY, "S.6: the gradient of x ends elsewhere");
+    poison_all(T * D, dx);
+    for (size_t k = 0; k < T * N + T * D; k++) {
+        double *const at = k < T * N ? dr + k : dx_experts + k - T * N;
+        *at = NAN;
+        ck_assert_msg(BACK() == SMOE_EDOM && untouched(T * D, dx), "S.6: [%zu] of dr and dx", k);
+        *at = 0;
+    }
+    dr[T * N - 1] = 0x1p600, wr[N * D - 1] = 0x1p423, dx_experts[T * D - 1] = 0x1p1023;
+    IS(SMOE_EOVRFLW, BACK());
+    for (size_t k = 0; k < T * D; k++)
+        ck_assert_msg(isfinite(dx[k]) == (k + 1 < T * D), "S.6: dx[%zu] is %g", k, dx[k]);
+#undef BACK
+}
+END_TEST
+
+/* The last double of a workspace is written, and nothing behind it, by the gradient of a pair's loss and of the layer, where CKA is biased
+ * and by features: so neither size is too small or too large. */
+START_TEST(workspaces_are_used_to_the_last)
+{
+    enum { BEHIND = 64 };
+    world w = varied_world(_i, 12);
+    w.opt.similarity = (smoe_similarity){.kernel = SMOE_KERNEL_LINEAR, .route = SMOE_ROUTE_FEATURES};
+    w.opt.frequency = 0; /* all pairs are compared */
+    const size_t loss = smoe_similarity_loss_work(&w.shape, &w.opt);
+    const size_t all = smoe_simsmoe_layer_vjp_work(&w.shape, &w.opt);
+    free(w.work);
+    w.work = room(all + BEHIND);
+    for (int layer = 0; layer < 2; layer++) {
+        const size_t size = layer ? all : loss;
+        poison_all(all + BEHIND, w.work);
+        OK(run_layer(&w, w.theta));
+        memset(w.out.active, 0, 9 * sizeof(size_t));
+        w.out.active[1] = 1;
+        OK(layer ? run_layer_vjp(&w) : run_loss_vjp(&w, 1));
+        ck_assert_msg(w.work[size - 1] != poison, "S.5, S.6: the last double of %zu of workspace is idle", size);
+        ck_assert_msg(untouched(BEHIND, w.work + size), "S.5, S.6: written behind %zu doubles of workspace", size);
+    }
+    release(&w);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("simsmoe");
@@ -1884,8 +2090,8 @@ int main(void)
     tcase_add_test(values, layer_and_step_by_hand);
     tcase_add_loop_test(grads, gradient_of_the_heads, 0, 4);
     tcase_add_loop_test(grads, gradient_of_the_loss, 0, 24);
-    tcase_add_loop_test(grads, gradient_of_the_layer, 0, 12);
-    tcase_add_loop_test(grads, gradient_of_the_step, 0, 12);
+    tcase_add_loop_test(grads, gradient_of_the_layer, 0, 16);
+    tcase_add_loop_test(grads, gradient_of_the_step, 0, 16);
     tcase_add_loop_test(properties, pairs_by_definition, 1, 7);
     tcase_add_loop_test(properties, resumed, 0, 2);
     tcase_add_test(properties, units_and_edges);
@@ -1909,6 +2115,10 @@ int main(void)
     tcase_add_test(errors, refused_by_the_heads);
     tcase_add_test(errors, refused_by_the_pairs);
     tcase_add_test(errors, refused_by_the_router);
+    tcase_add_loop_test(errors, heads_read_to_the_last, 0, 2 * HEADS);
+    tcase_add_test(errors, heads_overflow_in_the_last);
+    tcase_add_test(errors, the_routers_share_overflows_in_the_last);
+    tcase_add_loop_test(errors, workspaces_are_used_to_the_last, 0, 2);
     suite_add_tcase(s, values);
     suite_add_tcase(s, grads);
     suite_add_tcase(s, properties);

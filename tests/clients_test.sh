@@ -7,7 +7,7 @@ python=${PYTHON:-python3}
 clients=$(cd "$(dirname "$0")/../verify/clients" && pwd)
 layer_ops='gate.weights layer.smoe balance.switch balance.zloss compete.route compete.distill compete.diversity compete.layer'
 wrong='double_softmax prob_over_tk diversity_square softmax_selected weights_softmax_scores target_not_detached
-       first_choice_only combine_grad_none tie_order'
+       first_choice_only combine_grad_none tie_order two_at_once'
 
 if ! "$python" -c 'import numpy, torch' 2>/dev/null; then
     echo "1..0 # SKIP $python has no NumPy and PyTorch"
@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE=1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
-echo 1..32
+echo 1..34
 n=0
 point() { # point STATUS DESCRIPTION
     n=$((n + 1))
@@ -78,6 +78,11 @@ for defect in $wrong; do
     expect 1 judge "$work/cases1" "wrong/$defect.py" f32 $layer_ops
     point $? "wrong/$defect.py fails"
 done
+
+# Two mistakes at once: where no single one explains the failures, both are named.
+expect 1 judge "$work/cases1" wrong/two_at_once.py f64 compete.layer &&
+    grep -q 'failing cases equal two at once, .*: LblProbOverTK+LblGrad;' "$work/log"
+point $? 'two mistakes at once are named'
 
 # One process a case, the precision taken from the environment that check sets.
 expect 0 "$smoeref" check layer.smoe --suite smoke --precision bf16 --quiet --exec "'$python' '$clients/torch/client.py' {prompt} {answer}"

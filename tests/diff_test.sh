@@ -13,7 +13,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 . "$(dirname "$0")/tap.sh"
-plan=118
+plan=125
 echo 1..$plan
 
 fresh() { # the golden cases to $work/g, right answers to $work/a
@@ -249,6 +249,8 @@ fresh
 edit "$work/g/$name.expected.safetensors" 'x = get("loss"); put("loss", [x[0] + 1])'
 expect 3 'has changed since the manifest was written' diff_all
 point $? 'a changed golden value is refused'
+expect 1 ' passed, 1 failed' diff_all --verified && grep -q '^ *loss = ' "$work/log"
+point $? 'with --verified the digests are not taken'
 fresh
 rm "$work/g/$name.expected.safetensors"
 expect 3 "$name.expected.safetensors" diff_all
@@ -574,6 +576,30 @@ status=$?
 sleep 3
 [ "$status" -eq 143 ] && [ -s "$work/pids" ] && [ ! -e "$work/late" ] && [ -z "$(ls -A "$TMPDIR")" ]
 point $? 'check: interrupted, it ends by the signal and leaves neither processes nor files'
+cat >"$work/riddle.sh" <<S
+for p in "\$1"/*.prompt.safetensors; do
+    n=\$(basename "\$p" .prompt.safetensors)
+    '$smoeref' eval balance.zloss --in "\$p" --out "\$2/\$n.safetensors" || exit 1
+    '$python' '$work/edit.py' "\$2/\$n.safetensors" 'if t["d_r"][1][0] > 2: put("loss", [get("loss")[0] + 0.125])' || exit 1
+done
+S
+riddle() { "$smoeref" check balance.zloss --suite smoke --exec "sh '$work/riddle.sh' {prompts} {answers}" "$@"; }
+expect 1 'the smallest case found that fails so too' riddle --shrink 100 --keep "$work/riddle"
+[ $? -eq 0 ] && grep -q '^ *T=3 N=1$' "$work/log" && grep -q '^ *r \[3,1\] = 0 0 0$' "$work/log" &&
+    grep -q '^ *loss = 0.125, golden 0, ' "$work/log"
+point $? 'check: where nothing explains a failure, the smallest case that fails so is found'
+expect 1 '0 passed, 1 failed' "$smoeref" check --cases "$work/riddle/shrunk-balance.zloss" --shrink 0 \
+    --exec "sh '$work/riddle.sh' {prompts} {answers}"
+point $? 'check: it is kept as a golden case, and fails again'
+expect 0 '1 cases, 0 wrong files' "$smoeref" vectors verify "$work/riddle/shrunk-balance.zloss"
+point $? 'check: whose digests are right'
+expect 1 'no known wrong variant explains' riddle --shrink 0
+[ $? -eq 0 ] && ! grep -q 'the smallest case found' "$work/log"
+point $? 'check: it is not looked for in no time'
+expect 2 "--shrink is 'soon', expected seconds, at least 0" riddle --shrink soon
+point $? 'check: a time that is no number is a usage error'
+[ -z "$(ls -A "$TMPDIR")" ]
+point $? 'check: the search leaves nothing in TMPDIR'
 expect 0 ' passed' check --exec "$right" --suite smoke --keep "$work/kept"
 [ $? -eq 0 ] && [ -s "$work/kept/golden/manifest.json" ] && [ -n "$(ls -A "$work/kept/answers")" ]
 point $? 'check: --keep keeps cases and answers'

@@ -12,7 +12,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 . "$(dirname "$0")/tap.sh"
-plan=36
+plan=38
 echo 1..$plan
 
 cat >"$work/files.py" <<'P'
@@ -206,6 +206,8 @@ expected=$work/lg/c.expected.safetensors
 flip "$expected" -9
 expect 3 'c.expected.safetensors: has changed since the manifest was written (SHA-256 of block' large
 point $? 'a byte of a bound in the last block that changed is noticed'
+expect 0 '1 passed, 0 failed' large --verified
+point $? 'but not looked for with --verified'
 flip "$expected" -9
 size=$((rows * columns * 8))
 flip "$expected" $((size + size / 2))
@@ -225,6 +227,8 @@ point $? 'a manifest without digests of blocks is read still'
 flip "$expected" $((size + size / 2))
 expect 3 'c.expected.safetensors: has changed since the manifest was written (SHA-256 is' large
 point $? '... and its files are digested whole'
+expect 0 '1 passed, 0 failed' large --verified
+point $? '... but not with --verified'
 flip "$expected" $((size + size / 2))
 sed 's/"blocks": {"prompt": \["[0-9a-f]*", /"blocks": {"prompt": [/' "$work/manifest" >"$work/lg/manifest.json"
 expect 3 'c.prompt.safetensors: has changed since the manifest was written (9 blocks, expected 8)' large

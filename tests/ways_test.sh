@@ -122,6 +122,19 @@ def of_probabilities(r, k, d_weight):          # chosen where both may be 0
 
 refuses(AssertionError, "a softmax of these scores is 0 in f32 for both experts: choose on the scores", "gate.weights",
         of_probabilities, cases=dict(suite="adversarial", where=["case=far-behind"]))
+def of_three(r, d_loss):                       # nobody's mistake, and it takes no single token
+    if len(r) == 1:
+        raise ValueError("one token")
+    z = np.log(np.exp(r - r.max(-1, keepdims=True)).sum(-1, keepdims=True)) + r.max(-1, keepdims=True)
+    return {"loss": (z ** 2).mean() + 0.125 * (len(r) > 2), "d_r": 2 * d_loss * z * np.exp(r - z) / len(r)}
+
+smallest = "the smallest case found that fails so too"
+refuses(AssertionError, "\n        T=3 N=1\n            r [3,1] = 0 0 0\n        loss = 0.125, golden 0, ", "balance.zloss", of_three, shrink=100)
+try:
+    smoeref_io.judge("balance.zloss", of_three, suite="smoke", shrink=0)
+    sys.exit("passes")
+except AssertionError as error:
+    assert "no known wrong variant explains" in str(error) and smallest not in str(error), error
 refuses(AssertionError, "ZeroDivisionError", "gate.weights", lambda r: 1 / 0)
 refuses(AssertionError, "'d_z' is missing", "numerics.softmax", lambda z: z)
 smoeref_io.judge("numerics.softmax", lambda z: np.exp(z) / np.exp(z).sum(-1, keepdims=True), suite="smoke", forward=True)

@@ -15,11 +15,14 @@ Or without files, from a test or a prompt of Python: `judge("gate.weights", fn)`
 This file needs Python and NumPy only.  Copy it, or use the `safetensors` package instead: the format is the same.
 """
 import argparse
+import concurrent.futures
 import functools
 import inspect
 import json
 import keyword
 import os
+import select
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -118,10 +121,15 @@ def write(path, tensors, dtype, metadata=None):
 
 # --- from a test of your own ----------------------------------------------------------------------------------------
 
+def _command(command):
+    """The smoeref command: what was said, or $SMOEREF, or the one that was built in this tree, or the one on PATH."""
+    built = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "smoeref")
+    return command or os.environ.get("SMOEREF") or (built if os.access(built, os.X_OK) else "smoeref")
+
+
 def _runner(command):
     """A function that runs the smoeref command with the words given, and raises RuntimeError if it could not do its work."""
-    built = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "smoeref")
-    command = command or os.environ.get("SMOEREF") or (built if os.access(built, os.X_OK) else "smoeref")
+    command = _command(command)
 
     def run(*words):
         try:
@@ -136,13 +144,14 @@ def _runner(command):
 
 
 def check(answer, ops, precision="f32", suite="core", seed=1, where=(), command=None, report=None, defaults=False,
-          forward=False):
+          forward=False, shrink=20):
     """Asserts that answer(op, parameters, inputs, cotangents, precision) -> {name: array} is right on a suite of cases.
 
     ops: operations or chapters ("balance.switch", "gate"); where: conditions such as "k=2" on the parameters;
     defaults: only cases in which every parameter has its default, none with a padding mask; forward: judge the outputs only, gradients are not owed;
     suite: one suite or several, "core,adversarial"; command: the smoeref command (default: $SMOEREF, or the one that was
-    built in this tree, or the one on PATH); report: a file to write as well (.html, .xml, ...).  Raises AssertionError with
+    built in this tree, or the one on PATH); report: a file to write as well (.html, .xml, ...); shrink: where nothing known explains a failure,
+    answer is asked about smaller cases for so many seconds, and the report shows the smallest that fails so.  Raises AssertionError with
     the text report if a verdict failed, RuntimeError if the command could not do its work.  For pytest:
 
         def test_balance():
@@ -165,14 +174,58 @@ def check(answer, ops, precision="f32", suite="core", seed=1, where=(), command=
             if name.endswith(SUFFIX):
                 path = os.path.join(answers, name[:-len(SUFFIX)] + ".safetensors")
                 _answer_one(answer, os.path.join(cases, name), path, precision)
-        verdict = run("diff", cases, answers, "--precision", precision, "--quiet",
-                      *["--forward"] * forward, *(["--report", report] if report else []))
-    if verdict.returncode != 0:
-        raise AssertionError("\n" + verdict.stdout)
+        judging = ["--precision", precision, "--quiet", *["--forward"] * forward, *(["--report", report] if report else [])]
+        text = run("diff", cases, answers, *judging)
+        failed, text = text.returncode != 0, text.stdout
+        if failed and shrink > 0 and "no known wrong variant explains" in text and hasattr(os, "mkfifo"):
+            text = _shrunk(answer, command, folder, precision, [cases, *judging, "--shrink", str(int(shrink))]) or text
+    if failed:
+        raise AssertionError("\n" + text)
+
+
+
+def _shrunk(answer, command, folder, precision, judging):
+    """The report of `smoeref check`, whose program is this process; None if it did not come about.
+
+    The program that it starts writes the two folders into a pipe, and waits at another one until their prompts are answered.
+    """
+    ask, ready = os.path.join(folder, "ask"), os.path.join(folder, "ready")
+    program = 'printf "%s\\n%s\\n" "$0" "$1" >"$2"; read word <"$3"'
+    words = ["sh", "-c", program, "{prompts}", "{answers}", ask, ready]
+    pipes = [os.open(path, os.O_RDWR | os.O_NONBLOCK) for path in (ask, ready) if os.mkfifo(path) is None]
+    asked = b""
+    try:
+        running = subprocess.Popen([_command(command), "check", "--cases", *judging, "--exec", " ".join(map(shlex.quote, words))],
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            report = pool.submit(running.communicate)
+            while not report.done():
+                if not select.select(pipes[:1], [], [], 0.05)[0]:
+                    continue
+                asked += os.read(pipes[0], 1 << 16)
+                while asked.count(b"\n") >= 2:
+                    prompts, answers, asked = asked.split(b"\n", 2)
+                    _answer_all(answer, os.fsdecode(prompts), os.fsdecode(answers), precision)
+                    os.write(pipes[1], b"\n")
+            return report.result()[0] if running.returncode == 1 else None
+    finally:
+        for pipe in pipes:
+            os.close(pipe)
+
+
+def _answer_all(answer, prompts, answers, precision):
+    """What cannot be answered has no answer: a function need not take every size."""
+    for name in sorted(os.listdir(prompts)):
+        if not name.endswith(SUFFIX):
+            continue
+        try:
+            _answer_one(answer, os.path.join(prompts, name), os.path.join(answers, name[:-len(SUFFIX)] + ".safetensors"), precision)
+        except Exception:
+            pass
 
 
 def judge(op, fn, precision="f32", suite="core", seed=1, where=(), returns=None, tensors="numpy", device="cpu", command=None,
-          report=None, defaults=False, forward=False):
+          report=None, defaults=False, forward=False, shrink=20):
     """Asserts that a function of yours computes an operation, forward and backward, on a suite of cases.
 
         def gate(r, k):                                  # any of the operation's inputs and parameters, by their names
@@ -217,7 +270,7 @@ def judge(op, fn, precision="f32", suite="core", seed=1, where=(), returns=None,
         except Exception as error:
             raise AssertionError(f"{op}, {parameters}: {type(error).__name__}: {error}") from error
 
-    check(answer, [op], precision, suite, seed, where, command, report, defaults, forward)
+    check(answer, [op], precision, suite, seed, where, command, report, defaults, forward, shrink)
 
 
 class _Misfit(TypeError):

@@ -105,7 +105,23 @@ bool twin_chose(const twin_eval *x, const char *param, const char *choice)
     return false;
 }
 
-bool twin_is(const twin_eval *x, const char *variant) { return x->variant && strcmp(x->variant, variant) == 0; }
+/* The length of the first name of "A+B", and what comes after it. */
+static size_t first_name(const char **names)
+{
+    const size_t n = strcspn(*names, "+");
+    *names += n + ((*names)[n] == '+');
+    return n;
+}
+
+bool twin_is(const twin_eval *x, const char *variant)
+{
+    for (const char *rest = x->variant; rest && *rest;) {
+        const char *name = rest;
+        const size_t n = first_name(&rest);
+        if (strncmp(variant, name, n) == 0 && variant[n] == '\0') return true;
+    }
+    return false;
+}
 
 /* Makes index [T, K] the choice of this evaluation. */
 static bool choose(twin_eval *x, const char *name, const int64_t *index, size_t T, size_t K, size_t N)
@@ -235,11 +251,22 @@ static const twin_entry *entry(const char *id)
     return NULL;
 }
 
-static bool known_variant(const char *op, const char *name)
+static bool is_known(const char *op, const char *name, size_t n)
 {
     for (const twin_variant *v = twin_variants; v->op; v++)
-        if (strcmp(v->op, op) == 0 && strcmp(v->name, name) == 0) return true;
+        if (strcmp(v->op, op) == 0 && strncmp(v->name, name, n) == 0 && v->name[n] == '\0') return true;
     return false;
+}
+
+static bool known_variants(const char *op, const char *names)
+{
+    if (*names == '\0' || names[strlen(names) - 1] == '+') return false;
+    while (*names) {
+        const char *name = names;
+        const size_t n = first_name(&names);
+        if (!is_known(op, name, n)) return false;
+    }
+    return true;
 }
 
 static void reverse(twin_eval *x)
@@ -332,7 +359,7 @@ int twin_run(const op_case *c, const twin_profile *profile, const char *variant,
         snprintf(err, errlen, "%s has no twin", c->op->id);
         return -1;
     }
-    if (variant && !known_variant(c->op->id, variant)) {
+    if (variant && !known_variants(c->op->id, variant)) {
         snprintf(err, errlen, "%s has no variant '%s'", c->op->id, variant);
         return -1;
     }

@@ -63,7 +63,7 @@ enum { TWIN_VARIANTS = 1024 };             /* there are fewer rows than that */
 
 /* Evaluates c->op on c->in and c->cot.  Decisions are data: they are read from c->out (I64 outputs of kind OP_DECISION; every
  * operation that selects has one).  variant NULL is the
- * equation itself.  prec is the working precision in bits.  Returns 0, or -1 with a sentence in err (no twin, unknown
+ * equation itself, "A+B" is two wrong variants at once.  prec is the working precision in bits.  Returns 0, or -1 with a sentence in err (no twin, unknown
  * variant, a decision out of range). */
 int twin_run(const op_case *c, const twin_profile *profile, const char *variant, long prec, twin_result *r,
              char *err, size_t errlen);

@@ -7,6 +7,7 @@
 #include "twin_parts.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -410,9 +411,11 @@ static size_t divisor(const twin_eval *x, size_t n)
     size_t chosen = 0;
     for (size_t i = 0; i < 3 && strcmp(x->c->op->id, "similarity.hsic") == 0; i++)
         if (twin_chose(x, "divide", names[i])) chosen = i;
-    for (size_t i = 0; i < 3; i++)
-        if (x->variant && strncmp(x->variant, "HsicDivisor/", 12) == 0 && strcmp(x->variant + 12, names[i]) == 0)
-            chosen = i;
+    for (size_t i = 0; i < 3; i++) {
+        char variant[24];
+        snprintf(variant, sizeof variant, "HsicDivisor/%s", names[i]);
+        if (twin_is(x, variant)) chosen = i;
+    }
     return by[chosen];
 }
 

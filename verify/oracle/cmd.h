@@ -154,6 +154,8 @@ gen_options gen_defaults(void);
  *   score.TENSOR                  for a decision: the scores it was taken on, nearest doubles of the exact values [T,N]
  *   score_bound.PRECISION.TENSOR  a candidate's score is at most this far from score.TENSOR */
 int gen_cases(const gen_options *o);
+/* The same of one case, after op_run(), into a new folder. */
+int gen_one(const op_case *c, const char *name, const name_list *precision, const char *folder);
 /* The first line of --stream without its end, ", \"cases\": N}\n": what the cases are made from. */
 void gen_stream_header(FILE *f, const gen_options *o);
 

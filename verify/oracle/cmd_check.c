@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "check_shrink.h"
 #include "judge.h"
 #include "work.h"
 
@@ -22,7 +23,7 @@ typedef struct {
     name_list suites, precisions;
     uint64_t seed, seeds;
     bool seeded;
-    long timeout;
+    long timeout, shrink;
     char *word[WORDS + 1]; /* of the command, placeholders not yet replaced */
     bool each; /* {prompt} {answer}: once a case; else {prompts} {answers}: once for all */
     char work[PATH - 500]; /* the folder of this run */
@@ -39,6 +40,7 @@ enum {
     OPTION_CASES,
     OPTION_TIMEOUT,
     OPTION_KEEP,
+    OPTION_SHRINK,
     OPTION_MEMORY
 };
 
@@ -52,6 +54,8 @@ static const cli_option options[] = {
     {"--cases", "DIR", "use the golden cases of DIR instead of generating some"},
     {"--timeout", "SEC", "stop a run of the program after this many seconds (default 300)"},
     {"--keep", "DIR", "a new folder for cases, answers and the program's output, kept"},
+    {"--shrink", "SEC",
+     "where nothing known explains a failure, look for the smallest case that fails so, this long (default 20; 0: do not)"},
     JUDGE_MEMORY_OPTION,
     {NULL, NULL, NULL},
 };
@@ -387,6 +391,29 @@ static void free_runs(judge_run *runs, size_t n)
     free(runs);
 }
 
+/* The program on the prompts of a folder of the search for smaller cases. */
+static int run_steps(void *context, const char *folder, const manifest *m, judge_run *runs)
+{
+    check inner = *(const check *)context;
+    inner.judge.ops.count = 0;
+    inner.judge.where = (where_list){.count = 0};
+    if (inner.timeout > inner.shrink) inner.timeout = inner.shrink;
+    snprintf(inner.work, sizeof inner.work, "%s", folder);
+    return inner.each ? run_each(&inner, folder, m, runs) : run_all(&inner, folder, m, runs);
+}
+
+static int shrink(check *k, const char *golden, verdict_case *v, size_t n)
+{
+    const shrink_search s = {.judge = &k->judge,
+                             .run = run_steps,
+                             .context = k,
+                             .golden = golden,
+                             .work = k->work,
+                             .keep = k->keep != NULL,
+                             .seconds = (double)k->shrink};
+    return shrink_failures(&s, v, n);
+}
+
 /* Generates (unless there are cases), runs, judges.  An exit status, or -1 if interrupted.  The
  * caller clears m. */
 static int check_seed(check *k, uint64_t seed, manifest *m, judge_result *r)
@@ -411,7 +438,9 @@ static int check_seed(check *k, uint64_t seed, manifest *m, judge_result *r)
     judge_run *runs = status == 0 ? calloc(m->cases ? m->cases : 1, sizeof *runs) : NULL;
     if (status == 0 && !runs) status = cli_input("out of memory for %zu runs", m->cases);
     if (runs) status = k->each ? run_each(k, golden, m, runs) : run_all(k, golden, m, runs);
+    const size_t before = r->cases;
     if (status == 0) status = judge_folder(&k->judge, golden, answers, m, runs, suffix, r);
+    if (status == 0 && k->shrink > 0) status = shrink(k, golden, r->c + before, r->cases - before);
     if (status >= 0) free_runs(runs, m->cases);
     return status;
 }
@@ -509,12 +538,13 @@ static int parse_seeds(check *k, const char *text)
     return 0;
 }
 
-static int parse_timeout(check *k, const char *text)
+/* A number of seconds from `least` on. */
+static int parse_seconds(const char *option, const char *text, long least, long *seconds)
 {
     char *end;
-    k->timeout = strtol(text, &end, 10);
-    if (*text >= '0' && *text <= '9' && !*end && k->timeout >= 1 && k->timeout <= 1000000) return 0;
-    return cli_usage(&command, "--timeout is '%.40s', expected seconds, at least 1", text);
+    *seconds = strtol(text, &end, 10);
+    if (*text >= '0' && *text <= '9' && !*end && *seconds >= least && *seconds <= 1000000) return 0;
+    return cli_usage(&command, "%s is '%.40s', expected seconds, at least %ld", option, text, least);
 }
 
 static int take_option(check *k, int option, const char *value)
@@ -540,7 +570,9 @@ static int take_option(check *k, int option, const char *value)
         k->cases = value;
         return 0;
     case OPTION_TIMEOUT:
-        return parse_timeout(k, value);
+        return parse_seconds("--timeout", value, 1, &k->timeout);
+    case OPTION_SHRINK:
+        return parse_seconds("--shrink", value, 0, &k->shrink);
     case OPTION_KEEP:
         k->keep = value;
         return 0;
@@ -599,7 +631,8 @@ int cmd_check(int argc, char **argv)
         .judge = judge_defaults(&command),
         .seed = 1,
         .seeds = 1,
-        .timeout = 300};
+        .timeout = 300,
+        .shrink = 20};
     for (int option; status == 0 && (option = cli_next(&p, &value)) != CLI_END;) {
         if (option == CLI_STOP) return p.status;
         status = take_option(&k, option, value);

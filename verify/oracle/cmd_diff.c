@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "digest.h"
@@ -197,12 +198,12 @@ static int load_golden(const judge_options *o, const char *dir, const manifest_c
         snprintf(err, errlen, "%s: case %s: there is no operation '%.80s'", dir, mc->name, mc->op);
         return -1;
     }
-    if (check_sha256(path, mc->prompt_sha256, err, errlen) != 0) return -1;
+    if (!o->verified && check_sha256(path, mc->prompt_sha256, err, errlen) != 0) return -1;
     *c = op_case_from_prompt(path, op, NULL, NULL, NULL, err, errlen);
     if (!*c) return -1;
     int status = judge_check_parameters(mc, *c, path, err, errlen);
     snprintf(path, sizeof path, "%s/%s.expected.safetensors", dir, mc->name);
-    if (status == 0) status = check_sha256(path, mc->expected_sha256, err, errlen);
+    if (status == 0 && !o->verified) status = check_sha256(path, mc->expected_sha256, err, errlen);
     if (status == 0) status = tensor_file_read(path, &f, err, errlen);
     if (status == 0) {
         status = verdict_golden_read(*c, &f, path, o->precision, g, err, errlen);
@@ -297,7 +298,7 @@ int judge_find_answer(const char *answers, const manifest_case *mc, char *found,
 }
 
 /* 0: read; -1: there is no usable answer, and err is a sentence why. */
-static int read_answer(const char *answers, const manifest_case *mc, tensor_file *f, char *err, size_t errlen)
+int judge_read_answer(const char *answers, const manifest_case *mc, tensor_file *f, char *err, size_t errlen)
 {
     char path[PATH], found[PATH] = "";
     struct stat s;
@@ -332,6 +333,7 @@ typedef struct {
     int (*work)(void *folder, size_t i, char *err, size_t errlen);
     size_t units; /* of work: cases, then operations */
     pthread_mutex_t lock;
+    pthread_cond_t ended; /* no thread is left */
     size_t next, done, threads;
     size_t failed_unit; /* the first that could not be done */
     char err[LINE];
@@ -348,7 +350,7 @@ static int judge_one(void *context, size_t i, char *err, size_t errlen)
     char why[LINE] = "", name[MANIFEST_NAME + 40];
     if (j->is_large[i]) return 0; /* later, by all threads together */
     if (load_golden(j->o, j->dir, mc, &c, &g, err, errlen) != 0) return -1;
-    const bool there = read_answer(j->answers, mc, &answer, why, sizeof why) == 0;
+    const bool there = judge_read_answer(j->answers, mc, &answer, why, sizeof why) == 0;
     if (!there && cli_no_memory(why)) {
         snprintf(err, errlen, "%s", why);
         verdict_golden_clear(&g);
@@ -390,37 +392,126 @@ static void narrow(const verdict_case *v, bool *alive, size_t variants)
     if (!any) memset(alive, true, variants);
 }
 
+/* A failing case as it was judged. */
+typedef struct {
+    op_case *c;
+    verdict_golden g;
+    tensor_file answer;
+} failing;
+
+static void close_case(failing *o)
+{
+    tensor_file_clear(&o->answer);
+    verdict_golden_clear(&o->g);
+    op_case_free(o->c);
+}
+
+/* 0; 1: there is no answer to be read; -1 and a line in err. */
+static int open_case(folder *j, size_t i, failing *o, char *err, size_t errlen)
+{
+    const manifest_case *mc = &j->m->c[j->which[i]];
+    verdict_case again;
+    char why[LINE];
+    int status;
+    if (load_golden(j->o, j->dir, mc, &o->c, &o->g, err, errlen) != 0) return -1;
+    if (judge_read_answer(j->answers, mc, &o->answer, why, sizeof why) != 0) {
+        status = cli_no_memory(why) ? -1 : 1;
+        snprintf(err, errlen, "%s", why);
+        verdict_golden_clear(&o->g);
+        op_case_free(o->c);
+        return status;
+    }
+    /* Judged once more: this leaves the decisions in c as they were judged by. */
+    status = verdict_judge(o->c, mc->name, &o->g, &o->answer, j->o->precision, &again, err, errlen);
+    if (status == 0)
+        verdict_case_clear(&again);
+    else
+        close_case(o);
+    return status;
+}
+
 /* Diagnoses one failing case.  `alive`: the variants that explain every failing case of the operation before it; they
  * are tried first, and the rest only if none of them fits, so that a long list of failures costs little.  NULL: they are not
  * known, since other shards have cases of the operation too; choose_matches() makes up for it. */
 static int diagnose_one(folder *j, size_t i, bool *alive, size_t variants, char *err, size_t errlen)
 {
-    const manifest_case *mc = &j->m->c[j->which[i]];
     verdict_case *v = &j->v[i];
-    op_case *c;
-    verdict_golden g;
-    verdict_case again;
-    tensor_file answer;
-    char why[LINE];
-    if (load_golden(j->o, j->dir, mc, &c, &g, err, errlen) != 0) return -1;
-    int status = 0;
-    if (read_answer(j->answers, mc, &answer, why, sizeof why) != 0) {
-        status = cli_no_memory(why) ? -1 : 0;
-        snprintf(err, errlen, "%s", why);
-    } else {
-        /* Judged once more: this leaves the decisions in c as they were judged by. */
-        status = verdict_judge(c, mc->name, &g, &answer, j->o->precision, &again, err, errlen);
-        if (status == 0) {
-            verdict_case_clear(&again);
-            status = verdict_diagnose(c, &g, &answer, j->o->precision, alive, v, err, errlen);
-            if (status == 0 && alive && v->matches == 0 && !v->ranked)
-                status = verdict_diagnose(c, &g, &answer, j->o->precision, NULL, v, err, errlen);
-        }
-        tensor_file_clear(&answer);
+    failing o;
+    int status = open_case(j, i, &o, err, errlen);
+    if (status == 0) {
+        status = verdict_diagnose(o.c, &o.g, &o.answer, j->o->precision, alive, v, err, errlen);
+        if (status == 0 && alive && v->matches == 0 && !v->ranked)
+            status = verdict_diagnose(o.c, &o.g, &o.answer, j->o->precision, NULL, v, err, errlen);
+        close_case(&o);
     }
     if (alive) narrow(v, alive, variants);
-    verdict_golden_clear(&g);
-    op_case_free(c);
+    return status < 0 ? -1 : 0;
+}
+
+/* --- two mistakes at once --- */
+
+static bool to_diagnose(const verdict_case *v)
+{
+    if (v->large) return false;
+    for (size_t i = 0; i < v->tensors; i++)
+        if (v->t[i].judged && !v->t[i].pass) return true;
+    return false;
+}
+
+static size_t elements(const verdict_case *v)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < v->tensors; i++) n += v->t[i].count;
+    return n;
+}
+
+/* The smallest failing case of the operation that nothing explains; j->n if there is none. */
+static size_t unexplained_case(const folder *j, const op_record *op)
+{
+    size_t least = j->n;
+    for (size_t k = 0; k < j->n; k++) {
+        const verdict_case *v = &j->v[k];
+        if (v->op != op || !to_diagnose(v) || v->ranked || verdict_explained(v)) continue;
+        if (least == j->n || elements(v) < elements(&j->v[least])) least = k;
+    }
+    return least;
+}
+
+/* Tries the pairs that explain case `from` on another failing case; those that do not explain it are not tried on the next. */
+static int try_on(folder *j, size_t from, size_t k, bool *alive, char *err, size_t errlen)
+{
+    verdict_case *v = &j->v[k];
+    const verdict_case *first = &j->v[from];
+    failing o;
+    int status = open_case(j, k, &o, err, errlen);
+    if (status != 0) return status < 0 ? -1 : 0;
+    for (size_t i = 0; i < first->matches && status == 0; i++) {
+        const size_t before = v->matches;
+        if (!alive[i]) continue;
+        status = verdict_diagnose_as(o.c, &o.g, &o.answer, j->o->precision, first->match[i].variant, v, err, errlen);
+        alive[i] = v->matches > before;
+    }
+    close_case(&o);
+    return status;
+}
+
+/* Pairs of variants, on the smallest case that no variant explains; those found are tried on the others, so that the report can
+ * tell whether one explains them all. */
+static int diagnose_pairs(folder *j, const op_record *op, char *err, size_t errlen)
+{
+    const size_t k = unexplained_case(j, op);
+    failing o;
+    int status = k < j->n ? open_case(j, k, &o, err, errlen) : 1;
+    if (status != 0) return status < 0 ? -1 : 0;
+    verdict_case *v = &j->v[k];
+    status = verdict_diagnose_pairs(o.c, &o.g, &o.answer, j->o->precision, v, err, errlen);
+    close_case(&o);
+    bool *alive = calloc(v->matches + 1, sizeof *alive);
+    if (!alive) return tensor_fail(err, errlen, "out of memory");
+    for (size_t i = 0; i < v->matches; i++) alive[i] = strchr(v->match[i].variant->name, '+') != NULL;
+    for (size_t i = 0; i < j->n && status == 0; i++)
+        if (i != k && j->v[i].op == op && to_diagnose(&j->v[i])) status = try_on(j, k, i, alive, err, errlen);
+    free(alive);
     return status;
 }
 
@@ -429,14 +520,6 @@ static size_t variants_known(void)
     size_t n = 0;
     while (twin_variants[n].op) n++;
     return n;
-}
-
-static bool to_diagnose(const verdict_case *v)
-{
-    if (v->large) return false;
-    for (size_t i = 0; i < v->tensors; i++)
-        if (v->t[i].judged && !v->t[i].pass) return true;
-    return false;
 }
 
 /* All failing cases of operation number i of the registry, in their order. */
@@ -452,7 +535,8 @@ static int diagnose_operation(void *context, size_t i, char *err, size_t errlen)
         if (cli_no_memory(err)) return -1;
         verdict_detail(&j->v[k], verdict_say("could not be diagnosed: %s", err));
     }
-    return 0;
+    if (j->o->shards || diagnose_pairs(j, op_registry[i], err, errlen) == 0) return 0;
+    return cli_no_memory(err) ? -1 : 0;
 }
 
 /* Of all variants that a case agrees with, those that a run of all cases would have found, which tries first what is alive. */
@@ -506,7 +590,7 @@ static void *worker(void *context)
         }
         j->done++;
     }
-    j->threads--;
+    if (--j->threads == 0) pthread_cond_signal(&j->ended);
     pthread_mutex_unlock(&j->lock);
     return NULL;
 }
@@ -521,17 +605,22 @@ static size_t processors(void)
 static bool wait_for(folder *j, const char *what)
 {
     const bool show = isatty(STDERR_FILENO);
-    for (;;) {
-        pthread_mutex_lock(&j->lock);
-        const size_t left = j->threads, done = j->done;
-        pthread_mutex_unlock(&j->lock);
-        if (left == 0) break;
-        if (j->o->stop && *j->o->stop) return false;
-        if (show) fprintf(stderr, "\r%s %zu/%zu", what, done, j->units);
-        usleep(left > 0 && done == 0 ? 2000 : 10000);
+    bool stopped = false;
+    pthread_mutex_lock(&j->lock);
+    while (j->threads > 0 && !stopped) {
+        struct timespec until;
+        if (show) fprintf(stderr, "\r%s %zu/%zu", what, j->done, j->units);
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += 10000000; /* 10 ms */
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&j->ended, &j->lock, &until);
+        stopped = j->o->stop && *j->o->stop;
     }
-    if (show) fprintf(stderr, "\r\033[K");
-    return true;
+    stopped = stopped && j->threads > 0;
+    pthread_mutex_unlock(&j->lock);
+    if (show && !stopped) fprintf(stderr, "\r\033[K");
+    return !stopped;
 }
 
 /* Runs `work` on every unit.  0, an exit status, or -1 if interrupted (the threads may still be running then). */
@@ -623,6 +712,7 @@ int judge_folder(const judge_options *o, const char *dir, const char *answers, c
     is_large = calloc(m->cases ? m->cases : 1, sizeof *is_large);
     j = (folder){.o = o, .dir = dir, .answers = answers, .suffix = suffix, .m = m, .runs = runs, .exposed = r->exposed};
     pthread_mutex_init(&j.lock, NULL);
+    pthread_cond_init(&j.ended, NULL);
     for (size_t i = 0; which && i < m->cases; i++)
         if (judge_wants(o, &m->c[i]) && (o->shards == 0 || wanted++ % o->shards == o->shard - 1)) which[j.n++] = i;
     if (!which || !is_large) return cli_input("out of memory for %zu cases", m->cases);
@@ -756,11 +846,12 @@ static int merge(judge_options *o, size_t n, const char *const *path)
 
 /* --- the command --------------------------------------------------------------------------------------------- */
 
-enum { OPTION_MEMORY = JUDGE_NEXT, OPTION_SHARD, OPTION_OUT };
+enum { OPTION_MEMORY = JUDGE_NEXT, OPTION_VERIFIED, OPTION_SHARD, OPTION_OUT };
 
 static const cli_option options[] = {
     JUDGE_OPTIONS,
     JUDGE_MEMORY_OPTION,
+    {"--verified", NULL, "do not digest the golden files again: smoeref vectors verify has found them to be what they were"},
     {"--shard", "I/N", "judge only the I-th of N parts of the cases, for several machines; needs --out"},
     {"--out", "FILE", "the verdicts of the shard, for diff merge"},
     {NULL, NULL, NULL}};
@@ -802,6 +893,9 @@ static int take_option(request *q, int option, const char *value)
         return 0;
     case OPTION_MEMORY:
         return judge_set_memory(&q->o, &command, value);
+    case OPTION_VERIFIED:
+        q->o.verified = true;
+        return 0;
     case OPTION_SHARD:
         return set_shard(q, value);
     case OPTION_OUT:

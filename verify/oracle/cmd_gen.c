@@ -322,6 +322,39 @@ static int generate(void *context, size_t i, char message[JOB_MESSAGE])
     return status;
 }
 
+/* The manifest of a folder with this one case. */
+static int write_manifest_of_one(const op_case *c, const char *name, const char *folder)
+{
+    char path[PATH + 300], prompt[65], expected[65], err[TENSOR_ERROR];
+    manifest m;
+    if (manifest_init(&m, cli_version, "shrunk", 0, err, sizeof err) != 0) return cli_input("%s", err);
+    char *json = op_parameters_json(c);
+    int bad = json ? 0 : tensor_fail(err, sizeof err, "out of memory");
+    snprintf(path, sizeof path, "%s/%s.prompt.safetensors", folder, name);
+    if (!bad) bad = tensor_file_sha256(path, prompt, err, sizeof err);
+    snprintf(path, sizeof path, "%s/%s.expected.safetensors", folder, name);
+    if (!bad) bad = tensor_file_sha256(path, expected, err, sizeof err);
+    if (!bad) bad = manifest_add(&m, name, c->op->id, json, "", prompt, expected, err, sizeof err);
+    snprintf(path, sizeof path, "%s/manifest.json", folder);
+    if (!bad) bad = manifest_write(path, &m, err, sizeof err);
+    free(json);
+    manifest_clear(&m);
+    return bad ? cli_input("%s", err) : 0;
+}
+
+int gen_one(const op_case *c, const char *name, const name_list *precision, const char *folder)
+{
+    char message[JOB_MESSAGE] = "";
+    gen_options o = gen_defaults();
+    o.precision = *precision;
+    writer w = {.c = c, .name = name, .file = {0}, .message = message};
+    if (mkdir(folder, 0777) != 0) return cli_input("%s: cannot be made: %s", folder, strerror(errno));
+    int status = write_prompt(&w, folder);
+    if (status == 0) status = write_expected(&w, &o, folder);
+    if (status != 0) return cli_input("%s", message);
+    return write_manifest_of_one(c, name, folder);
+}
+
 /* --- which cases ------------------------------------------------------------------------------------------------- */
 
 static int add_item(generation *g, const op_record *op, const op_spec *spec, bool text)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "verdict.h"
+#include "diagnose_parts.h"
 #include "verdict_parts.h"
 
 /* --- simple factors ------------------------------------------------------------------------------------------ */
@@ -58,7 +58,7 @@ static bool explained_by(double f, const verdict_tensor *t, const tensor *got, c
 
 /* --- variants ------------------------------------------------------------------------------------------------ */
 
-static const golden_tensor *reference(const verdict_golden *g, const verdict_tensor *t)
+const golden_tensor *diagnose_reference(const verdict_golden *g, const verdict_tensor *t)
 {
     return t->gradient ? &g->grad[t->slot] : &g->out[t->slot];
 }
@@ -109,40 +109,35 @@ static double integers_under_variant(const tensor *got, const golden_tensor *gol
 
 static bool integer_tensor(const op_case *c, const verdict_tensor *t) { return !t->gradient && c->out[t->slot].i64; }
 
-/* The worst ratio of the answer (of its outputs, or of its gradients) under a variant, +inf if it is not that variant.
- * *tells as above. */
-static double case_under_variant(const op_case *c, const verdict_case *v, const tensor_file *answer, bool gradients,
-                                 const verdict_golden *equation, const verdict_golden *golden,
-                                 const verdict_golden *variant, bool *tells)
+/* The worst ratio of one tensor of the answer under a variant, +inf if it is not that variant's; *tells as above. */
+static double tensor_of_answer(const patient *x, const verdict_tensor *t, const verdict_golden *variant, bool *tells)
+{
+    if (t->kind == OP_DECISION)
+        return decision_under_variant(x->c, t, &x->golden->score[t->slot], &variant->score[t->slot], tells) ? 0
+                                                                                                            : INFINITY;
+    const golden_tensor *w = diagnose_reference(variant, t), *equation = diagnose_reference(x->equation, t);
+    const tensor *got = tensor_file_find(x->answer, t->name);
+    if (integer_tensor(x->c, t) && w->index) return integers_under_variant(got, equation, w, tells);
+    if (integer_tensor(x->c, t) || w->count != t->count) /* the variant says nothing about it: the equation does */
+        return t->pass ? 0 : INFINITY;
+    return tensor_under_variant(t, got, equation, w, tells);
+}
+
+/* The same of all outputs of the answer, or of all gradients. */
+static double case_under_variant(const patient *x, bool gradients, const verdict_golden *variant, bool *tells)
 {
     double worst = 0;
-    for (size_t i = 0; i < v->tensors; i++) {
-        const verdict_tensor *t = &v->t[i];
+    for (size_t i = 0; i < x->v->tensors; i++) {
+        const verdict_tensor *t = &x->v->t[i];
         if (!t->judged || t->gradient != gradients) continue;
-        if (t->kind == OP_DECISION) {
-            const golden_tensor *mine = &golden->score[t->slot], *other = &variant->score[t->slot];
-            if (!decision_under_variant(c, t, mine, other, tells)) return INFINITY;
-            continue;
-        }
-        const golden_tensor *w = reference(variant, t);
-        const tensor *got = tensor_file_find(answer, t->name);
-        if (integer_tensor(c, t) && w->index) {
-            if (!(integers_under_variant(got, reference(equation, t), w, tells) <= 0)) return INFINITY;
-            continue;
-        }
-        if (integer_tensor(c, t) || w->count != t->count) { /* the variant says nothing about it: the equation does */
-            if (!t->pass) return INFINITY;
-            continue;
-        }
-        const double ratio = tensor_under_variant(t, got, reference(equation, t), w, tells);
+        const double ratio = tensor_of_answer(x, t, variant, tells);
         if (!(ratio <= 1)) return INFINITY;
         if (ratio > worst) worst = ratio;
     }
     return worst;
 }
 
-/* Those that tell come first, then the smaller ratio. */
-static void add_match(verdict_case *v, verdict_match m)
+void diagnose_add(verdict_case *v, verdict_match m)
 {
     verdict_match *list = realloc(v->match, (v->matches + 1) * sizeof *list);
     if (!list) verdict_out_of_memory();
@@ -180,11 +175,11 @@ static void try_factors(const op_case *c, const verdict_golden *equation, const 
         if (!t->judged || t->pass || t->kind == OP_DECISION || integer_tensor(c, t)) continue;
         double f;
         for (size_t k = 0; verdict_factor(k, c, &f); k++)
-            if (explained_by(f, t, tensor_file_find(answer, t->name), reference(equation, t))) {
+            if (explained_by(f, t, tensor_file_find(answer, t->name), diagnose_reference(equation, t))) {
                 if (t->factors == 0) t->factor = f;
                 t->factors |= 1U << k;
             }
-        t->zeros = all_zero(t, tensor_file_find(answer, t->name), reference(equation, t));
+        t->zeros = all_zero(t, tensor_file_find(answer, t->name), diagnose_reference(equation, t));
     }
 }
 
@@ -247,9 +242,9 @@ static const verdict_tensor *is_another(const op_case *c, const verdict_golden *
     for (size_t i = 0; i < v->tensors; i++) {
         const verdict_tensor *u = &v->t[i];
         if (u == t || u->slot == OP_TENSORS || integer_tensor(c, u) || u->rank != t->rank || t->count == 0 ||
-            memcmp(u->dim, t->dim, t->rank * sizeof *t->dim) != 0 || reference(equation, u)->count != t->count)
+            memcmp(u->dim, t->dim, t->rank * sizeof *t->dim) != 0 || diagnose_reference(equation, u)->count != t->count)
             continue;
-        if (is_row(got, 0, reference(equation, u), 0, t->count) && !is_zero(reference(equation, u))) return u;
+        if (is_row(got, 0, diagnose_reference(equation, u), 0, t->count) && !is_zero(diagnose_reference(equation, u))) return u;
     }
     return NULL;
 }
@@ -285,9 +280,9 @@ static void try_places(const op_case *c, const verdict_golden *equation, const t
         const verdict_tensor *u = is_another(c, equation, v, t, got);
         if (u)
             say_once(v, verdict_say("    %s is what %s should be: were the two exchanged?", t->name, u->name));
-        else if (is_transposed(t, got, reference(equation, t)))
+        else if (is_transposed(t, got, diagnose_reference(equation, t)))
             say_once(v, verdict_say("    %s is golden transposed (its last two axes, or column-major)", t->name));
-        else if (is_permuted(t, got, reference(equation, t), from))
+        else if (is_permuted(t, got, diagnose_reference(equation, t), from))
             say_once(v, say_order(t, from));
     }
 }
@@ -305,6 +300,12 @@ static const twin_variant tie_order = {
 const twin_variant *verdict_variant(const char *op, const char *name)
 {
     if (strcmp(op, tie_order.op) == 0 && strcmp(name, tie_order.name) == 0) return &tie_order;
+    const char *plus = strchr(name, '+');
+    if (plus) {
+        char first[80];
+        if ((size_t)snprintf(first, sizeof first, "%.*s", (int)(plus - name), name) >= sizeof first) return NULL;
+        return diagnose_pair(verdict_variant(op, first), verdict_variant(op, plus + 1));
+    }
     for (const twin_variant *w = twin_variants; w->op; w++)
         if (strcmp(op, w->op) == 0 && strcmp(name, w->name) == 0) return w;
     return NULL;
@@ -315,19 +316,8 @@ static void try_ties(verdict_case *v)
     if (v->ties == 0 || v->ties != v->inadmissible) return;
     for (size_t i = 0; i < v->tensors; i++)
         if (v->t[i].judged && !v->t[i].pass && v->t[i].kind != OP_DECISION) return;
-    add_match(v, (verdict_match){&tie_order, 0, true});
+    diagnose_add(v, (verdict_match){&tie_order, 0, true});
 }
-
-/* What a diagnosis looks at.  `equation` is what the answer was judged by: golden, or recomputed with its own
- * decision. */
-typedef struct {
-    const op_case *c;
-    const verdict_golden *golden, *equation;
-    const tensor_file *answer;
-    const twin_profile *p;
-    verdict_memory *memory; /* or NULL */
-    verdict_case *v;
-} patient;
 
 /* What variants are on one case, under golden's decisions: by index of twin_variants, without gradients and with. */
 struct verdict_memory {
@@ -355,32 +345,39 @@ static bool golden_decisions(const op_case *c, const verdict_golden *g)
     return true;
 }
 
-/* The variant on `run`: in *g, to be cleared, or remembered.  NULL: the twin failed. */
-static const verdict_golden *replay_variant(const patient *x, const op_case *run, const twin_variant *w, bool gradients,
-                                            verdict_golden *g, char *err, size_t errlen)
+static bool in_table(const twin_variant *w) { return w >= twin_variants && w < twin_variants + TWIN_VARIANTS; }
+
+int diagnose_equation(patient *x, verdict_golden *replay, char *err, size_t errlen)
 {
-    verdict_golden **kept =
-        x->memory && golden_decisions(run, x->golden) ? &x->memory->of[gradients][w - twin_variants] : NULL;
+    memset(replay, 0, sizeof *replay);
+    x->equation = x->v->replayed ? replay : x->golden;
+    return x->v->replayed ? verdict_replay(x->c, x->p, NULL, replay, err, errlen) : 0;
+}
+
+/* The variant on x->c, with gradients or without: in *g, to be cleared, or remembered.  NULL: the twin failed. */
+static const verdict_golden *replay_variant(const patient *x, const twin_variant *w, bool gradients, verdict_golden *g,
+                                      char *err, size_t errlen)
+{
+    op_case run = *x->c; /* shares its arrays */
+    for (size_t i = 0; !gradients && i < OP_TENSORS; i++) run.cot[i].f64 = NULL; /* nothing to reverse */
+    verdict_golden **kept = x->memory && in_table(w) && golden_decisions(&run, x->golden)
+                                ? &x->memory->of[gradients][w - twin_variants]
+                                : NULL;
     if (kept && *kept) return *kept;
-    if (verdict_replay(run, x->p, w->name, g, err, errlen) != 0) return NULL;
+    if (verdict_replay(&run, x->p, w->name, g, err, errlen) != 0) return NULL;
     if (!kept || !(*kept = calloc(1, sizeof **kept))) return g;
     **kept = *g;
     return *kept;
 }
 
-/* Is the answer this variant?  Its outputs first, which cost a third of the whole and settle most variants; m->ratio is
- * +inf if it is not. */
-static int try_variant(const patient *x, verdict_match *m, char *err, size_t errlen)
+/* Its outputs first, which cost a third of the whole and settle most variants. */
+int diagnose_variant(const patient *x, verdict_match *m, char *err, size_t errlen)
 {
     for (int gradients = 0; gradients <= 1; gradients++) {
-        op_case run = *x->c; /* shares its arrays */
         verdict_golden own;
-        for (size_t i = 0; !gradients && i < OP_TENSORS; i++)
-            run.cot[i].f64 = NULL; /* no cotangents: nothing to reverse */
-        const verdict_golden *variant = replay_variant(x, &run, m->variant, gradients, &own, err, errlen);
+        const verdict_golden *variant = replay_variant(x, m->variant, gradients, &own, err, errlen);
         if (!variant) return -1;
-        const double ratio =
-            case_under_variant(x->c, x->v, x->answer, gradients, x->equation, x->golden, variant, &m->tells);
+        const double ratio = case_under_variant(x, gradients, variant, &m->tells);
         if (variant == &own) verdict_golden_clear(&own);
         if (!(ratio <= m->ratio)) m->ratio = ratio;
         if (!(ratio <= 1)) break;
@@ -456,8 +453,8 @@ static unsigned unlikeness(const verdict_case *v, const verdict_golden *equation
     unsigned n = 0;
     for (size_t i = 0; i < v->tensors; i++) {
         const verdict_tensor *t = &v->t[i];
-        const golden_tensor *a = t->judged ? reference(equation, t) : NULL,
-                            *b = t->judged ? reference(variant, t) : NULL;
+        const golden_tensor *a = t->judged ? diagnose_reference(equation, t) : NULL,
+                            *b = t->judged ? diagnose_reference(variant, t) : NULL;
         if (!t->judged || t->kind == OP_DECISION || !(a->value || a->index) || a->count != b->count) continue;
         const bool changed = disjoint(a, b);
         if (!t->pass && !changed) n += 10;
@@ -509,9 +506,9 @@ static int try_variants(const patient *x, const bool *alive, char *err, size_t e
         if (by[next] > limit) break;
         untried[next] = false;
         verdict_match m = {.variant = &twin_variants[next]};
-        status = try_variant(x, &m, err, errlen);
+        status = diagnose_variant(x, &m, err, errlen);
         if (status != 0 || !(m.ratio <= 1)) continue;
-        add_match(x->v, m);
+        diagnose_add(x->v, m);
         if (m.tells) limit = by[next];
     }
     free(by);
@@ -529,15 +526,11 @@ int verdict_diagnose_again(op_case *c, const verdict_golden *g, const tensor_fil
                            const bool *alive, verdict_memory *m, verdict_case *v, char *err, size_t errlen)
 {
     verdict_golden replay;
-    patient x = {.c = c, .golden = g, .equation = g, .answer = answer, .p = p, .memory = m, .v = v};
-    memset(&replay, 0, sizeof replay);
+    patient x = {.c = c, .golden = g, .answer = answer, .p = p, .memory = m, .v = v};
     if (!answer || v->pass || !has_failing_values(v)) return 0;
     v->ranked = is_large(c);
     if (v->ranked) alive = NULL; /* the likeliest first, which is the same whatever other cases showed */
-    if (v->replayed) {
-        if (verdict_replay(c, p, NULL, &replay, err, errlen) != 0) return -1;
-        x.equation = &replay;
-    }
+    if (diagnose_equation(&x, &replay, err, errlen) != 0) return -1;
     try_factors(c, x.equation, answer, v);
     try_places(c, x.equation, answer, v);
     if (v->matches == 0) try_ties(v);

@@ -19,6 +19,7 @@ typedef struct {
     int jobs; /* <= 0: as many as there are processors */
     bool power, quiet, forward;
     size_t shard, shards; /* I of N parts of the cases; 0: all of them */
+    bool verified; /* the golden files are known to be what the manifest says: their digests are not taken */
     size_t in_memory; /* bytes: cases with larger files are judged in pieces, and not diagnosed */
     size_t reports;
     const char *report[8]; /* files */
@@ -74,6 +75,8 @@ int judge_set_memory(judge_options *o, const cli_command *command, const char *v
 
 /* Can the reports be written?  Found out before anything runs: 0, or STATUS_INPUT. */
 int judge_prepare(const judge_options *o);
+/* The answer to a case, in any of these forms: 0, or -1 with a line in err. */
+int judge_read_answer(const char *answers, const manifest_case *mc, tensor_file *f, char *err, size_t errlen);
 /* Judges the cases of DIR (of these operations) by ANSWERS/NAME.{safetensors,npz,npy,safetensors.index.json} or ANSWERS/NAME/TENSOR.npy and
  * appends to r.  runs: by case of the manifest, or NULL.  suffix is appended to the cases' names.  An exit status:
  * STATUS_PASS even if verdicts failed, STATUS_INPUT if a golden file is unusable; -1 if interrupted. */

@@ -127,6 +127,14 @@ static void add_blocks(large_case *l, int file, bool *listed, size_t begin, size
     }
 }
 
+static int list_verdict(large_case *l)
+{
+    const size_t n = verdict_large_pieces(l->verdict);
+    l->piece = calloc(n + 1, sizeof *l->piece);
+    for (size_t i = 0; l->piece && i < n; i++) add_piece(l, (piece){JUDGE, i, 0});
+    return l->piece ? 0 : -1;
+}
+
 /* The pieces of the verdict, each followed by the digests of all that it reads of golden files.  Without digests of blocks
  * the files are digested whole: that takes one thread all the while, so it comes first. */
 static int list_pieces(large_case *l)
@@ -230,7 +238,7 @@ int large_case_open(large_case **to, const judge_options *o, const char *dir, co
         status = verdict_large_open(&l->verdict, name, &f, o->precision, o->forward, err, errlen);
     else
         verdict_files_close(&f);
-    if (status == 0 && list_pieces(l) != 0) status = tensor_fail(err, errlen, "%s: out of memory", name);
+    if (status == 0 && (o->verified ? list_verdict(l) : list_pieces(l)) != 0) status = tensor_fail(err, errlen, "%s: out of memory", name);
     if (status != 0)
         large_case_free(l);
     else

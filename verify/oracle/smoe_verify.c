@@ -136,6 +136,7 @@ typedef struct {
     smoe_verify_function *function;
     void *context;
     bool forward;
+    bool paired; /* pairs of variants were tried once */
     char err[300];
 } judge;
 
@@ -173,6 +174,10 @@ static int judge_answer(judge *j, op_case *c, const char *name, const verdict_go
     int status = verdict_judge(c, label, g, &answer, j->profile, out, j->err, sizeof j->err);
     if (status == 0 && !out->pass)
         status = verdict_diagnose(c, g, &answer, j->profile, NULL, out, j->err, sizeof j->err);
+    if (status == 0 && !out->pass && !out->ranked && !j->paired && !verdict_explained(out)) {
+        j->paired = true;
+        status = verdict_diagnose_pairs(c, g, &answer, j->profile, out, j->err, sizeof j->err);
+    }
     if (failed) snprintf(fault, sizeof fault, "the function returned %d", failed);
     if (past) snprintf(fault, sizeof fault, "the function wrote past an end of '%s'", past);
     if (status == 0 && *fault) verdict_fail(out, fault, NULL);

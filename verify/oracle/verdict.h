@@ -112,7 +112,15 @@ void verdict_case_clear(verdict_case *v);
  * NULL is all, and so it is for a case with many elements. */
 int verdict_diagnose(op_case *c, const verdict_golden *g, const tensor_file *answer, const twin_profile *p,
                      const bool *alive, verdict_case *v, char *err, size_t errlen);
-/* A variant that a diagnosis may name, by its operation and class; NULL if there is none. */
+/* Two mistakes at once: tries pairs of variants on a failing verdict that verdict_diagnose() found nothing for. */
+int verdict_diagnose_pairs(op_case *c, const verdict_golden *g, const tensor_file *answer, const twin_profile *p,
+                           verdict_case *v, char *err, size_t errlen);
+/* Is a variant known that this failing case is, for certain? */
+bool verdict_explained(const verdict_case *v);
+/* Adds the variant (which may be a pair) to the matches, if the answer agrees with it. */
+int verdict_diagnose_as(op_case *c, const verdict_golden *g, const tensor_file *answer, const twin_profile *p,
+                        const twin_variant *w, verdict_case *v, char *err, size_t errlen);
+/* A variant that a diagnosis may name, by its operation and class, which is "A+B" for two at once; NULL if there is none. */
 const twin_variant *verdict_variant(const char *op, const char *name);
 /* The same for an answer that is one of many to a case in a precision: what the variants are under golden's decisions is kept
  * from one call to the next. */

@@ -2,7 +2,7 @@
  * answers are forged (the variant's exact values, rounded to the storage format) for the adversarial cases of its operation,
  * and judged like anybody's answers.
  *
- *   mutants_known [--names] [--suite SUITES] [--seeds N] INVISIBLE [OP ...]
+ *   mutants_known [--names] [--suite SUITES] [--seeds N] [--pairs N] INVISIBLE [OP ...]
  *       INVISIBLE: the rows that are allowed to go undetected, see invisible.txt
  *       OP: these operations alone, and no complaint about unused lines of INVISIBLE
  *       --names: every variant is tried on every answer, in bf16 too, and a row says what else would explain it
@@ -10,6 +10,9 @@
  *       --seeds N: the cases drawn by each seed from 1 to N, the smallest first, until some show the variant and it explains
  *       all of these; a row says under how many seeds they did, and it did.  In bf16 an unlisted variant may go undetected where
  *       --power does not promise it, and a listed one is not looked for
+ *
+ *       --pairs N: in place of single variants, N pairs of each operation, drawn by chance, in f64.  Does the diagnosis say what
+ *       explains all cases that show them: the pair, or else what it is equal to on these cases?
  *
  * One process a processor shares the work.  Prints a table: in how many cases a variant is detected, and in f64 and f32
  * whether it explains all of these itself.  The control: the equation itself, forged in the same way, must pass.  Exit status 1 if a variant is undetected without a line in INVISIBLE, or unnamed in f64 or f32, if a line
@@ -31,6 +34,7 @@ enum { CASES = 256, ERROR = 512, ROWS = TWIN_VARIANTS, WORKERS = 64, PRECISIONS 
 typedef struct {
     const char *suites, *invisible;
     size_t seeds; /* 0: seed 1, and a table */
+    size_t pairs; /* 0: single variants */
     bool names; /* all that explain a row, not only whether the variant does */
     char **op; /* terminated by NULL; none is all */
 } options;
@@ -367,11 +371,16 @@ static bool asked_for(const op_record *op, const options *o)
     return asked;
 }
 
+typedef struct {
+    size_t pairs, unseen, named, as_one, as_other, in_parts, unnamed;
+} pair_totals;
+
 /* What the workers share: who takes which operation, and what came of it. */
 typedef struct {
     atomic_size_t next;
     struct {
         totals variants, controls;
+        pair_totals pairs;
         bool used[ROWS];
     } worker[WORKERS];
     /* With --seeds: in how many of them a variant was detected, named, or neither detected nor promised. */
@@ -394,6 +403,124 @@ static void try_in_all(bench *b, const twin_variant *w, const options *o, report
 }
 
 static const char *const precisions[PRECISIONS] = {"f64", "f32", "bf16"};
+
+/* --- two at once -------------------------------------------------------------------------------------------------- */
+
+/* The smallest failing case that nothing explains; b->n if there is none. */
+static size_t unexplained(const bench *b, const report *r)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (!r->c[i].pass && !verdict_explained(&r->c[i])) return i;
+    return b->n;
+}
+
+/* The answer of the bench to its case i, as it was judged. */
+static void forge_again(bench *b, size_t i, const exact_answer *exact, tensor_file *answer)
+{
+    verdict_case again;
+    char err[ERROR];
+    forge(b->c[i], &exact[i], b->p, answer);
+    if (verdict_judge(b->c[i], b->name[i], &b->g[i], answer, b->p, &again, err, sizeof err) != 0)
+        die(b->op->id, b->name[i], err);
+    verdict_case_clear(&again);
+}
+
+/* What diff does with pairs: looks for them on the smallest case that nothing explains, and tries those it found on the others, as
+ * long as they explain all. */
+static void diagnose_pairs(bench *b, const exact_answer *exact, report *r)
+{
+    const size_t first = unexplained(b, r);
+    bool alive[CASES] = {false};
+    tensor_file answer;
+    char err[ERROR];
+    if (first == b->n) return;
+    const verdict_case *v = &r->c[first];
+    forge_again(b, first, exact, &answer);
+    if (verdict_diagnose_pairs(b->c[first], &b->g[first], &answer, b->p, &r->c[first], err, sizeof err) != 0)
+        die(b->op->id, b->name[first], err);
+    tensor_file_clear(&answer);
+    for (size_t m = 0; m < v->matches && m < CASES; m++) alive[m] = strchr(v->match[m].variant->name, '+') != NULL;
+    for (size_t i = 0; i < b->n; i++) {
+        if (i == first || r->c[i].pass) continue;
+        forge_again(b, i, exact, &answer);
+        for (size_t m = 0; m < v->matches && m < CASES; m++) {
+            const size_t before = r->c[i].matches;
+            if (alive[m] && verdict_diagnose_as(b->c[i], &b->g[i], &answer, b->p, v->match[m].variant, &r->c[i], err,
+                                                sizeof err) != 0)
+                die(b->op->id, b->name[i], err);
+            alive[m] = r->c[i].matches > before;
+        }
+        tensor_file_clear(&answer);
+    }
+}
+
+/* Are all failing cases of some part explained? */
+static bool all_parts(const report_explanation *e)
+{
+    return e->parts > 0 && e->part[e->parts - 1].variant;
+}
+
+static void try_pair(bench *b, const twin_variant *one, const twin_variant *two, report *r, pair_totals *t)
+{
+    static exact_answer exact[CASES];
+    char name[160];
+    snprintf(name, sizeof name, "%s+%s", one->name, two->name);
+    for (size_t i = 0; i < b->n; i++) answer_exactly(b->c[i], &b->g[i], name, &exact[i]);
+    judge(b, exact, r);
+    diagnose_pairs(b, exact, r);
+    report_explanation *e = report_explain(r, 0);
+    bool pair = false, single = false;
+    for (size_t i = 0; e && i < e->variants; i++) {
+        pair |= strcmp(e->variant[i]->name, name) == 0;
+        single |= e->variant[i] == one || e->variant[i] == two;
+    }
+    t->pairs++;
+    if (report_failed(r) == 0)
+        t->unseen++;
+    else if (pair)
+        t->named++;
+    else if (single)
+        t->as_one++;
+    else if (e && (e->variants > 0 || e->factored))
+        t->as_other++;
+    else if (e && all_parts(e))
+        t->in_parts++;
+    else {
+        t->unnamed++;
+        printf("%-20s %s: %zu of %zu cases fail, not explained\n", b->op->id, name, report_failed(r), b->n);
+    }
+    report_explanation_free(e);
+    for (size_t i = 0; i < b->n; i++) answer_clear(&exact[i]);
+    clear(r);
+}
+
+/* N pairs of the operation's variants, all if there are no more, drawn without an own generator: by steps through them. */
+static void try_pairs(const op_record *op, const options *o, report *r, pair_totals *all)
+{
+    static bench b;
+    const twin_variant *w[ROWS];
+    size_t n = 0;
+    pair_totals t = {0};
+    op_rng *rng = op_rng_new(1, "pairs");
+    for (size_t i = 0; twin_variants[i].op; i++)
+        if (strcmp(twin_variants[i].op, op->id) == 0) w[n++] = &twin_variants[i];
+    bench_new(&b, op, twin_profile_find("f64"), r->suite, 1);
+    const size_t possible = n * (n - (n > 0)) / 2;
+    size_t left = possible, wanted = o->pairs < possible ? o->pairs : possible;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = i + 1; j < n; j++, left--)
+            if (op_below(rng, left) < wanted) { /* each set of that size is as likely as any other */
+                wanted--;
+                try_pair(&b, w[i], w[j], r, &t);
+            }
+    op_rng_free(rng);
+    bench_free(&b);
+    if (t.pairs > 0)
+        printf("%-20s pairs %4zu: named %4zu, as one of the two %3zu, as others %3zu, in parts %3zu, unseen %3zu, unnamed %3zu\n",
+               op->id, t.pairs, t.named, t.as_one, t.as_other, t.in_parts, t.unseen, t.unnamed);
+    fflush(stdout);
+    for (size_t i = 0; i < sizeof t / sizeof(size_t); i++) ((size_t *)all)[i] += ((size_t *)&t)[i];
+}
 
 /* --- many seeds: is it detected, and does itself explain the cases that show it? ---------------------------------- */
 
@@ -514,6 +641,10 @@ static void work(shared *all, size_t self, const options *o)
     for (size_t u; (u = atomic_fetch_add(&all->next, 1)) < operations * (o->seeds ? o->seeds : 1);) {
         const op_record *op = op_registry[operations - 1 - u % operations]; /* the longest are among the last */
         if (!asked_for(op, o)) continue;
+        if (o->pairs) {
+            try_pairs(op, o, &r, &all->worker[self].pairs);
+            continue;
+        }
         if (o->seeds) {
             try_operation(all, op, 1 + u / operations, &r, &variants, &controls);
             continue;
@@ -538,6 +669,17 @@ static void add(totals *sum, const totals *t)
     sum->wrong += t->wrong;
 }
 
+static int report_pairs(const shared *all, size_t workers)
+{
+    pair_totals t = {0};
+    for (size_t i = 0; i < workers; i++)
+        for (size_t k = 0; k < sizeof t / sizeof(size_t); k++)
+            ((size_t *)&t)[k] += ((const size_t *)&all->worker[i].pairs)[k];
+    printf("%zu pairs: %zu unseen, %zu named as the pair, %zu as one of the two, %zu as others, %zu in parts, %zu unnamed\n",
+           t.pairs, t.unseen, t.named, t.as_one, t.as_other, t.in_parts, t.unnamed);
+    return 20 * t.unnamed <= t.pairs ? 0 : 1; /* one of twenty */
+}
+
 static options read_options(int argc, char **argv)
 {
     options o = {.suites = "adversarial"};
@@ -550,11 +692,14 @@ static options read_options(int argc, char **argv)
         else if (strcmp(argv[i], "--seeds") == 0) {
             o.seeds = (size_t)strtoul(argv[++i], NULL, 10);
             if (o.seeds < 1 || o.seeds > 1000) die("bad argument", argv[i], "expected 1 to 1000 seeds");
+        } else if (strcmp(argv[i], "--pairs") == 0) {
+            o.pairs = (size_t)strtoul(argv[++i], NULL, 10);
+            if (o.pairs < 1 || o.pairs > 100000) die("bad argument", argv[i], "expected 1 to 100000 pairs");
         } else
-            die("unknown option", argv[i], "expected --names, --suite or --seeds");
+            die("unknown option", argv[i], "expected --names, --suite, --seeds or --pairs");
     }
     if (i >= argc)
-        die("bad arguments", "no INVISIBLE", "expected [--names] [--suite SUITES] [--seeds N] INVISIBLE [OP ...]");
+        die("bad arguments", "no INVISIBLE", "expected [--names] [--suite SUITES] [--seeds N] [--pairs N] INVISIBLE [OP ...]");
     o.invisible = argv[i];
     o.op = argv + i + 1;
     for (char **id = o.op; *id; id++)
@@ -571,7 +716,7 @@ int main(int argc, char **argv)
     if (all == MAP_FAILED) die("cannot start", "mmap", "no memory to share");
     const options o = read_options(argc, argv);
     read_invisible(o.invisible);
-    if (o.seeds == 0) printf("%-22s %-20s %-5s %12s %s\n", "variant", "operation", "prec", "cases fail", "named");
+    if (o.seeds == 0 && o.pairs == 0) printf("%-22s %-20s %-5s %12s %s\n", "variant", "operation", "prec", "cases fail", "named");
     fflush(stdout);
     for (size_t i = 0; i < workers; i++) {
         const pid_t child = fork();
@@ -591,6 +736,7 @@ int main(int argc, char **argv)
         add(&controls, &all->worker[i].controls);
         for (size_t k = 0; k < invisibles; k++) invisible[k].used |= all->worker[i].used[k];
     }
+    if (o.pairs) return report_pairs(all, workers);
     for (size_t i = 0; !*o.op && i < invisibles; i++) {
         if (invisible[i].used) continue;
         printf("%s %s %s: listed as invisible, but there is no such row, or it is listed twice\n", invisible[i].name,

@@ -1,0 +1,30 @@
+/* Pieces of a diagnosis that single variants (diagnose.c) and pairs of them (diagnose_pairs.c) share. */
+#ifndef SMOEREF_ORACLE_DIAGNOSE_PARTS_H
+#define SMOEREF_ORACLE_DIAGNOSE_PARTS_H
+
+#include "verdict.h"
+
+/* What a diagnosis looks at.  `equation` is what the answer was judged by: golden, or recomputed with its own
+ * decision. */
+typedef struct {
+    const op_case *c;
+    const verdict_golden *golden, *equation;
+    const tensor_file *answer;
+    const twin_profile *p;
+    verdict_memory *memory; /* or NULL */
+    verdict_case *v;
+} patient;
+
+/* The value and bound of a tensor of a verdict. */
+const golden_tensor *diagnose_reference(const verdict_golden *g, const verdict_tensor *t);
+/* Sets x->equation: golden, or where the verdict was replayed the equation under the candidate's decision, in *replay, which is
+ * to be cleared in either case.  0, or -1 with a line in err. */
+int diagnose_equation(patient *x, verdict_golden *replay, char *err, size_t errlen);
+/* Is the answer this variant?  m->ratio is +inf if it is not.  0, or -1 with a line in err. */
+int diagnose_variant(const patient *x, verdict_match *m, char *err, size_t errlen);
+/* Adds a match to the verdict: those that tell come first, then the smaller ratio. */
+void diagnose_add(verdict_case *v, verdict_match m);
+/* Two variants of the table at once, as one that can be named, stored and run: the same pointer for the same two.  NULL
+ * if one of them is none of the table, or if they are of two operations or one. */
+const twin_variant *diagnose_pair(const twin_variant *a, const twin_variant *b);
+#endif
