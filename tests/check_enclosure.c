@@ -1,10 +1,13 @@
 /* The twin: its tape against hand-known values and finite differences, the roundings it injects against simulated
  * implementations that round, and the wrong variants against what they are said to do. */
 #include <check.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tape.h"
 #include "twin.h"
@@ -693,6 +696,521 @@ START_TEST(no_order_of_contributions_leaves_the_ball)
         tape_backward(t);
         ck_assert_msg(fabs((double)s - sum) <= radius(tape_gradient(a)), "%zu contributions stored in bf16", m);
         tape_free(t);
+    }
+}
+END_TEST
+
+/* --- how large a bound is ------------------------------------------------------------------------------------------
+ *
+ * Each primitive at numbers that no format below holds the result of, so that nothing is exact.  The radius is compared with
+ * what the rules at the head of tape.h and tape_apply.c give by hand, in units of a roundoff:
+ *
+ *   fine    arithmetic and storage of 40 digits: u = 2^-40, one operation and its store err by u
+ *   coarse  arithmetic of 53 digits, storage of 20: v = 2^-20, one operation and its store err by v, what is not stored by nothing
+ *           that shows
+ *
+ * To first order, and as exactly as Arb divides radii: within 2^-10. */
+
+#define FORMAT(digits)                                                                                                 \
+    {                                                                                                                  \
+        "x", digits, 0x1p-900, 0x1p900                                                                                 \
+    }
+static const twin_profile fine = {"fine", FORMAT(40), FORMAT(40), 0x1p-20, false, NULL};
+static const twin_profile coarse = {"coarse", FORMAT(20), FORMAT(53), 0x1p-20, false, NULL};
+
+static double unit_of(const twin_profile *p) { return ldexp(1, -p->storage.digits); }
+
+/* Is a radius that many units, to first order? */
+static void is_units(double r, const twin_profile *p, double want, const char *what)
+{
+    const double got = r / unit_of(p);
+    ck_assert_msg(fabs(got - want) <= 0x1p-10 * fabs(want), "%s, %s: %.9g units, expected %.9g", what, p->name, got,
+                  want);
+}
+
+static tape_node *number(tape *t, double x) { return tape_leaf(t, 1, 1, &x, true); }
+
+/* A number that fits into 20 digits, blurred to nothing: products and sums with it are not known to be exact. */
+static tape_node *vague(tape *t, size_t rows, size_t cols, const double *x)
+{
+    double tiny[16];
+    for (size_t i = 0; i < rows * cols; i++) tiny[i] = 0x1p-200;
+    return tape_slack(t, tape_leaf(t, rows, cols, x, true), tiny, NULL);
+}
+
+static tape_node *vague_number(tape *t, double x) { return vague(t, 1, 1, &x); }
+
+START_TEST(what_is_read_has_one_rounding)
+{
+    for (int i = 0; i < 2; i++) {
+        const twin_profile *p = i ? &coarse : &fine;
+        const double x = 1.5 + 0x1p-45, seed = 3 + 0x1p-45;
+        tape *t = tape_new(p, 200);
+        tape_node *a = number(t, x);
+        is_units(radius(a->v), p, 1.5, "a leaf");
+        tape_seed(t, a, &seed);
+        tape_backward(t);
+        is_units(radius(tape_gradient(a)), p, 3, "a cotangent");
+        const size_t count[] = {5, 7};
+        tape_node *share = tape_ratio(t, 1, 2, count, 3), *half = tape_ratio(t, 1, 2, count, 2),
+                  *whole = tape_ratio(t, 1, 2, count, 1);
+        is_units(radius(share->v), p, 2 * 5.0 / 3, "a count over 3, or times a rounded third");
+        is_units(radius(share->v + 1), p, 2 * 7.0 / 3, "a count over 3");
+        ck_assert(radius(half->v) == 0 && radius(whole->v) == 0 && centre(whole->v + 1) == 7 && centre(half->v) == 2.5);
+        ck_assert(radius(tape_fill(t, 1, 1, x)->v) == 0);
+        tape_free(t);
+    }
+}
+END_TEST
+
+START_TEST(an_operation_has_one_rounding_and_a_division_two)
+{
+    for (int i = 0; i < 2; i++) {
+        const twin_profile *p = i ? &coarse : &fine;
+        const double g = 0.75;
+        tape *t = tape_new(p, 200);
+        tape_node *a = vague_number(t, 1.5), *b = vague_number(t, 3), *two = number(t, 2);
+        is_units(radius(tape_add(t, a, b)->v), p, 4.5, "1.5 + 3");
+        is_units(radius(tape_sub(t, a, b)->v), p, 1.5, "1.5 - 3");
+        is_units(radius(tape_mul(t, a, b)->v), p, 4.5, "1.5 * 3");
+        is_units(radius(tape_div(t, a, b)->v), p, 1, "1.5 / 3, or 1.5 times a rounded third");
+        is_units(radius(tape_div(t, a, two)->v), p, 0.75, "1.5 / 2");
+        is_units(radius(tape_scale(t, a, 0.5)->v), p, 0.75, "1.5 times a half");
+        is_units(radius(tape_scale(t, a, 1 + 0x1p-50)->v), p, 3, "1.5 times a constant that is rounded itself");
+        is_units(radius(tape_apply(t, TAPE_SQUARE, a)->v), p, 2.25, "1.5 squared");
+        ck_assert(radius(tape_apply(t, TAPE_RELU, a)->v) < 0x1p-190);
+        const double minus[] = {-2}, r0 = radius(tape_offset(t, a, minus, false)->v);
+        is_units(r0, p, 0.5, "1.5 - 2");
+        tape_free(t);
+        /* gradients, each of a tape of its own; g = 0.75, a = 1.5, b = 3 */
+        static const struct {
+            int kind;
+            double a, b; /* units of the gradients of a and b */
+        } row[] = {
+            {0, 0, 0}, /* sum: g and g */
+            {1, 0, 0}, /* difference: g and -g */
+            {2, 2.25, 1.125}, /* product: g b and g a, rounded once */
+            {3, 0.5, 0.75}, /* quotient: g / b twice u: 2 * 0.25; g q / b = 0.125, with 2 of q, 2 and 2 */
+        };
+        for (size_t k = 0; k < 4; k++) {
+            t = tape_new(p, 200);
+            a = vague_number(t, 1.5);
+            b = vague_number(t, 3);
+            tape_node *y = k == 0   ? tape_add(t, a, b)
+                           : k == 1 ? tape_sub(t, a, b)
+                           : k == 2 ? tape_mul(t, a, b)
+                                    : tape_div(t, a, b);
+            tape_seed(t, y, &g);
+            tape_backward(t);
+            const double ra = radius(tape_gradient(a->a)), rb = radius(tape_gradient(b->a));
+            if (k < 2)
+                ck_assert(ra == 0 && rb == 0 && centre(tape_gradient(a->a)) == g &&
+                          centre(tape_gradient(b->a)) == (k ? -g : g));
+            if (k >= 2) is_units(ra, p, row[k].a, k == 2 ? "g b" : "g / b");
+            if (k >= 2) is_units(rb, p, row[k].b, k == 2 ? "g a" : "g q / b");
+            tape_free(t);
+        }
+        t = tape_new(p, 200);
+        a = vague_number(t, 1.5);
+        tape_seed(t, tape_apply(t, TAPE_SQUARE, a), &g);
+        tape_backward(t);
+        is_units(radius(tape_gradient(a->a)), p, 2 * 2.25, "g x + g x");
+        tape_free(t);
+        t = tape_new(p, 200);
+        a = vague_number(t, 1.5);
+        const double odd = 0.75 + 0x1p-45;
+        tape_seed(t, tape_scale(t, a, 0.5), &odd); /* the cotangent, and the product */
+        tape_backward(t);
+        is_units(radius(tape_gradient(a->a)), p, 2 * 0.375, "half a cotangent");
+        tape_free(t);
+    }
+}
+END_TEST
+
+START_TEST(a_sum_has_a_rounding_for_each_term_but_one)
+{
+    const double x[] = {1.5, -3, 0, 0.75, 2.5, 1.25};
+    for (int i = 0; i < 2; i++) {
+        const twin_profile *p = i ? &coarse : &fine;
+        const double g[] = {0.75, 1.5, 0.5};
+        tape *t = tape_new(p, 200);
+        tape_node *a = vague(
+            t, 2, 3, x); /* the rows (1.5 -3 0) and (0.75 2.5 1.25); the 0 is a term here: it is not known to be one */
+        tape_node *rows = tape_sum(t, a, TAPE_ROWS), *cols = tape_sum(t, a, TAPE_COLS), *all = tape_sum(t, a, TAPE_ALL);
+        is_units(radius(rows->v), p, 2.25, "1.5 + 0.75");
+        is_units(radius(rows->v + 1), p, i ? 0.5 : 5.5,
+                 "-3 + 2.5: of the magnitudes in the arithmetic, of the result in the storage");
+        is_units(radius(cols->v), p, i ? 1.5 : 2 * 4.5, "three terms");
+        is_units(radius(cols->v + 1), p, i ? 4.5 : 2 * 4.5, "three terms");
+        is_units(radius(all->v), p, i ? 3 : 5 * 9.0, "six terms");
+        tape_node *third = tape_mean(t, a, TAPE_COLS, 3), *fourth = tape_mean(t, a, TAPE_COLS, 4);
+        is_units(radius(third->v + 1), p, i ? 3 * 1.5 : 4 * 1.5, "the sum, then a third of it");
+        is_units(radius(fourth->v + 1), p, i ? 2 * 1.125 : 3 * 1.125, "the sum, then a fourth of it");
+        tape_seed(t, third, g);
+        tape_backward(t);
+        is_units(radius(tape_gradient(a->a)), p, 2 * 0.25, "a third of g");
+        is_units(radius(tape_gradient(a->a) + 5), p, 2 * 0.5, "a third of g");
+        tape_free(t);
+        t = tape_new(p, 200);
+        a = vague(t, 6, 1, x);
+        tape_node *groups = tape_sum_groups(t, a, 3), *pairs = tape_sum_groups(t, a, 2);
+        is_units(radius(groups->v), p, 1.5 + 4.5, "the last sum, and one before it of at most 4.5");
+        is_units(radius(groups->v + 1), p, 4.5 + 4.5, "the last sum, and one before it");
+        is_units(radius(pairs->v + 2), p, 3.75, "one sum");
+        ck_assert(groups->rows == 2 && pairs->rows == 3 && centre(groups->v + 1) == 4.5);
+        tape_seed(t, pairs, g);
+        tape_backward(t);
+        for (size_t e = 0; e < 6; e++)
+            ck_assert(centre(tape_gradient(a->a) + e) == g[e / 2] && radius(tape_gradient(a->a) + e) == 0);
+        tape_free(t);
+        /* contributions to one gradient are stored after each addition: of m, m - 1 sums */
+        for (size_t m = 2; m <= 4; m++) {
+            t = tape_new(p, 200);
+            tape_node *c = number(t, 1), *s = NULL;
+            for (size_t k = 0; k < m; k++) {
+                const double slack[] = {0x1p-200};
+                tape_node *part = tape_slack(t, c, NULL, slack);
+                s = s ? tape_add(t, s, part) : part;
+            }
+            tape_seed(t, s, g);
+            tape_backward(t);
+            const double sum = 0.75 * (double)m;
+            is_units(radius(tape_gradient(c)), p, sum + (double)(m - 2) * sum, "contributions");
+            tape_free(t);
+        }
+    }
+}
+END_TEST
+
+/* A repeated operand's gradient is a sum in the arithmetic. */
+START_TEST(a_repeated_operand_gets_a_sum)
+{
+    const double x[] = {1.5, -3, 0.75, 2.5, 1.25, 0.5}, g[] = {0.5, 0.25, 1, 0.75, 1.5, 2};
+    for (int i = 0; i < 2; i++) {
+        const twin_profile *p = i ? &coarse : &fine;
+        tape *t = tape_new(p, 200);
+        tape_node *a = vague(t, 2, 3, x), *row = vague(t, 1, 3, x), *col = vague(t, 2, 1, x),
+                  *one = vague_number(t, 1.5);
+        tape_seed(t, tape_mul(t, a, row), g);
+        tape_backward(t);
+        /* column 1: 0.25 * -3 and 1.5 * 2.5 * ... products (once) and their sum (once) */
+        is_units(radius(tape_gradient(row->a) + 1), p,
+                 i ? 0.25 * 3 + 1.5 * 1.25 + (1.5 * 1.25 - 0.75) : 2 * (0.25 * 3 + 1.5 * 1.25), "g a, two rows");
+        is_units(radius(tape_gradient(a->a) + 4), p, 1.5 * 3, "g b");
+        tape_free(t);
+        t = tape_new(p, 200);
+        a = vague(t, 2, 3, x);
+        col = vague(t, 2, 1, x);
+        tape_seed(t, tape_mul(t, a, col), g);
+        tape_backward(t);
+        /* row 1: g a = 0.75 * 2.5 + 1.5 * 1.25 + 2 * 0.5 = 4.75 */
+        is_units(radius(tape_gradient(col->a) + 1), p, i ? 2 * 4.75 : 3 * 4.75, "g a, three columns");
+        tape_free(t);
+        t = tape_new(p, 200);
+        a = vague(t, 2, 3, x);
+        one = vague_number(t, 1.5);
+        tape_together(t, 12); /* the half of what there is */
+        tape_seed(t, tape_mul(t, one, a), g);
+        tape_backward(t);
+        /* g a: 0.75, -0.75, 0.75, 1.875, 1.875, 1: magnitudes 7, sum 5.5; products once, and 11 more */
+        is_units(radius(tape_gradient(one->a)), p, i ? 7 + 5.5 : 12 * 7, "g a, of twelve");
+        tape_free(t);
+    }
+}
+END_TEST
+
+START_TEST(a_product_of_matrices_has_a_rounding_for_each_term)
+{
+    /* a (1.5 -3 0.75), b (2 0.5 4): 3 - 1.5 + 3 = 4.5, magnitudes 7.5 */
+    const double ax[] = {1.5, -3, 0.75}, bx[] = {2, 0.5, 4}, g[] = {0.75};
+    for (int i = 0; i < 2; i++)
+        for (int kind = 0; kind < 3; kind++)
+            for (size_t together = 0; together <= 5; together += 5) {
+                const twin_profile *p = i ? &coarse : &fine;
+                tape *t = tape_new(p, 200);
+                tape_node *a = kind == 2 ? vague(t, 3, 1, ax) : vague(t, 1, 3, ax),
+                          *b = kind == 1 ? vague(t, 1, 3, bx) : vague(t, 3, 1, bx);
+                tape_together(t, together);
+                tape_node *y = kind == 0   ? tape_matmul_nn(t, a, b)
+                               : kind == 1 ? tape_matmul_nt(t, a, b)
+                                           : tape_matmul_tn(t, a, b);
+                ck_assert(centre(y->v) == 4.5);
+                is_units(radius(y->v), p, i ? 4.5 : 3 * 7.5, "three products");
+                tape_seed(t, y, g);
+                tape_backward(t);
+                is_units(radius(tape_gradient(a->a) + 1), p, 0.375, "g b");
+                is_units(radius(tape_gradient(b->a) + 2), p, i || !together ? 0.5625 : 5 * 0.5625,
+                         "g a, of one row or of five");
+                tape_free(t);
+            }
+    /* a a^T: da = (g + g^T) a; a = (1.5; -3), g = (0.75 0.5; 1 2): row 0: 1.5 (0.75 + 0.75) - 3 (0.5 + 1) = -2.25, magnitudes 6.75 */
+    for (int i = 0; i < 2; i++) {
+        const twin_profile *p = i ? &coarse : &fine;
+        const double gg[] = {0.75, 0.5, 1, 2};
+        tape *t = tape_new(p, 200);
+        tape_node *a = vague(t, 2, 1, ax);
+        tape_seed(t, tape_matmul_nt(t, a, a), gg);
+        tape_backward(t);
+        ck_assert(centre(tape_gradient(a->a)) == -2.25);
+        is_units(radius(tape_gradient(a->a)), p, i ? 2.25 + 2 * 6.75 : 4 * 6.75 + 2 * 6.75,
+                 "four products, or two and two, stored");
+        tape_free(t);
+    }
+}
+END_TEST
+
+START_TEST(norms_and_distances_by_hand)
+{
+    const double x[] = {3, 4}, g[] = {1, 1, 1, 1};
+    for (int i = 0; i < 2; i++) {
+        const twin_profile *p = i ? &coarse : &fine;
+        tape *t = tape_new(p, 200);
+        tape_node *a = vague(t, 1, 2, x), *y = tape_norm(t, a);
+        /* the sum of squares: 3 roundings and two stores, halved by the root, which has two; stored */
+        const double norm = 0.5 * ((i ? 0 : 3) + 2) + 2 + 1;
+        is_units(radius(y->v), p, norm * 5, "the norm of (3 4)");
+        tape_seed(t, y, g);
+        tape_backward(t);
+        is_units(radius(tape_gradient(a->a)), p, (norm + 3 + 1) * 0.6, "x / n: n, three more steps, and the last");
+        is_units(radius(tape_gradient(a->a) + 1), p, (norm + 3 + 1) * 0.8, "x / n");
+        tape_free(t);
+        /* the points -1.5 and 1.5: a distance of 9; their lengths 1.5 each */
+        const double pair[] = {-1.5, 1.5};
+        t = tape_new(p, 200);
+        a = vague(t, 2, 1, pair);
+        y = tape_distances(t, a);
+        /* directly: four steps with their stores and a sum of p + 4; expanded: (p + 4) (1.5 + 1.5)^2, and once more where each is stored alike */
+        is_units(radius(y->v + 1), p, i ? 4 * 9 : (4 + 5) * 9.0 + 2 * 5 * 9.0, "3 squared, or 2.25 + 2.25 + 2 * 2.25");
+        is_units(radius(y->v), p, i ? 0x1p-33 * 5 * 9 : 2 * 5 * 9.0, "0, or 2.25 + 2.25 - 2 * 2.25");
+        tape_seed(t, y, g);
+        tape_backward(t);
+        /* 2 (g + g) (x - x') = -12; d (g + g) = 6, reach (1.5 + 1.5) 2 = 6 */
+        ck_assert(fabs(centre(tape_gradient(a->a)) + 12) < 1e-9);
+        is_units(radius(tape_gradient(a->a)), p, i ? 8 * 6 + 12 : 2 * 12 * 10.0 + 8 * 6 + 12,
+                 "10 terms of twice 12, eight steps, and a store");
+        tape_free(t);
+        /* far from 0 it is the centred rows, or four times the spread, that count: 15 and 17 are 1 from their mean */
+        const double far[] = {15, 17};
+        t = tape_new(p, 200);
+        y = tape_distances(t, vague(t, 2, 1, far));
+        is_units(radius(y->v + 1), p, i ? 4 * 4 : (4 + 5) * 4.0 + 2 * 5 * 64.0,
+                 "2 squared, or rows of length 4 expanded");
+        tape_free(t);
+    }
+}
+END_TEST
+
+/* (1 -2): minus the row's maximum, 1.  Its gradient is that of all, and who differentiates the maximum adds their errors to it. */
+START_TEST(the_maximum_is_blamed)
+{
+    const double x[] = {1, -2}, minus[] = {-1}, g[] = {0.75 + 0x1p-45, 0.5}, blur[] = {0x1p-19, 0x1p-21};
+    for (int i = 0; i < 2; i++) {
+        const twin_profile *p = i ? &coarse : &fine;
+        for (int maximum = 0; maximum < 2; maximum++) {
+            tape *t = tape_new(p, 200);
+            tape_node *a = vague(t, 1, 2, x), *y = tape_offset(t, a, minus, maximum);
+            tape_seed(t, y, g);
+            tape_backward(t);
+            /* the seed's own 0.75; of the maximum besides: that, 3 units and 3 of the arithmetic (one more than terms) of 1.25 */
+            is_units(radius(tape_gradient(a->a)), p, 0.75 + maximum * (0.75 + (i ? 3 : 3 + 3) * 1.25),
+                     "the maximum's gradient");
+            ck_assert(radius(tape_gradient(a->a) + 1) == 0);
+            tape_free(t);
+        }
+        if (i == 0) continue;
+        tape *t = tape_new(p, 200); /* a maximum of one's own: two steps of the row's largest radius */
+        tape_node *y = tape_offset(t, tape_slack(t, tape_leaf(t, 1, 2, x, false), blur, NULL), minus, true);
+        const double want = 0x1p-21 + 0x1p-20 * (3 + 0x1p-21) + 2 * 0x1p-20 * 0x1p-19;
+        ck_assert_msg(fabs(radius(y->v + 1) - want) <= 0x1p-44, "%a, expected %a", radius(y->v + 1), want);
+        tape_free(t);
+    }
+}
+END_TEST
+
+/* The errors of the functions in the forms that the head of tape_apply.c names, in units e of an elementary function and w of an
+ * operation: of the value y and of the slope d.  To know them apart, e is 2^-19 w, w, and 2^10 w. */
+static double apply_units(tape_function f, double x, double ulp, bool slope)
+{
+    twin_profile p = {"x", FORMAT(50), FORMAT(50), ulp, false, NULL};
+    const double one = 1;
+    tape *t = tape_new(&p, 200);
+    tape_node *a = number(t, x), *y = tape_apply(t, f, a);
+    double r = radius(y->v);
+    if (slope) {
+        tape_seed(t, y, &one);
+        tape_backward(t);
+        r = radius(tape_gradient(a));
+    }
+    tape_free(t);
+    return r * 0x1p50;
+}
+
+START_TEST(functions_err_as_their_forms_do)
+{
+    /* at x = 1, by tables: sigmoid, Phi, phi, and tanh */
+    const double s = 0.7310585786300049, Phi = 0.8413447460685429, phi = 0.24197072451914337, e1 = 2.718281828459045;
+    /* of a rounded argument z = 1/sqrt 2: z erf'(z) = 2 phi(1) = 0.4839; where u' = 0.7979 (1 + 0.1342) = 0.90495 */
+    const double za = 0.4852, tb = 0.83358, ta = 0.448, du = 0.90494;
+    const struct {
+        tape_function f;
+        double x, e, w, slope_e, slope_w; /* w of the slope without the product with the cotangent */
+    } row[] = {
+        {TAPE_EXP, 1, e1, 0, e1, e1},
+        {TAPE_EXPM1, 1, e1 - 1, 0, e1 + e1 - 1, e1}, /* exp, or y + 1 */
+        {TAPE_LOG, 3, 1.0986122886681098, 0, 0, 2 / 3.0}, /* 1 / x */
+        {TAPE_LOG1P, 2, 1.0986122886681098, 0, 0, 2 / 3.0}, /* 1 / (1 + x) */
+        {TAPE_TANH, 1, 0.7615941559557649, 0, 2 * 0.5800256583859735 + 0.41997434161402614,
+         2 * 0.5800256583859735 + 2 * 0.41997434161402614}, /* 1 - y^2 */
+        {TAPE_ERF, 1, 0.8427007929497149, 0, 0.4151074974205947,
+         5 * 0.4151074974205947}, /* exp of a square, 2 x^2 of it, and three products */
+        {TAPE_ERFC, 1, 0.15729920705028513, 0, 0.4151074974205947, 5 * 0.4151074974205947},
+        {TAPE_SIGMOID, 1, s, 2 * s, 2 * s * (1 - s) + s * s, 5 * s * (1 - s) + 2 * s * s}, /* y (1 - y) */
+        {TAPE_SOFTPLUS, 1, 2 * 1.3132616875182228, 1.3132616875182228, s,
+         3 * s}, /* exp, log1p and a sum; sigmoid, another way */
+        {TAPE_SILU, 1, s, 3 * s, 2 * s, 2 * 6 * s}, /* x sigmoid; its slope s + x s (1 - s) */
+        {TAPE_GELU, 1, 0.5 + Phi, za + 1 + 3 * Phi, 0.5 + phi, za + 1 + 6 * phi + 2.5 * phi + 2 * (Phi + phi)},
+        {TAPE_NORMAL_CDF, 1, 0.5 + Phi, za + 0.5 + 2 * Phi, phi, 8.5 * phi},
+        {TAPE_GELU_TANH, 1, 0.5 * tb, 0.5 * tb + 3 * ta + 0.5 + 3 * 0.8411919906082768, 0.5 * tb + du * tb * tb,
+         0.5 * (tb + 6 * ta) + 1 + 0.5 * du * (2 * tb * (tb + 6 * ta) + 2) + 6 * (1.0829640838457826 + 1.2)},
+        {TAPE_NORMAL_PDF, 1, phi, 5.5 * phi, phi, 6.5 * phi}, /* exp of half a square and products */
+        {TAPE_SQRT, 2, 1.4142135623730951, 0, 0.35355339059327373, 3 * 0.35355339059327373}, /* 1 / (2 y) */
+        {TAPE_XLOGX, 2, 1.3862943611198906, 2 * 1.3862943611198906, 3.6931471805599454, 8 * 3.6931471805599454},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        for (int slope = 0; slope < 2; slope++) {
+            const double e = slope ? row[i].slope_e : row[i].e, w = slope ? row[i].slope_w : row[i].w;
+            const double d0 = apply_units(row[i].f, row[i].x, 0x1p-20, slope),
+                         d1 = apply_units(row[i].f, row[i].x, 0x1p9, slope);
+            /* of the product with the cotangent, one w of the slope: how much, does the table of values say */
+            double last = 0;
+            if (slope) {
+                const double one = 1;
+                tape *t = tape_new(NULL, 128);
+                tape_node *a = number(t, row[i].x);
+                tape_seed(t, tape_apply(t, row[i].f, a), &one);
+                tape_backward(t);
+                last = fabs(centre(tape_gradient(a)));
+                tape_free(t);
+            }
+            ck_assert_msg(fabs(d0 - w - last - 0x1p-19 * e) <= 2e-3 * (w + last) + 1e-4 * e,
+                          "function %d at %g, %s: %g operations, expected %g", (int)row[i].f, row[i].x,
+                          slope ? "slope" : "value", d0 - last, w);
+            ck_assert_msg(fabs((d1 - d0) * 0x1p-10 - e) <= 2e-3 * e + 1e-6,
+                          "function %d at %g, %s: %g elementary functions, expected %g", (int)row[i].f, row[i].x,
+                          slope ? "slope" : "value", (d1 - d0) * 0x1p-10, e);
+        }
+    for (size_t f = 0; f <= TAPE_XLOGX; f++)
+        ck_assert(f == TAPE_SQUARE || apply_units((tape_function)f,
+                                                  f == TAPE_XLOGX ? 1
+                                                  : f == TAPE_LOG ? 1
+                                                                  : 0,
+                                                  4, false) >= 0);
+    ck_assert(apply_units(TAPE_EXP, 0, 4, false) == 0 && apply_units(TAPE_LOG, 1, 4, false) == 0 &&
+              apply_units(TAPE_TANH, 0, 4, false) == 0);
+}
+END_TEST
+
+/* Results far below the normal range: each rounding, and each of a sum, errs by the underflow of the format. */
+START_TEST(underflows_are_counted)
+{
+    const twin_profile p = {"x", {"x", 40, 0x1p-100, 0x1p900}, {"x", 40, 0x1p-101, 0x1p900}, 4, false, NULL};
+    const double x[] = {0x1p-70, 0x1p-71, 0x1p-72}, g[] = {0x1p-70, 0x1p-70, 0x1p-70};
+    const double S = 0x1p-100, A = 0x1p-101;
+    tape *t = tape_new(&p, 300);
+    tape_node *a = vague(t, 1, 3, x), *b = vague(t, 3, 1, x), *tiny = vague_number(t, 0x1p-70);
+    const double slack = 1e-7;
+#define NEAR(r, want)                                                                                                  \
+    ck_assert_msg(fabs((r) / (want)-1) <= slack, "%g underflows of the storage, expected %g", (r) / S, (want) / S)
+    NEAR(radius(tape_mul(t, tiny, tiny)->v), A + S); /* the storage is coarser: rounded in both */
+    NEAR(radius(tape_matmul_nn(t, a, b)->v), 3 * A + S);
+    NEAR(radius(tape_apply(t, TAPE_SQUARE, tiny)->v), A + S);
+    tape_node *big = number(t, 0x1p-60);
+    NEAR(radius(tape_apply(t, TAPE_TANH, tape_mul(t, big, big))->v),
+         A + S + S); /* the argument's, and a result that may be flushed */
+    tape_free(t);
+    const twin_profile q = {"x", {"x", 40, 0x1p-60, 0x1p900}, {"x", 40, 0x1p-61, 0x1p900}, 4, false, NULL};
+    t = tape_new(&q, 300);
+    a = vague(t, 3, 1, x); /* all below 2^-60 by far: sums too, where a partial one may be flushed */
+    const double AQ = 0x1p-61, SQ = 0x1p-60;
+#define AROUND(r, want)                                                                                                \
+    ck_assert_msg(fabs((r) / (want)-1) <= slack, "%g underflows of the storage, expected %g", (r) / SQ, (want) / SQ)
+    AROUND(radius(tape_sum(t, a, TAPE_ALL)->v), 3 * SQ + 2 * AQ + SQ); /* each is read with one */
+    AROUND(radius(tape_sum_groups(t, a, 3)->v), 3 * SQ + 2 * (AQ + SQ));
+    tiny = number(t, 1);
+    tape_seed(t, tape_add(t, tape_add(t, tiny, tiny), tiny), g);
+    tape_backward(t);
+    AROUND(radius(tape_gradient(tiny)), 3 * SQ + 2 * (AQ + SQ)); /* the cotangent three times, and two sums */
+    tape_free(t);
+}
+END_TEST
+
+/* At the largest number of the format there is a bound, and beyond it none. */
+START_TEST(overflows_are_unknown)
+{
+    const twin_profile p = {"x", {"x", 40, 0x1p-900, 64}, {"x", 40, 0x1p-900, 64}, 4, false, NULL};
+    const twin_profile narrow = {"x", {"x", 40, 0x1p-900, 64}, {"x", 40, 0x1p-900, 0x1p900}, 4, false, NULL};
+    for (int i = 0; i < 2; i++) {
+        const twin_profile *q = i ? &narrow : &p;
+        for (int over = 0; over < 2; over++) {
+            const double k = over ? 0x1p-4 : -0x1p-4, big[] = {32 + k, 32 + k}, root[] = {8 + k, 1}, two[] = {1, 1},
+                         g[] = {32 + k};
+            tape *t = tape_new(q, 200);
+            tape_node *a = vague(t, 1, 2, big), *r = vague(t, 1, 1, root), *ones = vague(t, 2, 1, two);
+            ck_assert(isfinite(radius(tape_add(t, a, a)->v)) == !over);
+            ck_assert(isfinite(radius(tape_mul(t, r, r)->v)) == !over);
+            ck_assert(isfinite(radius(tape_matmul_nn(t, a, ones)->v)) == !over);
+            ck_assert(isfinite(radius(tape_sum(t, a, TAPE_ALL)->v)) == !over);
+            ck_assert(isfinite(radius(tape_sum_groups(t, vague(t, 2, 1, big), 2)->v)) == !over);
+            ck_assert(isfinite(radius(tape_apply(t, TAPE_SQUARE, r)->v)) == !over);
+            const double z = over ? 4.17 : 4.15; /* log 64 = 4.1589 */
+            ck_assert(isfinite(radius(tape_apply(t, TAPE_EXP, vague_number(t, z))->v)) == !over);
+            /* a mean may be divided before it is stored: in an arithmetic of more range it is there */
+            ck_assert(isfinite(radius(tape_mean(t, a, TAPE_ALL, 2)->v)) == (!over || i == 1));
+            tape_node *x = number(t, 1);
+            tape_seed(t, tape_add(t, x, x), g);
+            tape_backward(t);
+            ck_assert(isfinite(mag_get_d(arb_radref(tape_gradient(x)))) == !over);
+            tape_free(t);
+        }
+    }
+}
+END_TEST
+
+/* What is planned in two profiles has the coarsest of each roundoff, whichever came first. */
+START_TEST(two_plans_for_a_node_are_the_coarsest_of_both)
+{
+    const twin_profile a = {"a", {"x", 30, 0x1p-100, 64}, {"x", 40, 0x1p-200, 0x1p900}, 8, false, NULL};
+    const twin_profile b = {"b", {"x", 20, 0x1p-300, 0x1p900}, {"x", 50, 0x1p-400, 0x1p900}, 4, false, NULL};
+    const twin_profile both = {"c", {"x", 20, 0x1p-100, 64}, {"x", 40, 0x1p-200, 0x1p900}, 8, false, NULL};
+    const double x[] = {1.5, 0x1p-60, 2.75, 0.875};
+    for (int order = 0; order < 3; order++) {
+        double r[3][2];
+        tape_plan *plan = NULL;
+        for (int again = 0; again < 2; again++) {
+            tape *t = tape_new(again && order == 2 ? &both : &a, 200);
+            if (plan) tape_follow(t, plan);
+            tape_node *n = vague(t, 1, 4, x), *e = tape_apply(t, TAPE_EXP, n), *y = tape_mul(t, e, e),
+                      *z = tape_mul(t, n, n);
+            r[0][again] = radius(y->v);
+            r[1][again] = radius(z->v + 1);
+            r[2][again] = radius(y->v + 2); /* e^5.5 is 244: more than 64 */
+            if (!again && order < 2) {
+                plan = tape_plan_new(t);
+                for (int k = 0; k < 2; k++) {
+                    tape_plan_add(plan, y, (order == 0) == (k == 0) ? &a : &b);
+                    tape_plan_add(plan, z, (order == 0) == (k == 0) ? &a : &b);
+                }
+            }
+            if (again && plan) ck_assert(tape_plan_fits(plan, t));
+            tape_free(t);
+        }
+        tape_plan_free(plan);
+        static double want[3];
+        for (int k = 0; k < 3; k++) {
+            if (order == 0) want[k] = r[k][1];
+            ck_assert_msg(want[k] == r[k][1], "%d: %g, %g", k, want[k], r[k][1]);
+        }
+        ck_assert(isinf(want[2]) && want[0] > 0x1p-20 * 4.48);
     }
 }
 END_TEST
@@ -2147,11 +2665,61 @@ START_TEST(a_missing_bias_is_missing)
 }
 END_TEST
 
+/* --- memory --------------------------------------------------------------------------------------------------------- */
+
+/* Every operation under a profile with a tensor of its own. */
+static void one_life(void)
+{
+    for (size_t o = 0; op_registry[o]; o++) {
+        char dims[128];
+        sizes_of(op_registry[o], dims);
+        char *rows = strstr(dims, "n=24");
+        if (rows && strncmp(op_registry[o]->id, "similarity.", 11) == 0) memcpy(rows, "n=08", 4);
+        make(op_registry[o]->id, dims, strcmp(op_registry[o]->id, "convergence.voronoi") == 0 ? "powers=fixed" : "");
+        twin_profile own[2] = {*twin_profile_find("f32"), {.name = NULL}}, mixed = *twin_profile_find("bf16");
+        own[0].name = c->op->in[0].name;
+        mixed.tensor = own;
+        ck_assert_msg(twin_run(c, &mixed, NULL, 96, &r, err, sizeof err) == 0, "%s", err);
+        done();
+    }
+}
+
+/* What malloc has given out is the same after each life.  Its caches would blur that: in a process of its own it has none.
+ * (Under the sanitizers it is 0 throughout: they look for lost memory themselves.) */
+START_TEST(nothing_is_kept)
+{
+    int status;
+    if (getenv("SMOE_COUNT_MEMORY")) {
+        one_life();
+        flint_cleanup();
+        const size_t before = mallinfo2().uordblks;
+        one_life();
+        flint_cleanup();
+        const size_t after = mallinfo2().uordblks;
+        ck_assert_msg(after <= before, "%zu bytes stay", after - before);
+        return;
+    }
+    const pid_t child = fork();
+    if (child == 0) {
+        setenv("SMOE_COUNT_MEMORY", "1", 1);
+        setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0", 1);
+        setenv("CK_RUN_CASE", "memory", 1);
+        unsetenv("CK_TAP_LOG_FILE_NAME");
+        dup2(2, 1);
+        execl("/proc/self/exe", "check_enclosure", (char *)NULL);
+        _exit(127);
+    }
+    ck_assert(child > 0 && waitpid(child, &status, 0) == child);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "memory is lost: see above");
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("enclosure");
     TCase *primitive_values = tcase_create("primitives"), *rounding = tcase_create("rounding");
-    TCase *twins = tcase_create("twins"), *wrong = tcase_create("variants");
+    TCase *twins = tcase_create("twins"), *wrong = tcase_create("variants"), *radii = tcase_create("radii"),
+          *memory = tcase_create("memory");
     tcase_add_test(primitive_values, functions_have_their_known_values);
     tcase_add_test(primitive_values, products_and_sums_have_their_known_values);
     tcase_add_test(primitive_values, norm_is_5_and_0_has_no_gradient);
@@ -2205,7 +2773,19 @@ static Suite *suite(void)
     tcase_add_test(wrong, without_the_combination_the_task_does_not_reach_the_router);
     tcase_add_test(wrong, double_softmax_confines_the_weights);
     tcase_add_test(wrong, a_missing_bias_is_missing);
-    TCase *const all[] = {primitive_values, rounding, twins, wrong};
+    tcase_add_test(radii, what_is_read_has_one_rounding);
+    tcase_add_test(radii, an_operation_has_one_rounding_and_a_division_two);
+    tcase_add_test(radii, a_sum_has_a_rounding_for_each_term_but_one);
+    tcase_add_test(radii, a_repeated_operand_gets_a_sum);
+    tcase_add_test(radii, a_product_of_matrices_has_a_rounding_for_each_term);
+    tcase_add_test(radii, norms_and_distances_by_hand);
+    tcase_add_test(radii, the_maximum_is_blamed);
+    tcase_add_test(radii, functions_err_as_their_forms_do);
+    tcase_add_test(radii, underflows_are_counted);
+    tcase_add_test(radii, overflows_are_unknown);
+    tcase_add_test(radii, two_plans_for_a_node_are_the_coarsest_of_both);
+    tcase_add_test(memory, nothing_is_kept);
+    TCase *const all[] = {primitive_values, rounding, twins, wrong, radii, memory};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         tcase_set_timeout(all[i], 600); /* under Valgrind */
         suite_add_tcase(s, all[i]);

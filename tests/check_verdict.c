@@ -4,12 +4,15 @@
  * replays and diagnoses with the real twin on cases small enough to work out by hand. */
 #include <check.h>
 #include <jansson.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include "report.h"
+#include "report_parts.h"
 #include "shrink.h"
 #include "verdict_parts.h"
 
@@ -460,7 +463,8 @@ START_TEST(ambiguous_tokens_are_counted)
     s.bound[0] = s.bound[3] = 0.5;
     ck_assert_msg(verdict_ambiguous(&s, 0, 4, 2, the_index), "expert 3 may take the place of expert 0");
     s.bound[3] = nextafter(0.5, 0);
-    volatile long double one = 1, more = one + 0x1p-60L; /* equal under Valgrind, which computes long double as double */
+    volatile long double one = 1,
+                         more = one + 0x1p-60L; /* equal under Valgrind, which computes long double as double */
     ck_assert_msg(more == one || !verdict_ambiguous(&s, 0, 4, 2, the_index), "an ulp less and it may not");
     free(s.value);
     free(s.bound);
@@ -914,15 +918,16 @@ END_TEST
 
 START_TEST(pairs_are_two_of_the_table)
 {
-    const char *const bad[] = {"LblProbOverTK+LblProbOverTK",
-                               "LblProbOverTK+",
-                               "+LblProbOverTK",
-                               "LblProbOverTK+LblNobody",
-                               "LblProbOverTK+DetachedProbs",
-                               "LblProbOverTK+LblTopKNorm+LblGrad",
-                               "LblProbOverTK+LblTopKNormLblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTK",
-                               "LblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTKLblPr+LblGrad",
-                               "+"};
+    const char *const bad[] = {
+        "LblProbOverTK+LblProbOverTK",
+        "LblProbOverTK+",
+        "+LblProbOverTK",
+        "LblProbOverTK+LblNobody",
+        "LblProbOverTK+DetachedProbs",
+        "LblProbOverTK+LblTopKNorm+LblGrad",
+        "LblProbOverTK+LblTopKNormLblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTK",
+        "LblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTKLblProbOverTKLblPr+LblGrad",
+        "+"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_msg(!verdict_variant("balance.switch", bad[i]), "%s", bad[i]);
     ck_assert_ptr_null(verdict_variant("layer.dispatch", "LblProbOverTK+LblTopKNorm"));
@@ -933,7 +938,12 @@ END_TEST
 /* The twin's two at once on the same case: P is that of the one, f that of the other. */
 START_TEST(the_twin_computes_two_at_once)
 {
-    const char *const bad[] = {"", "+", "LblProbOverTK+", "+LblProbOverTK", "LblProbOverTK++LblTopKNorm", "LblProb",
+    const char *const bad[] = {"",
+                               "+",
+                               "LblProbOverTK+",
+                               "+LblProbOverTK",
+                               "LblProbOverTK++LblTopKNorm",
+                               "LblProb",
                                "LblProbOverTK+LblNobody"};
     twin_result r;
     balance_case();
@@ -981,8 +991,7 @@ START_TEST(wrong_integers_are_named)
     ck_assert_msg(v.pass && v.matches == 0, "the right answer");
     dispatch_answer((const double[]){3, 3}, by_token, (const double[]){3, 0});
     ck_assert_msg(!v.pass && !find("slot")->pass, "other places are wrong");
-    ck_assert_msg(v.matches == 1 && v.match[0].tells &&
-                      strcmp(v.match[0].variant->name, "CapacityDrop/token") == 0,
+    ck_assert_msg(v.matches == 1 && v.match[0].tells && strcmp(v.match[0].variant->name, "CapacityDrop/token") == 0,
                   "and known: served token by token");
     dispatch_answer((const double[]){3, 3}, neither, (const double[]){3, 0});
     ck_assert_msg(!v.pass && v.matches == 0, "the same with places of nobody's making has no name");
@@ -1029,6 +1038,944 @@ START_TEST(power_tells_what_would_be_seen)
     }
     ck_assert_msg(verdict_power(c, &g, profile, exposed, err, sizeof err) == 0, "%s", err);
     ck_assert_msg(!exposed[at], "and not under a bound of 10");
+}
+END_TEST
+
+/* --- loops over pairs against the rule element by element ------------------------------------------------------ */
+
+/* Drawn ratios: the edges of the bins among them, NaN, infinities. */
+static double drawn_ratio(uint64_t *state)
+{
+    static const double edge[] = {0,    0, 0x1p-9, 0x1p-8, 0x1.8p-8, 0x1p-4, 0x1.8p-4, 0.25,     0.375, 0.5,
+                                  0.75, 1, 1.25,   2,      3,        16,     17,       INFINITY, NAN};
+    *state = *state * 6364136223846793005U + 1442695040888963407U;
+    return edge[(*state >> 40) % (sizeof edge / sizeof *edge)];
+}
+
+/* By the words of verdict.h: 0, then up to 2^-8, 2^-4, 1/4, 1/2, 1, 2, 16, and beyond, where a NaN is. */
+static size_t bin_by_hand(double x)
+{
+    if (isnan(x) || x > 16) return 8;
+    return x <= 0 ? 0 : x <= 0x1p-8 ? 1 : x <= 0x1p-4 ? 2 : x <= 0.25 ? 3 : x <= 0.5 ? 4 : x <= 1 ? 5 : x <= 2 ? 6 : 7;
+}
+
+/* The first NaN, or the first of the largest ratios. */
+static size_t worst_by_hand(const double *x, size_t n)
+{
+    size_t worst = 0;
+    for (size_t i = 1; i < n; i++)
+        if (!isnan(x[worst]) && (isnan(x[i]) || x[i] > x[worst])) worst = i;
+    return worst;
+}
+
+enum { MANY = 3 * VERDICT_CHUNK };
+
+/* Elements whose ratio is what was drawn: golden 1 or -1, the bound a power of two. */
+static void elements_with(size_t n, const double *want, uint64_t *state, double *got, double *golden, double *bound)
+{
+    for (size_t i = 0; i < n; i++) {
+        *state = *state * 6364136223846793005U + 1442695040888963407U;
+        const int kind = (int)(*state >> 61);
+        golden[i] = kind & 1 ? 1 : -1;
+        bound[i] = isinf(want[i]) ? 0 : 0x1p-12;
+        got[i] = golden[i] + (isinf(want[i]) ? 0x1p-20 : (kind & 2 ? -1 : 1) * want[i] * bound[i]);
+        if (!isnan(want[i]) && want[i] <= 0 && kind & 4) { /* whatever it is, it is excused */
+            got[i] = 1e300;
+            bound[i] = INFINITY;
+        }
+    }
+}
+
+START_TEST(tallies_are_those_of_a_plain_loop)
+{
+    static double want[MANY], got[MANY], golden[MANY], bound[MANY], ratio[MANY];
+    static const size_t sizes[] = {0, 1, 2, 3, 4, 5, 7, 8, 255, 256, 257, 300, 511, 700};
+    uint64_t state = 1;
+    for (size_t s = 0; s < (size_t)14 * 8; s++) {
+        const size_t n = sizes[s % 14], first = 1000 * s;
+        size_t bin[VERDICT_BINS] = {0}, outside = 0, vacuous = 0;
+        for (size_t i = 0; i < n; i++) {
+            want[i] = drawn_ratio(&state);
+            if (s / 14 < 2 && !(want[i] <= 1)) want[i] = 0.375; /* nothing fails */
+            if (s / 14 == 2 && isnan(want[i])) want[i] = 0;
+        }
+        elements_with(n, want, &state, got, golden, bound);
+        for (size_t i = 0; i < n; i++) {
+            bin[bin_by_hand(want[i])]++;
+            outside += !(want[i] <= 1);
+            vacuous += isinf(bound[i]) != 0;
+            const double r = verdict_ratio(got[i], golden[i], bound[i]);
+            ck_assert_msg(isnan(r) ? isnan(want[i]) : r == want[i], "%g became %g", want[i], r);
+        }
+        verdict_tally t = {0};
+        verdict_tally_floats(&t, false, first, n, got, golden, bound, ratio);
+        for (size_t i = 0; i < n; i++) ck_assert(isnan(want[i]) ? isnan(ratio[i]) : ratio[i] == want[i]);
+        ck_assert_mem_eq(t.bin, bin, sizeof bin);
+        ck_assert_uint_eq(t.outside, outside);
+        ck_assert_uint_eq(t.vacuous, vacuous);
+        ck_assert(t.any == (n > 0));
+        if (n == 0) continue;
+        const size_t at = worst_by_hand(want, n);
+        ck_assert_msg(t.at == first + at, "%zu elements: the worst is %zu, not %zu", n, at, t.at - first);
+        ck_assert(isnan(want[at]) ? isnan(t.ratio) && isnan(t.got) : t.ratio == want[at] && t.got == got[at]);
+        ck_assert(t.golden == golden[at] && t.bound == bound[at]);
+    }
+}
+END_TEST
+
+START_TEST(tallies_of_pieces_are_those_of_the_whole)
+{
+    static double want[MANY], got[MANY], golden[MANY], bound[MANY], ratio[MANY], a[MANY], b[MANY], x[MANY];
+    uint64_t state = 7;
+    for (size_t s = 0; s < 40; s++) {
+        const size_t n = 600, cut[4] = {0, 1 + s * 13 % 200, 300 + s * 7 % 200, n};
+        for (size_t i = 0; i < n; i++) {
+            want[i] = drawn_ratio(&state);
+            if (s % 4 == 0 && isnan(want[i])) want[i] = 17;
+            if (s % 4 == 1 && !(want[i] <= 1)) want[i] = 0;
+        }
+        elements_with(n, want, &state, got, golden, bound);
+        verdict_tensor whole = {.count = n, .at = n}, pieces = whole;
+        verdict_tally t = {0};
+        memcpy(x, got, sizeof x);
+        memcpy(a, golden, sizeof a);
+        memcpy(b, bound, sizeof b);
+        verdict_tally_floats(&t, false, 0, n, x, a, b, ratio);
+        verdict_tally_add(&whole, &t);
+        for (size_t k = 0; k < 3; k++) { /* the pieces in another order */
+            const size_t p = (k + s) % 3, m = cut[p + 1] - cut[p];
+            verdict_tally part = {0};
+            memcpy(x, got + cut[p], m * sizeof *x);
+            memcpy(a, golden + cut[p], m * sizeof *a);
+            memcpy(b, bound + cut[p], m * sizeof *b);
+            verdict_tally_floats(&part, false, cut[p], m, x, a, b, ratio);
+            verdict_tally_add(&pieces, &part);
+        }
+        ck_assert(whole.at == worst_by_hand(want, n) && pieces.at == whole.at);
+        ck_assert(whole.golden == golden[whole.at] && whole.bound == bound[whole.at]);
+        ck_assert(pieces.golden == whole.golden && pieces.bound == whole.bound);
+        ck_assert_mem_eq(&pieces.ratio, &whole.ratio, sizeof whole.ratio);
+        ck_assert_mem_eq(&pieces.got, &whole.got, sizeof whole.got);
+        ck_assert(pieces.outside == whole.outside && pieces.vacuous == whole.vacuous);
+        ck_assert_mem_eq(pieces.bin, whole.bin, sizeof whole.bin);
+        ck_assert_uint_eq(whole.outside, t.outside);
+        ck_assert_mem_eq(whole.bin, t.bin, sizeof t.bin);
+    }
+}
+END_TEST
+
+START_TEST(exact_elements_are_compared_by_their_bits)
+{
+    double got[VERDICT_CHUNK] = {1, -0.0, 3, NAN, 5}, golden[VERDICT_CHUNK] = {1, 0, 3, NAN, 6}, ratio[VERDICT_CHUNK];
+    verdict_tally t = {0};
+    verdict_tally_floats(&t, true, 10, 5, got, golden, NULL, ratio);
+    ck_assert(t.outside == 2 && t.vacuous == 0 && t.bin[0] == 3 && t.bin[VERDICT_BINS - 1] == 2);
+    ck_assert(t.at == 11 && isinf(t.ratio) && t.golden == 0 && signbit(t.got) && t.bound == 0);
+    const int64_t x[6] = {1, 2, 3, 4, 5, 6}, y[6] = {1, 2, 9, 4, 8, 6};
+    verdict_tally u = {0};
+    verdict_tally_integers(&u, 20, 6, x, y, ratio);
+    ck_assert(u.any && u.outside == 2 && u.bin[0] == 4 && u.bin[VERDICT_BINS - 1] == 2);
+    ck_assert(u.at == 22 && isinf(u.ratio) && u.got == 3 && u.golden == 9 && u.bound == 0);
+    verdict_tally_integers(&u, 0, 2, x, y, ratio); /* equal: not worse than what was seen */
+    ck_assert(u.at == 22 && u.outside == 2 && u.bin[0] == 6);
+    verdict_tally_integers(&u, 5, 0, x, y, ratio); /* of nothing */
+    ck_assert(u.at == 22 && u.outside == 2 && u.bin[0] == 6);
+    verdict_tally_integers(&u, 4, 1, x + 4, y + 4, ratio); /* as bad, and before it */
+    ck_assert(u.at == 4 && u.got == 5 && u.golden == 8);
+    verdict_tally w = {0};
+    verdict_tally_integers(&w, 3, 2, x, x, ratio);
+    ck_assert(w.any && w.at == 3 && w.ratio == 0 && w.got == 1 && w.golden == 1);
+    ck_assert(!verdict_tally_shows(&w) && verdict_tally_shows(&u));
+    w.ratio = 0x1p-4;
+    ck_assert(!verdict_tally_shows(&w));
+    w.ratio = NAN;
+    ck_assert(verdict_tally_shows(&w));
+    w.any = false;
+    ck_assert(!verdict_tally_shows(&w));
+}
+END_TEST
+
+/* A cell has the worst level of its elements; element (i, j) of rows x cols lies in cell (i R / rows, j C / cols). */
+START_TEST(pictures_are_those_of_a_plain_loop)
+{
+    static const struct {
+        size_t rank, dim[3];
+    } shape[] = {{0, {0}},      {1, {5}},     {1, {100}},   {1, {47}},     {1, {48}},      {1, {49}},
+                 {2, {3, 100}}, {2, {48, 2}}, {2, {49, 2}}, {2, {100, 3}}, {3, {5, 7, 9}}, {3, {2, 1, 200}}};
+    static const unsigned char level[VERDICT_BINS] = {0, 0, 0, 1, 1, 2, 3, 4, 5};
+    static double ratio[2000];
+    uint64_t state = 3;
+    for (size_t s = 0; s < (size_t)12 * 4; s++) {
+        verdict_tensor t = {.rank = shape[s % 12].rank, .count = 1};
+        memcpy(t.dim, shape[s % 12].dim, sizeof shape->dim);
+        for (size_t i = 0; i < t.rank; i++) t.count *= t.dim[i];
+        const size_t rows = t.rank > 1 ? t.dim[0] : 1, cols = t.count / rows, R = rows < 48 ? rows : 48,
+                     C = cols < 48 ? cols : 48;
+        unsigned char want[48 * 48] = {0};
+        for (size_t i = 0; i < t.count; i++) {
+            ratio[i] = drawn_ratio(&state);
+            if (s >= 24 && !(ratio[i] <= 1)) ratio[i] = 0;
+            unsigned char *cell = &want[i / cols * R / rows * C + i % cols * C / cols];
+            if (level[bin_by_hand(ratio[i])] > *cell) *cell = level[bin_by_hand(ratio[i])];
+        }
+        const size_t cut = t.count * (1 + s % 3) / 4;
+        verdict_tally_heat(&t, cut, t.count - cut, ratio + cut);
+        verdict_tally_heat(&t, 0, cut, ratio);
+        ck_assert(t.heat_rows == R && t.heat_cols == C);
+        ck_assert_mem_eq(t.heat, want, R * C);
+        free(t.heat);
+    }
+    verdict_tensor none = {.rank = 2, .dim = {0, 5}};
+    verdict_tally_heat(&none, 0, 0, ratio);
+    ck_assert_ptr_null(none.heat);
+}
+END_TEST
+
+/* Each scalar value at an edge of what UTF-8 and XML allow, and what is no such value. */
+START_TEST(edges_of_utf8_are_kept_or_replaced)
+{
+    static const char *const kept[] = {"\t",
+                                       "\n",
+                                       " ",
+                                       "~",
+                                       "\xc2\xa0",
+                                       "\xdf\xbf",
+                                       "\xe0\xa0\x80",
+                                       "\xe1\x80\x80",
+                                       "\xec\xbf\xbf",
+                                       "\xed\x9f\xbf",
+                                       "\xee\x80\x80",
+                                       "\xef\xbe\xbf",
+                                       "\xef\xbf\xbd",
+                                       "\xf0\x90\x80\x80",
+                                       "\xf1\x80\x80\x80",
+                                       "\xf3\xbf\xbf\xbf",
+                                       "\xf4\x8f\xbf\xbf"};
+    static const char *const bad[] = {"\x01",
+                                      "\x08",
+                                      "\x0b",
+                                      "\x1f",
+                                      "\x7f",
+                                      "\x80",
+                                      "\xbf",
+                                      "\xc1\xbf",
+                                      "\xc2\x80",
+                                      "\xc2\x9f",
+                                      "\xc2",
+                                      "\xdf\x7f",
+                                      "\xe0\x9f\xbf",
+                                      "\xe1\x80",
+                                      "\xe1\x80\xc0",
+                                      "\xed\xa0\x80",
+                                      "\xed\xbf\xbf",
+                                      "\xef\xbf\xbe",
+                                      "\xef\xbf\xbf",
+                                      "\xf0\x8f\xbf\xbf",
+                                      "\xf0\x90\x80",
+                                      "\xf1\x80\x80\x20",
+                                      "\xf4\x90\x80\x80",
+                                      "\xf5\x80\x80\x80",
+                                      "\xff"};
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        char *s = verdict_say("a%sz", kept[i]), want[16];
+        snprintf(want, sizeof want, "a%sz", kept[i]);
+        ck_assert_msg(strcmp(s, want) == 0, "kept[%zu] became '%s'", i, s);
+        free(s);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char *s = verdict_say("%s", bad[i]);
+        ck_assert_uint_eq(strlen(s), strlen(bad[i]));
+        ck_assert_msg(s[0] == '?', "bad[%zu] is '%s'", i, s);
+        for (char *p = s; *p; p++)
+            ck_assert_msg(*p == '?' || *p == ' ' || *p == '\x7f' - 0 || *p == '?', "bad[%zu]: '%s'", i, s);
+        free(s);
+    }
+}
+END_TEST
+
+/* --- decisions against all of them ------------------------------------------------------------------------------ */
+
+/* May i stand before u?  Scores and bounds are small integers here, so that the sum is exact. */
+static bool before_by_hand(const double *score, const double *bound, size_t i, size_t u)
+{
+    if (score[i] == score[u] && bound[i] == 0 && bound[u] == 0) return i < u;
+    return score[i] + bound[i] >= score[u] - bound[u];
+}
+
+/* Every ordered choice of 2 out of 4 is admissible iff nobody that stands behind an expert, or was left out, is ahead of it for
+ * certain; a choice is ambiguous iff somebody behind an expert may be ahead of it. */
+START_TEST(all_choices_of_two_out_of_four)
+{
+    uint64_t state = 5;
+    for (size_t s = 0; s < 200; s++) {
+        double score[8], bound[8];
+        for (size_t i = 0; i < 8; i++) {
+            state = state * 6364136223846793005U + 1442695040888963407U;
+            score[i] = (double)(state >> 62);
+            bound[i] = (state >> 40 & 3) == 0 ? 1 : 0;
+        }
+        golden_tensor g8 = {8, score, bound, NULL};
+        for (int64_t a = 0; a < 4; a++)
+            for (int64_t b = 0; b < 4; b++) {
+                const int64_t index[2] = {a, b};
+                int64_t taken = -1, left = -1;
+                if (a == b) continue;
+                for (size_t row = 0; row < 2; row++) {
+                    const double *x = score + 4 * row, *r = bound + 4 * row;
+                    bool fine = true, open = false;
+                    for (int64_t u = 0; u < 4; u++) {
+                        if (u != a) fine = fine && before_by_hand(x, r, (size_t)a, (size_t)u);
+                        if (u != a) open = open || before_by_hand(x, r, (size_t)u, (size_t)a);
+                        if (u != a && u != b) fine = fine && before_by_hand(x, r, (size_t)b, (size_t)u);
+                        if (u != a && u != b) open = open || before_by_hand(x, r, (size_t)u, (size_t)b);
+                    }
+                    ck_assert(verdict_admissible(&g8, row, 4, 2, index, &taken, &left) == fine);
+                    ck_assert(verdict_ambiguous(&g8, row, 4, 2, index) == open);
+                    if (!fine)
+                        ck_assert((taken == a || taken == b) && left != taken &&
+                                  !before_by_hand(x, r, (size_t)taken, (size_t)left));
+                    if (!fine && taken == b) ck_assert(left != a);
+                }
+            }
+        int64_t index[4];
+        verdict_choose(score, 4, 4, index); /* the larger first, and of equals the lower */
+        for (size_t j = 0; j + 1 < 4; j++) {
+            const double x = score[index[j]], y = score[index[j + 1]];
+            ck_assert(x > y || (x == y && index[j] < index[j + 1]));
+        }
+        int64_t two[2];
+        verdict_choose(score, 4, 2, two);
+        ck_assert_mem_eq(two, index, sizeof two);
+    }
+}
+END_TEST
+/* --- sentences, word by word ------------------------------------------------------------------------------------- */
+
+static void details_are(size_t n, const char *const *want)
+{
+    for (size_t i = 0; i < v.details || i < n; i++)
+        ck_assert_msg(i < n && i < v.details && strcmp(v.detail[i], want[i]) == 0, "sentence %zu is\n%s\nexpected\n%s",
+                      i, i < v.details ? v.detail[i] : "-", i < n ? want[i] : "-");
+}
+
+START_TEST(the_worst_element_is_told_with_its_inputs)
+{
+    double w[4] = {0.75, 0.25, 0.5, 0.75}, d[8] = {1, 2, 3, 4, 5, 6, 7, 8.5};
+    answer_without("weight d_r load");
+    add_doubles("weight", &c->out[WEIGHT], w);
+    add_doubles("d_r", &c->grad[0], d);
+    add_integers("load", &c->out[LOAD], (const int64_t[]){1, 1, 3, 2});
+    judge();
+    /* 0.25 / 2^-10 = 256; 0.5 / 2^-10 = 512: less bad than load, which is off where nothing is allowed */
+    static const char *const want[] = {
+        "weight[1,1] = 0.75, golden 0.5, bound 0.000977: off by 0.25, 256 times the bound (1 of 4 elements fail)",
+        "load[2] = 3, expected exactly 1 (2 of 4 elements differ)",
+        "d_r[1,3] = 8.5, golden 8, bound 0.000977: off by 0.5, 512 times the bound (1 of 8 elements fail)",
+    };
+    details_are(3, want); /* load is [N]: no input has this axis first */
+    ck_assert_str_eq(v.t[v.worst].name, "load");
+    verdict_case_clear(&v);
+    tensor_file_clear(&answer);
+    answer_without("weight d_r");
+    add_doubles("weight", &c->out[WEIGHT], w);
+    add_doubles("d_r", &c->grad[0], d);
+    judge();
+    static const char *const with_inputs[] = {
+        "weight[1,1] = 0.75, golden 0.5, bound 0.000977: off by 0.25, 256 times the bound (1 of 4 elements fail)",
+        "d_r[1,3] = 8.5, golden 8, bound 0.000977: off by 0.5, 512 times the bound (1 of 8 elements fail)",
+        "    input r[1,...] = -1 4 0 2",
+    };
+    details_are(3, with_inputs);
+    ck_assert_str_eq(v.sizes, "T=2 N=4 K=2");
+    ck_assert_str_eq(v.parameters, "k=2");
+    ck_assert_str_eq(v.t[v.worst].name, "d_r");
+    ck_assert(find("d_r")->bin[0] == 7 && find("d_r")->bin[8] == 1 && find("weight")->bin[0] == 3);
+    ck_assert(find("d_r")->heat && find("d_r")->heat[7] == 5 && !find("load")->heat && !find("half")->heat);
+}
+END_TEST
+
+/* Every kind of input: of rank 1, indices, one without the axis, one with ten elements a row. */
+START_TEST(inputs_that_share_the_axis_are_told)
+{
+    static const op_tensor in[] = {{"r", "T,N", OP_INPUT, OP_DIFF, ""},
+                                   {"mask", "T", OP_INPUT, 0, ""},
+                                   {"wr", "N,d", OP_INPUT, 0, ""},
+                                   {"index", "T,K", OP_INPUT, OP_I64, ""},
+                                   {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor out[] = {
+        {"y", "T", OP_BOUNDED, 0, ""}, {"loss", "", OP_BOUNDED, OP_DIFF, ""}, {NULL, NULL, 0, 0, NULL}};
+    op_record wide = toy;
+    wide.in = in;
+    wide.out = out;
+    op_case_free(c);
+    verdict_golden_clear(&g);
+    c = op_case_new(&wide, "T=3,N=9,d=2,K=2", "", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    for (size_t i = 0; i < 27; i++) c->in[0].f64[i] = (double)i / 2;
+    memcpy(c->in[1].f64, (const double[]){0.25, 0.5, 1e-9}, 3 * sizeof(double));
+    g.out[0] = floats(3, (const double[]){1, 2, 3}, 0.5);
+    g.out[1] = floats(1, (const double[]){4}, 0.5);
+    g.grad[0] = floats(27, c->in[0].f64, 0.5);
+    add_doubles("y", &c->out[0], (const double[]){1, 2, 9});
+    add_doubles("loss", &c->out[1], (const double[]){4.75});
+    add_doubles("d_r", &c->grad[0], c->in[0].f64);
+    judge();
+    static const char *const want[] = {
+        "y[2] = 9, golden 3, bound 0.5: off by 6, 12 times the bound (1 of 3 elements fail)",
+        "    input r[2,...] = 9 9.5 10 10.5 11 11.5 12 12.5 ...",
+        "    input mask[2] = 1e-09",
+        "loss = 4.75, golden 4, bound 0.5: off by 0.75, 1.5 times the bound (1 of 1 elements fail)",
+    };
+    details_are(4, want);
+    verdict_case_clear(&v);
+    tensor_file_clear(&answer);
+    add_doubles("y", &c->out[0], (const double[]){1, 2, 3});
+    add_doubles("loss", &c->out[1], (const double[]){NAN});
+    add_doubles("d_r", &c->grad[0], c->in[0].f64);
+    judge();
+    static const char *const scalar[] = {
+        "loss = nan, golden 4, bound 0.5: off by nan, nan times the bound (1 of 1 elements fail)"};
+    details_are(1, scalar);
+    ck_assert_str_eq(v.t[v.worst].name, "loss");
+}
+END_TEST
+
+START_TEST(malformed_tokens_are_told_three_at_most)
+{
+    op_case_free(c);
+    verdict_golden_clear(&g);
+    c = op_case_new(&toy, "T=6,N=3", "", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    const int64_t right[12] = {0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1}, wrong[12] = {0, 1, 3, 1, 0, -1, 2, 2, 1, 0, 7, 8};
+    double zeros[18] = {0};
+    g.out[WEIGHT] = floats(12, zeros, 1);
+    g.out[INDEX] = whole(12, right);
+    g.out[LOAD] = whole(3, right);
+    g.out[HALF] = floats(3, zeros, 0);
+    g.grad[0] = floats(18, zeros, 1);
+    g.score[INDEX] = floats(18, zeros, 1);
+    add_doubles("weight", &c->out[WEIGHT], zeros);
+    add_integers("index", &c->out[INDEX], wrong);
+    add_integers("load", &c->out[LOAD], right);
+    add_doubles("half", &c->out[HALF], zeros);
+    add_doubles("d_r", &c->grad[0], zeros);
+    judge();
+    static const char *const want[] = {
+        "index: token 1 chose (3 1), expected 2 different experts out of 0..2",
+        "index: token 2 chose (0 -1), expected 2 different experts out of 0..2",
+        "index: token 3 chose (2 2), expected 2 different experts out of 0..2",
+        "index: and 1 more such tokens",
+    };
+    details_are(4, want);
+    ck_assert(v.differ == 5 && v.inadmissible == 4 && find("index")->outside == 4 && !v.replayed && v.tokens == 6 &&
+              v.ambiguous == 6);
+    ck_assert_mem_eq(c->out[INDEX].i64, right, sizeof right);
+}
+END_TEST
+
+/* gate.weights, five tokens with two experts whose scores are 3 and 1: the second cannot win. */
+START_TEST(inadmissible_tokens_are_told_three_at_most)
+{
+    const double r[10] = {3, 1, 3, 1, 3, 1, 3, 1, 3, 1};
+    const int64_t loser[5] = {1, 1, 1, 1, 0};
+    const size_t dim[] = {5, 1}, r_dim[] = {5, 2};
+    op_case_free(c);
+    verdict_golden_clear(&g);
+    c = op_case_new(op_find("gate.weights"), "T=5,N=2", "k=1", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    memcpy(op_in(c, "r"), r, sizeof r);
+    ck_assert_int_eq(op_run(c), SMOE_OK);
+    ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
+    ck_assert_int_eq(tensor_file_add(&answer, "index", TENSOR_I64, 2, dim, loser), 0);
+    add_scalars("weight", 2, dim, (const double[]){1, 1, 1, 1, 1});
+    add_scalars("d_r", 2, r_dim, (const double[10]){0});
+    judge();
+    static const char *const want[] = {
+        "index: token 0 chose (1), golden (0): expert 1 (score 1 +- 0) was preferred to expert 0 (score 3 +- 0); it is "
+        "behind by 2, the bounds excuse 0",
+        "index: token 1 chose (1), golden (0): expert 1 (score 1 +- 0) was preferred to expert 0 (score 3 +- 0); it is "
+        "behind by 2, the bounds excuse 0",
+        "index: token 2 chose (1), golden (0): expert 1 (score 1 +- 0) was preferred to expert 0 (score 3 +- 0); it is "
+        "behind by 2, the bounds excuse 0",
+        "index: and 1 more such tokens",
+    };
+    details_are(4, want);
+    ck_assert(v.tokens == 5 && v.replayed && v.differ == 4 && v.inadmissible == 4 && v.ties == 0 && v.ambiguous == 0 &&
+              find("index")->outside == 4);
+    ck_assert(find("weight")->pass && find("d_r")->pass && !v.pass);
+}
+END_TEST
+
+/* Two scores far below the largest: a softmax is 0 for both in float32, exp(-200), and not in float64. */
+START_TEST(an_underflow_of_the_softmax_is_told)
+{
+    for (int i = 0; i < 3; i++) {
+        const double r[3] = {0, i == 2 ? -1 : -200, i == 2 ? -2 : -201};
+        const int64_t chosen[2] = {0, 2};
+        const size_t dim[] = {1, 2}, r_dim[] = {1, 3};
+        profile = twin_profile_find(i == 1 ? "f64" : "f32");
+        op_case_free(c);
+        verdict_golden_clear(&g);
+        tensor_file_clear(&answer);
+        verdict_case_clear(&v);
+        c = op_case_new(op_find("gate.weights"), "T=1,N=3", "k=2", err, sizeof err);
+        ck_assert_msg(c != NULL, "%s", err);
+        memcpy(op_in(c, "r"), r, sizeof r);
+        ck_assert_int_eq(op_run(c), SMOE_OK);
+        ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
+        ck_assert_int_eq(tensor_file_add(&answer, "index", TENSOR_I64, 2, dim, chosen), 0);
+        add_scalars("weight", 2, dim, (const double[]){1 / (1 + exp(r[2])), exp(r[2]) / (1 + exp(r[2]))});
+        add_scalars("d_r", 2, r_dim, (const double[3]){0});
+        judge();
+        ck_assert(v.inadmissible == 1 && says("index: token 0 chose (0 2), golden (0 1): expert 2"));
+        ck_assert(
+            says("index: a softmax of these scores is 0 in f32 for both experts: choose on the scores themselves") ==
+            (i == 0));
+        ck_assert_uint_eq(v.details, i == 0 ? 2 : 1);
+    }
+}
+END_TEST
+
+START_TEST(numbers_of_a_narrower_format_are_noticed)
+{
+    double d[8];
+    for (int i = 0; i < 4; i++) { /* right but for one element; which is what */
+        memcpy(d, the_gradient, sizeof d);
+        for (size_t e = 0; e < 8; e++) g.grad[0].value[e] = the_gradient[e] + (i == 1 ? 0 : 0x1p-40);
+        d[3] = i == 2 ? 0.1 : i == 3 ? NAN : 4.5;
+        tensor_file_clear(&answer);
+        verdict_case_clear(&v);
+        answer_without("d_r");
+        add_doubles("d_r", &c->grad[0], d);
+        judge();
+        ck_assert_msg(!v.pass && v.narrow == (i == 0 || i == 3), "case %d", i);
+    }
+    profile = twin_profile_find("f32");
+    verdict_case_clear(&v);
+    judge();
+    ck_assert(!v.pass && !v.narrow);
+}
+END_TEST
+
+START_TEST(what_the_dtype_would_be_judged_as_is_said)
+{
+    static const struct {
+        tensor_dtype t;
+        const char *name, *said;
+    } row[] = {{TENSOR_F32, "F32", "f32"}, {TENSOR_BF16, "BF16", "bf16"}, {TENSOR_F16, "F16", "f16"}};
+    static const unsigned char bytes[32];
+    for (size_t i = 0; i < 3; i++) {
+        char want[160];
+        answer_without("weight");
+        ck_assert_int_eq(tensor_file_add(&answer, "weight", row[i].t, 2, c->out[WEIGHT].dim, bytes), 0);
+        judge();
+        snprintf(want, sizeof want,
+                 "'weight' is %s, which cannot hold the precision f64 that was promised (--precision %s judges it as "
+                 "what it is)",
+                 row[i].name, row[i].said);
+        const char *const one[] = {want};
+        details_are(1, one);
+        ck_assert(v.worst < v.tensors && strcmp(v.t[v.worst].name, "weight") == 0 && !v.t[v.worst].judged);
+        verdict_case_clear(&v);
+        tensor_file_clear(&answer);
+    }
+    const op_value cube = {.rank = 3, .dim = {2, 2, 1}}, scalar = {.rank = 0};
+    answer_without("weight load half");
+    add_doubles("weight", &cube, the_weight);
+    add_doubles("half", &scalar, the_half);
+    judge();
+    static const char *const want[] = {"'weight' has shape [2,2,1], expected [2,2]",
+                                       "'load' is missing, expected I64 [4]", "'half' has shape [], expected [4]"};
+    details_are(3, want);
+}
+END_TEST
+
+START_TEST(an_optional_choice_that_is_missing_is_assumed)
+{
+    static op_tensor out[7];
+    static op_record free_to = {0};
+    memcpy(out, toy_out, sizeof toy_out);
+    out[INDEX].flags |= OP_OPTIONAL;
+    free_to = toy;
+    free_to.out = out;
+    c->op = &free_to;
+    answer_without("index");
+    judge();
+    ck_assert(v.pass && v.details == 0);
+    verdict_case_clear(&v);
+    tensor_file_clear(&answer);
+    answer_without("index load");
+    add_integers("load", &c->out[LOAD], (const int64_t[]){1, 1, 1, 0});
+    judge();
+    static const char *const want[] = {"load[3] = 0, expected exactly 1 (1 of 4 elements differ)",
+                                       "    'index' was not answered, so the golden choice was assumed, in which exact "
+                                       "ties go to the lower index; answer it to be judged under yours"};
+    details_are(2, want);
+    c->op = &toy;
+}
+END_TEST
+
+START_TEST(forward_alone_owes_no_gradients)
+{
+    g.forward = true;
+    answer_without("d_r");
+    judge();
+    ck_assert(v.pass && v.tensors == 6);
+    verdict_case_clear(&v);
+    add_doubles("d_r", &c->grad[0], the_weight); /* whatever it is, it is not looked at */
+    judge();
+    ck_assert(v.pass && v.tensors == 6);
+    verdict_case_clear(&v);
+    add_doubles("d_s", &c->grad[0], the_weight);
+    judge();
+    ck_assert(!v.pass && v.tensors == 7 &&
+              says("'d_s' is unknown: toy.gate has no output and no gradient of this name"));
+}
+END_TEST
+
+/* --- golden files: what is found, what is missing, what is computed --------------------------------------------------- */
+
+/* What verdict_golden_find() says of the toy's file without (or with another) tensor. */
+static int found(const char *drop, const char *spoilt, const twin_profile *p)
+{
+    tensor_file all, f;
+    memset(&f, 0, sizeof f);
+    expected_file(&all, "", ' ');
+    for (size_t i = 0; i < all.tensors; i++) {
+        const tensor *t = &all.t[i];
+        const size_t flat[1] = {t->count};
+        const bool bad = strcmp(t->name, spoilt) == 0;
+        if (strcmp(t->name, drop) == 0) continue;
+        ck_assert_int_eq(tensor_file_add(&f, t->name, t->dtype,
+                                         bad && t->rank != 1 ? 1
+                                         : bad               ? 0
+                                                             : t->rank,
+                                         bad ? flat : t->dim, t->data),
+                         0);
+    }
+    *err = '\0';
+    const int status = verdict_golden_find(c, &f, "file", p, err, sizeof err);
+    tensor_file_clear(&all);
+    tensor_file_clear(&f);
+    return status;
+}
+
+START_TEST(what_a_golden_file_lacks_is_found)
+{
+    static const char *const owed[] = {"weight", "index", "load", "half", "s", "margin", "d_r"};
+    static const char *const bounds[] = {"bound.f64.weight", "bound.f64.half", "bound.f64.s",
+                                         "bound.f64.d_r",    "score.index",    "score_bound.f64.index"};
+    twin_profile apart = *profile;
+    apart.apart = true;
+    ck_assert_int_eq(found("", "", profile), 0);
+    ck_assert_int_eq(found("bound.f64.margin", "", profile), 0);
+    ck_assert_int_eq(found("", "", &apart), 1);
+    ck_assert_int_eq(found("", "", twin_profile_find("f32")), 1);
+    for (size_t i = 0; i < 7; i++) {
+        char want[80];
+        ck_assert_int_eq(found(owed[i], "", profile), -1);
+        snprintf(want, sizeof want, "file: tensor '%s' is missing, expected", owed[i]);
+        ck_assert_msg(strncmp(err, want, strlen(want)) == 0, "%s", err);
+        ck_assert_int_eq(found(owed[i], "", &apart), -1);
+        ck_assert_int_eq(found("", owed[i], profile), -1);
+        snprintf(want, sizeof want, "file: tensor '%s' is not", owed[i]);
+        ck_assert_msg(strncmp(err, want, strlen(want)) == 0, "%s", err);
+    }
+    for (size_t i = 0; i < 6; i++) {
+        ck_assert_msg(found(bounds[i], "", profile) == 1, "%s", bounds[i]);
+        ck_assert_msg(found("", bounds[i], profile) == -1, "%s", bounds[i]);
+    }
+}
+END_TEST
+
+START_TEST(names_of_a_golden_file_are_known_or_refused)
+{
+    static const char *const known[] = {"radius.weight",   "radius.d_r",      "score.index",
+                                        "bound.f16.d_r",   "bound.bf16.half", "score_bound.tf32.index",
+                                        "bound.f32.weight"};
+    static const char *const unknown[] = {"r",
+                                          "d_s",
+                                          "x_r",
+                                          "radius.r",
+                                          "score.r",
+                                          "bound.weight",
+                                          "bound.f64",
+                                          "bound.f64.",
+                                          "bound.f6.weight",
+                                          "bound.f64.d_s",
+                                          "score_bound.f32",
+                                          "bounds.f64.weight",
+                                          "",
+                                          "d_",
+                                          "dd_r",
+                                          "radius.radius.weight"};
+    for (size_t i = 0; i < 7 + 16; i++) {
+        tensor_file f;
+        expected_file(&f, "", ' ');
+        const char *name = i < 7 ? known[i] : unknown[i - 7];
+        if (!tensor_file_find(&f, name))
+            ck_assert_int_eq(tensor_file_add(&f, name, TENSOR_F64, 2, c->out[WEIGHT].dim, the_weight), 0);
+        const int status = verdict_golden_find(c, &f, "file", profile, err, sizeof err);
+        ck_assert_msg(status == (i < 7 ? 0 : -1), "'%s': %d", name, status);
+        char want[160];
+        snprintf(want, sizeof want, "file: unknown tensor '%s' for toy.gate", name);
+        if (i >= 7) ck_assert_str_eq(err, want);
+        tensor_file_clear(&f);
+    }
+}
+END_TEST
+
+START_TEST(golden_choices_name_experts)
+{
+    const int64_t high[4] = {0, 1, 2, 4}, low[4] = {0, -1, 2, 3};
+    ck_assert_int_eq(
+        verdict_check_decision("file", "index", 4, 2, 10, 2, (const int64_t[]){0, 3, 2, 1}, err, sizeof err), 0);
+    ck_assert_int_eq(verdict_check_decision("file", "index", 4, 2, 10, 2, high, err, sizeof err), -1);
+    ck_assert_str_eq(err, "file: 'index': token 11 has expert 4, expected one of the 4 from 0 on");
+    ck_assert_int_eq(verdict_check_decision("file", "index", 4, 2, 10, 2, low, err, sizeof err), -1);
+    ck_assert_str_eq(err, "file: 'index': token 10 has expert -1, expected one of the 4 from 0 on");
+    ck_assert_int_eq(verdict_check_numbers("file", "x", 5, 3, (const double[]){1, 2, NAN},
+                                           (const double[]){0, INFINITY, 1}, err, sizeof err),
+                     -1);
+    ck_assert_str_eq(err, "file: 'x': element 7 has a value or bound that is NaN or a negative bound");
+    ck_assert_int_eq(verdict_check_numbers("file", "x", 5, 2, (const double[]){1, INFINITY},
+                                           (const double[]){0, -0x1p-1074}, err, sizeof err),
+                     -1);
+    ck_assert_str_eq(err, "file: 'x': element 6 has a value or bound that is NaN or a negative bound");
+    ck_assert_int_eq(verdict_check_numbers("file", "x", 5, 2, (const double[]){1, -INFINITY},
+                                           (const double[]){0, INFINITY}, err, sizeof err),
+                     0);
+}
+END_TEST
+
+/* The file of a case without any bound of it, or of its scores: the twin's are those of verdict_golden_run(). */
+START_TEST(bounds_that_are_missing_are_computed)
+{
+    const int64_t none[3] = {7, 7, 7};
+    op_case_free(c);
+    verdict_golden_clear(&g);
+    c = op_case_new(op_find("gate.weights"), "T=2,N=3", "k=1", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    memcpy(op_in(c, "r"), (const double[]){0.5, 1, 0.25, 3, 2, 1}, 6 * sizeof(double));
+    memcpy(op_cot(c, "weight"), (const double[]){1, 0.5}, 2 * sizeof(double));
+    ck_assert_int_eq(op_run(c), SMOE_OK);
+    ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
+    for (int way = 0; way < 5;
+         way++) { /* nothing, half of the bounds, all but the scores', all, and one more choice that is none */
+        tensor_file f;
+        verdict_golden h;
+        memset(&f, 0, sizeof f);
+        size_t decision = 0;
+        for (size_t i = 0; c->op->out[i].name; i++) {
+            const op_value *o = &c->out[i];
+            char name[80];
+            const char *of = c->op->out[i].name;
+            if (c->op->out[i].kind == OP_DECISION) decision = i;
+            if (o->i64) {
+                ck_assert_int_eq(tensor_file_add(&f, of, TENSOR_I64, o->rank, o->dim, way == 4 ? none : o->i64), 0);
+                continue;
+            }
+            ck_assert_int_eq(tensor_file_add(&f, of, TENSOR_F64, o->rank, o->dim, o->f64), 0);
+            snprintf(name, sizeof name, "bound.f64.%s", of);
+            if (way == 1 ? i % 2 : way > 1) tensor_file_add(&f, name, TENSOR_F64, o->rank, o->dim, g.out[i].bound);
+        }
+        const op_value *d = &c->grad[0];
+        const size_t scores[2] = {2, 3};
+        tensor_file_add(&f, "d_r", TENSOR_F64, d->rank, d->dim, d->f64);
+        if (way > 1) tensor_file_add(&f, "bound.f64.d_r", TENSOR_F64, d->rank, d->dim, g.grad[0].bound);
+        if (way > 2) tensor_file_add(&f, "score.index", TENSOR_F64, 2, scores, g.score[decision].value);
+        if (way > 2) tensor_file_add(&f, "score_bound.f64.index", TENSOR_F64, 2, scores, g.score[decision].bound);
+        const int status = verdict_golden_read(c, &f, "file", profile, &h, err, sizeof err);
+        ck_assert_msg(status == (way == 4 ? -1 : 0), "%s", err);
+        if (status == 0)
+            for (size_t i = 0; i < OP_TENSORS; i++) {
+                const golden_tensor *a[3] = {&g.out[i], &g.grad[i], &g.score[i]},
+                                    *b[3] = {&h.out[i], &h.grad[i], &h.score[i]};
+                for (size_t k = 0; k < 3; k++) {
+                    ck_assert(a[k]->count == b[k]->count && !a[k]->value == !b[k]->value &&
+                              !a[k]->index == !b[k]->index);
+                    if (a[k]->value) ck_assert_mem_eq(a[k]->value, b[k]->value, a[k]->count * sizeof(double));
+                    if (a[k]->value) ck_assert_mem_eq(a[k]->bound, b[k]->bound, a[k]->count * sizeof(double));
+                    if (a[k]->index) ck_assert_mem_eq(a[k]->index, b[k]->index, a[k]->count * sizeof(int64_t));
+                }
+            }
+        verdict_golden_clear(&h);
+        tensor_file_clear(&f);
+    }
+    ck_assert_str_eq(err, "file: 'index': token 0 has expert 7, expected one of the 3 from 0 on");
+    bool bounded = false;
+    for (size_t e = 0; e < 6; e++) bounded |= g.grad[0].bound[e] > 0 && isfinite(g.grad[0].bound[e]);
+    ck_assert(bounded);
+}
+END_TEST
+/* --- diagnoses by the toy ------------------------------------------------------------------------------------------ */
+
+START_TEST(factors_are_what_their_names_say)
+{
+    /* T = 3, N = 5, K = 2, d = 7; there is no n */
+    static const struct {
+        const char *name;
+        double value;
+    } want[] = {{"0", 0},
+                {"-1", -1},
+                {"2", 2},
+                {"1/2", 0.5},
+                {"K", 2},
+                {"1/K", 1.0 / 2},
+                {"N", 5},
+                {"1/N", 1.0 / 5},
+                {"T", 3},
+                {"1/T", 1.0 / 3},
+                {"T*K", 6},
+                {"1/(T*K)", 1.0 / 6},
+                {"T*N", 15},
+                {"1/(T*N)", 1.0 / 15},
+                {"N/K", 2.5},
+                {"K/N", 0.4},
+                {"d", 7},
+                {"1/d", 1.0 / 7},
+                {"n", NAN},
+                {"1/n", NAN},
+                {"1/(N*N)", 1.0 / 25}};
+    op_case_free(c);
+    c = op_case_new(op_find("layer.smoe"), "T=3,N=5,d=7,h=4", "k=2", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        double x = 99;
+        ck_assert_str_eq(verdict_factor(i, c, &x), want[i].name);
+        ck_assert_msg(isnan(want[i].value) ? isnan(x) : fabs(x - want[i].value) <= 1e-15, "%s is %g", want[i].name, x);
+        x = 99;
+        ck_assert_str_eq(verdict_factor(i, NULL, &x), want[i].name);
+        ck_assert_double_eq(x, 99);
+        ck_assert_str_eq(verdict_factor(i, c, NULL), want[i].name);
+    }
+    ck_assert_ptr_null(verdict_factor(sizeof want / sizeof *want, c, NULL));
+}
+END_TEST
+
+/* Diagnoses an answer with this weight [2,2] and this gradient [2,4]. */
+static void diagnose_toy(const double *w, const double *d)
+{
+    verdict_case_clear(&v);
+    tensor_file_clear(&answer);
+    answer_without("weight d_r");
+    add_doubles("weight", &c->out[WEIGHT], w);
+    add_doubles("d_r", &c->grad[0], d);
+    judge();
+    ck_assert_msg(verdict_diagnose(c, &g, &answer, profile, NULL, &v, err, sizeof err) == 0, "%s", err);
+}
+
+START_TEST(a_factor_holds_for_every_element_that_fails)
+{
+    const double half[8] = {1, 2, 1.5, 2, 2.5, 3, 3.5, 4}, mixed[8] = {1, 2, 1.5, 2, 2.5, 3, 3.5, 4.5},
+                 zero[8] = {0, 2, 0, -0.0, 0, 0, 0, 8};
+    const double nearly[8] = {0.5 + 0x1p-11, 1, 1.5, 2, 2.5, 3, 3.5, 4 - 0x1p-11},
+                 off[8] = {0.5 + 0x1.1p-10, 1, 1.5, 2, 2.5, 3, 3.5, 4};
+    diagnose_toy(the_weight, half);
+    ck_assert(find("d_r")->factors & factor_bit("1/2") && find("d_r")->factor == 0.5 && !find("d_r")->zeros);
+    ck_assert(find("weight")->factors == 0 && find("weight")->pass);
+    diagnose_toy(the_weight, mixed);
+    ck_assert_uint_eq(find("d_r")->factors, 0);
+    diagnose_toy(the_weight, zero);
+    ck_assert(find("d_r")->factors == factor_bit("0") && find("d_r")->zeros);
+    diagnose_toy(the_weight, nearly); /* within the bound of golden, which half would not shrink */
+    ck_assert(find("d_r")->factors & factor_bit("1/2"));
+    diagnose_toy(the_weight, off);
+    ck_assert_uint_eq(find("d_r")->factors, 0);
+    double eight[8];
+    for (size_t i = 0; i < 8; i++) eight[i] = 8 * the_gradient[i] + 0x1.ffp-8; /* eight times the bound */
+    diagnose_toy(the_weight, eight);
+    ck_assert_uint_eq(find("d_r")->factors, factor_bit("T*N"));
+    eight[7] += 0x1p-17;
+    diagnose_toy(the_weight, eight);
+    ck_assert_uint_eq(find("d_r")->factors, factor_bit("T*N"));
+    eight[7] += 0x1p-12;
+    diagnose_toy(the_weight, eight);
+    ck_assert_uint_eq(find("d_r")->factors, 0);
+}
+END_TEST
+
+/* How many sentences there are, and whether one of them is this. */
+static bool tells(const char *sentence)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < v.details; i++) n += strcmp(v.detail[i], sentence) == 0;
+    return n == 1;
+}
+
+static bool tells_places(void) { return says("another order") || says("transposed") || says("exchanged"); }
+
+START_TEST(right_numbers_in_wrong_places_are_told)
+{
+    /* golden d_r: (1 2 3 4; 5 6 7 8), weight: (0.75 0.25; 0.5 0.5), the scores: (2 0 3 1; -1 4 0 2) */
+    const double rows[8] = {5, 6, 7, 8, 1, 2, 3, 4}, across[8] = {1, 5, 2, 6, 3, 7, 4, 8},
+                 nearly[8] = {1, 5, 2, 6, 3, 7, 4, 9};
+    const double flipped[4] = {0.75, 0.5, 0.25, 0.5}, turned[4] = {0.5, 0.5, 0.75, 0.25};
+    diagnose_toy(the_weight, rows);
+    ck_assert(tells("    d_r is golden with its first axis in another order: (1 0)"));
+    diagnose_toy(the_weight, across);
+    ck_assert(tells("    d_r is golden transposed (its last two axes, or column-major)"));
+    ck_assert_msg(verdict_diagnose(c, &g, &answer, profile, NULL, &v, err, sizeof err) == 0, "%s", err);
+    ck_assert_msg(tells("    d_r is golden transposed (its last two axes, or column-major)"), "once");
+    diagnose_toy(the_weight, nearly);
+    ck_assert(!v.pass && !tells_places());
+    diagnose_toy(flipped, the_gradient);
+    ck_assert(tells("    weight is golden transposed (its last two axes, or column-major)"));
+    diagnose_toy(turned, the_gradient);
+    ck_assert(tells("    weight is golden with its first axis in another order: (1 0)"));
+    diagnose_toy(the_weight, the_score); /* a stage that was not answered, of the same shape */
+    ck_assert(tells("    d_r is what s should be: were the two exchanged?") && v.details == 3);
+    for (size_t i = 0; i < 8; i++) g.grad[0].bound[i] = INFINITY;
+    g.grad[0].bound[0] = 0x1p-10;
+    diagnose_toy(the_weight, rows); /* 5 is not 1, and nothing is known of the others */
+    ck_assert(!v.pass && !tells_places());
+    memset(g.out[S].value, 0, 8 * sizeof(double));
+    diagnose_toy(the_weight, (const double[8]){0});
+    ck_assert_msg(!tells_places(), "zeros are like any others");
+}
+END_TEST
+
+/* A vector and a box: T = 64 and 65 rows, and three axes. */
+START_TEST(places_in_vectors_and_boxes)
+{
+    static const op_tensor in[] = {
+        {"r", "T", OP_INPUT, OP_DIFF, ""}, {"b", "A,B,D", OP_INPUT, OP_DIFF, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor out[] = {{"y", "", OP_BOUNDED, OP_DIFF, ""}, {NULL, NULL, 0, 0, NULL}};
+    op_record wide = toy;
+    wide.in = in;
+    wide.out = out;
+    for (size_t T = 63; T <= 65; T++) {
+        double x[65], golden[65], box[12], turned[12];
+        char dims[40];
+        snprintf(dims, sizeof dims, "T=%zu,A=2,B=2,D=3", T);
+        op_case_free(c);
+        verdict_golden_clear(&g);
+        verdict_case_clear(&v);
+        tensor_file_clear(&answer);
+        c = op_case_new(&wide, dims, "", err, sizeof err);
+        ck_assert_msg(c != NULL, "%s", err);
+        for (size_t i = 0; i < T; i++) golden[i] = (double)i;
+        for (size_t i = 0; i < T; i++) x[i] = (double)(T - 1 - i);
+        for (size_t i = 0; i < 12; i++) box[i] = (double)i; /* box[a][b][d] = 6 a + 3 b + d; turned[a] is [3][2] */
+        for (size_t i = 0; i < 12; i++) turned[i] = (double)(i / 6 * 6 + i % 2 * 3 + i % 6 / 2);
+        g.out[0] = floats(1, (const double[]){1}, 0.25);
+        g.grad[0] = floats(T, golden, 0.25);
+        g.grad[1] = floats(12, box, 0.25);
+        add_doubles("y", &c->out[0], (const double[]){1});
+        add_doubles("d_r", &c->grad[0], x);
+        add_doubles("d_b", &c->grad[1], turned);
+        judge();
+        ck_assert_msg(verdict_diagnose(c, &g, &answer, profile, NULL, &v, err, sizeof err) == 0, "%s", err);
+        ck_assert(tells("    d_b is golden transposed (its last two axes, or column-major)"));
+        char want[100];
+        snprintf(want, sizeof want, "d_r is golden with its first axis in another order: (%zu %zu %zu ", T - 1, T - 2,
+                 T - 3);
+        ck_assert_msg(says(want) == (T <= 64), "%zu rows", T);
+        if (T <= 64) ck_assert(says("... ...)") || says(" ...)"));
+        ck_assert_msg(!says("golden transposed (its last two axes, or column-major)") ||
+                          !says("d_r is golden transposed"),
+                      "a vector has no transpose");
+    }
 }
 END_TEST
 
@@ -1143,7 +2090,8 @@ END_TEST
 /* A shard's file may say anything of the parameters: nothing is read beyond its text. */
 START_TEST(parameters_that_are_cut_are_read_to_their_end)
 {
-    static const char *const text[] = {"", "k", "k=", "k=2 ", "k=2 cou", "k=2 count", "k=2 count=", "else=1 count=first"};
+    static const char *const text[] = {"",        "k",         "k=",         "k=2 ",
+                                       "k=2 cou", "k=2 count", "k=2 count=", "else=1 count=first"};
     verdict_case list[2];
     profile = twin_profile_find("f32");
     balance_case();
@@ -1415,14 +2363,1398 @@ START_TEST(failures_are_alike_by_their_tensors)
 }
 END_TEST
 
+/* --- a report that is written down ---------------------------------------------------------------------------------- */
+
+static const op_param rich_param[] = {{"k", OP_INT, "2", ""},
+                                      {"order", OP_CHOICE, "topk|softmax", ""},
+                                      {"scale", OP_REAL, "0.5", ""},
+                                      {"mode", OP_CHOICE, "on|off", ""},
+                                      {NULL, OP_INT, NULL, NULL}};
+static const op_record rich = {.id = "toy.rich",
+                               .title = "Rich",
+                               .equations = "G.2, G.3",
+                               .in = toy_in,
+                               .out = toy_out,
+                               .param = rich_param,
+                               .cases = no_cases};
+static const twin_variant alpha = {"toy.gate", "Alpha", "the gate doubled", "twice as much", "here#1"};
+static const twin_variant beta = {"toy.gate", "Beta", "the gate halved", "half as much", "there#2"};
+static const twin_variant gamma_ = {"toy.gate", "Gamma", "no gate", "nothing", "nowhere"};
+
+static void same_words(const char *got, const char *want)
+{
+    size_t i = 0;
+    while (got[i] && got[i] == want[i]) i++;
+    ck_assert_msg(got[i] == want[i], "after '%.*s' there is\n%s\nexpected\n%s", (int)(i < 60 ? i : 60),
+                  got + (i < 60 ? 0 : i - 60), got + i, want + i);
+}
+
+/* A tensor that is there and judged, with no element outside. */
+static verdict_tensor row_of(const char *name, op_kind kind, size_t slot, size_t rows, size_t cols, double ratio)
+{
+    return (verdict_tensor){.name = (char *)(uintptr_t)name,
+                            .kind = kind,
+                            .slot = slot,
+                            .gradient = strncmp(name, "d_", 2) == 0,
+                            .present = true,
+                            .owed = true,
+                            .judged = true,
+                            .pass = true,
+                            .rank = cols ? 2 : 1,
+                            .dim = {rows, cols},
+                            .count = rows * (cols ? cols : 1),
+                            .ratio = ratio,
+                            .at = 1,
+                            .got = 0.25,
+                            .golden = 0.5,
+                            .bound = 0.125};
+}
+
+static char *writable(const char *s) { return (char *)(uintptr_t)s; }
+
+static verdict_tensor told_first[5], told_second[4], told_third[3];
+static verdict_match told_match[4];
+static char *told_detail[2];
+static verdict_case told[5];
+
+/* toy.gate: one that passes, one that equals two variants under its own decision, one without its decision; toy.rich: two programs that ended. */
+static report written_report(void)
+{
+    memset(told, 0, sizeof told);
+    told_first[0] = row_of("s", OP_STAGE, S, 2, 4, 0);
+    told_first[0].present = told_first[0].judged = told_first[0].owed = false;
+    told_first[0].at = 8;
+    told_first[1] = row_of("index", OP_DECISION, INDEX, 2, 2, 0);
+    told_first[1].at = 4;
+    told_first[2] = row_of("weight", OP_BOUNDED, WEIGHT, 2, 2, 0.25);
+    told_first[2].vacuous = 1;
+    told_first[3] = row_of("load", OP_EXACT, LOAD, 4, 0, 0);
+    told_first[4] = row_of("d_r", OP_BOUNDED, 0, 2, 4, 0.5);
+    told[0] = (verdict_case){.name = writable("toy.gate.first"),
+                             .op = &toy,
+                             .sizes = writable("T=2 N=4"),
+                             .parameters = writable("k=2"),
+                             .pass = true,
+                             .tensors = 5,
+                             .t = told_first,
+                             .tokens = 2,
+                             .ambiguous = 1,
+                             .vacuous = 1,
+                             .worst = 4};
+    told_second[0] = told_first[1];
+    told_second[1] = row_of("weight", OP_BOUNDED, WEIGHT, 2, 2, 3.5);
+    told_second[1].pass = false;
+    told_second[1].outside = 2;
+    told_second[2] = row_of("load", OP_EXACT, LOAD, 4, 0, 0);
+    told_second[3] = row_of("d_r", OP_BOUNDED, 0, 2, 4, 1e-5);
+    told_match[0] = (verdict_match){&alpha, 0.5, true};
+    told_match[1] = (verdict_match){&beta, 0.75, true};
+    told_match[2] = (verdict_match){&gamma_, 0.25, false};
+    told_match[3] = (verdict_match){&alpha, 0.5, false};
+    told_detail[0] = writable("weight[0,1] is <wrong> & \"off\"");
+    told_detail[1] = writable("\tas ever");
+    told[1] = (verdict_case){.name = writable("toy.gate.second (seed 4)"),
+                             .op = &toy,
+                             .sizes = writable("T=2 N=4"),
+                             .parameters = writable("k=2"),
+                             .tensors = 4,
+                             .t = told_second,
+                             .tokens = 2,
+                             .ambiguous = 1,
+                             .differ = 2,
+                             .inadmissible = 1,
+                             .replayed = true,
+                             .worst = 1,
+                             .details = 2,
+                             .detail = told_detail,
+                             .matches = 3,
+                             .match = told_match};
+    told_third[0] = told_first[1];
+    told_third[0].present = told_third[0].judged = false;
+    told_third[0].fault = writable("'index' is missing, expected I64 [2,2]");
+    told_third[0].pass = false;
+    told_third[1] = row_of("weight", OP_BOUNDED, WEIGHT, 2, 2, 123);
+    told_third[1].pass = false;
+    told_third[1].outside = 1;
+    told_third[2] = row_of("d_r", OP_BOUNDED, 0, 2, 4, 2e4);
+    told_third[2].pass = false;
+    told_third[2].outside = 8;
+    told_third[2].factors = factor_bit("2") | factor_bit("K");
+    told_third[2].factor = 2;
+    told[2] = (verdict_case){.name = writable("toy.gate.third"),
+                             .op = &toy,
+                             .sizes = writable("T=2 N=4"),
+                             .parameters = writable("k=2"),
+                             .tensors = 3,
+                             .t = told_third,
+                             .tokens = 2,
+                             .ambiguous = 2,
+                             .worst = 0,
+                             .matches = 1,
+                             .match = told_match + 3};
+    told[3] = (verdict_case){.name = writable("toy.rich.left"),
+                             .op = &rich,
+                             .sizes = writable("T=2"),
+                             .parameters = writable("k=3 order=softmax scale=0.5 mode=on"),
+                             .fault = writable("toy.rich.left ended with status 4"),
+                             .output = writable("one\n\ntwo")};
+    told[4] = (verdict_case){.name = writable("toy.rich.right"),
+                             .op = &rich,
+                             .sizes = writable("T=2"),
+                             .parameters = writable(""),
+                             .fault = writable("toy.rich.right ended with status 4"),
+                             .output = writable("one\n\ntwo")};
+    return (report){.version = "9",
+                    .suite = "core",
+                    .seed = 3,
+                    .seeds = 2,
+                    .precision = twin_profile_find("bf16"),
+                    .forward = true,
+                    .cases = 5,
+                    .c = told};
+}
+
+#define THIRD                                                                                                          \
+    " toy.gate.third: toy.gate (G.1), T=2 N=4; k=2\n"                                                                  \
+    "    first to depart: weight\n"                                                                                    \
+    "    d_r: every failing element equals golden times 2\n"
+#define SECOND                                                                                                         \
+    " toy.gate.second (seed 4): toy.gate (G.1), T=2 N=4; k=2\n"                                                        \
+    "    weight[0,1] is <wrong> & \"off\"\n"                                                                           \
+    "    \tas ever\n"                                                                                                  \
+    "    judged under its own decision: 2 of 2 tokens chose other experts than golden\n"                               \
+    "    first to depart: weight (right before it: index)\n"                                                           \
+    "    equals the gate doubled: Alpha; met in here#1; effect: twice as much\n"                                       \
+    "    or equals the gate halved: Beta; met in there#2; effect: half as much\n"
+#define LEFT                                                                                                           \
+    " toy.rich.left: toy.rich (G.2, G.3), T=2; k=3 order=softmax scale=0.5 mode=on\n"                                  \
+    "    toy.rich.left ended with status 4\n"                                                                          \
+    "    | one\n"                                                                                                      \
+    "    | \n"                                                                                                         \
+    "    | two\n"
+
+START_TEST(a_text_report_word_by_word)
+{
+    const report r = written_report();
+    size_t n;
+    char *text = report_render(&r, REPORT_TEXT, &n);
+    same_words(text,
+               "5 cases of suite core, seed 3..4, judged at precision bf16 (storage bf16, arithmetic f32, elementary "
+               "functions within 4 ulp)\n"
+               "\n"
+               "toy.gate, 3 cases\n"
+               "  tensor           kind       elements worst ratio  vacuous\n"
+               "  index            decision         12           -           FAIL in 1 of 3 cases\n"
+               "  d_r              gradient         24    2.00e+04           FAIL in 1 of 3 cases\n"
+               "  weight           output           12     123.000        1  FAIL in 2 of 3 cases\n"
+               "  load             exact             8       0.000           pass\n"
+               "  decisions: 4, ambiguous 2, other than golden 2, inadmissible 1\n"
+               "toy.rich, 2 cases\n"
+               "\n"
+               "cases, worst first\n"
+               "  FAIL  toy.gate.third                                         -  index\n"
+               "  FAIL  toy.rich.left                                          -\n"
+               "  FAIL  toy.rich.right                                         -\n"
+               "  FAIL  toy.gate.second (seed 4)                           3.500  weight  (2 other decisions)\n"
+               "  pass  toy.gate.first                                     0.500  d_r  (1 vacuous)\n"
+               "\n"
+               "FAIL" THIRD "FAIL" LEFT "    and 1 more case in the same way\n"
+               "FAIL" SECOND "\n"
+               "toy.gate: all 2 failing cases equal the gate doubled: Alpha; met in here#1; effect: twice as much\n"
+               "gradients were not judged (--forward)\n"
+               "1 passed, 4 failed\n");
+    ck_assert_uint_eq(n, strlen(text));
+    free(text);
+}
+END_TEST
+
+START_TEST(a_coloured_report_word_by_word)
+{
+    report r = written_report();
+    char *text = NULL;
+    size_t n;
+    r.cases = 1;
+    r.seeds = 1;
+    r.forward = false;
+    FILE *f = open_memstream(&text, &n);
+    ck_assert_ptr_nonnull(f);
+    report_print(f, &r, false, true);
+    fclose(f);
+    same_words(text,
+               "1 case of suite core, seed 3, judged at precision bf16 (storage bf16, arithmetic f32, elementary "
+               "functions within 4 ulp)\n"
+               "\n"
+               "\033[1mtoy.gate\033[0m, 1 case\n"
+               "  tensor           kind       elements worst ratio  vacuous\n"
+               "  d_r              gradient          8       0.500           \033[32mpass\033[0m\n"
+               "  weight           output            4       0.250        1  \033[32mpass\033[0m\n"
+               "  index            decision          4           -           \033[32mpass\033[0m\n"
+               "  load             exact             4       0.000           \033[32mpass\033[0m\n"
+               "  decisions: 2, ambiguous 1, other than golden 0, inadmissible 0\n"
+               "\n"
+               "\033[1mcases, worst first\033[0m\n"
+               "  \033[32mpass\033[0m  toy.gate.first                                     0.500  d_r  (1 vacuous)\n"
+               "\n"
+               "\033[32m1 passed, 0 failed\033[0m\n");
+    free(text);
+    r = written_report();
+    r.c = told + 3;
+    r.cases = 1;
+    twin_profile apart = *r.precision;
+    apart.apart = true;
+    apart.elementary_ulp = 0.5;
+    r.precision = &apart;
+    f = open_memstream(&text, &n);
+    ck_assert_ptr_nonnull(f);
+    report_print(f, &r, true, true);
+    fclose(f);
+    same_words(text, "\033[31mFAIL\033[0m \033[1mtoy.rich.left\033[0m: toy.rich (G.2, G.3), T=2; k=3 order=softmax "
+                     "scale=0.5 mode=on\n"
+                     "    toy.rich.left ended with status 4\n"
+                     "    | one\n"
+                     "    | \n"
+                     "    | two\n"
+                     "\n"
+                     "gradients were not judged (--forward)\n"
+                     "judged at precision bf16 (storage bf16, arithmetic f32, elementary functions within 0.5 ulp)\n"
+                     "\033[31m0 passed, 1 failed\033[0m\n");
+    free(text);
+}
+END_TEST
+
+START_TEST(a_tap_report_word_by_word)
+{
+    const report r = written_report();
+    size_t n;
+    char *text = report_render(&r, REPORT_TAP, &n);
+    same_words(text, "TAP version 13\n"
+                     "# precision bf16 (storage bf16, arithmetic f32, elementary functions within 4 ulp)\n"
+                     "1..5\n"
+                     "ok 1 - toy.gate.first (toy.gate)\n"
+                     "not ok 2 - toy.gate.second (seed 4) (toy.gate)\n"
+                     "# FAIL toy.gate.second (seed 4): toy.gate (G.1), T=2 N=4; k=2\n"
+                     "#     weight[0,1] is <wrong> & \"off\"\n"
+                     "#     \tas ever\n"
+                     "#     judged under its own decision: 2 of 2 tokens chose other experts than golden\n"
+                     "#     first to depart: weight (right before it: index)\n"
+                     "#     equals the gate doubled: Alpha; met in here#1; effect: twice as much\n"
+                     "#     or equals the gate halved: Beta; met in there#2; effect: half as much\n"
+                     "not ok 3 - toy.gate.third (toy.gate)\n"
+                     "# FAIL toy.gate.third: toy.gate (G.1), T=2 N=4; k=2\n"
+                     "#     first to depart: weight\n"
+                     "#     d_r: every failing element equals golden times 2\n"
+                     "not ok 4 - toy.rich.left (toy.rich)\n"
+                     "# FAIL toy.rich.left: toy.rich (G.2, G.3), T=2; k=3 order=softmax scale=0.5 mode=on\n"
+                     "#     toy.rich.left ended with status 4\n"
+                     "#     | one\n"
+                     "#     | \n"
+                     "#     | two\n"
+                     "not ok 5 - toy.rich.right (toy.rich)\n"
+                     "# FAIL toy.rich.right: toy.rich (G.2, G.3), T=2\n"
+                     "#     toy.rich.right ended with status 4\n"
+                     "#     | one\n"
+                     "#     | \n"
+                     "#     | two\n"
+                     "# toy.gate the gate doubled: Alpha; met in here#1; effect: twice as much\n"
+                     "# gradients were not judged (--forward)\n"
+                     "# 1 passed, 4 failed\n");
+    free(text);
+}
+END_TEST
+
+START_TEST(an_xml_report_word_by_word)
+{
+    const report r = written_report();
+    size_t n;
+    char *text = report_render(&r, REPORT_XML, &n);
+    same_words(text, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                     "<testsuites name=\"smoeref, outputs only\" tests=\"5\" failures=\"4\">\n"
+                     "  <testsuite name=\"toy.gate\" tests=\"3\" failures=\"2\" errors=\"0\" skipped=\"0\">\n"
+                     "    <properties><property name=\"precision\" value=\"bf16 (storage bf16, arithmetic f32, "
+                     "elementary functions within 4 ulp)\"/></properties>\n"
+                     "    <testcase classname=\"smoeref.bf16.toy.gate\" name=\"toy.gate.first\"/>\n"
+                     "    <testcase classname=\"smoeref.bf16.toy.gate\" name=\"toy.gate.second (seed 4)\">\n"
+                     "      <failure type=\"verdict\" message=\"weight[0,1] is &lt;wrong&gt; &amp; "
+                     "&quot;off&quot;\">FAIL toy.gate.second (seed 4): toy.gate (G.1), T=2 N=4; k=2&#10;"
+                     "    weight[0,1] is &lt;wrong&gt; &amp; &quot;off&quot;&#10;    &#9;as ever&#10;"
+                     "    judged under its own decision: 2 of 2 tokens chose other experts than golden&#10;    first "
+                     "to depart: weight (right before it: index)&#10;"
+                     "    equals the gate doubled: Alpha; met in here#1; effect: twice as much&#10;    or equals the "
+                     "gate halved: Beta; met in there#2; effect: half as much&#10;</failure>\n"
+                     "    </testcase>\n"
+                     "    <testcase classname=\"smoeref.bf16.toy.gate\" name=\"toy.gate.third\">\n"
+                     "      <failure type=\"verdict\" message=\"weight\">FAIL toy.gate.third: toy.gate (G.1), T=2 N=4; "
+                     "k=2&#10;    first to depart: weight&#10;"
+                     "    d_r: every failing element equals golden times 2&#10;</failure>\n"
+                     "    </testcase>\n"
+                     "  </testsuite>\n"
+                     "  <testsuite name=\"toy.rich\" tests=\"2\" failures=\"2\" errors=\"0\" skipped=\"0\">\n"
+                     "    <properties><property name=\"precision\" value=\"bf16 (storage bf16, arithmetic f32, "
+                     "elementary functions within 4 ulp)\"/></properties>\n"
+                     "    <testcase classname=\"smoeref.bf16.toy.rich\" name=\"toy.rich.left\">\n"
+                     "      <failure type=\"verdict\" message=\"toy.rich.left ended with status 4\">FAIL "
+                     "toy.rich.left: toy.rich (G.2, G.3), T=2; k=3 order=softmax scale=0.5 mode=on&#10;"
+                     "    toy.rich.left ended with status 4&#10;    | one&#10;    | &#10;    | two&#10;</failure>\n"
+                     "    </testcase>\n"
+                     "    <testcase classname=\"smoeref.bf16.toy.rich\" name=\"toy.rich.right\">\n"
+                     "      <failure type=\"verdict\" message=\"toy.rich.right ended with status 4\">FAIL "
+                     "toy.rich.right: toy.rich (G.2, G.3), T=2&#10;"
+                     "    toy.rich.right ended with status 4&#10;    | one&#10;    | &#10;    | two&#10;</failure>\n"
+                     "    </testcase>\n"
+                     "  </testsuite>\n"
+                     "</testsuites>\n");
+    free(text);
+}
+END_TEST
+
+/* Is the JSON text the one of these rows, in which ' stands for ", and @ for '? */
+static void same_json(const char *text, const char *const *want)
+{
+    static char quoted[8192];
+    json_error_t e;
+    size_t at = 0;
+    for (; *want; want++) at += (size_t)snprintf(quoted + at, sizeof quoted - at, "%s", *want);
+    ck_assert_uint_lt(at, sizeof quoted);
+    for (char *p = quoted; *p; p++)
+        if (*p == '\'')
+            *p = '"';
+        else if (*p == '@')
+            *p = '\'';
+    json_t *a = json_loads(text, JSON_REJECT_DUPLICATES, &e), *b;
+    ck_assert_msg(a != NULL, "%s", e.text);
+    b = json_loads(quoted, JSON_REJECT_DUPLICATES, &e);
+    ck_assert_msg(b != NULL, "%s at %d", e.text, e.position);
+    if (!json_equal(a, b)) {
+        char *x = json_dumps(a, JSON_INDENT(1) | JSON_SORT_KEYS), *y = json_dumps(b, JSON_INDENT(1) | JSON_SORT_KEYS);
+        same_words(x, y);
+        ck_abort_msg("they differ in the type of a number");
+    }
+    json_decref(a);
+    json_decref(b);
+}
+
+START_TEST(a_json_report_value_by_value)
+{
+    const report r = written_report();
+    size_t n;
+    char *text = report_render(&r, REPORT_JSON, &n);
+    static const char *const want[] = {
+        "{'smoeref':'9','suite':'core','seed':3,'seeds':2,'forward':true,'precision':'bf16','passed':1,",
+        "'failed':4,'power':null,'roundoff':{'storage':'bf16','arithmetic':'f32','elementary_ulp':4.0},",
+        "'operations':[{'op':'toy.gate','cases':3,'failed':2,'equals':[{'class':'Alpha',",
+        "'formula':'the gate doubled','effect':'twice as much','met':'here#1'}],'parts':[],",
+        "'factors':[{'tensor':'d_r','factors':['2','K']}]},{'op':'toy.rich','cases':2,'failed':2,'equals':[],",
+        "'parts':[],'factors':[]}],'cases':[{'name':'toy.gate.first','op':'toy.gate','sizes':'T=2 N=4',",
+        "'parameters':'k=2','pass':true,'fault':null,'output':null,'decisions':{'taken':2,'ambiguous':1,",
+        "'other':0,'inadmissible':0},'replayed':false,'first_to_depart':null,'details':[],'equals':[],",
+        "'tensors':[{'name':'s','kind':'stage','pass':true,'present':false,'judged':false,'fault':null,",
+        "'shape':[2,4],'outside':0,'vacuous':0,'ratio':null,'worst':null,'factors':[]},{'name':'index',",
+        "'kind':'decision','pass':true,'present':true,'judged':true,'fault':null,'shape':[2,2],'outside':0,",
+        "'vacuous':0,'ratio':null,'worst':null,'factors':[]},{'name':'weight','kind':'output','pass':true,",
+        "'present':true,'judged':true,'fault':null,'shape':[2,2],'outside':0,'vacuous':1,'ratio':0.25,",
+        "'worst':{'index':[0,1],'got':0.25,'golden':0.5,'bound':0.125},'factors':[]},{'name':'load',",
+        "'kind':'exact','pass':true,'present':true,'judged':true,'fault':null,'shape':[4],'outside':0,",
+        "'vacuous':0,'ratio':0.0,'worst':{'index':[1],'got':0.25,'golden':0.5,'bound':0.125},'factors':[]},",
+        "{'name':'d_r','kind':'gradient','pass':true,'present':true,'judged':true,'fault':null,'shape':[2,4],",
+        "'outside':0,'vacuous':0,'ratio':0.5,'worst':{'index':[0,1],'got':0.25,'golden':0.5,'bound':0.125},",
+        "'factors':[]}]},{'name':'toy.gate.second (seed 4)','op':'toy.gate','sizes':'T=2 N=4',",
+        "'parameters':'k=2','pass':false,'fault':null,'output':null,'decisions':{'taken':2,'ambiguous':1,",
+        "'other':2,'inadmissible':1},'replayed':true,'first_to_depart':'weight',",
+        "'details':['weight[0,1] is <wrong> & \\\"off\\\"','\\tas ever'],'equals':[{'class':'Alpha',",
+        "'formula':'the gate doubled','effect':'twice as much','met':'here#1'},{'class':'Beta',",
+        "'formula':'the gate halved','effect':'half as much','met':'there#2'}],'tensors':[{'name':'index',",
+        "'kind':'decision','pass':true,'present':true,'judged':true,'fault':null,'shape':[2,2],'outside':0,",
+        "'vacuous':0,'ratio':null,'worst':null,'factors':[]},{'name':'weight','kind':'output','pass':false,",
+        "'present':true,'judged':true,'fault':null,'shape':[2,2],'outside':2,'vacuous':0,'ratio':3.5,",
+        "'worst':{'index':[0,1],'got':0.25,'golden':0.5,'bound':0.125},'factors':[]},{'name':'load',",
+        "'kind':'exact','pass':true,'present':true,'judged':true,'fault':null,'shape':[4],'outside':0,",
+        "'vacuous':0,'ratio':0.0,'worst':{'index':[1],'got':0.25,'golden':0.5,'bound':0.125},'factors':[]},",
+        "{'name':'d_r','kind':'gradient','pass':true,'present':true,'judged':true,'fault':null,'shape':[2,4],",
+        "'outside':0,'vacuous':0,'ratio':1e-5,'worst':{'index':[0,1],'got':0.25,'golden':0.5,'bound':0.125},",
+        "'factors':[]}]},{'name':'toy.gate.third','op':'toy.gate','sizes':'T=2 N=4','parameters':'k=2',",
+        "'pass':false,'fault':null,'output':null,'decisions':{'taken':2,'ambiguous':2,'other':0,",
+        "'inadmissible':0},'replayed':false,'first_to_depart':'weight','details':[],'equals':[],",
+        "'tensors':[{'name':'index','kind':'decision','pass':false,'present':false,'judged':false,",
+        "'fault':'@index@ is missing, expected I64 [2,2]','shape':[2,2],'outside':0,'vacuous':0,'ratio':null,",
+        "'worst':null,'factors':[]},{'name':'weight','kind':'output','pass':false,'present':true,",
+        "'judged':true,'fault':null,'shape':[2,2],'outside':1,'vacuous':0,'ratio':123.0,",
+        "'worst':{'index':[0,1],'got':0.25,'golden':0.5,'bound':0.125},'factors':[]},{'name':'d_r',",
+        "'kind':'gradient','pass':false,'present':true,'judged':true,'fault':null,'shape':[2,4],'outside':8,",
+        "'vacuous':0,'ratio':2e4,'worst':{'index':[0,1],'got':0.25,'golden':0.5,'bound':0.125},",
+        "'factors':['2','K']}]},{'name':'toy.rich.left','op':'toy.rich','sizes':'T=2',",
+        "'parameters':'k=3 order=softmax scale=0.5 mode=on','pass':false,",
+        "'fault':'toy.rich.left ended with status 4','output':'one\\n\\ntwo','decisions':{'taken':0,",
+        "'ambiguous':0,'other':0,'inadmissible':0},'replayed':false,'first_to_depart':null,'details':[],",
+        "'equals':[],'tensors':[]},{'name':'toy.rich.right','op':'toy.rich','sizes':'T=2','parameters':'',",
+        "'pass':false,'fault':'toy.rich.right ended with status 4','output':'one\\n\\ntwo',",
+        "'decisions':{'taken':0,'ambiguous':0,'other':0,'inadmissible':0},'replayed':false,",
+        "'first_to_depart':null,'details':[],'equals':[],'tensors':[]}]}",
+        NULL};
+    same_json(text, want);
+    free(text);
+}
+END_TEST
+
+/* --- what explains many cases ----------------------------------------------------------------------------------------- */
+
+enum { CASES = 16 };
+static verdict_tensor many_t[CASES];
+static verdict_match many_match[CASES][3];
+static verdict_case many[CASES];
+static char many_name[CASES][32];
+
+/* n failing cases of an operation; of each the variants that it agrees with (NULL: none), and the factors. */
+static report failing_cases(const op_record *op, size_t n)
+{
+    memset(many, 0, sizeof many);
+    memset(many_match, 0, sizeof many_match);
+    for (size_t i = 0; i < n; i++) {
+        snprintf(many_name[i], sizeof many_name[i], "%s.case%zu", op->id, i);
+        many_t[i] = row_of("weight", OP_BOUNDED, WEIGHT, 2, 2, 8);
+        many_t[i].pass = false;
+        many[i] = (verdict_case){.name = many_name[i],
+                                 .op = op,
+                                 .sizes = writable("T=2"),
+                                 .parameters = writable(""),
+                                 .tensors = 1,
+                                 .t = &many_t[i],
+                                 .match = many_match[i]};
+    }
+    return (report){.version = "9",
+                    .suite = "core",
+                    .seed = 1,
+                    .seeds = 1,
+                    .precision = twin_profile_find("f32"),
+                    .cases = n,
+                    .c = many};
+}
+
+static void agrees(size_t i, const twin_variant *w, bool tells_it)
+{
+    many_match[i][many[i].matches++] = (verdict_match){w, 0.5, tells_it};
+}
+
+static void has_factor(size_t i, const char *name, double value)
+{
+    many_t[i].factors |= factor_bit(name);
+    many_t[i].factor = value;
+}
+
+static void explanations_are(const report *r, const char *want)
+{
+    char *text = NULL;
+    size_t n;
+    FILE *f = open_memstream(&text, &n);
+    ck_assert_ptr_nonnull(f);
+    report_print_explanations(f, r);
+    fclose(f);
+    same_words(text, want);
+    free(text);
+}
+
+START_TEST(explanations_word_by_word)
+{
+    report r = failing_cases(&toy, 1);
+    explanations_are(&r, "toy.gate: no known wrong variant explains the failing case\n");
+    agrees(0, &alpha, false);
+    explanations_are(&r, "toy.gate: no known wrong variant explains the failing case\n");
+    agrees(0, &beta, true);
+    explanations_are(
+        &r, "toy.gate: the 1 failing case equals the gate halved: Beta; met in there#2; effect: half as much\n");
+    agrees(0, &gamma_, true);
+    explanations_are(&r,
+                     "toy.gate: the 1 failing case equals the gate halved: Beta; met in there#2; effect: half as much\n"
+                     "    or equal no gate: Gamma; met in nowhere; effect: nothing\n");
+    r = failing_cases(&toy, 3);
+    many[1].pass = true; /* of those that pass nothing is asked */
+    explanations_are(&r, "toy.gate: no known wrong variant explains all failing cases\n");
+    many[1].pass = false;
+    agrees(0, &alpha, false);
+    agrees(1, &alpha, false);
+    agrees(2, &alpha, true);
+    explanations_are(
+        &r, "toy.gate: all 3 failing cases equal the gate doubled: Alpha; met in here#1; effect: twice as much\n");
+    for (size_t i = 0; i < 3; i++) many[i].narrow = true;
+    explanations_are(
+        &r,
+        "toy.gate: all 3 failing cases equal the gate doubled: Alpha; met in here#1; effect: twice as much\n"
+        "    every number of the failing answers is a float32 number: if that is your precision, --precision f32\n");
+    many[2].narrow = false;
+    many[2].pass = true;
+    explanations_are(
+        &r,
+        "toy.gate: no known wrong variant explains all failing cases\n"
+        "    every number of the failing answers is a float32 number: if that is your precision, --precision f32\n");
+}
+END_TEST
+
+START_TEST(parts_word_by_word)
+{
+    report r = failing_cases(&toy, 16);
+    agrees(0, &beta, true); /* beta: 0, 1; alpha: 1, 2, 3; gamma: 4, where it does not tell */
+    agrees(1, &beta, true);
+    agrees(1, &alpha, true);
+    agrees(2, &alpha, false);
+    agrees(3, &alpha, false);
+    agrees(4, &gamma_, false);
+    strcpy(many_name[15], "toy.gated");
+    explanations_are(
+        &r, "toy.gate: 3 of 16 failing cases equal the gate doubled: Alpha; met in here#1; effect: twice as much\n"
+            "    1 of 16 failing cases equals the gate halved: Beta; met in there#2; effect: half as much\n"
+            "    the other 12: case4, case5, case6, case7, case8, case9, case10, case11, case12, case13, case14, "
+            "toy.gated\n");
+    many[3].matches = 0;
+    explanations_are(
+        &r, "toy.gate: 2 of 16 failing cases equal the gate halved: Beta; met in there#2; effect: half as much\n"
+            "    the other 14: case2, case3, case4, case5, case6, case7, case8, case9, case10, case11, case12, case13 "
+            "and 2 more\n");
+    report_explanation *e = report_explain(&r, 0);
+    ck_assert(e->variants == 0 && e->parts == 2 && e->part[0].variant == &beta && e->part[0].cases == 2 &&
+              !e->part[1].variant && e->part[1].cases == 14);
+    ck_assert(e->part[0].c[0] == &many[0] && e->part[0].c[1] == &many[1] && e->part[1].c[0] == &many[2] &&
+              e->part[1].c[13] == &many[15]);
+    ck_assert(e->cases == 16 && e->failed == 16 && e->with_values == 16 && !e->factored && e->op == &toy);
+    report_explanation_free(e);
+    r.cases = 3;
+    char *text = NULL;
+    size_t n;
+    text = report_render(&r, REPORT_JSON, &n);
+    json_t *o = json_loads(text, 0, NULL),
+           *parts = json_object_get(json_array_get(json_object_get(o, "operations"), 0), "parts");
+    char *said = json_dumps(parts, JSON_COMPACT | JSON_SORT_KEYS);
+    ck_assert_str_eq(said, "[{\"cases\":[\"toy.gate.case0\",\"toy.gate.case1\"],\"equals\":{\"class\":\"Beta\","
+                           "\"effect\":\"half as much\",\"formula\":\"the gate halved\",\"met\":\"there#2\"}},"
+                           "{\"cases\":[\"toy.gate.case2\"],\"equals\":null}]");
+    free(said);
+    json_decref(o);
+    free(text);
+    text = report_render(&r, REPORT_TAP, &n);
+    ck_assert_ptr_nonnull(
+        strstr(text, "\n# toy.gate: 2 of 3 failing cases equal the gate halved: Beta; met in there#2; effect: half as "
+                     "much\n#     the other 1: case2\n# 0 passed, 3 failed\n"));
+    free(text);
+}
+END_TEST
+
+START_TEST(factors_word_by_word)
+{
+    report r = failing_cases(&toy, 1);
+    has_factor(0, "1/N", 0.25);
+    explanations_are(&r, "toy.gate: no known wrong variant explains the failing case\n"
+                         "    weight: golden times 1/N, in the one case where it fails\n");
+    has_factor(0, "1/(T*K)", 0.25);
+    explanations_are(&r, "toy.gate: no known wrong variant explains the failing case\n"
+                         "    weight: golden times 1/4, in the one case where it fails\n");
+    r = failing_cases(&toy, 3);
+    for (size_t i = 0; i < 3; i++) has_factor(i, "1/K", 1.0 / (double)(i + 2));
+    for (size_t i = 0; i < 3; i++) has_factor(i, "1/T", 1.0 / (double)(i + 2));
+    explanations_are(&r, "toy.gate: no known wrong variant explains all failing cases\n"
+                         "    weight: golden times 1/K, in all 3 cases where it fails\n");
+    for (size_t i = 0; i < 3; i++) many_t[i].factors = 0;
+    for (size_t i = 0; i < 3; i++) has_factor(i, "0", 0);
+    for (size_t i = 0; i < 3; i++) many_t[i].zeros = true;
+    explanations_are(&r, "toy.gate: no known wrong variant explains all failing cases\n"
+                         "    weight: golden times 0 (all are exactly 0), in all 3 cases where it fails\n");
+    many_t[1].zeros = false;
+    explanations_are(&r, "toy.gate: no known wrong variant explains all failing cases\n"
+                         "    weight: golden times 0, in all 3 cases where it fails\n");
+    for (size_t n = 2; n <= 7; n++) { /* two of n: told unless fewer than a third; one is never told */
+        r = failing_cases(&toy, n);
+        has_factor(0, "2", 2);
+        has_factor(1, "1/(N*N)", 1.0 / 16);
+        explanations_are(&r, "toy.gate: no known wrong variant explains all failing cases\n");
+        has_factor(n - 1, "1/(N*N)", 1.0 / 16);
+        char want[200];
+        snprintf(want, sizeof want, "    weight: golden times 1/(N*N), in 2 of the %zu cases where it fails\n", n);
+        char line[300];
+        snprintf(line, sizeof line, "toy.gate: no known wrong variant explains all failing cases\n%s",
+                 n > 2 && n < 7 ? want : "");
+        explanations_are(&r, line);
+    }
+}
+END_TEST
+
+/* A factor that explains more cases than any variant is told first. */
+START_TEST(a_factor_that_explains_more_leads)
+{
+    report r = failing_cases(&toy, 4);
+    agrees(0, &alpha, true);
+    agrees(1, &alpha, true);
+    has_factor(2, "2", 2);
+    has_factor(3, "2", 2);
+    explanations_are(
+        &r, "toy.gate: 2 of 4 failing cases equal the gate doubled: Alpha; met in here#1; effect: twice as much\n"
+            "    the other 2: case2, case3\n"
+            "    weight: golden times 2, in 2 of the 4 cases where it fails\n");
+    has_factor(1, "2", 2);
+    explanations_are(&r,
+                     "toy.gate: weight: golden times 2, in 3 of the 4 cases where it fails\n"
+                     "    2 of 4 failing cases equal the gate doubled: Alpha; met in here#1; effect: twice as much\n"
+                     "    the other 2: case2, case3\n");
+    agrees(2, &alpha, true);
+    agrees(3, &alpha, true);
+    explanations_are(
+        &r, "toy.gate: all 4 failing cases equal the gate doubled: Alpha; met in here#1; effect: twice as much\n");
+}
+END_TEST
+
+START_TEST(parameters_away_from_their_defaults_are_told)
+{
+    report r = failing_cases(&rich, 4);
+    static const char *const said = "toy.rich: no known wrong variant explains all failing cases\n";
+    char want[400];
+    many[0].parameters = writable("k=5 order=topk scale=0.5 mode=on"); /* k is no variant */
+    many[1].parameters = writable("k=2 order=softmax scale=0.5 mode=on");
+    many[2].parameters = writable("k=2 order=topk scale=0.25 mode=off");
+    many[3].parameters = writable("k=2 order=topk-x scale=0.5 mode=on");
+    snprintf(want, sizeof want,
+             "%s    3 of these set order, scale or mode: if your code has no such variants, --defaults or --where "
+             "leaves them out\n",
+             said);
+    explanations_are(&r, want);
+    many[1].pass = true;
+    many[3].fault = writable("it ended");
+    snprintf(want, sizeof want,
+             "%s    1 of these sets scale or mode: if your code has no such variants, --defaults or --where leaves "
+             "them out\n",
+             said);
+    explanations_are(&r, want);
+    for (size_t i = 0; i < 4; i++)
+        many[i].parameters = writable("k=2 order=softmax scale=0.5 mode=on"); /* has been asked for */
+    explanations_are(&r, said);
+    many[0].parameters = writable("k=2 order=softmax scale=0.75 mode=on");
+    many[3].fault = NULL;
+    snprintf(want, sizeof want,
+             "%s    1 of these sets scale: if your code has no such variants, --defaults or --where leaves them out\n",
+             said);
+    explanations_are(&r, want);
+    many[2].parameters = writable("k=2 order=softmax scale=1 mode=off");
+    snprintf(want, sizeof want,
+             "%s    2 of these set scale or mode: if your code has no such variants, --defaults or --where leaves them "
+             "out\n",
+             said);
+    explanations_are(&r, want);
+}
+END_TEST
+
+static void power_is(const report *r, const char *want)
+{
+    char *text = NULL;
+    size_t n;
+    FILE *f = open_memstream(&text, &n);
+    ck_assert_ptr_nonnull(f);
+    report_print_power(f, r);
+    fclose(f);
+    same_words(text, want);
+    free(text);
+}
+
+static bool *exposed_of(bool *exposed, const char *op, const char *name)
+{
+    for (size_t i = 0; twin_variants[i].op; i++)
+        if (strcmp(twin_variants[i].op, op) == 0 && strcmp(twin_variants[i].name, name) == 0) return &exposed[i];
+    ck_abort_msg("no variant %s of %s", name, op);
+    return exposed;
+}
+
+/* numerics.gelu: GeluTanh and GeluErf, neither of which bf16 shows; numerics.softplus: SoftplusThreshold, which only f64 shows. */
+START_TEST(power_word_by_word)
+{
+    static bool exposed[TWIN_VARIANTS];
+    const op_record *gelu = op_find("numerics.gelu"), *softplus = op_find("numerics.softplus");
+    report r = failing_cases(gelu, 3);
+    many[1].op = softplus;
+    power_is(&r, "");
+    r.exposed = exposed;
+    r.precision = twin_profile_find("f64");
+    power_is(&r, "power: of 3 known wrong variants of these operations, these cases expose 0 at f64; not GeluTanh of "
+                 "numerics.gelu, GeluErf of numerics.gelu, "
+                 "SoftplusThreshold of numerics.softplus\n");
+    r.selected = true;
+    *exposed_of(exposed, "numerics.gelu", "GeluErf") = true;
+    power_is(
+        &r, "power: of 3 known wrong variants of these operations, these cases expose 1 at f64; not GeluTanh of "
+            "numerics.gelu, "
+            "SoftplusThreshold of numerics.softplus (some may be mistakes in what --where or --defaults leaves out)\n");
+    r.precision = twin_profile_find("bf16");
+    power_is(&r, "power: of 3 known wrong variants of these operations, these cases expose 1 at bf16\n"
+                 "    bf16 cannot show GeluTanh of numerics.gelu: the two forms differ by 5e-4 at most; erf near -1 "
+                 "stored in bf16 is uncertain by 2e-3\n"
+                 "    bf16 cannot show SoftplusThreshold of numerics.softplus: e^-20 = 2e-9 is less than half a unit "
+                 "in the last place of 20, 1/16\n");
+    r.cases = 1;
+    size_t n;
+    char *text = report_render(&r, REPORT_JSON, &n);
+    json_t *o = json_loads(text, 0, NULL);
+    char *said = json_dumps(json_object_get(o, "power"), JSON_COMPACT | JSON_SORT_KEYS);
+    ck_assert_str_eq(said, "[{\"class\":\"GeluTanh\",\"exposed\":false,\"invisible\":\"the two forms differ by 5e-4 at "
+                           "most; erf near -1 stored in bf16 is uncertain by 2e-3\",\"op\":\"numerics.gelu\"},"
+                           "{\"class\":\"GeluErf\",\"exposed\":true,\"invisible\":\"the two forms differ by 5e-4 at "
+                           "most; 1 + tanh near 0 stored in bf16 is uncertain by 2e-3\",\"op\":\"numerics.gelu\"}]");
+    free(said);
+    json_decref(o);
+    free(text);
+    twin_profile apart = *r.precision; /* what a format cannot show other roundoffs may */
+    apart.apart = true;
+    r.precision = &apart;
+    power_is(&r, "power: of 2 known wrong variants of these operations, these cases expose 1 at bf16; not GeluTanh of "
+                 "numerics.gelu"
+                 " (some may be mistakes in what --where or --defaults leaves out)\n");
+}
+END_TEST
+
+/* 45 cases of which 20 fail, each in its own way but for the last three. */
+START_TEST(long_reports_are_cut)
+{
+    static verdict_case list[45];
+    static verdict_tensor t[45];
+    static char name[45][16], fault[45][24];
+    memset(list, 0, sizeof list);
+    for (size_t i = 0; i < 45; i++) {
+        snprintf(name[i], sizeof name[i], "case%02zu", i);
+        snprintf(fault[i], sizeof fault[i], "status %zu", i < 17 ? i : 99);
+        t[i] = row_of("weight", OP_BOUNDED, WEIGHT, 2, 2, (double)i / 64);
+        list[i] = (verdict_case){.name = name[i],
+                                 .op = &toy,
+                                 .sizes = writable(""),
+                                 .parameters = writable(""),
+                                 .pass = i >= 20,
+                                 .tensors = 1,
+                                 .t = &t[i],
+                                 .fault = i < 20 ? fault[i] : NULL};
+    }
+    const report r = {.version = "9",
+                      .suite = "core",
+                      .seed = 1,
+                      .seeds = 1,
+                      .precision = twin_profile_find("f32"),
+                      .cases = 45,
+                      .c = list};
+    size_t n;
+    char *text = report_render(&r, REPORT_TEXT, &n);
+    ck_assert_ptr_nonnull(strstr(text, "\n  pass  case25                                             0.391  weight\n  "
+                                       "... and 5 more, none worse\n\n"));
+    ck_assert_ptr_null(strstr(text, "  pass  case24"));
+    ck_assert_ptr_nonnull(strstr(text, "\nFAIL case11: toy.gate (G.1), \n    status 11\n... and 8 more failing cases "
+                                       "(a .json report has all of them)\n"));
+    free(text);
+    for (size_t i = 0; i < 20; i++) list[i].pass = i < 8;
+    for (size_t i = 0; i < 8; i++) list[i].fault = NULL;
+    text = report_render(&r, REPORT_TEXT, &n); /* 8 .. 16 and 17 with two more: ten ways */
+    ck_assert_ptr_nonnull(
+        strstr(text, "FAIL case17: toy.gate (G.1), \n    status 99\n    and 2 more cases in the same way\n\n"));
+    ck_assert_ptr_null(strstr(text, "more failing cases"));
+    free(text);
+    const report all = {.version = "9",
+                        .suite = "core",
+                        .seed = 1,
+                        .seeds = 1,
+                        .precision = twin_profile_find("f32"),
+                        .cases = 40,
+                        .c = list};
+    text = report_render(&all, REPORT_TEXT, &n);
+    ck_assert_ptr_null(strstr(text, "none worse"));
+    free(text);
+}
+END_TEST
+
+START_TEST(failures_that_differ_are_told_apart)
+{
+    static const struct {
+        const char *a_fault, *a_output, *b_fault, *b_output;
+        bool same;
+    } row[] = {{"x.one ended", "x.one: no", "x.two ended", "x.two: no", true},
+               {"x.one ended", "x.one: no", "x.two ended", "x.two: now", false},
+               {"x.one ended", NULL, "x.two ended", NULL, true},
+               {"x.one ended", NULL, "x.two ended", "no", false},
+               {"x.one ended", "no", "x.two ended", NULL, false},
+               {"x.one ended", "a", "x.two ended, too", "a", false},
+               {"x.one ended x.one", "a", "x.two ended x.six", "a", false},
+               {"x.one ended x.one", "a", "x.two ended x.two", "a", true},
+               {"ended", "abc", "ended", "ab", false}};
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        verdict_case list[2] = {{.name = writable("x.one (seed 1)"),
+                                 .op = &toy,
+                                 .sizes = writable(""),
+                                 .parameters = writable(""),
+                                 .fault = writable(row[i].a_fault),
+                                 .output = writable(row[i].a_output)},
+                                {.name = writable("x.two (seed 2)"),
+                                 .op = &toy,
+                                 .sizes = writable(""),
+                                 .parameters = writable(""),
+                                 .fault = writable(row[i].b_fault),
+                                 .output = writable(row[i].b_output)}};
+        char *text = render(REPORT_TEXT, list, 2);
+        ck_assert_msg((strstr(text, "and 1 more case in the same way") != NULL) == row[i].same, "row %zu", i);
+        ck_assert_msg((strstr(text, "FAIL x.two (seed 2):") == NULL) == row[i].same, "row %zu", i);
+        free(text);
+        list[1].details = 1;
+        list[1].detail = told_detail;
+        told_detail[0] = writable("more");
+        text = render(REPORT_TEXT, list, 2);
+        ck_assert_ptr_null(strstr(text, "in the same way"));
+        free(text);
+    }
+}
+END_TEST
+
+/* Worst first: a fault or a NaN, then failing cases by ratio, then passing ones; equals as they come. */
+START_TEST(cases_are_in_order_of_how_bad_they_are)
+{
+    verdict_tensor t[7];
+    verdict_case list[8];
+    static const double ratio[7] = {0.5, 3, 0, 0.75, NAN, 9, 0.5};
+    static const size_t want[8] = {4, 7, 5, 1, 3, 0, 6, 2};
+    memset(list, 0, sizeof list);
+    for (size_t i = 0; i < 7; i++) {
+        t[i] = row_of("weight", OP_BOUNDED, WEIGHT, 2, 2, ratio[i]);
+        t[i].pass = ratio[i] <= 1;
+        list[i] = (verdict_case){.name = writable("x"), .op = &toy, .pass = t[i].pass, .tensors = 1, .t = &t[i]};
+    }
+    list[7] = (verdict_case){.name = writable("x"), .op = &toy, .fault = writable("ended")};
+    const report r = {.cases = 8, .c = list};
+    const verdict_case **sorted = report_worst_first(&r);
+    for (size_t i = 0; i < 8; i++)
+        ck_assert_msg(sorted[i] == &list[want[i]], "%zu. is %zu", i, (size_t)(sorted[i] - list));
+    free(sorted);
+    ck_assert(report_operation(&r, 0) == &toy && !report_operation(&r, 1) && report_failed(&r) == 4);
+    char s[24];
+    static const struct {
+        double ratio;
+        const char *text;
+    } numbers[] = {{0, "0.000"},        {0.001, "0.001"},  {0.00099, "9.90e-04"}, {9999, "9999.000"},
+                   {10000, "1.00e+04"}, {INFINITY, "inf"}, {NAN, "NaN"},          {1, "1.000"}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        t[0].ratio = numbers[i].ratio;
+        report_ratio(s, &t[0]);
+        ck_assert_str_eq(s, numbers[i].text);
+    }
+    t[0].judged = false;
+    report_ratio(s, &t[0]);
+    ck_assert_str_eq(s, "-");
+    t[0].slot = OP_TENSORS;
+    ck_assert_str_eq(report_kind(&t[0]), "unknown");
+    t[0].gradient = true;
+    ck_assert_str_eq(report_kind(&t[0]), "gradient");
+}
+END_TEST
+
+/* --- roundoffs ------------------------------------------------------------------------------------------------------------- */
+
+START_TEST(roundoffs_are_read)
+{
+    static const struct {
+        const char *text;
+        double ulp; /* 0: refused */
+    } ulp[] = {{"4ulp", 4},
+               {"0.5ulp", 0.5},
+               {".5ulp", 0.5},
+               {"5e-1ulp", 0.5},
+               {"0ulp", 0},
+               {"0.49ulp", 0},
+               {"9ulp", 9},
+               {"1073741824ulp", 0x1p30},
+               {"1073741825ulp", 0},
+               {"4", 0},
+               {"ulp", 0},
+               {"-4ulp", 0},
+               {"+4ulp", 0},
+               {" 4ulp", 0},
+               {"0x4ulp", 0},
+               {"0X4ulp", 0},
+               {"4ulps", 0},
+               {"4 ulp", 0},
+               {"infulp", 0},
+               {"nanulp", 0},
+               {"", 0},
+               {"/4ulp", 0},
+               {":4ulp", 0}};
+    for (size_t i = 0; i < sizeof ulp / sizeof *ulp; i++) {
+        roundoff r;
+        char want[200];
+        memset(&r, 0, sizeof r);
+        *err = '\0';
+        ck_assert_msg(roundoff_elementary(&r, ulp[i].text, err, sizeof err) == (ulp[i].ulp > 0 ? 0 : -1), "%s",
+                      ulp[i].text);
+        snprintf(want, sizeof want, "the elementary functions are within '%s', expected such as 4ulp, at least 0.5ulp",
+                 ulp[i].text);
+        if (ulp[i].ulp > 0)
+            ck_assert_double_eq(r.elementary_ulp, ulp[i].ulp);
+        else
+            ck_assert_str_eq(err, want);
+    }
+    roundoff r;
+    memset(&r, 0, sizeof r);
+    ck_assert(roundoff_arithmetic(&r, "f16", err, sizeof err) == 0 && r.arithmetic == twin_profile_find("f16"));
+    ck_assert_int_eq(roundoff_arithmetic(&r, "f17", err, sizeof err), -1);
+    ck_assert_str_eq(err, "the arithmetic is 'f17', expected one of f64, f32, tf32, bf16, f16");
+    char brief[30];
+    ck_assert_int_eq(roundoff_arithmetic(&r, "f17", brief, sizeof brief), -1);
+    ck_assert_str_eq(brief, "the arithmetic is 'f17', expe");
+}
+END_TEST
+
+START_TEST(roundoffs_of_tensors_are_read)
+{
+    static const struct {
+        const char *text, *name, *storage, *arithmetic;
+        double ulp;
+        const char *refusal; /* NULL: it is right */
+    } row[] = {
+        {"r=bf16", "r", "bf16", "f32", 4, NULL},
+        {"d_r=f32", "d_r", "f32", "f32", 4, NULL},
+        {"r=bf16+bf16", "r", "bf16", "bf16", 4, NULL},
+        {"r=f32+tf32", "r", "f32", "tf32", 4, NULL},
+        {"r=bf16+2ulp", "r", "bf16", "f32", 2, NULL},
+        {"r=f32+f64+0.5ulp", "r", "f32", "f64", 0.5, NULL},
+        {"r=f32+0.5ulp+f64", "", "", "", 0, "tensor r has 'f32+0.5ulp+f64', expected P, P+A, P+Nulp or P+A+Nulp"},
+        {"r=f32+f64+f64", "", "", "", 0, "tensor r has 'f32+f64+f64', expected P, P+A, P+Nulp or P+A+Nulp"},
+        {"r=f32+1ulp+2ulp", "", "", "", 0, "tensor r has 'f32+1ulp+2ulp', expected P, P+A, P+Nulp or P+A+Nulp"},
+        {"r=f32+x", "", "", "", 0, "tensor r has 'f32+x', expected P, P+A, P+Nulp or P+A+Nulp"},
+        {"r=x", "", "", "", 0, "the storage is 'x', expected one of f64, f32, tf32, bf16, f16"},
+        {"r=+f32", "", "", "", 0, "the storage is '+f32', expected one of f64, f32, tf32, bf16, f16"},
+        {"r=", "", "", "", 0, "tensor is 'r=', expected NAME=P, NAME=P+A, NAME=P+Nulp or NAME=P+A+Nulp"},
+        {"=f32", "", "", "", 0, "tensor is '=f32', expected NAME=P, NAME=P+A, NAME=P+Nulp or NAME=P+A+Nulp"},
+        {"r", "", "", "", 0, "tensor is 'r', expected NAME=P, NAME=P+A, NAME=P+Nulp or NAME=P+A+Nulp"},
+        {"r=bf16+bf16+4ulp", "r", "bf16", "bf16", 4, NULL}, /* 2 * 4 * 2^-8 = 1/32 */
+        {"r=bf16+bf16+8ulp", "r", "bf16", "bf16", 8, NULL}, /* 1/16: as much as can be bounded */
+        {"r=bf16+bf16+9ulp", "", "", "", 0,
+         "elementary functions within 9 ulp of bf16, of tensor r: at most 8 ulp can be bounded"},
+        {"r=f32+524289ulp", "", "", "", 0,
+         "elementary functions within 524289 ulp of f32, of tensor r: at most 524288 ulp can be bounded"},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        roundoff r;
+        memset(&r, 0, sizeof r);
+        *err = '\0';
+        ck_assert_msg(roundoff_tensor(&r, row[i].text, err, sizeof err) == (row[i].refusal ? -1 : 0), "%s: %s",
+                      row[i].text, err);
+        if (row[i].refusal) {
+            ck_assert_str_eq(err, row[i].refusal);
+            ck_assert_uint_eq(r.tensors, 0);
+            continue;
+        }
+        const twin_profile *p = &r.tensor[0];
+        ck_assert(r.tensors == 1 && strcmp(r.name[0], row[i].name) == 0 && p->apart);
+        ck_assert_str_eq(p->storage.name, row[i].storage);
+        ck_assert_str_eq(p->arithmetic.name, row[i].arithmetic);
+        ck_assert_double_eq(p->elementary_ulp, row[i].ulp);
+    }
+}
+END_TEST
+
+START_TEST(roundoffs_are_merged_and_put_into_a_profile)
+{
+    roundoff a, b;
+    twin_profile p;
+    char text[100];
+    memset(&a, 0, sizeof a);
+    memset(&b, 0, sizeof b);
+    ck_assert(roundoff_tensor(&a, "r=bf16", err, sizeof err) == 0 &&
+              roundoff_tensor(&a, "r=bf16", err, sizeof err) == -1);
+    ck_assert_str_eq(err, "tensor r has its roundoffs twice");
+    ck_assert(roundoff_tensor(&b, "r=f16", err, sizeof err) == 0 &&
+              roundoff_tensor(&b, "weight=f64", err, sizeof err) == 0);
+    ck_assert(roundoff_arithmetic(&b, "f64", err, sizeof err) == 0 &&
+              roundoff_elementary(&b, "3ulp", err, sizeof err) == 0);
+    roundoff_merge(&a, &b);
+    ck_assert(a.tensors == 2 && strcmp(a.name[0], "r") == 0 && strcmp(a.name[1], "weight") == 0 &&
+              a.elementary_ulp == 3);
+    ck_assert(strcmp(a.tensor[0].storage.name, "bf16") == 0 && strcmp(a.tensor[1].storage.name, "f64") == 0 &&
+              a.arithmetic == twin_profile_find("f64"));
+    memset(&b, 0, sizeof b);
+    ck_assert(roundoff_arithmetic(&b, "f32", err, sizeof err) == 0 &&
+              roundoff_elementary(&b, "2ulp", err, sizeof err) == 0);
+    roundoff_merge(&a, &b); /* what was said stays */
+    ck_assert(a.tensors == 2 && a.elementary_ulp == 3 && a.arithmetic == twin_profile_find("f64"));
+    ck_assert(roundoff_profile(&a, twin_profile_find("f32"), &p, err, sizeof err) == 0 && p.apart &&
+              p.tensor == a.tensor);
+    char *said = roundoff_text(&p);
+    ck_assert_str_eq(said, "storage f32, arithmetic f64, elementary functions within 3 ulp; r: storage bf16, "
+                           "arithmetic f32, elementary functions within 4 ulp; "
+                           "weight: storage f64, arithmetic f64, elementary functions within 4 ulp");
+    free(said);
+    const report r = {.version = "9", .suite = "core", .seed = 1, .seeds = 1, .precision = &p};
+    size_t n;
+    said = report_render(&r, REPORT_JSON, &n);
+    static const char *const json[] = {"{'smoeref':'9','suite':'core','seed':1,'seeds':1,'forward':false,'precision':'"
+                                       "f32','passed':0,'failed':0,'power':null,'operations':[],'cases':[],",
+                                       "'roundoff':{'storage':'f32','arithmetic':'f64','elementary_ulp':3.0,'tensors':{"
+                                       "'r':{'storage':'bf16','arithmetic':'f32','elementary_ulp':4.0},",
+                                       "'weight':{'storage':'f64','arithmetic':'f64','elementary_ulp':4.0}}}}", NULL};
+    same_json(said, json);
+    free(said);
+    memset(&b, 0, sizeof b);
+    ck_assert(roundoff_profile(&b, twin_profile_find("bf16"), &p, err, sizeof err) == 0 && !p.apart && !p.tensor);
+    ck_assert(strcmp(p.name, "bf16") == 0 && p.elementary_ulp == 4 && strcmp(p.arithmetic.name, "f32") == 0);
+    ck_assert(roundoff_elementary(&b, "4ulp", err, sizeof err) == 0 &&
+              roundoff_arithmetic(&b, "f32", err, sizeof err) == 0);
+    ck_assert(roundoff_profile(&b, twin_profile_find("bf16"), &p, err, sizeof err) == 0 &&
+              !p.apart); /* as the precision means it */
+    b.elementary_ulp = 2;
+    ck_assert(roundoff_profile(&b, twin_profile_find("bf16"), &p, err, sizeof err) == 0 && p.apart && !p.tensor &&
+              p.elementary_ulp == 2);
+    ck_assert(roundoff_arithmetic(&b, "bf16", err, sizeof err) == 0 &&
+              roundoff_elementary(&b, "8.5ulp", err, sizeof err) == 0);
+    ck_assert(roundoff_profile(&b, twin_profile_find("bf16"), &p, err, sizeof err) == -1);
+    ck_assert_str_eq(err, "elementary functions within 8.5 ulp of bf16: at most 8 ulp can be bounded");
+    memset(&a, 0, sizeof a);
+    for (size_t i = 0; i < ROUNDOFF_TENSORS; i++) {
+        snprintf(text, sizeof text, "t%zu=f32", i);
+        ck_assert_int_eq(roundoff_tensor(&a, text, err, sizeof err), 0);
+    }
+    ck_assert_int_eq(roundoff_tensor(&a, "more=f32", err, sizeof err), -1);
+    ck_assert_str_eq(err, "more than 64 tensors have roundoffs of their own");
+    memset(&b, 0, sizeof b);
+    ck_assert_int_eq(roundoff_tensor(&b, "more=f32", err, sizeof err), 0);
+    roundoff_merge(&a, &b);
+    ck_assert_uint_eq(a.tensors, ROUNDOFF_TENSORS);
+    ck_assert(roundoff_profile(&a, twin_profile_find("f32"), &p, err, sizeof err) == 0 &&
+              !p.tensor[ROUNDOFF_TENSORS].name && strcmp(p.tensor[63].name, "t63") == 0);
+    char name[ROUNDOFF_NAME + 8];
+    memset(name, 'a', sizeof name);
+    strcpy(name + ROUNDOFF_NAME - 1, "=f32");
+    memset(&b, 0, sizeof b);
+    ck_assert(roundoff_tensor(&b, name, err, sizeof err) == 0 && strlen(b.name[0]) == ROUNDOFF_NAME - 1);
+    memset(name, 'a', sizeof name);
+    strcpy(name + ROUNDOFF_NAME, "=f32");
+    ck_assert_int_eq(roundoff_tensor(&b, name, err, sizeof err), -1);
+}
+END_TEST
+
+START_TEST(roundoffs_of_strangers_are_noticed)
+{
+    /* toy: input r with a gradient; outputs weight, index (a decision), load (integers), half, s, margin */
+    static const char *const known[] = {"r", "d_r", "weight", "d_weight", "index", "half", "s"},
+                             *const strangers[] = {"load", "d_half", "d_index", "x", "d_x", "d_", ""};
+    const op_record *const ops[] = {op_find("balance.switch"), &toy, NULL}, *const none[] = {NULL},
+                           *const other[] = {op_find("numerics.softplus"), NULL};
+    for (size_t i = 0; i < 14; i++) {
+        roundoff r;
+        memset(&r, 0, sizeof r);
+        strcpy(r.name[0], "r");
+        strcpy(r.name[1], i < 7 ? known[i] : strangers[i - 7]);
+        r.tensors = 2;
+        const char *who = roundoff_stranger(&r, ops);
+        ck_assert_msg(i < 7 ? who == NULL : who == r.name[1], "'%s'", r.name[1]);
+        ck_assert(roundoff_stranger(&r, none) == r.name[0] && roundoff_stranger(&r, other) == r.name[0]);
+    }
+}
+END_TEST
+
+/* --- variants of cases ---------------------------------------------------------------------------------------------------- */
+
+/* The answer that a variant gives to the case at hand, under golden's decisions. */
+static void answer_as(const char *variant)
+{
+    verdict_golden w;
+    tensor_file_clear(&answer);
+    verdict_case_clear(&v);
+    ck_assert_msg(verdict_replay(c, profile, variant, &w, err, sizeof err) == 0, "%s", err);
+    for (size_t i = 0; c->op->out[i].name; i++) {
+        const op_value *o = &c->out[i];
+        if (c->op->out[i].kind == OP_STAGE) continue;
+        if (o->i64)
+            add_integers(c->op->out[i].name, o, w.out[i].index ? w.out[i].index : g.out[i].index);
+        else
+            add_doubles(c->op->out[i].name, o, w.out[i].value);
+    }
+    for (size_t i = 0; c->op->in[i].name; i++) {
+        char name[80];
+        snprintf(name, sizeof name, "d_%s", c->op->in[i].name);
+        if (c->op->in[i].flags & OP_DIFF) add_doubles(name, &c->grad[i], w.grad[i].value);
+    }
+    verdict_golden_clear(&w);
+    judge();
+}
+
+static bool named(const char *variant)
+{
+    for (size_t i = 0; i < v.matches; i++)
+        if (v.match[i].tells && strcmp(v.match[i].variant->name, variant) == 0) return true;
+    return false;
+}
+
+static void drawn_case(const char *op, const char *dims, const char *set)
+{
+    op_case_free(c);
+    verdict_golden_clear(&g);
+    c = op_case_new(op_find(op), dims, set, err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    op_rng *r = op_rng_new(1, "check_verdict");
+    op_fill_default(c, r);
+    for (size_t i = 0; c->op->out[i].name; i++)
+        if (c->op->out[i].flags & OP_DIFF) op_fill_normal(r, 1, c->cot[i].count, c->cot[i].f64);
+    op_rng_free(r);
+    ck_assert_int_eq(op_run(c), SMOE_OK);
+    ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
+}
+
+/* With more than 20,000 elements the variants are tried by what they do to a small case; the first that tells ends the search. */
+START_TEST(a_large_case_is_diagnosed_by_likelihood)
+{
+    static const char *const wrong[] = {"LblProbOverTK", "LblTopKNorm"};
+    for (size_t i = 0; i < 2; i++) {
+        drawn_case("balance.switch", i ? "T=1700,N=12" : "T=1200,N=12", "k=2");
+        answer_as(wrong[i]);
+        ck_assert(!v.pass);
+        ck_assert_msg(
+            verdict_diagnose(c, &g, &answer, profile, (const bool[TWIN_VARIANTS]){false}, &v, err, sizeof err) == 0,
+            "%s", err);
+        ck_assert_msg(v.ranked == (i == 1), "%zu elements", c->in[0].count);
+        ck_assert_msg(named(wrong[i]) == (i == 1), "of a small case only those that are alive are tried");
+        if (i == 0)
+            ck_assert_msg(verdict_diagnose(c, &g, &answer, profile, NULL, &v, err, sizeof err) == 0 && named(wrong[i]),
+                          "%s", err);
+    }
+}
+END_TEST
+
+START_TEST(what_is_remembered_is_what_is_computed)
+{
+    static const char *const ops[] = {"gate.weights", "layer.smoe", "layer.dispatch"}, *const dims[] = {
+                                                                                           "T=4,N=4", "T=4,d=2,N=4,h=2",
+                                                                                           "T=4,d=2,K=2"};
+    static const char *const set[] = {"k=2", "k=2", "experts=3,capacity=2"};
+    for (size_t o = 0; o < 3; o++) {
+        verdict_memory *m = verdict_memory_new();
+        ck_assert_ptr_nonnull(m);
+        drawn_case(ops[o], dims[o], set[o]);
+        for (size_t i = 0; twin_variants[i].op; i++) {
+            size_t matches[3];
+            const twin_variant *first[3];
+            if (strcmp(twin_variants[i].op, ops[o]) != 0) continue;
+            for (int way = 0; way < 3; way++) {
+                answer_as(twin_variants[i].name);
+                const int status =
+                    verdict_diagnose_again(c, &g, &answer, profile, NULL, way ? m : NULL, &v, err, sizeof err);
+                ck_assert_msg(status == 0, "%s", err);
+                matches[way] = v.matches;
+                first[way] = v.matches ? v.match[0].variant : NULL;
+                for (size_t k = 0; k + 1 < v.matches; k++) {
+                    const verdict_match *a = &v.match[k], *b = a + 1;
+                    ck_assert_msg(a->tells > b->tells || (a->tells == b->tells && a->ratio <= b->ratio),
+                                  "the best first");
+                }
+                if (!v.pass) ck_assert_msg(v.matches > 0, "%s of %s is not named", twin_variants[i].name, ops[o]);
+            }
+            ck_assert(matches[0] == matches[1] && matches[1] == matches[2] && first[0] == first[1] &&
+                      first[1] == first[2]);
+        }
+        verdict_memory_free(m);
+    }
+    verdict_memory_free(NULL);
+}
+END_TEST
+
+/* compete.route, of which the choice alone counts: the other outputs are made stages.  By the mean softplus (1 2) wins, 1.72 to
+ * 0.37; by the norm (-3 0) does, 3 to 2.24.  (0 0.5) loses by both. */
+START_TEST(a_choice_alone_has_power)
+{
+    static op_tensor out[8];
+    static op_record copy;
+    size_t n = 0, index = 0;
+    copy = *op_find("compete.route");
+    for (; copy.out[n].name; n++) {
+        out[n] = copy.out[n];
+        if (out[n].kind == OP_DECISION)
+            index = n;
+        else
+            out[n].kind = OP_STAGE;
+    }
+    memset(&out[n], 0, sizeof out[n]);
+    copy.out = out;
+    for (int i = 0; i < 4; i++) {
+        static bool exposed[TWIN_VARIANTS];
+        memset(exposed, 0, sizeof exposed);
+        profile = twin_profile_find("f64");
+        route_case(i == 1 ? (const double[]){1, 2, 0, 0.5} : (const double[]){1, 2, -3, 0});
+        c->op = &copy;
+        g.forward = true;
+        if (i == 2) g.score[index].bound[0] = 2; /* the equation may choose either */
+        out[index].flags = (i == 3 ? OP_OPTIONAL : 0) | OP_I64;
+        ck_assert_msg(verdict_power(c, &g, profile, exposed, err, sizeof err) == 0, "%s", err);
+        ck_assert_msg(*exposed_of(exposed, "compete.route", "ResponseNorm") == (i == 0), "case %d", i);
+        c->op = op_find("compete.route");
+    }
+}
+END_TEST
+
+/* gate.weights with an output more, which its twin does not compute. */
+START_TEST(what_the_twin_does_not_compute)
+{
+    static op_tensor out[8];
+    static op_record copy;
+    size_t n = 0;
+    copy = *op_find("gate.weights");
+    for (; copy.out[n].name; n++) out[n] = copy.out[n];
+    const int64_t other[2] = {1, 0};
+    const size_t dim[] = {2, 1}, two[] = {2}, r_dim[] = {2, 2};
+    copy.out = out;
+    for (int way = 0; way < 3; way++) {
+        out[n] = (op_tensor){"extra", "T", way == 0 ? OP_BOUNDED : OP_EXACT, way == 2 ? OP_I64 : 0, ""};
+        memset(&out[n + 1], 0, sizeof *out);
+        op_case_free(c);
+        verdict_golden_clear(&g);
+        verdict_case_clear(&v);
+        tensor_file_clear(&answer);
+        c = op_case_new(&copy, "T=2,N=2", "k=1", err, sizeof err);
+        ck_assert_msg(c != NULL, "%s", err);
+        memcpy(op_in(c, "r"), (const double[]){2, 1, 1, 1}, 4 * sizeof(double));
+        ck_assert_int_eq(op_run(c), SMOE_OK);
+        if (way == 0) {
+            ck_assert_int_eq(verdict_golden_run(c, profile, &g, err, sizeof err), -1);
+            ck_assert_str_eq(err, "gate.weights: the twin computes no extra, so it has no bound");
+            c->op = op_find("gate.weights");
+            ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
+            c->op = &copy;
+        } else {
+            if (way == 1) out[n].flags = OP_MARGIN; /* so that no bound is asked */
+            ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
+            if (way == 1) out[n].flags = 0;
+        }
+        ck_assert_int_eq(tensor_file_add(&answer, "index", TENSOR_I64, 2, dim, other), 0);
+        add_scalars("weight", 2, dim, (const double[]){1, 1});
+        add_scalars("d_r", 2, r_dim, (const double[4]){0});
+        ck_assert_int_eq(
+            tensor_file_add(&answer, "extra", way == 2 ? TENSOR_I64 : TENSOR_F64, 1, two, (const double[2]){0}), 0);
+        if (way == 0) {
+            g.out[n] = floats(2, (const double[2]){0}, 1);
+            ck_assert_int_eq(verdict_judge(c, "case", &g, &answer, profile, &v, err, sizeof err), -1);
+            ck_assert_str_eq(err, "gate.weights: the twin computes no extra to replay a decision with");
+            continue;
+        }
+        judge(); /* exact tensors stay golden */
+        ck_assert(v.replayed && find("extra")->pass && v.differ == 1 && v.inadmissible == 1 && v.tokens == 2);
+        if (way == 2)
+            g.out[n].index[1] = 7;
+        else
+            g.out[n].value[1] = 7;
+        verdict_case_clear(&v);
+        judge();
+        ck_assert(v.replayed && !find("extra")->pass && find("extra")->at == 1 && find("extra")->golden == 7);
+    }
+}
+END_TEST
+
+/* --- memory ----------------------------------------------------------------------------------------------------------------- */
+
+/* A case from its file to its reports, in all formats. */
+static void one_life(void)
+{
+    static const report_format format[] = {REPORT_TEXT, REPORT_TAP, REPORT_JSON, REPORT_XML, REPORT_HTML};
+    tensor_file f;
+    verdict_golden h;
+    verdict_case list[3];
+    expected_file(&f, "", ' ');
+    ck_assert_int_eq(verdict_golden_read(c, &f, "file", profile, &h, err, sizeof err), 0);
+    ck_assert_int_eq(verdict_golden_find(c, &f, "file", profile, err, sizeof err), 0);
+    verdict_golden_clear(&h);
+    tensor_file_clear(&f);
+    expected_file(&f, "load", 'f');
+    ck_assert_int_eq(verdict_golden_read(c, &f, "file", profile, &h, err, sizeof err), -1);
+    tensor_file_clear(&f);
+    memset(list, 0, sizeof list);
+    for (int i = 0; i < 3; i++) {
+        answer_without(i == 1 ? "weight half" : "weight");
+        add_doubles("weight", &c->out[WEIGHT], (const double[]){0.25, 0.75, i == 2 ? NAN : 0.5, 0.5});
+        judge();
+        ck_assert_int_eq(verdict_diagnose(c, &g, &answer, profile, NULL, &v, err, sizeof err), 0);
+        ck_assert_int_eq(verdict_diagnose(c, &g, &answer, profile, NULL, &v, err, sizeof err), 0);
+        if (i == 1) verdict_fail(&v, "it ended", "with this");
+        if (i == 1) verdict_fail(&v, "it ended twice", "with that");
+        list[i] = v;
+        memset(&v, 0, sizeof v);
+        tensor_file_clear(&answer);
+    }
+    for (size_t i = 0; i < 5; i++) free(render(format[i], list, 3));
+    for (size_t i = 0; i < 3; i++) verdict_case_clear(&list[i]);
+}
+
+/* The same with the twin: a decision that is not golden's, a variant, a memory of variants, and what the cases would have shown. */
+static void another_life(void)
+{
+    static bool exposed[TWIN_VARIANTS];
+    verdict_memory *m = verdict_memory_new();
+    memset(exposed, 0, sizeof exposed);
+    drawn_case("gate.weights", "T=3,N=3", "k=1");
+    for (int way = 0; way < 4; way++) {
+        answer_as("DoubleSoftmaxWeights");
+        if (way == 1)
+            for (size_t i = 0; i < answer.tensors; i++)
+                if (answer.t[i].dtype == TENSOR_I64)
+                    ((int64_t *)answer.t[i].data)[0] = (((int64_t *)answer.t[i].data)[0] + 1) % 3;
+        verdict_case_clear(&v);
+        judge();
+        ck_assert_int_eq(verdict_diagnose_again(c, &g, &answer, profile, NULL, way > 1 ? m : NULL, &v, err, sizeof err),
+                         0);
+    }
+    ck_assert_int_eq(verdict_power(c, &g, profile, exposed, err, sizeof err), 0);
+    report r = failing_cases(&toy, 4);
+    agrees(0, &alpha, true);
+    agrees(1, &alpha, true);
+    agrees(2, &beta, true);
+    has_factor(2, "2", 2);
+    static const report_format format[] = {REPORT_TEXT, REPORT_TAP, REPORT_JSON, REPORT_XML};
+    for (size_t i = 0; i < 4; i++) {
+        size_t n;
+        free(report_render(&r, format[i], &n));
+    }
+    twin_profile p;
+    roundoff said;
+    memset(&said, 0, sizeof said);
+    ck_assert(roundoff_tensor(&said, "r=bf16", err, sizeof err) == 0 &&
+              roundoff_profile(&said, profile, &p, err, sizeof err) == 0);
+    free(roundoff_text(&p));
+    verdict_memory_free(m);
+    free_toy();
+    make_toy();
+}
+
+static void keeps_nothing(void (*life)(void))
+{
+    for (size_t i = 0; i < 4; i++) life();
+    const size_t before = mallinfo2().uordblks;
+    for (size_t i = 0; i < 4; i++) life();
+    const size_t after = mallinfo2().uordblks;
+    ck_assert_msg(after <= before, "%zu bytes stay", after - before);
+}
+
+/* What malloc has given out is the same after each life.  Its caches would blur that: in a process of its own it has none.
+ * (Under the sanitizers it is 0 throughout: they look for lost memory themselves.) */
+START_TEST(nothing_is_kept)
+{
+    int status;
+    if (getenv("SMOE_COUNT_MEMORY")) {
+        keeps_nothing(one_life);
+        keeps_nothing(another_life);
+        return;
+    }
+    const pid_t child = fork();
+    if (child == 0) {
+        setenv("SMOE_COUNT_MEMORY", "1", 1);
+        setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0", 1);
+        setenv("CK_RUN_CASE", "memory", 1);
+        unsetenv("CK_TAP_LOG_FILE_NAME");
+        dup2(2, 1);
+        execl("/proc/self/exe", "check_verdict", (char *)NULL);
+        _exit(127);
+    }
+    ck_assert(child > 0 && waitpid(child, &status, 0) == child);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "memory is lost: see above");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("verdict");
     TCase *elements = tcase_create("elements"), *tensors = tcase_create("tensors");
     TCase *decisions = tcase_create("decisions");
     TCase *twin = tcase_create("twin"), *reports = tcase_create("reports");
-    TCase *const all[] = {elements, tensors, decisions, twin, reports};
-    for (size_t i = 0; i < 5; i++) {
+    TCase *pieces = tcase_create("pieces"), *written = tcase_create("written"), *memory = tcase_create("memory");
+    TCase *const all[] = {elements, tensors, decisions, twin, reports, pieces, written, memory};
+    for (size_t i = 0; i < 8; i++) {
         tcase_add_checked_fixture(all[i], make_toy, free_toy);
         tcase_set_timeout(all[i], 120);
         suite_add_tcase(suite, all[i]);
@@ -1481,6 +3813,52 @@ int main(void)
     tcase_add_test(reports, a_loss_is_before_the_gradients);
     tcase_add_test(reports, formats_go_by_extension);
     tcase_add_test(reports, sentences_are_clean);
+    tcase_add_test(pieces, tallies_are_those_of_a_plain_loop);
+    tcase_add_test(pieces, tallies_of_pieces_are_those_of_the_whole);
+    tcase_add_test(pieces, exact_elements_are_compared_by_their_bits);
+    tcase_add_test(pieces, pictures_are_those_of_a_plain_loop);
+    tcase_add_test(pieces, edges_of_utf8_are_kept_or_replaced);
+    tcase_add_test(pieces, all_choices_of_two_out_of_four);
+    tcase_add_test(pieces, the_worst_element_is_told_with_its_inputs);
+    tcase_add_test(pieces, inputs_that_share_the_axis_are_told);
+    tcase_add_test(pieces, malformed_tokens_are_told_three_at_most);
+    tcase_add_test(pieces, inadmissible_tokens_are_told_three_at_most);
+    tcase_add_test(pieces, an_underflow_of_the_softmax_is_told);
+    tcase_add_test(pieces, numbers_of_a_narrower_format_are_noticed);
+    tcase_add_test(pieces, what_the_dtype_would_be_judged_as_is_said);
+    tcase_add_test(pieces, an_optional_choice_that_is_missing_is_assumed);
+    tcase_add_test(pieces, forward_alone_owes_no_gradients);
+    tcase_add_test(pieces, what_a_golden_file_lacks_is_found);
+    tcase_add_test(pieces, names_of_a_golden_file_are_known_or_refused);
+    tcase_add_test(pieces, golden_choices_name_experts);
+    tcase_add_test(pieces, bounds_that_are_missing_are_computed);
+    tcase_add_test(pieces, factors_are_what_their_names_say);
+    tcase_add_test(pieces, a_factor_holds_for_every_element_that_fails);
+    tcase_add_test(pieces, right_numbers_in_wrong_places_are_told);
+    tcase_add_test(pieces, places_in_vectors_and_boxes);
+    tcase_add_test(written, a_text_report_word_by_word);
+    tcase_add_test(written, a_coloured_report_word_by_word);
+    tcase_add_test(written, a_tap_report_word_by_word);
+    tcase_add_test(written, an_xml_report_word_by_word);
+    tcase_add_test(written, a_json_report_value_by_value);
+    tcase_add_test(written, explanations_word_by_word);
+    tcase_add_test(written, parts_word_by_word);
+    tcase_add_test(written, factors_word_by_word);
+    tcase_add_test(written, a_factor_that_explains_more_leads);
+    tcase_add_test(written, parameters_away_from_their_defaults_are_told);
+    tcase_add_test(written, power_word_by_word);
+    tcase_add_test(written, long_reports_are_cut);
+    tcase_add_test(written, failures_that_differ_are_told_apart);
+    tcase_add_test(written, cases_are_in_order_of_how_bad_they_are);
+    tcase_add_test(written, roundoffs_are_read);
+    tcase_add_test(written, roundoffs_of_tensors_are_read);
+    tcase_add_test(written, roundoffs_are_merged_and_put_into_a_profile);
+    tcase_add_test(written, roundoffs_of_strangers_are_noticed);
+    tcase_add_test(written, a_large_case_is_diagnosed_by_likelihood);
+    tcase_add_test(written, what_is_remembered_is_what_is_computed);
+    tcase_add_test(written, a_choice_alone_has_power);
+    tcase_add_test(written, what_the_twin_does_not_compute);
+    tcase_add_test(memory, nothing_is_kept);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     const int failed = srunner_ntests_failed(runner);
