@@ -271,6 +271,31 @@ START_TEST(other_steps_have_the_bits_of_their_chains)
 }
 END_TEST
 
+/* Strides that none of the forms has, among them 0: one number for a whole row or column. */
+/* evidence properties: N.13 */
+START_TEST(any_strides_have_the_bits_of_the_chains)
+{
+    enum { M = 50, N = 26, L = 7 };
+    static const size_t stride[][2] = {{0, 1}, {1, 0}, {0, 0}, {2, 1}, {1, 2}, {3, 7}, {9, 3}, {1, 1}};
+    uint64_t state = 31;
+    double *A = draw(&state, 1000), *B = draw(&state, 1000), *start = draw(&state, M * N), got[M * N];
+    for (size_t s = 0; s < sizeof stride / sizeof *stride; s++)
+        for (size_t kernel = 0; smoe_matmul_kernel(kernel); kernel++) {
+            const size_t a = stride[s][0], al = stride[s][1], b = al, bl = a;
+            memcpy(got, start, sizeof got);
+            smoe_matmul_strided_acc(kernel, M, N, L, A, a, al, B, bl, b, got);
+            for (size_t i = 0; i < M; i++)
+                for (size_t j = 0; j < N; j++) {
+                    double want = start[i * N + j];
+                    for (size_t l = 0; l < L; l++) want = fma(A[i * a + l * al], B[l * bl + j * b], want);
+                    ck_assert_msg(same(got[i * N + j], want), "%s, strides %zu and %zu: not the chain of (N.13)",
+                                  smoe_matmul_kernel(kernel), a, al);
+                }
+        }
+    free(A), free(B), free(start);
+}
+END_TEST
+
 START_TEST(kernels_have_names)
 {
     size_t kernels = 0;
@@ -1506,6 +1531,7 @@ int main(void)
     tcase_add_test(products, kernels_give_the_bits_of_the_triple_loop);
     tcase_add_test(products, another_order_has_other_bits);
     tcase_add_test(products, other_steps_have_the_bits_of_their_chains);
+    tcase_add_test(products, any_strides_have_the_bits_of_the_chains);
     tcase_add_test(products, kernels_have_names);
     tcase_add_test(products, products_are_adjoint);
     tcase_add_test(products, sums_and_products_obey_their_laws);

@@ -13,7 +13,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 mkdir "$TMPDIR"
 . "$(dirname "$0")/tap.sh"
-plan=125
+plan=126
 echo 1..$plan
 
 fresh() { # the golden cases to $work/g, right answers to $work/a
@@ -593,6 +593,16 @@ expect 1 '0 passed, 1 failed' "$smoeref" check --cases "$work/riddle/shrunk-bala
 point $? 'check: it is kept as a golden case, and fails again'
 expect 0 '1 cases, 0 wrong files' "$smoeref" vectors verify "$work/riddle/shrunk-balance.zloss"
 point $? 'check: whose digests are right'
+cat >"$work/each.sh" <<S
+echo >>'$work/begun'
+sleep 1
+mkdir "\$2.d"
+cp "\$1" "\$2.d/case.prompt.safetensors"
+sh '$work/riddle.sh' "\$2.d" "\$2.d" && mv "\$2.d/case.safetensors" "\$2"
+S
+expect 1 'no known wrong variant explains' "$smoeref" check balance.zloss --suite smoke --exec "sh '$work/each.sh' {prompt} {answer}" --jobs 2 --shrink 3
+[ $? -eq 0 ] && [ "$(wc -l <"$work/begun")" -gt 1 ] && [ "$(wc -l <"$work/begun")" -lt 12 ]
+point $? 'check: a slow program is not asked beyond the time'
 expect 1 'no known wrong variant explains' riddle --shrink 0
 [ $? -eq 0 ] && ! grep -q 'the smallest case found' "$work/log"
 point $? 'check: it is not looked for in no time'

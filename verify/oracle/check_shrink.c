@@ -111,7 +111,7 @@ static int round_of(descent *d)
     judge_run *runs = calloc(l.steps + 1, sizeof *runs);
     int status = runs ? work_make_in(d->s->work, name) : cli_input("out of memory for %zu runs", l.steps);
     if (status == 0) status = write_steps(d, folder, &l, &m);
-    if (status == 0 && l.steps > 0) status = d->s->run(d->s->context, folder, &m, runs);
+    if (status == 0 && l.steps > 0) status = d->s->run(d->s->context, folder, &m, runs, d->s->seconds - seconds_since(d->started));
     d->cases += l.steps;
     if (status == 0 && take_step(d, folder, &m, runs, &l)) status = TAKEN;
     for (size_t i = 0; runs && i < l.steps; i++) {
@@ -144,9 +144,9 @@ static int keep_case(const descent *d)
 static int report_descent(descent *d)
 {
     verdict_detail(d->failure,
-                   verdict_say("nothing known explains it; the smallest case found that fails so too, after %zu cases "
-                               "in %zu runs of steps:",
-                               d->cases, d->rounds));
+                   verdict_say("nothing known explains it; the smallest case found that fails so too, after %zu rounds "
+                               "of %zu cases:",
+                               d->rounds, d->cases));
     char *text = shrink_text(d->c);
     for (char *line = text, *next; line; line = next) {
         next = strchr(line, '\n');

@@ -4,8 +4,9 @@
 
 #include "judge.h"
 
-/* Runs the program on the prompts of a folder; the answers go into its folder "answers".  0, an exit status, or -1 if interrupted. */
-typedef int shrink_run(void *context, const char *folder, const manifest *m, judge_run *runs);
+/* Runs the program on the prompts of a folder, on those that it can begin with in so many seconds; the answers go into its folder
+ * "answers".  0, an exit status, or -1 if interrupted. */
+typedef int shrink_run(void *context, const char *folder, const manifest *m, judge_run *runs, double seconds);
 
 typedef struct {
     const judge_options *judge;

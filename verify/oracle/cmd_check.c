@@ -24,6 +24,8 @@ typedef struct {
     uint64_t seed, seeds;
     bool seeded;
     long timeout, shrink;
+    const struct timespec *since; /* no case is begun with more than `most` seconds after this; NULL: whenever */
+    double most;
     char *word[WORDS + 1]; /* of the command, placeholders not yet replaced */
     bool each; /* {prompt} {answer}: once a case; else {prompts} {answers}: once for all */
     char work[PATH - 500]; /* the folder of this run */
@@ -245,6 +247,8 @@ static bool ended(const check *k, const child *c, judge_run *run)
     return true;
 }
 
+static bool in_time(const check *k) { return !k->since || seconds_since(k->since) < k->most; }
+
 static void show_progress(size_t done, size_t n)
 {
     if (!isatty(STDERR_FILENO)) return;
@@ -276,8 +280,8 @@ static int run_each(const check *k, const char *golden, const manifest *m, judge
     int status = 0;
     for (size_t i = 0; i < m->cases; i++) wanted += judge_wants(&k->judge, &m->c[i]);
     const size_t most = places(k, wanted);
-    while (running > 0 || (next < m->cases && status == 0 && !work_caught)) {
-        for (; running < most && next < m->cases && status == 0 && !work_caught; next++) {
+    while (running > 0 || (next < m->cases && status == 0 && !work_caught && in_time(k))) {
+        for (; running < most && next < m->cases && status == 0 && !work_caught && in_time(k); next++) {
             char prompt[PATH + 300], answer[PATH + 300];
             child *c = &children[running];
             if (!judge_wants(&k->judge, &m->c[next])) continue;
@@ -392,12 +396,16 @@ static void free_runs(judge_run *runs, size_t n)
 }
 
 /* The program on the prompts of a folder of the search for smaller cases. */
-static int run_steps(void *context, const char *folder, const manifest *m, judge_run *runs)
+static int run_steps(void *context, const char *folder, const manifest *m, judge_run *runs, double seconds)
 {
     check inner = *(const check *)context;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    inner.since = &now;
+    inner.most = seconds;
     inner.judge.ops.count = 0;
     inner.judge.where = (where_list){.count = 0};
-    if (inner.timeout > inner.shrink) inner.timeout = inner.shrink;
+    if ((double)inner.timeout > seconds) inner.timeout = (long)seconds + 1;
     snprintf(inner.work, sizeof inner.work, "%s", folder);
     return inner.each ? run_each(&inner, folder, m, runs) : run_all(&inner, folder, m, runs);
 }
