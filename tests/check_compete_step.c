@@ -1916,6 +1916,44 @@ START_TEST(totals_overflow_in_the_last)
 }
 END_TEST
 
+/* Each array that a step writes stands alone, with poison on either side: forward and gradient stay inside, with all tokens at once and
+ * two at a time. */
+START_TEST(arrays_are_not_left)
+{
+    enum { ARRAYS = 28, GUARD = 32 };
+    for (size_t chunk = 0; chunk < 4; chunk += 2) {
+        step *l = variant_step(_i, 1);
+        const size_t T = l->shape.T, d = l->shape.d, h = l->shape.h, N = l->shape.N, K = l->shape.K,
+                     C = chunk ? chunk : T;
+        smoe_compete_kept *k = &l->kept;
+        smoe_router_kept *r = &l->rkept;
+        double **const array[ARRAYS] = {
+            &l->out.y,   &l->out.r,   &l->out.s,    &l->out.weight, &l->out.margin, &k->o,       &k->a,
+            &k->u,       &k->e,       &k->response, &k->p,          &k->q,          &k->qs,      &k->f,
+            &k->P,       &k->won,     &k->unit,     &k->norm,       &k->value,      &r->layer.p, &r->layer.xs,
+            &r->layer.o, &r->layer.a, &r->layer.u,  &r->p,          &r->f,          &r->P,       &r->lse};
+        const size_t size[ARRAYS] = {T * d,     T * N,     T * N,     T * K, T,     C * N * d, N * C * h,
+                                     N * C * h, C * d,     T * N,     T * N, T * N, T * N,     N,
+                                     N,         C * K * d, C * K * d, C * K, 4 * N, T * N,     T * K * d,
+                                     T * K * d, T * K * h, T * K * h, T * N, N,     N,         T};
+        for (size_t i = 0; i < ARRAYS; i++) {
+            *array[i] = room(size[i] + 2 * GUARD);
+            poison_all(size[i] + 2 * GUARD, *array[i]);
+            *array[i] += GUARD;
+        }
+        l->opt.chunk = chunk;
+        OK(run(l, l->theta));
+        OK(back(l));
+        for (size_t i = 0; i < ARRAYS; i++) {
+            ck_assert_msg(untouched(GUARD, *array[i] - GUARD) && untouched(GUARD, *array[i] + size[i]),
+                          "%s, %zu tokens at a time: array %zu was left", variants[_i].name, C, i);
+            free(*array[i] - GUARD);
+        }
+        step_free(l);
+    }
+}
+END_TEST
+
 /* 3 T N + T d + C (N d + K d + 2 d + h) + N d + 7 N + 4 K with T, N, K, d, h = 2, 3, 2, 5, 7, where C is 2, or 1. */
 START_TEST(workspaces_by_hand)
 {
@@ -2432,6 +2470,7 @@ int main(void)
     tcase_add_loop_test(c, parts_read_to_the_last, 0, PARTS * PART_SIZES);
     tcase_add_test(c, parts_overflow_in_the_last);
     tcase_add_test(c, workspaces_by_hand);
+    tcase_add_loop_test(c, arrays_are_not_left, 0, VARIANTS);
     tcase_add_test(c, totals_overflow_in_the_last);
     tcase_add_test(c, a_clamped_winner_is_a_constant);
     suite_add_tcase(s, c);

@@ -3,7 +3,8 @@
 set -u
 echo 1..11
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
 n=0
 point() { # point STATUS DESCRIPTION
     n=$((n + 1))

@@ -7,7 +7,8 @@
 set -eu
 : "${CC:?}" "${CXX:?}" "${CFLAGS:?}" "${LIB_FUZZING_ENGINE:?}" "${OUT:?}"
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
 sh fuzz/build.sh engine "$work"
 mkdir -p "$OUT/lib"
 for target in "$work"/fuzz_*; do

@@ -21,7 +21,8 @@ if [ "${1:-}" = --one ]; then # --one PROGRAM TUNABLES COMPILER FLAGS...: builds
 fi
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
 failed=0
 : >"$work/builds"
 : >"$work/lines"

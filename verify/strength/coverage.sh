@@ -10,7 +10,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 cc=${CC_GCC:-gcc}
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
 for tool in lcov genhtml "$cc"; do
     command -v "$tool" >/dev/null 2>&1 || { echo "coverage: $tool is not installed" >&2; exit 1; }
 done

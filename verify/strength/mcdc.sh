@@ -26,7 +26,8 @@ tool() { # NAME: llvm's tool of the same version as the compiler
 profdata=$(tool llvm-profdata)
 cov=$(tool llvm-cov)
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
 counters='-fprofile-instr-generate -fcoverage-mapping -fcoverage-mcdc'
 
 export_of() { # OUT PROGRAM...: what the profiles say of it, and of the libraries that it takes

@@ -7,9 +7,9 @@ mutate.py says which mistakes; SAMPLE of them are drawn for the engine, and as m
 compiles its source, and linked before the library, so that it takes the place of the original.  Not counted are those that do not
 compile, and those whose object file is the original's, byte by byte.  Each of the others meets
 
-    engine    tests/check_verdict, and the scripts that use the command: roundoff_test.sh, refusals_test.sh, diff_test.sh
-    twin      tests/check_enclosure, and verify/strength/certify, which compares ref/ with the twin: the operations of the mutant's
-              chapter one by one, and one operation of each chapter for what all chapters share
+    engine    tests/check_verdict case by case, and the scripts that use the command: roundoff_test.sh, refusals_test.sh, diff_test.sh
+    twin      tests/check_enclosure case by case, and verify/strength/certify, which compares ref/ with the twin: the operations of the
+              mutant's chapter one by one, and one operation of each chapter for what all chapters share
 
 the cheapest first.  A failure kills it, and so do a crash and running out of time.  verify/enclosure/variants.c is left out: `make mutants-known` is its test.
 

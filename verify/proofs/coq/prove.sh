@@ -13,7 +13,8 @@ root=$(cd "${1:-$(dirname "$0")/../../..}" && pwd) || exit 1
 here=$root/verify/proofs/coq
 command -v coqc >/dev/null 2>&1 || { echo 'coq: coqc is not installed' >&2; exit 1; }
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
 started=$(date +%s)
 failed=0
 complain() { printf 'coq: %s\n' "$*" >&2; failed=1; }

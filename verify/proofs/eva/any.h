@@ -75,7 +75,8 @@ static char *any_found(const char *s, char c)
 }
 #define strchr any_found
 
-#define strpbrk(s, accept) (any_read(s), Frama_C_nondet(0, 1) ? (s) : NULL) /* whether there is one is all that readers ask */
+#define strpbrk(s, accept)                                                                                             \
+    (any_read(s), Frama_C_nondet(0, 1) ? (s) : NULL) /* whether there is one is all that readers ask */
 
 /* strtod() and its like: any number, up to any byte of the text. */
 static char *any_end(const char *s)
@@ -89,9 +90,9 @@ static void any_parsed(const char *s, char **end)
     char *e = any_end(s);
     if (end) *end = e;
 }
-#define strtod(s, end) (any_parsed((s), (end)), Frama_C_double_interval(-DBL_MAX, DBL_MAX))
-#define strtol(s, end, base) (any_parsed((s), (end)), Frama_C_long_interval(LONG_MIN, LONG_MAX))
-#define strtoll(s, end, base) (any_parsed((s), (end)), Frama_C_long_long_interval(LLONG_MIN, LLONG_MAX))
+#define strtod(s, end)         (any_parsed((s), (end)), Frama_C_double_interval(-DBL_MAX, DBL_MAX))
+#define strtol(s, end, base)   (any_parsed((s), (end)), Frama_C_long_interval(LONG_MIN, LONG_MAX))
+#define strtoll(s, end, base)  (any_parsed((s), (end)), Frama_C_long_long_interval(LLONG_MIN, LLONG_MAX))
 #define strtoull(s, end, base) (any_parsed((s), (end)), Frama_C_unsigned_long_long_interval(0, ULLONG_MAX))
 
 static char *any_copy(const char *s)
@@ -144,7 +145,7 @@ static int any_count(void)
 static int any_count(void) { return Frama_C_interval(0, 1 << 20); }
 #endif
 #define vsnprintf(to, n, format, arguments) any_message((to), (n))
-#define snprintf(to, n, ...) (any_message((to), (n)), any_count())
+#define snprintf(to, n, ...)                (any_message((to), (n)), any_count())
 
 static const char *any_quote(char *out, const char *name)
 {

@@ -42,6 +42,6 @@ static ssize_t any_piece_at(int fd, void *to, size_t n, off_t at)
 
 #define open(...) any_descriptor()
 #define close(fd) Frama_C_nondet(-1, 0)
-#define fstat any_stat
-#define read any_piece
-#define pread any_piece_at
+#define fstat     any_stat
+#define read      any_piece
+#define pread     any_piece_at

@@ -1,7 +1,7 @@
 /* jansson, as a reader may find it: what is read from a document is anything that its documentation allows.
  *
  * What is assumed, besides any.h's texts:
- *   - a getter returns NULL, or a value of any type with any integer and any finite real, and less than 2^48 members.  The root has
+ *   - a getter returns NULL, or a value of any type with any integer and any finite real, and at most 2^48 members.  The root has
  *     MEMBERS, which an analysis fixes, because readers allocate by that number;
  *   - the members of an object come one after the other, and no more of them than there are;
  *   - the getters of a wrong type (the size of what is no array, say) return anything, where jansson returns 0;
@@ -46,26 +46,27 @@ static json_t *any_root(any_json *v, json_error_t *problem)
 }
 
 /* One place in the source: one value. */
-#define ANY_PLACE(value)      \
-    ({                        \
-        static any_json here; \
-        value;                \
+#define ANY_PLACE(value)                                                                                               \
+    ({                                                                                                                 \
+        static any_json here;                                                                                          \
+        value;                                                                                                         \
     })
 #define ANY_OF(j) ((const any_json *)((j) ? (j) : &any_nothing.json))
 
 #define json_loadb(bytes, n, flags, problem) (any_bytes((bytes), (n)), ANY_PLACE(any_root(&here, (problem))))
-#define json_loads(text, flags, problem) (any_read(text), ANY_PLACE(any_root(&here, (problem))))
-#define json_object_get(j, key) ((void)(j), any_read(key), ANY_PLACE(any_value(&here)))
-#define json_array_get(j, i) ((void)(j), (void)(i), ANY_PLACE(any_value(&here)))
-#define json_array_size(j) (ANY_OF(j)->members)
-#define json_object_size(j) (ANY_OF(j)->members)
-#define json_integer_value(j) (ANY_OF(j)->integer)
-#define json_real_value(j) (ANY_OF(j)->real)
-#define json_string_value(j) (json_is_string(j) ? any_text() : (const char *)NULL)
+#define json_loads(text, flags, problem)     (any_read(text), ANY_PLACE(any_root(&here, (problem))))
+#define json_object_get(j, key)              ((void)(j), any_read(key), ANY_PLACE(any_value(&here)))
+#define json_array_get(j, i)                 ((void)(j), (void)(i), ANY_PLACE(any_value(&here)))
+#define json_array_size(j)                   (ANY_OF(j)->members)
+#define json_object_size(j)                  (ANY_OF(j)->members)
+#define json_integer_value(j)                (ANY_OF(j)->integer)
+#define json_real_value(j)                   (ANY_OF(j)->real)
+#define json_string_value(j)                 (json_is_string(j) ? any_text() : (const char *)NULL)
 
 #undef json_object_foreach
-#define json_object_foreach(object, key, value)                                                                    \
-    for (size_t any_i = 0; any_i < ANY_OF(object)->members &&                                                      \
-                           ((key) = any_text(), ((value) = ANY_PLACE(any_value(&here))) != NULL); any_i++)
+#define json_object_foreach(object, key, value)                                                                        \
+    for (size_t any_i = 0;                                                                                             \
+         any_i < ANY_OF(object)->members && ((key) = any_text(), ((value) = ANY_PLACE(any_value(&here))) != NULL);     \
+         any_i++)
 
 void json_delete(json_t *j) { (void)j; }

@@ -4,7 +4,7 @@
 
 #include "safetensors.c"
 
-static unsigned char bytes[LENGTH + 1];
+static unsigned char bytes[LENGTH];
 static char err[64];
 
 static void lengths(void)

@@ -8,8 +8,8 @@
 #include "op.h"
 
 #define fopen(path, mode) (Frama_C_nondet(0, 1) ? NULL : stdin)
-#define fclose(f) ((void)(f))
-#define fileno(f) ((void)(f), 3)
+#define fclose(f)         ((void)(f))
+#define fileno(f)         ((void)(f), 3)
 static int any_byte_at(FILE *f)
 {
     (void)f;
@@ -26,11 +26,10 @@ static int any_seek(FILE *f, off_t at, int whence)
 #undef getc
 #define getc any_byte_at
 static op_rng *any_draws(void) { return NULL; }
-#define op_rng_new(seed, name) any_draws()
-#define op_rng_free(r) ((void)(r))
+#define op_rng_new(seed, name)          any_draws()
+#define op_rng_free(r)                  ((void)(r))
 #define op_fill_normal(r, scale, n, to) Frama_C_make_unknown((char *)(to), (n) * sizeof *(to))
-#define op_representable(x) (x)
-
+#define op_representable(x)             (x)
 
 #include "text.c"
 

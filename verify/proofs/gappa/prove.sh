@@ -13,7 +13,8 @@ root=$(cd "${1:-$(dirname "$0")/../../..}" && pwd) || exit 1
 here=$root/verify/proofs/gappa
 command -v gappa >/dev/null 2>&1 || { echo 'gappa: gappa is not installed' >&2; exit 1; }
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
 failed=0 files=0 questions=0
 complain() { printf 'gappa: %s\n' "$*" >&2; failed=1; }
 

@@ -52,7 +52,8 @@ script=$(cd "$(dirname "$0")" && pwd)/prove.sh
 root=$(cd "${1:-$(dirname "$0")/../../..}" && pwd)
 here=$root/verify/proofs/wp
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
 
 # A copy that proves one small group and takes the others on trust is whole, and so is one that proves none; not so with a fault.
 if [ -n "$selftest" ]; then
