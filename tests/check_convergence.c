@@ -1630,6 +1630,22 @@ START_TEST(refused_atoms_write_nothing)
 }
 END_TEST
 
+/* The data of T.13 by hand, and a sample more before and behind, one of them of an atom that there is not: refused, though each atom has enough of its own. */
+START_TEST(labels_of_no_atom_are_refused)
+{
+    const double x[] = {9, 0, 0, 1, 2, 2, 4, 9}, y[] = {9, 0, 5, 1, 3, 1, 4, 9};
+    double work[8], eta[6];
+    poison_all(6, eta);
+    for (size_t last = 0; last < 2; last++) {
+        const size_t label[] = {last ? 0 : 2, 0, 1, 0, 1, 0, 1, last ? 2 : 0};
+        ck_assert_int_eq(smoe_oracle(8, 2, 1, x, y, label, work, eta), SMOE_EDOM);
+        ck_assert_msg(untouched(6, eta), "T.13: an atom is written, and a label is of none");
+    }
+    const size_t label[] = {0, 0, 1, 0, 1, 0, 1, 1};
+    OK(smoe_oracle(8, 2, 1, x, y, label, work, eta));
+}
+END_TEST
+
 /* (T.12) is for linear experts, none of them left out of the softmax, and an atom that has no sample has no variance. */
 START_TEST(em_steps_refuse)
 {
@@ -2101,6 +2117,7 @@ int main(void)
     tcase_add_test(error, overflow_is_said);
     tcase_add_test(error, em_steps_refuse);
     tcase_add_test(error, refused_atoms_write_nothing);
+    tcase_add_test(error, labels_of_no_atom_are_refused);
     tcase_add_loop_test(error, distance_errors, 0, 3);
     tcase_add_loop_test(error, loss_errors, 0, 3);
     tcase_add_loop_test(error, degenerate_data_get_a_status, 0, 3);

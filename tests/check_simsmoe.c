@@ -179,6 +179,9 @@ START_TEST(loss_by_hand)
     opt.compare = SMOE_AT_LEAST;
     OK(smoe_similarity_loss(&hand_shape, &opt, &hand_in, hand_index, selected, cka, active, &loss, row, work));
     ck_assert_msg(loss == cka[1] && active[1] == 1, "S.5: CKA = T* is at least it");
+    work[0] = NAN;
+    OK(smoe_similarity_loss(&hand_shape, &opt, &hand_in, hand_index, (size_t[4]){0}, cka, active, &loss, row, work));
+    ck_assert_msg(loss == 0, "S.5: where no pair is compared, the workspace says nothing");
     free(work);
 }
 END_TEST
