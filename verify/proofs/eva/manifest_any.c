@@ -1,5 +1,7 @@
 /* manifest.json: each of its parts, whatever JSON it is, with at most ANY_MEMBERS members; what is appended to a manifest; and
- * parameters in both directions. */
+ * parameters in both directions.  What is assumed besides: the C library's numbers (any_printed) and strtok_r() (any_part).
+ *
+ * Left out: flags, the root and a case as a whole, writing. */
 #define ANY_OWN_TEXT
 static const char *any_text(void);
 #include "jansson_any.h"

@@ -13,12 +13,13 @@
 #   where the room of a text follows from what snprintf() counted before: tensor_shape_text(), the message about an unknown
 #   parameter in registry.c (more than one parameter);
 #   where a room is known by counting what is there once: tensor_file_sha256(), add_names() and all_default() in main.c;
-#   opening a tensorview, and stream.c, manifest.c, prompt.c, shards.c, verdict_store.c and dump.c as a whole.
+#   manifest.c: flags, writing, and how a file's parts are put together; verdict_store.c: the root, writing, joining;
+#   opening a tensorview, and stream.c, prompt.c, shards.c and dump.c as a whole.
 set -u
 export LC_ALL=C
 root=$(cd "${1:-$(dirname "$0")/../../..}" && pwd) || exit 1
 [ $# -gt 0 ] && shift
-readers=${*:-npy safetensors tensorfile tensorview digest text registry roundoff main manifest}
+readers=${*:-npy safetensors tensorfile tensorview digest text registry roundoff main manifest verdict_store}
 command -v frama-c >/dev/null 2>&1 || { echo 'eva: frama-c is not installed' >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -44,6 +45,9 @@ options() { # options READER DEFINITIONS
         -eva-split-return-function any_copied:full,any_count:full,any_token:full,any_end:full,any_found:full,is_ulp:0,read_tensor:0" ;;
     main) echo "-eva-slevel 500 -eva-auto-loop-unroll 140 -warn-special-float none
         -eva-split-return-function any_found:full,any_cspn:full,item_end:full,any_end:full" ;;
+    verdict_store) echo "-eva-slevel 200 -warn-special-float none -eva-slevel-function any_unpacked:3000,any_compared:1,any_message:1,any_copy:3,read_tensor:30,read_real:4,check_sums:60,slot_fits:20,in_range:3
+        -eva-split-return-function any_string:full,any_text:full,any_value:full,any_copy:0,any_field:full,any_unpacked:full,read_text:0:-1,read_bins:0:-1,read_shape:full,read_heat:0:-1,read_tensor:0:-1,read_match:0:-1,read_real:0,read_lists:0:-1,in_range:0,tensor_count:0:-1
+        $oracle/tensorfile.c" ;;
     manifest) echo "-eva-slevel 200 -eva-slevel-function check_optional_fields:3,word_ok:300,any_compared:1,any_part:3,any_found:1,any_copy:3,any_message:1,parse_roundoff:10,manifest_set_to_parameters:12,set_one:10
         -eva-split-return-function any_string:full,any_text:full,any_copy:0,any_stream:0,finish:0:-1,start:0:-1,parameters_text:0:-1,value_text:0:-1,parameters_load:0:-1,canonical:0:-1,any_part:0,set_one:0:-1,print_parameters:0:-1,parse_digests:full,parse_blocks:full,check_optional_fields:0:-1,check_fields:0:-1,add_case:full,manifest_parameters_to_set:0:-1,manifest_set_to_parameters:0:-1"
         case $2 in # a loop over copies needs one room for all
@@ -164,6 +168,17 @@ for reader in $readers; do
         wrong 'a digest of any length' "-DPART=2 $few" 's/hex == NULL || !digest_ok(hex)/hex == NULL/'
         wrong 'a digest of a prompt of any length' "-DPART=3 $few" 's/if (!digest_ok(prompt) || !digest_ok(expected))/if (!digest_ok(expected))/'
         wrong 'no room for a second case' "-DPART=3 $few" 's/(m->cases ? 2 \* m->cases : 1)/(m->cases ? m->cases : 1)/'
+        ;;
+    verdict_store)
+        few='-DMEMBERS=1 -DANY_MEMBERS=2 -DTEXT=8'
+        right 'a tensor of any JSON' "-DPART=1 $few"
+        right 'pictures of any JSON' "-DPART=2 $few"
+        right 'lists of any JSON, of up to 2 members' "-DPART=3 $few"
+        right 'a case of any JSON' "-DPART=4 $few"
+        wrong 'more sizes than there is room for' "-DPART=1 $few" 's/if (!json_is_array(j) || json_array_size(j) > OP_RANK)/if (!json_is_array(j))/'
+        wrong 'a text that is none' "-DPART=1 $few" 's/if (!s) return may_be_null/if (!s \&\& json_is_null(j)) return may_be_null/'
+        wrong 'a picture of any length' "-DPART=2 $few" 's/strlen(levels) != n || strspn(levels, "012345") != n/strspn(levels, "012345") == 0/'
+        wrong 'room for a tensor too few' "-DPART=3 $few" 's/return calloc(n + 1, each);/return calloc(n ? n - 1 : 0, each);/'
         ;;
     *)
         echo "eva: $reader: there is no such reader" >&2
