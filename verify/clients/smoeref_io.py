@@ -21,6 +21,7 @@ import inspect
 import json
 import keyword
 import os
+import re
 import select
 import shlex
 import subprocess
@@ -177,11 +178,17 @@ def check(answer, ops, precision="f32", suite="core", seed=1, where=(), command=
         judging = ["--precision", precision, "--quiet", *["--forward"] * forward, *(["--report", report] if report else [])]
         text = run("diff", cases, answers, *judging)
         failed, text = text.returncode != 0, text.stdout
-        if failed and shrink > 0 and "no known wrong variant explains" in text and hasattr(os, "mkfifo"):
-            text = _shrunk(answer, command, folder, precision, [cases, *judging, "--shrink", str(int(shrink))]) or text
+        if failed and shrink > 0 and _riddles(text) and hasattr(os, "mkfifo"):
+            text = _shrunk(answer, command, folder, precision, [cases, *judging, *conditions, "--shrink", str(int(shrink))]) or text
     if failed:
         raise AssertionError("\n" + text)
 
+
+
+def _riddles(report):
+    """Is there an operation of which no known mistake explains all failing cases?"""
+    said = [line for line in report.splitlines() if re.match(r"[\w.]+: .* failing case", line)]
+    return any(not re.match(r"[\w.]+: (all|the) \d+ failing cases? equals? ", line) for line in said)
 
 
 def _shrunk(answer, command, folder, precision, judging):

@@ -44,6 +44,25 @@ static int write_prompt(const char *folder, const char *name, const op_case *c, 
     return bad ? cli_input("%s", err) : 0;
 }
 
+/* Leaves out the steps to parameters that --where or --defaults excludes: the program need not know them. */
+static void keep_allowed(const descent *d, shrink_list *l)
+{
+    char name[MANIFEST_NAME];
+    size_t kept = 0;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(d->failure->name, " "), d->failure->name);
+    for (size_t i = 0; i < l->steps; i++) {
+        char *json = op_parameters_json(l->step[i].c);
+        if (json && cli_where(&d->s->judge->where, d->c->op, name, json, "")) {
+            l->step[kept++] = l->step[i];
+        } else {
+            op_case_free(l->step[i].c);
+            free(l->step[i].what);
+        }
+        free(json);
+    }
+    l->steps = kept;
+}
+
 static int write_steps(const descent *d, const char *folder, const shrink_list *l, manifest *m)
 {
     char err[LINE];
@@ -105,6 +124,7 @@ static int round_of(descent *d)
     char name[40], folder[PATH - 100];
     manifest m;
     shrink_list l = shrink_propose(d->c);
+    keep_allowed(d, &l);
     memset(&m, 0, sizeof m);
     snprintf(name, sizeof name, "shrink-%zu", d->rounds++);
     snprintf(folder, sizeof folder, "%.3900s/%s", d->s->work, name);

@@ -636,6 +636,15 @@ static void print_set(FILE *f, const report *r, const report_explanation *e)
     fputs(": if your code has no such variants, --defaults or --where leaves them out\n", f);
 }
 
+/* Where the smallest case is shown that was found (check_shrink.c). */
+static void print_smallest(FILE *f, const report *r, const report_explanation *e)
+{
+    for (size_t i = 0; i < r->cases; i++)
+        for (size_t k = 0; k < r->c[i].details && r->c[i].op == e->op; k++)
+            if (strstr(r->c[i].detail[k], "the smallest case found that fails so too"))
+                fprintf(f, "    the smallest case found that fails so is shown under %s\n", r->c[i].name);
+}
+
 static void print_narrow(FILE *f, const report *r, const report_explanation *e)
 {
     for (size_t i = 0; i < r->cases; i++)
@@ -652,6 +661,7 @@ void report_print_explanations(FILE *f, const report *r)
         print_explanation(f, e);
         if (e->failed > 0) print_narrow(f, r, e);
         if (e->failed > 0) print_set(f, r, e);
+        if (e->failed > 0) print_smallest(f, r, e);
         report_explanation_free(e);
     }
 }

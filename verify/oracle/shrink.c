@@ -155,6 +155,11 @@ static double zero(double x)
     (void)x;
     return 0;
 }
+static double always_one(double x)
+{
+    (void)x;
+    return 1;
+}
 static double one(double x) { return is_zero(x) ? 0 : 1; }
 static double whole(double x) { return fabs(x) < 1 && !is_zero(x) ? copysign(1, x) : nearbyint(x); }
 static double quarter(double x) { return nearbyint(4 * x) / 4; }
@@ -182,6 +187,10 @@ static void add_values_of(const op_case *c, shrink_list *l, bool cotangent, size
 {
     const op_value *v = cotangent ? &c->cot[which] : &c->in[which];
     if (!v->f64 || v->count == 0) return;
+    if (!cotangent && (c->op->in[which].flags & OP_OPTIONAL)) { /* as if it were not there */
+        add_simpler(c, l, cotangent, which, always_one, "ones");
+        return;
+    }
     add_simpler(c, l, cotangent, which, zero, "zeros");
     add_simpler(c, l, cotangent, which, one, "ones");
     add_simpler(c, l, cotangent, which, whole, "whole numbers");
@@ -213,7 +222,8 @@ shrink_list shrink_propose(const op_case *c)
     for (size_t i = 0; c->op->out[i].name; i++) add_values_of(c, &l, true, i);
     for (size_t i = 0; c->op->in[i].name; i++) add_values_of(c, &l, false, i);
     for (size_t i = 0; c->op->out[i].name; i++) add_elements_of(c, &l, true, i);
-    for (size_t i = 0; c->op->in[i].name; i++) add_elements_of(c, &l, false, i);
+    for (size_t i = 0; c->op->in[i].name; i++)
+        if (!(c->op->in[i].flags & OP_OPTIONAL)) add_elements_of(c, &l, false, i);
     return l;
 }
 
@@ -231,7 +241,7 @@ void shrink_list_clear(shrink_list *l)
 
 bool shrink_fails_alike(const verdict_case *large, const verdict_case *small)
 {
-    if (small->pass || small->fault) return false;
+    if (small->pass || small->fault || (small->ties > 0 && large->ties == 0)) return false;
     for (size_t i = 0; i < large->tensors; i++)
         for (size_t k = 0; k < small->tensors && large->t[i].judged && !large->t[i].pass; k++)
             if (small->t[k].judged && !small->t[k].pass && strcmp(small->t[k].name, large->t[i].name) == 0) return true;
@@ -250,6 +260,13 @@ static void print_values(FILE *f, const char *prefix, const char *name, const op
         else
             fprintf(f, " %.17g", v->f64[e]);
     if (v->count > SHOWN) fputs(" ...", f);
+}
+
+static bool all_one(const op_value *v)
+{
+    for (size_t e = 0; e < v->count; e++)
+        if (v->f64[e] < 1 || v->f64[e] > 1) return false;
+    return true;
 }
 
 static bool all_zero(const op_value *v)
@@ -280,7 +297,9 @@ char *shrink_text(const op_case *c)
     for (size_t i = 0; i < c->dims; i++)
         if (is_input_size(c->op, c->dim_name[i])) fprintf(f, "%s%c=%zu", i ? " " : "", c->dim_name[i], c->dim_size[i]);
     print_parameters(f, c);
-    for (size_t i = 0; c->op->in[i].name; i++) print_values(f, "", c->op->in[i].name, &c->in[i]);
+    for (size_t i = 0; c->op->in[i].name; i++)
+        if (!(c->op->in[i].flags & OP_OPTIONAL) || !c->in[i].f64 || !all_one(&c->in[i]))
+            print_values(f, "", c->op->in[i].name, &c->in[i]);
     for (size_t i = 0; c->op->out[i].name; i++)
         if (c->cot[i].f64 && !all_zero(&c->cot[i])) print_values(f, "d_", c->op->out[i].name, &c->cot[i]);
     verdict_stream_end(f, &text);

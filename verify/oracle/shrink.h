@@ -16,7 +16,7 @@ typedef struct {
 } shrink_list;
 
 /* What is simpler than c by one step: fewer of one size, or of all; a smaller or the default parameter; an input or cotangent
- * of zeros, of ones, of whole numbers, with one element 0.  Only what the reference accepts. */
+ * of zeros, of ones, of whole numbers, with one element 0; an optional input of ones.  Only what the reference accepts. */
 shrink_list shrink_propose(const op_case *c);
 void shrink_list_clear(shrink_list *l);
 
@@ -24,10 +24,12 @@ void shrink_list_clear(shrink_list *l);
  * input and cotangent.  Not yet run.  NULL: the operation does not take them. */
 op_case *shrink_to(const op_case *c, const size_t *size, const double *number, const char *const *choice);
 
-/* Does the small case fail as the large one does: some tensor that failed there by its values fails here too? */
+/* Does the small case fail as the large one does: some tensor that failed there by its values fails here too, and not for want of an
+ * order among equals, which was in order there? */
 bool shrink_fails_alike(const verdict_case *large, const verdict_case *small);
 
-/* The case as lines of text: sizes, parameters that are not the default, inputs, cotangents that are not 0.  malloc'd. */
+/* The case as lines of text: sizes, parameters that are not the default, inputs (of an optional one not all ones), cotangents that are
+ * not 0.  malloc'd. */
 char *shrink_text(const op_case *c);
 
 #endif
