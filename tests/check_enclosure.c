@@ -1426,6 +1426,16 @@ START_TEST(the_largest_may_be_in_doubt)
     g = tape_gradient(a);
     ck_assert(centre(y->v) == 2 && arb_is_zero(g) && arb_is_one(g + 1) && arb_is_zero(g + 2));
     tape_free(t);
+    /* two rows, each in doubt: halves of their own cotangents, more or less */
+    const double rows[] = {1, 1, 3, 3}, each[] = {1, 4}, vague4[] = {1e-6, 1e-6, 1e-6, 1e-6};
+    t = tape_new(twin_profile_find("f64"), 96);
+    a = tape_leaf(t, 2, 2, rows, true);
+    tape_seed(t, tape_max(t, tape_slack(t, a, vague4, NULL)), each);
+    tape_backward(t);
+    g = tape_gradient(a);
+    for (size_t e = 0; e < 4; e++)
+        ck_assert(centre(g + e) == each[e / 2] / 2 && fabs(radius(g + e) - each[e / 2] / 2) < 1e-8);
+    tape_free(t);
 }
 END_TEST
 
@@ -2060,6 +2070,9 @@ START_TEST(largest_weights_by_hand)
     run("bf16", NULL); /* weights nearer to each other than a store of 8 bits */
     const twin_tensor *k = &r.out[tensor(c->op->out, "kept")];
     ck_assert_msg(k->rad[0] >= 1 && k->rad[1] >= 1 && k->rad[2] == 0, "either of tokens 0 and 1 may be kept");
+    ck_assert(k->rad[0] < 1.001 && k->rad[1] < 1.001);
+    const twin_tensor *slot = &r.out[tensor(c->op->out, "slot")];
+    for (size_t t = 0; t < 2; t++) ck_assert_msg(slot->rad[t] >= 1 && slot->rad[t] < 1.001, "at place 0, or at none");
     twin_result_clear(&r);
     run("f32", NULL);
     same("kept", 4, kept);
@@ -2069,7 +2082,9 @@ START_TEST(largest_weights_by_hand)
     decide();
     run("bf16", NULL); /* any two of four may be kept: the middles say which is shown, tokens 0 and 2 */
     k = &r.out[tensor(c->op->out, "kept")];
-    for (size_t t = 0; t < 4; t++) ck_assert(k->hi[t] == (t % 2 == 0) && k->rad[t] >= 1);
+    slot = &r.out[tensor(c->op->out, "slot")];
+    for (size_t t = 0; t < 4; t++) ck_assert(k->hi[t] == (t % 2 == 0) && k->rad[t] >= 1 && k->rad[t] < 1.001);
+    for (size_t t = 0; t < 4; t++) ck_assert_msg(slot->rad[t] >= 2 && slot->rad[t] < 2.001, "0 and 1, or none");
     done();
 }
 END_TEST
@@ -2339,6 +2354,7 @@ START_TEST(a_share_at_the_threshold_is_left_open)
     run("f64", NULL);
     ck_assert(r.out[kept].rad[0] == 0 && r.out[kept].hi[0] == 1);
     ck_assert_msg(r.out[kept].hi[1] == 0.5 && r.out[kept].rad[1] >= 0.5, "sent or not");
+    ck_assert_msg(r.out[kept].rad[1] < 0.501, "nothing else");
     ck_assert_msg(r.out[weight].hi[1] + r.out[weight].rad[1] >= 0.5 && r.out[weight].hi[1] <= r.out[weight].rad[1],
                   "its weight is 0, or 1/2, or anything between");
     twin_result_clear(&r);
@@ -2367,6 +2383,22 @@ START_TEST(groups_within_rounding_are_left_open)
     run("bf16", NULL);
     ck_assert(isfinite(r.score[index].rad[0]) && r.score[index].hi[2] == -0x1p100 && r.score[index].rad[2] == 0);
     done();
+}
+END_TEST
+
+/* What stood in the result before is of no account, whether the evaluation succeeds or not. */
+START_TEST(a_result_begins_empty)
+{
+    make("gate.weights", "T=2,N=3", "k=2");
+    for (int fails = 0; fails < 2; fails++) {
+        memset(&r, 1, sizeof r);
+        ck_assert_int_eq(twin_run(c, NULL, fails ? "NoSuchVariant" : NULL, 160, &r, err, sizeof err), fails ? -1 : 0);
+        const size_t weight = tensor(c->op->out, "weight"), index = tensor(c->op->out, "index");
+        ck_assert_uint_eq(r.out[weight].count, fails ? 0 : 4);
+        ck_assert(r.out[index].count == 0 && r.score[weight].count == 0 && r.out[OP_TENSORS - 1].hi == NULL);
+        twin_result_clear(&r);
+    }
+    op_case_free(c);
 }
 END_TEST
 
@@ -2746,6 +2778,38 @@ START_TEST(without_the_combination_the_task_does_not_reach_the_router)
     run(NULL, NULL);
     ck_assert(grad("wr", 0) != 0);
     done();
+}
+END_TEST
+
+/* Three tokens of one expert with two places: the last one lands on the last place, whose token is lost. */
+START_TEST(overflow_may_be_clamped)
+{
+    make("layer.dispatch", "T=3,d=1,K=1", "experts=1,capacity=2");
+    set(&c->in[0], 3, (const double[]){1, 2, 3});
+    for (size_t t = 0; t < 3; t++) op_in_i64(c, "index")[t] = 0;
+    run(NULL, "CapacityDrop/clamped");
+    same("xe", 2, (const double[]){1, 3});
+    same("slot", 3, (const double[]){0, 1, 1});
+    twin_result_clear(&r);
+    run(NULL, NULL);
+    same("xe", 2, (const double[]){1, 2});
+    same("slot", 3, (const double[]){0, 1, -1});
+    done();
+}
+END_TEST
+
+/* p = (4 1 3)/8: the first two choices are the experts 0 and 2, wherever the runner-up stands. */
+START_TEST(a_runner_up_is_counted)
+{
+    const double logits[3][3] = {{log(4), 0, log(3)}, {log(3), log(4), 0}, {0, log(3), log(4)}};
+    for (size_t k = 0; k < 3; k++) {
+        make("balance.gshard", "T=1,N=3", "form=paper");
+        set(&c->in[0], 3, logits[k]);
+        decide();
+        run(NULL, "GShardCountAll");
+        ck_assert_double_eq_tol(out("loss", 0), (4 + 3) / 24.0, 1e-15);
+        done();
+    }
 }
 END_TEST
 
@@ -3151,6 +3215,204 @@ START_TEST(a_distance_errs_by_its_parameters)
 }
 END_TEST
 
+/* Groups of 2, 1 and 1 of 4 with the means (0 0), (4 0) and (0 4): the shares of the last two are 1/4, M = diag(1/4) - 1/16,
+ * M^-1 = diag(4) + 2, D D^T = 16.  |Sb|^2 = Tr (16 M)^2 = 20 and |Sb^+|^2 = Tr (M^-1 / 16)^2 = 5/16.  Within 1, the mean square of the
+ * states 9, rc = 1/2, exactly.  Stored: rc (4 * 5/2 + 4 * 3 sqrt(|Sb|) |Sb^+| + 8) + 4 * 3 |Sb^+|; not stored, in 4 + 32 roundoffs:
+ * 9 |Sb^+| 3/2 + 5/2 rc. */
+START_TEST(a_collapse_of_three_groups_errs_by_its_condition)
+{
+    for (int i = 0; i < 2; i++) {
+        const twin_profile *p = i ? &coarse : &fine;
+        make("layer.collapse", "T=4,d=2", "experts=3");
+        set(&c->in[0], 8, (const double[]){-1, -1, 1, 1, 4, 0, 0, 4});
+        memcpy(c->in[1].i64, (const int64_t[]){0, 0, 1, 2}, 4 * sizeof(int64_t));
+        run_in(p);
+        const double inverse = sqrt(5) / 4, stored = 0.5 * (10 + 12 * sqrt(sqrt(20)) * inverse + 8) + 12 * inverse,
+                     arithmetic = 36 * (9 * inverse * 1.5 + 1.25);
+        ck_assert(out("rc", 0) == 0.5);
+        is_units(bound("rc", 0), p, stored + (i ? 0 : arithmetic), "a collapse of three groups");
+        done();
+    }
+}
+END_TEST
+
+/* The gradient 1 of the logsumexp of one number m: who takes exp(m - lse) has a rounded lse there, twice 2 |m|. */
+START_TEST(a_logsumexp_s_gradient_errs_by_its_size)
+{
+    for (int i = 0; i < 2; i++) {
+        const twin_profile *p = i ? &coarse : &fine;
+        double rad[2];
+        for (int k = 0; k < 2; k++) {
+            make("numerics.logsumexp", "T=1,N=1", "");
+            set(&c->in[0], 1, (const double[]){k ? 21 : 5});
+            set(&c->cot[0], 1, (const double[]){1});
+            run_in(p);
+            ck_assert(grad("z", 0) == 1);
+            rad[k] = r.grad[0].rad[0];
+            done();
+        }
+        is_units(rad[1] - rad[0], p, 2 * (21 - 5), "16 more");
+        is_units(rad[0], p, 2 * (5 + i) + (i ? 3 : 5) + 2 * 5 + 3 + i, "a gradient");
+    }
+}
+END_TEST
+
+/* Four groups, of which the first is ahead, the next two are equal and the last is behind, or the other way round.  Of the best two one
+ * is in doubt, unless equals go by their numbers; of the best three, or the best, none is. */
+START_TEST(groups_stand_by_rank)
+{
+    for (int turned = 0; turned < 2; turned++)
+        for (int best = 1; best <= 3; best++)
+            for (int exact = 0; exact < 2; exact++) {
+                char all[64];
+                snprintf(all, sizeof all, "k=1,groups=4,topk_groups=%d", best);
+                make("gate.deepseek", "T=1,d=1,N=8", all);
+                level("x", 0);
+                for (int i = 0; i < 8; i++)
+                    op_in(c, "bias")[i] = (i < 2 ? 0.25 : i > 5 ? -0.25 : 0) * (turned ? -1 : 1);
+                decide();
+                run(exact ? NULL : "f32", NULL);
+                const twin_tensor *s = &r.score[tensor(c->op->out, "index")];
+                for (int g = 0; g < 4; g++) {
+                    const bool first = turned ? g == 3 : g == 0, last = turned ? g == 0 : g == 3,
+                               open = best == 2 && !first && !last && !exact,
+                               in = first || best == 3 ? !last : best == 2 && g == 1;
+                    for (int i = 2 * g; i < 2 * g + 2; i++)
+                        if (open)
+                            ck_assert_msg(isinf(s->rad[i]), "expert %d, best %d: not known", i, best);
+                        else
+                            ck_assert_msg(isfinite(s->rad[i]) && (s->hi[i] > -1) == in, "expert %d, best %d", i, best);
+                }
+                done();
+            }
+}
+END_TEST
+
+/* Two scores of 1/2 + 1/2 in each group err by one roundoff of the gate and one of the sum, their sum 2 by two of its ends, 2 + 2: 12
+ * roundoffs each.  So a lead of 22 may be nothing, one of 26 is one. */
+START_TEST(groups_err_by_their_sums)
+{
+    for (int k = 11; k <= 13; k += 2) {
+        make("gate.deepseek", "T=1,d=1,N=4", "k=1,groups=2,topk_groups=1");
+        level("x", 0);
+        for (int i = 0; i < 4; i++) op_in(c, "bias")[i] = 0.5 + (i > 1 ? k * 0x1p-40 : 0);
+        decide();
+        run_in(&fine);
+        for (int i = 0; i < 4; i++)
+            ck_assert_msg(isfinite(r.score[tensor(c->op->out, "index")].rad[i]) == (k == 13), "a lead of %d", 2 * k);
+        done();
+    }
+}
+END_TEST
+
+/* An atom 2 away along its first axis, to the power 17, and one at the true place.  The norm of (2) has half of two roundings of a
+ * square and two stores, two of the root and a store, as in norms_and_distances_by_hand; the logarithm of 2 errs by that and by e of
+ * itself, 17 times it by a roundoff: in the exponential these are relative, and it has an e itself.  17 more are for who multiplies.
+ * Then two sums with the powers of the other axes, which are 0, the product with the weight 1 and the sum with the weights' error. */
+START_TEST(a_high_power_may_be_a_product)
+{
+    for (int i = 0; i < 2; i++) {
+        const twin_profile *p = i ? &coarse : &fine;
+        const double ln2 = 0.6931471805599453, norm = 0.5 * ((i ? 0 : 2) + 2) + 3;
+        make("convergence.voronoi", "S=2,N=1,d=3", "powers=fixed,slope=17");
+        for (size_t k = 0; c->op->in[k].name; k++)
+            for (size_t e = 0; e < c->in[k].count; e++) c->in[k].f64[e] = 0;
+        op_in(c, "atoms")[0] = 2;
+        op_in(c, "atoms")[2] = op_in(c, "atoms")[5] = op_in(c, "truth")[2] = 1;
+        decide();
+        run_in(p);
+        ck_assert_double_eq_tol(out("over", 0), 131073, 1e-3);
+        is_units(bound("over", 0) / 131072, p, 17 * (norm + i * ln2) + 17 * ln2 + i + 17 + 4, "2 to the power 17");
+        done();
+    }
+}
+END_TEST
+
+static double grad_bound(const char *name, size_t e) { return r.grad[tensor(c->op->in, name)].rad[e]; }
+
+static void cotangent(const char *name, size_t n, const double *x) { set(&c->cot[tensor(c->op->out, name)], n, x); }
+
+/* One probability, 1 whatever its logit: its gradient 1 has three more for an exp(z - lse) that is stored.  The numerator's share has
+ * one of a quotient by 1, the denominator's two of a product and one of a quotient; their sum is 0, and the maximum is to blame for as
+ * much again. */
+START_TEST(a_softmax_s_gradient_by_hand)
+{
+    for (int i = 0; i < 2; i++) {
+        const twin_profile *p = i ? &coarse : &fine;
+        make("numerics.softmax", "T=1,N=1", "");
+        set(&c->in[0], 1, (const double[]){5});
+        cotangent("p", 1, (const double[]){1});
+        run_in(p);
+        is_units(grad_bound("z", 0), p, 2 * (3 + 1 + 3 + 3), "of one");
+        ck_assert_msg(bound("p", 0) > 0 && bound("p", 0) < 1e-8 * unit_of(p), "1, but not known to be");
+        done();
+        /* of two equals: 1/2, and exp(z - lse) has (e + w) ln 2 too */
+        const double off = (i + 1) * 0.6931471805599453, s = 0.25 * (off + 3) + 2 * 0.25 + 0.25,
+                     each = s + 0.25 * (i + 2) + 0.25 * off, first = each + 0.5 * (off + 3) + 0.5 + 0.25;
+        make("numerics.softmax", "T=1,N=2", "");
+        set(&c->in[0], 2, (const double[]){0, 0});
+        cotangent("p", 2, (const double[]){1, 0});
+        run_in(p);
+        is_units(grad_bound("z", 0), p, first + (first + each) + (i ? 3 : 6) * 0.5, "of the first of two");
+        is_units(grad_bound("z", 1), p, each + (first + each) + (i ? 3 : 6) * 0.5, "of the second");
+        done();
+    }
+}
+END_TEST
+
+/* As in a_variation_may_be_a_square, V = 1 and S = 4: six of the cotangent 1.  The one of V, 1/4, has a quotient's one more, the one of S,
+ * 1/16, two and one.  Of the mean squared, 1/4, the latter is 4 times that and two products; of the squares 1/8 each, the former is half
+ * of that and one; of what they are squares of, 1/4, twice that and two.  The mean's are added and stored, halved with one more, and
+ * added to these. */
+START_TEST(a_variation_s_gradient_by_hand)
+{
+    for (int i = 0; i < 2; i++) {
+        const twin_profile *p = i ? &coarse : &fine;
+        make("balance.importance", "T=1,N=2", "epsilon=0");
+        put("g", 2, (const double[]){1, 3});
+        cotangent("loss", 1, (const double[]){1});
+        if (c->cot[tensor(c->op->out, "importance")].f64) cotangent("importance", 2, (const double[]){0, 0});
+        run_in(p);
+        const double V = 6 / 4.0 + 0.25, S = 6 / 16.0 + 2 / 16.0 + 1 / 16.0, squared = 4 * S + 2 * 0.25,
+                     off = 2 * (V / 2 + 0.125) + 2 * 0.25, mean = squared + 2 * off + (i ? 0 : 0.5) + 0.25;
+        is_units(grad_bound("g", 0), p, off + mean / 2 + 0.125 + 0.375, "-1/4 - 1/8");
+        is_units(grad_bound("g", 1), p, off + mean / 2 + 0.125 + 0.125, "1/4 - 1/8");
+        done();
+    }
+}
+END_TEST
+
+/* The logarithm of one probability, 0: its gradient 1 is a product with the other probability, which is 1 but not known to be, and so has
+ * one; of it the logit has 2 e + 8 w more, and a logsumexp has all that twice with its own (a_logsumexp_s_gradient_errs_by_its_size). */
+START_TEST(a_logarithm_s_gradient_by_hand)
+{
+    for (int i = 0; i < 2; i++) {
+        const twin_profile *p = i ? &coarse : &fine;
+        make("compete.distill", "T=1,N=1", "k=1,version=1,loss=kl");
+        put("r", 1, (const double[]){0});
+        put("s", 1, (const double[]){0});
+        cotangent("loss", 1, (const double[]){1});
+        run_in(p);
+        const double off = 2 * i + 8 + 1;
+        is_units(grad_bound("r", 0), p, 3 * off + 2 * (5 + i) + (i ? 3 : 5) + 3 + i, "a logit");
+        done();
+    }
+}
+END_TEST
+
+/* 1/3 + 2/3, which is not known to exceed 1 nor not to: whether the pair is compared, anything from 0 to 1. */
+START_TEST(a_counter_at_the_frequency_is_open)
+{
+    make("simsmoe.pairs", "T=3,K=2,N=3", "unit=fraction,frequency=1");
+    memcpy(c->in[tensor(c->op->in, "index")].i64, (const int64_t[]){0, 1, 1, 0, 2, 0}, 6 * sizeof(int64_t));
+    put("counter", 9, (const double[]){0, 1 / 3.0, 1 / 3.0, 0, 0, 0, 0, 0, 0});
+    run("f32", NULL);
+    ck_assert(out("selected", 1) == 0.5 && fabs(bound("selected", 1) - 0.5) < 1e-8);
+    ck_assert(out("selected", 2) == 0 && bound("selected", 2) == 0);
+    done();
+}
+END_TEST
+
 /* --- memory --------------------------------------------------------------------------------------------------------- */
 
 /* Every operation under a profile with a tensor of its own. */
@@ -3252,6 +3514,7 @@ static Suite *suite(void)
     tcase_add_test(twins, a_share_at_the_threshold_is_left_open);
     tcase_add_test(twins, groups_within_rounding_are_left_open);
     tcase_add_test(twins, no_tokens_no_trouble);
+    tcase_add_test(twins, a_result_begins_empty);
     tcase_add_test(twins, results_are_rounded_outwards);
     tcase_add_test(wrong, every_variant_departs_from_its_equation);
     tcase_add_test(wrong, no_variant_is_listed_twice);
@@ -3259,6 +3522,8 @@ static Suite *suite(void)
     tcase_add_test(wrong, without_the_combination_the_task_does_not_reach_the_router);
     tcase_add_test(wrong, double_softmax_confines_the_weights);
     tcase_add_test(wrong, a_missing_bias_is_missing);
+    tcase_add_test(wrong, overflow_may_be_clamped);
+    tcase_add_test(wrong, a_runner_up_is_counted);
     tcase_add_test(radii, what_is_read_has_one_rounding);
     tcase_add_test(radii, an_operation_has_one_rounding_and_a_division_two);
     tcase_add_test(radii, a_sum_has_a_rounding_for_each_term_but_one);
@@ -3275,6 +3540,15 @@ static Suite *suite(void)
     tcase_add_test(radii, functions_magnify_underflows);
     tcase_add_test(radii, a_collapse_errs_by_its_condition);
     tcase_add_test(radii, two_plans_for_a_node_are_the_coarsest_of_both);
+    tcase_add_test(radii, a_softmax_s_gradient_by_hand);
+    tcase_add_test(radii, a_variation_s_gradient_by_hand);
+    tcase_add_test(radii, a_logarithm_s_gradient_by_hand);
+    tcase_add_test(radii, a_counter_at_the_frequency_is_open);
+    tcase_add_test(radii, a_high_power_may_be_a_product);
+    tcase_add_test(radii, groups_stand_by_rank);
+    tcase_add_test(radii, groups_err_by_their_sums);
+    tcase_add_test(radii, a_collapse_of_three_groups_errs_by_its_condition);
+    tcase_add_test(radii, a_logsumexp_s_gradient_errs_by_its_size);
     tcase_add_test(radii, a_distance_errs_by_its_models);
     tcase_add_test(radii, a_distance_errs_by_its_parameters);
     tcase_add_test(radii, a_mix_may_be_one_of_a_difference);

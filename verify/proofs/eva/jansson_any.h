@@ -30,7 +30,11 @@ static json_t *any_value(any_json *v)
     if (Frama_C_nondet(0, 1)) return NULL;
     v->json.type = (json_type)Frama_C_interval(JSON_OBJECT, JSON_NULL);
     v->json.refcount = 2; /* never the last */
+#ifdef ANY_MEMBERS /* no more than these, each number apart */
+    v->members = (size_t)Frama_C_interval_split(0, ANY_MEMBERS);
+#else
     v->members = Frama_C_size_t_interval(0, (size_t)1 << 48);
+#endif
     v->integer = Frama_C_long_long_interval(LLONG_MIN, LLONG_MAX);
     v->real = Frama_C_double_interval(-DBL_MAX, DBL_MAX);
     return &v->json;
@@ -44,6 +48,8 @@ static json_t *any_root(any_json *v, json_error_t *problem)
     problem->text[TEXT] = '\0';
     return j;
 }
+
+static const char *any_string(const json_t *j) { return json_is_string(j) ? any_text() : NULL; }
 
 /* One place in the source: one value. */
 #define ANY_PLACE(value)                                                                                               \
@@ -61,7 +67,7 @@ static json_t *any_root(any_json *v, json_error_t *problem)
 #define json_object_size(j)                  (ANY_OF(j)->members)
 #define json_integer_value(j)                (ANY_OF(j)->integer)
 #define json_real_value(j)                   (ANY_OF(j)->real)
-#define json_string_value(j)                 (json_is_string(j) ? any_text() : (const char *)NULL)
+#define json_string_value                    any_string
 
 #undef json_object_foreach
 #define json_object_foreach(object, key, value)                                                                        \

@@ -1,0 +1,104 @@
+/* The verdicts of a shard: each part, whatever JSON it is, with at most ANY_MEMBERS members.
+ *
+ * PART 1: a tensor without its picture, which has as many cells as its shape says; 2: that picture, of tensors of 0, 1, 6 and 12 cells, the last more than a text has;
+ * 3: the lists of a case, the tensors being those of part 1 and without bins; 4: a case without lists.  Left out is the
+ * root, whose number of cases is divided by that of shards: beyond Eva. */
+#include "jansson_any.h"
+
+#include "verdict_store.h"
+
+/* What json_unpack_ex() puts where it is told: a value of any type, a text, any number.  On an error it may have begun to. */
+static json_t *any_field(any_json *v, const char *key)
+{
+    v->json.type = (json_type)Frama_C_interval(JSON_OBJECT, JSON_NULL);
+    v->json.refcount = 2;
+    v->members = Frama_C_size_t_interval(0, ANY_MEMBERS);
+    v->integer = Frama_C_long_long_interval(LLONG_MIN, LLONG_MAX);
+    v->real = Frama_C_double_interval(-DBL_MAX, DBL_MAX);
+    if (key[0] == 's' && key[1] == 'h') v->members = Frama_C_size_t_interval(0, OP_RANK + 1); /* shape */
+    if (key[0] == 'b' && key[1] == 'i') v->members = PART == 1 ? VERDICT_BINS : 0; /* bin */
+    if (key[0] == 'h' && key[1] == 'e') v->json.type = JSON_NULL; /* heat */
+    if (PART == 4 && (key[0] == 'd' || (key[0] == 't' && key[1] == 'e') || (key[0] == 'm' && key[1] == 'a')))
+        v->members = 0; /* details, tensors, matches */
+    return &v->json;
+}
+
+static int any_unpacked(any_json *value, json_error_t *problem, const char *format, ...)
+{
+    va_list to;
+    Frama_C_make_unknown((char *)problem, sizeof *problem);
+    problem->text[TEXT] = '\0';
+    if (Frama_C_nondet(0, 1)) return -1;
+    va_start(to, format);
+    for (const char *f = format; *f != '\0'; f++) {
+        if (*f != ':') continue;
+        const char *key = va_arg(to, const char *);
+        if (f[1] == 'o') *va_arg(to, json_t **) = any_field(value++, key);
+        if (f[1] == 's') *va_arg(to, const char **) = any_text();
+        if (f[1] == 'i') *va_arg(to, int *) = Frama_C_interval(INT_MIN, INT_MAX);
+        if (f[1] == 'b') *va_arg(to, int *) = Frama_C_interval(0, 1);
+        if (f[1] == 'I') *va_arg(to, json_int_t *) = Frama_C_long_long_interval(LLONG_MIN, LLONG_MAX);
+    }
+    va_end(to);
+    return 0;
+}
+#define json_unpack_ex(j, problem, flags, ...)                                                                         \
+    ({                                                                                                                 \
+        static any_json here[24];                                                                                      \
+        (void)(j);                                                                                                     \
+        any_unpacked(here, (problem), __VA_ARGS__);                                                                    \
+    })
+#define json_number_value(j) (json_is_integer(j) ? (double)ANY_OF(j)->integer : ANY_OF(j)->real)
+
+static const op_tensor in[] = {{"x", "T,d", OP_INPUT, OP_DIFF, ""}, {0}},
+                       out[] = {{"y", "T", OP_BOUNDED, OP_DIFF, ""}, {0}};
+static const op_record any_op = {.id = "op", .in = in, .out = out};
+const twin_variant twin_variants[] = {{.op = "op", .name = "a"}, {.op = "op", .name = "b"}, {0}};
+static const twin_profile any_profile;
+
+#define op_find(id) (any_read(id), Frama_C_nondet(0, 1) ? &any_op : (const op_record *)NULL)
+#define verdict_variant(op, name)                                                                                      \
+    (any_read(op), any_read(name), Frama_C_nondet(0, 1) ? &twin_variants[1] : (const twin_variant *)NULL)
+#define twin_profile_find(name) (any_read(name), Frama_C_nondet(0, 1) ? &any_profile : (const twin_profile *)NULL)
+#define verdict_clean(text)     any_read(text)
+#define verdict_case_clear(v)   ((void)(v))
+
+#include "verdict_store.c"
+
+static any_json value;
+static char err[64];
+
+int main(void)
+{
+    reader r = {.label = "v", .where = "case 1: ", .err = err, .errlen = sizeof err};
+    verdict_tensor t = {0};
+    verdict_case v = {.op = &any_op};
+    switch (PART) {
+    case 1:
+        read_tensor(&r, any_value(&value), &any_op, &t);
+        break;
+    case 2:
+        t = (verdict_tensor){.rank = 0, .count = 1};
+        read_heat(&r, any_value(&value), &t);
+        t = (verdict_tensor){.rank = 2, .dim = {2, 3}, .count = 6};
+        read_heat(&r, any_value(&value), &t);
+        t = (verdict_tensor){.rank = 1, .dim = {12}, .count = 12};
+        read_heat(&r, any_value(&value), &t);
+        t = (verdict_tensor){.rank = 2, .dim = {0, 3}, .count = 0};
+        read_heat(&r, any_value(&value), &t);
+        break;
+    case 3: { /* one of the three lists has members */
+        static any_json none = {.json = {JSON_ARRAY, 2}};
+        verdict_case w = v, u = v;
+        json_t *j = any_value(&value);
+        if (read_lists(&r, j, &none.json, &none.json, &v) == 0) check_sums(&r, &v);
+        if (read_lists(&r, &none.json, j, &none.json, &w) == 0) check_sums(&r, &w);
+        if (read_lists(&r, &none.json, &none.json, j, &u) == 0) check_sums(&r, &u);
+        break;
+    }
+    default:
+        read_case(&r, any_value(&value), &v);
+        break;
+    }
+    return 0;
+}
