@@ -1893,7 +1893,7 @@ START_TEST(a_clamped_winner_is_a_constant)
 {
     const size_t index[] = {0, 1};
     const double p[] = {0.5, 0.5}, e[] = {0x1p-21, 1e-6};
-    double ds[2], work[6];
+    double ds[2], work[8];
     for (int i = 0; i < 2; i++) {
         const double q[] = {1, e[i]}, want[] = {0, e[i] / 2};
         OK(smoe_distill_kl_clamped_target_vjp(1, 2, 2, p, q, index, 1, ds, work));

@@ -1622,11 +1622,11 @@ START_TEST(forward_alone_owes_no_gradients)
     judge();
     ck_assert(v.pass && v.tensors == 6);
     verdict_case_clear(&v);
-    add_doubles("d_r", &c->grad[0], the_weight); /* whatever it is, it is not looked at */
+    add_doubles("d_r", &c->grad[0], the_score); /* whatever it is, it is not looked at */
     judge();
     ck_assert(v.pass && v.tensors == 6);
     verdict_case_clear(&v);
-    add_doubles("d_s", &c->grad[0], the_weight);
+    add_doubles("d_s", &c->grad[0], the_score);
     judge();
     ck_assert(!v.pass && v.tensors == 7 &&
               says("'d_s' is unknown: toy.gate has no output and no gradient of this name"));
