@@ -3413,6 +3413,50 @@ START_TEST(a_counter_at_the_frequency_is_open)
 }
 END_TEST
 
+/* Shares of 1/4 and 3/4 have their middles at 1/8 and 5/8; a draw of 1/2 is 3/8 and 1/8 from them. */
+START_TEST(a_sample_s_scores_by_hand)
+{
+    make("convergence.sample", "n=1,d=1,N=2", "gate=softmax,free=yes");
+    level("beta1", 0);
+    level("u", 0.5);
+    memcpy(op_in(c, "beta0"), (const double[]){0, log(3)}, 2 * sizeof(double));
+    decide();
+    run(NULL, NULL);
+    const twin_tensor *s = &r.score[tensor(c->op->out, "label")];
+    ck_assert_uint_eq(s->count, 2);
+    ck_assert(fabs(s->hi[0] - (1 / 8.0 - 3 / 8.0)) < 1e-15 && fabs(s->hi[1] - (3 / 8.0 - 1 / 8.0)) < 1e-15);
+    done();
+}
+END_TEST
+
+/* So far from 0 that places are rounded by more than a deviation: the spec's example all the same. */
+START_TEST(a_distance_is_found_far_out)
+{
+    gaussians("n=1,d=1,N=1,S=1", 1, 0x1p47, 0x1p47 + 2, 1);
+    run(NULL, NULL);
+    ck_assert(fabs(out("variation", 0) - 0.6826894921) < 1e-9 && bound("variation", 0) < 1e-9);
+    ck_assert(fabs(out("square", 0) - (1 - exp(-0.5))) < 1e-9 && bound("square", 0) < 1e-9);
+    done();
+}
+END_TEST
+
+/* A squared distance that may reach the largest number of the format is known, one that may be more is not. */
+START_TEST(the_largest_distance_is_known)
+{
+    const double x[] = {-1.5, 1.5};
+    twin_profile p = fine;
+    tape *t = tape_new(&p, 200);
+    const double most = tape_upper(tape_distances(t, vague(t, 2, 1, x)), 1);
+    tape_free(t);
+    for (int below = 0; below < 2; below++) {
+        p.storage.largest = p.arithmetic.largest = below ? nextafter(most, 0) : most;
+        t = tape_new(&p, 200);
+        ck_assert(isfinite(radius(tape_distances(t, vague(t, 2, 1, x))->v + 1)) == !below);
+        tape_free(t);
+    }
+}
+END_TEST
+
 /* --- memory --------------------------------------------------------------------------------------------------------- */
 
 /* Every operation under a profile with a tensor of its own. */
@@ -3540,6 +3584,9 @@ static Suite *suite(void)
     tcase_add_test(radii, functions_magnify_underflows);
     tcase_add_test(radii, a_collapse_errs_by_its_condition);
     tcase_add_test(radii, two_plans_for_a_node_are_the_coarsest_of_both);
+    tcase_add_test(radii, a_sample_s_scores_by_hand);
+    tcase_add_test(radii, a_distance_is_found_far_out);
+    tcase_add_test(radii, the_largest_distance_is_known);
     tcase_add_test(radii, a_softmax_s_gradient_by_hand);
     tcase_add_test(radii, a_variation_s_gradient_by_hand);
     tcase_add_test(radii, a_logarithm_s_gradient_by_hand);
