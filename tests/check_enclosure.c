@@ -3457,6 +3457,53 @@ START_TEST(the_largest_distance_is_known)
 }
 END_TEST
 
+/* Where no competition is held, the losses of the last one: those of the same tokens, if they competed. */
+START_TEST(a_stale_loss_is_that_of_a_competition)
+{
+    double loss[2][2];
+    for (int held = 0; held < 2; held++) {
+        make("compete.step", "T=4,d=3,N=4,h=4", held ? "k=2,compete=yes" : "k=2,compete=no");
+        run(NULL, held ? NULL : "StaleLoss");
+        loss[held][0] = out("distill", 0);
+        loss[held][1] = out("diversity", 0);
+        done();
+    }
+    for (int k = 0; k < 2; k++) ck_assert_double_eq_tol(loss[0][k], loss[1][k], 1e-15);
+}
+END_TEST
+
+/* The first token keeps both of its choices, the second the first alone: (1 + 4) / 2, and 2. */
+START_TEST(what_is_kept_may_be_normalised)
+{
+    make("layer.combine", "T=2,d=1,K=2,N=2,C=2", "");
+    put("o", 4, (const double[]){1, 2, 4, 8});
+    put("weight", 4, (const double[]){0.25, 0.25, 0.5, 0.5});
+    memcpy(op_in_i64(c, "index"), (const int64_t[]){0, 1, 0, 1}, 4 * sizeof(int64_t));
+    memcpy(op_in_i64(c, "slot"), (const int64_t[]){0, 0, 1, -1}, 4 * sizeof(int64_t));
+    run(NULL, NULL);
+    ck_assert(out("y", 0) == 1.25 && out("y", 1) == 1);
+    twin_result_clear(&r);
+    run(NULL, "CapacityRenorm");
+    ck_assert(out("y", 0) == 2.5 && out("y", 1) == 2);
+    done();
+}
+END_TEST
+
+/* The first token lost both of its choices and passes as it is, the second has its first one. */
+START_TEST(what_is_lost_passes)
+{
+    make("layer.combine", "T=2,d=1,K=2,N=2,C=2", "overflow=pass");
+    put("o", 4, (const double[]){1, 2, 4, 8});
+    put("x", 2, (const double[]){3, 5});
+    put("weight", 4, (const double[]){0.25, 0.25, 0.5, 0.5});
+    memcpy(op_in_i64(c, "index"), (const int64_t[]){0, 1, 0, 1}, 4 * sizeof(int64_t));
+    memcpy(op_in_i64(c, "slot"), (const int64_t[]){-1, -1, 1, -1}, 4 * sizeof(int64_t));
+    run(NULL, NULL);
+    ck_assert(out("y", 0) == 3 && out("y", 1) == 1);
+    done();
+}
+END_TEST
+
 /* --- memory --------------------------------------------------------------------------------------------------------- */
 
 /* Every operation under a profile with a tensor of its own. */
@@ -3568,6 +3615,9 @@ static Suite *suite(void)
     tcase_add_test(wrong, a_missing_bias_is_missing);
     tcase_add_test(wrong, overflow_may_be_clamped);
     tcase_add_test(wrong, a_runner_up_is_counted);
+    tcase_add_test(wrong, what_is_lost_passes);
+    tcase_add_test(wrong, a_stale_loss_is_that_of_a_competition);
+    tcase_add_test(wrong, what_is_kept_may_be_normalised);
     tcase_add_test(radii, what_is_read_has_one_rounding);
     tcase_add_test(radii, an_operation_has_one_rounding_and_a_division_two);
     tcase_add_test(radii, a_sum_has_a_rounding_for_each_term_but_one);
