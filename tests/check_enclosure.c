@@ -2070,6 +2070,9 @@ START_TEST(largest_weights_by_hand)
     run("bf16", NULL); /* weights nearer to each other than a store of 8 bits */
     const twin_tensor *k = &r.out[tensor(c->op->out, "kept")];
     ck_assert_msg(k->rad[0] >= 1 && k->rad[1] >= 1 && k->rad[2] == 0, "either of tokens 0 and 1 may be kept");
+    ck_assert(k->rad[0] < 1.001 && k->rad[1] < 1.001);
+    const twin_tensor *slot = &r.out[tensor(c->op->out, "slot")];
+    for (size_t t = 0; t < 2; t++) ck_assert_msg(slot->rad[t] >= 1 && slot->rad[t] < 1.001, "at place 0, or at none");
     twin_result_clear(&r);
     run("f32", NULL);
     same("kept", 4, kept);
@@ -2079,7 +2082,9 @@ START_TEST(largest_weights_by_hand)
     decide();
     run("bf16", NULL); /* any two of four may be kept: the middles say which is shown, tokens 0 and 2 */
     k = &r.out[tensor(c->op->out, "kept")];
-    for (size_t t = 0; t < 4; t++) ck_assert(k->hi[t] == (t % 2 == 0) && k->rad[t] >= 1);
+    slot = &r.out[tensor(c->op->out, "slot")];
+    for (size_t t = 0; t < 4; t++) ck_assert(k->hi[t] == (t % 2 == 0) && k->rad[t] >= 1 && k->rad[t] < 1.001);
+    for (size_t t = 0; t < 4; t++) ck_assert_msg(slot->rad[t] >= 2 && slot->rad[t] < 2.001, "0 and 1, or none");
     done();
 }
 END_TEST
@@ -2349,6 +2354,7 @@ START_TEST(a_share_at_the_threshold_is_left_open)
     run("f64", NULL);
     ck_assert(r.out[kept].rad[0] == 0 && r.out[kept].hi[0] == 1);
     ck_assert_msg(r.out[kept].hi[1] == 0.5 && r.out[kept].rad[1] >= 0.5, "sent or not");
+    ck_assert_msg(r.out[kept].rad[1] < 0.501, "nothing else");
     ck_assert_msg(r.out[weight].hi[1] + r.out[weight].rad[1] >= 0.5 && r.out[weight].hi[1] <= r.out[weight].rad[1],
                   "its weight is 0, or 1/2, or anything between");
     twin_result_clear(&r);
@@ -3322,6 +3328,182 @@ START_TEST(a_high_power_may_be_a_product)
 }
 END_TEST
 
+static double grad_bound(const char *name, size_t e) { return r.grad[tensor(c->op->in, name)].rad[e]; }
+
+static void cotangent(const char *name, size_t n, const double *x) { set(&c->cot[tensor(c->op->out, name)], n, x); }
+
+/* One probability, 1 whatever its logit: its gradient 1 has three more for an exp(z - lse) that is stored.  The numerator's share has
+ * one of a quotient by 1, the denominator's two of a product and one of a quotient; their sum is 0, and the maximum is to blame for as
+ * much again. */
+START_TEST(a_softmax_s_gradient_by_hand)
+{
+    for (int i = 0; i < 2; i++) {
+        const twin_profile *p = i ? &coarse : &fine;
+        make("numerics.softmax", "T=1,N=1", "");
+        set(&c->in[0], 1, (const double[]){5});
+        cotangent("p", 1, (const double[]){1});
+        run_in(p);
+        is_units(grad_bound("z", 0), p, 2 * (3 + 1 + 3 + 3), "of one");
+        ck_assert_msg(bound("p", 0) > 0 && bound("p", 0) < 1e-8 * unit_of(p), "1, but not known to be");
+        done();
+        /* of two equals: 1/2, and exp(z - lse) has (e + w) ln 2 too */
+        const double off = (i + 1) * 0.6931471805599453, s = 0.25 * (off + 3) + 2 * 0.25 + 0.25,
+                     each = s + 0.25 * (i + 2) + 0.25 * off, first = each + 0.5 * (off + 3) + 0.5 + 0.25;
+        make("numerics.softmax", "T=1,N=2", "");
+        set(&c->in[0], 2, (const double[]){0, 0});
+        cotangent("p", 2, (const double[]){1, 0});
+        run_in(p);
+        is_units(grad_bound("z", 0), p, first + (first + each) + (i ? 3 : 6) * 0.5, "of the first of two");
+        is_units(grad_bound("z", 1), p, each + (first + each) + (i ? 3 : 6) * 0.5, "of the second");
+        done();
+    }
+}
+END_TEST
+
+/* As in a_variation_may_be_a_square, V = 1 and S = 4: six of the cotangent 1.  The one of V, 1/4, has a quotient's one more, the one of S,
+ * 1/16, two and one.  Of the mean squared, 1/4, the latter is 4 times that and two products; of the squares 1/8 each, the former is half
+ * of that and one; of what they are squares of, 1/4, twice that and two.  The mean's are added and stored, halved with one more, and
+ * added to these. */
+START_TEST(a_variation_s_gradient_by_hand)
+{
+    for (int i = 0; i < 2; i++) {
+        const twin_profile *p = i ? &coarse : &fine;
+        make("balance.importance", "T=1,N=2", "epsilon=0");
+        put("g", 2, (const double[]){1, 3});
+        cotangent("loss", 1, (const double[]){1});
+        if (c->cot[tensor(c->op->out, "importance")].f64) cotangent("importance", 2, (const double[]){0, 0});
+        run_in(p);
+        const double V = 6 / 4.0 + 0.25, S = 6 / 16.0 + 2 / 16.0 + 1 / 16.0, squared = 4 * S + 2 * 0.25,
+                     off = 2 * (V / 2 + 0.125) + 2 * 0.25, mean = squared + 2 * off + (i ? 0 : 0.5) + 0.25;
+        is_units(grad_bound("g", 0), p, off + mean / 2 + 0.125 + 0.375, "-1/4 - 1/8");
+        is_units(grad_bound("g", 1), p, off + mean / 2 + 0.125 + 0.125, "1/4 - 1/8");
+        done();
+    }
+}
+END_TEST
+
+/* The logarithm of one probability, 0: its gradient 1 is a product with the other probability, which is 1 but not known to be, and so has
+ * one; of it the logit has 2 e + 8 w more, and a logsumexp has all that twice with its own (a_logsumexp_s_gradient_errs_by_its_size). */
+START_TEST(a_logarithm_s_gradient_by_hand)
+{
+    for (int i = 0; i < 2; i++) {
+        const twin_profile *p = i ? &coarse : &fine;
+        make("compete.distill", "T=1,N=1", "k=1,version=1,loss=kl");
+        put("r", 1, (const double[]){0});
+        put("s", 1, (const double[]){0});
+        cotangent("loss", 1, (const double[]){1});
+        run_in(p);
+        const double off = 2 * i + 8 + 1;
+        is_units(grad_bound("r", 0), p, 3 * off + 2 * (5 + i) + (i ? 3 : 5) + 3 + i, "a logit");
+        done();
+    }
+}
+END_TEST
+
+/* 1/3 + 2/3, which is not known to exceed 1 nor not to: whether the pair is compared, anything from 0 to 1. */
+START_TEST(a_counter_at_the_frequency_is_open)
+{
+    make("simsmoe.pairs", "T=3,K=2,N=3", "unit=fraction,frequency=1");
+    memcpy(c->in[tensor(c->op->in, "index")].i64, (const int64_t[]){0, 1, 1, 0, 2, 0}, 6 * sizeof(int64_t));
+    put("counter", 9, (const double[]){0, 1 / 3.0, 1 / 3.0, 0, 0, 0, 0, 0, 0});
+    run("f32", NULL);
+    ck_assert(out("selected", 1) == 0.5 && fabs(bound("selected", 1) - 0.5) < 1e-8);
+    ck_assert(out("selected", 2) == 0 && bound("selected", 2) == 0);
+    done();
+}
+END_TEST
+
+/* Shares of 1/4 and 3/4 have their middles at 1/8 and 5/8; a draw of 1/2 is 3/8 and 1/8 from them. */
+START_TEST(a_sample_s_scores_by_hand)
+{
+    make("convergence.sample", "n=1,d=1,N=2", "gate=softmax,free=yes");
+    level("beta1", 0);
+    level("u", 0.5);
+    memcpy(op_in(c, "beta0"), (const double[]){0, log(3)}, 2 * sizeof(double));
+    decide();
+    run(NULL, NULL);
+    const twin_tensor *s = &r.score[tensor(c->op->out, "label")];
+    ck_assert_uint_eq(s->count, 2);
+    ck_assert(fabs(s->hi[0] - (1 / 8.0 - 3 / 8.0)) < 1e-15 && fabs(s->hi[1] - (3 / 8.0 - 1 / 8.0)) < 1e-15);
+    done();
+}
+END_TEST
+
+/* So far from 0 that places are rounded by more than a deviation: the spec's example all the same. */
+START_TEST(a_distance_is_found_far_out)
+{
+    gaussians("n=1,d=1,N=1,S=1", 1, 0x1p47, 0x1p47 + 2, 1);
+    run(NULL, NULL);
+    ck_assert(fabs(out("variation", 0) - 0.6826894921) < 1e-9 && bound("variation", 0) < 1e-9);
+    ck_assert(fabs(out("square", 0) - (1 - exp(-0.5))) < 1e-9 && bound("square", 0) < 1e-9);
+    done();
+}
+END_TEST
+
+/* A squared distance that may reach the largest number of the format is known, one that may be more is not. */
+START_TEST(the_largest_distance_is_known)
+{
+    const double x[] = {-1.5, 1.5};
+    twin_profile p = fine;
+    tape *t = tape_new(&p, 200);
+    const double most = tape_upper(tape_distances(t, vague(t, 2, 1, x)), 1);
+    tape_free(t);
+    for (int below = 0; below < 2; below++) {
+        p.storage.largest = p.arithmetic.largest = below ? nextafter(most, 0) : most;
+        t = tape_new(&p, 200);
+        ck_assert(isfinite(radius(tape_distances(t, vague(t, 2, 1, x))->v + 1)) == !below);
+        tape_free(t);
+    }
+}
+END_TEST
+
+/* Where no competition is held, the losses of the last one: those of the same tokens, if they competed. */
+START_TEST(a_stale_loss_is_that_of_a_competition)
+{
+    double loss[2][2];
+    for (int held = 0; held < 2; held++) {
+        make("compete.step", "T=4,d=3,N=4,h=4", held ? "k=2,compete=yes" : "k=2,compete=no");
+        run(NULL, held ? NULL : "StaleLoss");
+        loss[held][0] = out("distill", 0);
+        loss[held][1] = out("diversity", 0);
+        done();
+    }
+    for (int k = 0; k < 2; k++) ck_assert_double_eq_tol(loss[0][k], loss[1][k], 1e-15);
+}
+END_TEST
+
+/* The first token keeps both of its choices, the second the first alone: (1 + 4) / 2, and 2. */
+START_TEST(what_is_kept_may_be_normalised)
+{
+    make("layer.combine", "T=2,d=1,K=2,N=2,C=2", "");
+    put("o", 4, (const double[]){1, 2, 4, 8});
+    put("weight", 4, (const double[]){0.25, 0.25, 0.5, 0.5});
+    memcpy(op_in_i64(c, "index"), (const int64_t[]){0, 1, 0, 1}, 4 * sizeof(int64_t));
+    memcpy(op_in_i64(c, "slot"), (const int64_t[]){0, 0, 1, -1}, 4 * sizeof(int64_t));
+    run(NULL, NULL);
+    ck_assert(out("y", 0) == 1.25 && out("y", 1) == 1);
+    twin_result_clear(&r);
+    run(NULL, "CapacityRenorm");
+    ck_assert(out("y", 0) == 2.5 && out("y", 1) == 2);
+    done();
+}
+END_TEST
+
+/* The first token lost both of its choices and passes as it is, the second has its first one. */
+START_TEST(what_is_lost_passes)
+{
+    make("layer.combine", "T=2,d=1,K=2,N=2,C=2", "overflow=pass");
+    put("o", 4, (const double[]){1, 2, 4, 8});
+    put("x", 2, (const double[]){3, 5});
+    put("weight", 4, (const double[]){0.25, 0.25, 0.5, 0.5});
+    memcpy(op_in_i64(c, "index"), (const int64_t[]){0, 1, 0, 1}, 4 * sizeof(int64_t));
+    memcpy(op_in_i64(c, "slot"), (const int64_t[]){-1, -1, 1, -1}, 4 * sizeof(int64_t));
+    run(NULL, NULL);
+    ck_assert(out("y", 0) == 3 && out("y", 1) == 1);
+    done();
+}
+END_TEST
+
 /* --- memory --------------------------------------------------------------------------------------------------------- */
 
 /* Every operation under a profile with a tensor of its own. */
@@ -3433,6 +3615,9 @@ static Suite *suite(void)
     tcase_add_test(wrong, a_missing_bias_is_missing);
     tcase_add_test(wrong, overflow_may_be_clamped);
     tcase_add_test(wrong, a_runner_up_is_counted);
+    tcase_add_test(wrong, what_is_lost_passes);
+    tcase_add_test(wrong, a_stale_loss_is_that_of_a_competition);
+    tcase_add_test(wrong, what_is_kept_may_be_normalised);
     tcase_add_test(radii, what_is_read_has_one_rounding);
     tcase_add_test(radii, an_operation_has_one_rounding_and_a_division_two);
     tcase_add_test(radii, a_sum_has_a_rounding_for_each_term_but_one);
@@ -3449,6 +3634,13 @@ static Suite *suite(void)
     tcase_add_test(radii, functions_magnify_underflows);
     tcase_add_test(radii, a_collapse_errs_by_its_condition);
     tcase_add_test(radii, two_plans_for_a_node_are_the_coarsest_of_both);
+    tcase_add_test(radii, a_sample_s_scores_by_hand);
+    tcase_add_test(radii, a_distance_is_found_far_out);
+    tcase_add_test(radii, the_largest_distance_is_known);
+    tcase_add_test(radii, a_softmax_s_gradient_by_hand);
+    tcase_add_test(radii, a_variation_s_gradient_by_hand);
+    tcase_add_test(radii, a_logarithm_s_gradient_by_hand);
+    tcase_add_test(radii, a_counter_at_the_frequency_is_open);
     tcase_add_test(radii, a_high_power_may_be_a_product);
     tcase_add_test(radii, groups_stand_by_rank);
     tcase_add_test(radii, groups_err_by_their_sums);
