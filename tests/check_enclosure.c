@@ -1824,6 +1824,28 @@ START_TEST(every_operation_has_a_twin)
 }
 END_TEST
 
+/* Whoever reads a decision refuses one that is out of range, and nothing is computed with it. */
+START_TEST(a_decision_out_of_range_is_refused)
+{
+    size_t tried = 0;
+    for (size_t o = 0; op_registry[o]; o++) {
+        char dims[128];
+        sizes_of(op_registry[o], dims);
+        make(op_registry[o]->id, dims, strcmp(op_registry[o]->id, "convergence.voronoi") == 0 ? "powers=fixed" : "");
+        for (size_t i = 0; c->op->out[i].name; i++) {
+            if (c->op->out[i].kind != OP_DECISION) continue;
+            c->out[i].i64[0] = 1000;
+            ck_assert_msg(twin_run(c, NULL, NULL, 160, &r, err, sizeof err) == -1, "%s: %s of 1000", c->op->id,
+                          c->op->out[i].name);
+            twin_result_clear(&r);
+            tried++;
+        }
+        op_case_free(c);
+    }
+    ck_assert(tried >= 20);
+}
+END_TEST
+
 /* Sum of cotangent * output in twice the precision of a double: hi and lo of a sum of hi and lo. */
 static void objective(arf_t s)
 {
@@ -3591,6 +3613,7 @@ static Suite *suite(void)
     tcase_add_test(twins, tensors_have_roundoffs_of_their_own);
     tcase_add_test(twins, nonsense_is_refused);
     tcase_add_test(twins, every_operation_has_a_twin);
+    tcase_add_test(twins, a_decision_out_of_range_is_refused);
     tcase_add_test(twins, gradients_of_operations_agree_with_differences);
     tcase_add_test(twins, switch_loss_by_hand);
     tcase_add_test(twins, capacity_by_hand);
