@@ -1824,6 +1824,28 @@ START_TEST(every_operation_has_a_twin)
 }
 END_TEST
 
+/* Whoever reads a decision refuses one that is out of range, and nothing is computed with it. */
+START_TEST(a_decision_out_of_range_is_refused)
+{
+    size_t tried = 0;
+    for (size_t o = 0; op_registry[o]; o++) {
+        char dims[128];
+        sizes_of(op_registry[o], dims);
+        make(op_registry[o]->id, dims, strcmp(op_registry[o]->id, "convergence.voronoi") == 0 ? "powers=fixed" : "");
+        for (size_t i = 0; c->op->out[i].name; i++) {
+            if (c->op->out[i].kind != OP_DECISION) continue;
+            c->out[i].i64[0] = 1000;
+            ck_assert_msg(twin_run(c, NULL, NULL, 160, &r, err, sizeof err) == -1, "%s: %s of 1000", c->op->id,
+                          c->op->out[i].name);
+            twin_result_clear(&r);
+            tried++;
+        }
+        op_case_free(c);
+    }
+    ck_assert(tried >= 20);
+}
+END_TEST
+
 /* Sum of cotangent * output in twice the precision of a double: hi and lo of a sum of hi and lo. */
 static void objective(arf_t s)
 {
@@ -3413,6 +3435,97 @@ START_TEST(a_counter_at_the_frequency_is_open)
 }
 END_TEST
 
+/* Shares of 1/4 and 3/4 have their middles at 1/8 and 5/8; a draw of 1/2 is 3/8 and 1/8 from them. */
+START_TEST(a_sample_s_scores_by_hand)
+{
+    make("convergence.sample", "n=1,d=1,N=2", "gate=softmax,free=yes");
+    level("beta1", 0);
+    level("u", 0.5);
+    memcpy(op_in(c, "beta0"), (const double[]){0, log(3)}, 2 * sizeof(double));
+    decide();
+    run(NULL, NULL);
+    const twin_tensor *s = &r.score[tensor(c->op->out, "label")];
+    ck_assert_uint_eq(s->count, 2);
+    ck_assert(fabs(s->hi[0] - (1 / 8.0 - 3 / 8.0)) < 1e-15 && fabs(s->hi[1] - (3 / 8.0 - 1 / 8.0)) < 1e-15);
+    done();
+}
+END_TEST
+
+/* So far from 0 that places are rounded by more than a deviation: the spec's example all the same. */
+START_TEST(a_distance_is_found_far_out)
+{
+    gaussians("n=1,d=1,N=1,S=1", 1, 0x1p47, 0x1p47 + 2, 1);
+    run(NULL, NULL);
+    ck_assert(fabs(out("variation", 0) - 0.6826894921) < 1e-9 && bound("variation", 0) < 1e-9);
+    ck_assert(fabs(out("square", 0) - (1 - exp(-0.5))) < 1e-9 && bound("square", 0) < 1e-9);
+    done();
+}
+END_TEST
+
+/* A squared distance that may reach the largest number of the format is known, one that may be more is not. */
+START_TEST(the_largest_distance_is_known)
+{
+    const double x[] = {-1.5, 1.5};
+    twin_profile p = fine;
+    tape *t = tape_new(&p, 200);
+    const double most = tape_upper(tape_distances(t, vague(t, 2, 1, x)), 1);
+    tape_free(t);
+    for (int below = 0; below < 2; below++) {
+        p.storage.largest = p.arithmetic.largest = below ? nextafter(most, 0) : most;
+        t = tape_new(&p, 200);
+        ck_assert(isfinite(radius(tape_distances(t, vague(t, 2, 1, x))->v + 1)) == !below);
+        tape_free(t);
+    }
+}
+END_TEST
+
+/* Where no competition is held, the losses of the last one: those of the same tokens, if they competed. */
+START_TEST(a_stale_loss_is_that_of_a_competition)
+{
+    double loss[2][2];
+    for (int held = 0; held < 2; held++) {
+        make("compete.step", "T=4,d=3,N=4,h=4", held ? "k=2,compete=yes" : "k=2,compete=no");
+        run(NULL, held ? NULL : "StaleLoss");
+        loss[held][0] = out("distill", 0);
+        loss[held][1] = out("diversity", 0);
+        done();
+    }
+    for (int k = 0; k < 2; k++) ck_assert_double_eq_tol(loss[0][k], loss[1][k], 1e-15);
+}
+END_TEST
+
+/* The first token keeps both of its choices, the second the first alone: (1 + 4) / 2, and 2. */
+START_TEST(what_is_kept_may_be_normalised)
+{
+    make("layer.combine", "T=2,d=1,K=2,N=2,C=2", "");
+    put("o", 4, (const double[]){1, 2, 4, 8});
+    put("weight", 4, (const double[]){0.25, 0.25, 0.5, 0.5});
+    memcpy(op_in_i64(c, "index"), (const int64_t[]){0, 1, 0, 1}, 4 * sizeof(int64_t));
+    memcpy(op_in_i64(c, "slot"), (const int64_t[]){0, 0, 1, -1}, 4 * sizeof(int64_t));
+    run(NULL, NULL);
+    ck_assert(out("y", 0) == 1.25 && out("y", 1) == 1);
+    twin_result_clear(&r);
+    run(NULL, "CapacityRenorm");
+    ck_assert(out("y", 0) == 2.5 && out("y", 1) == 2);
+    done();
+}
+END_TEST
+
+/* The first token lost both of its choices and passes as it is, the second has its first one. */
+START_TEST(what_is_lost_passes)
+{
+    make("layer.combine", "T=2,d=1,K=2,N=2,C=2", "overflow=pass");
+    put("o", 4, (const double[]){1, 2, 4, 8});
+    put("x", 2, (const double[]){3, 5});
+    put("weight", 4, (const double[]){0.25, 0.25, 0.5, 0.5});
+    memcpy(op_in_i64(c, "index"), (const int64_t[]){0, 1, 0, 1}, 4 * sizeof(int64_t));
+    memcpy(op_in_i64(c, "slot"), (const int64_t[]){-1, -1, 1, -1}, 4 * sizeof(int64_t));
+    run(NULL, NULL);
+    ck_assert(out("y", 0) == 3 && out("y", 1) == 1);
+    done();
+}
+END_TEST
+
 /* --- memory --------------------------------------------------------------------------------------------------------- */
 
 /* Every operation under a profile with a tensor of its own. */
@@ -3500,6 +3613,7 @@ static Suite *suite(void)
     tcase_add_test(twins, tensors_have_roundoffs_of_their_own);
     tcase_add_test(twins, nonsense_is_refused);
     tcase_add_test(twins, every_operation_has_a_twin);
+    tcase_add_test(twins, a_decision_out_of_range_is_refused);
     tcase_add_test(twins, gradients_of_operations_agree_with_differences);
     tcase_add_test(twins, switch_loss_by_hand);
     tcase_add_test(twins, capacity_by_hand);
@@ -3524,6 +3638,9 @@ static Suite *suite(void)
     tcase_add_test(wrong, a_missing_bias_is_missing);
     tcase_add_test(wrong, overflow_may_be_clamped);
     tcase_add_test(wrong, a_runner_up_is_counted);
+    tcase_add_test(wrong, what_is_lost_passes);
+    tcase_add_test(wrong, a_stale_loss_is_that_of_a_competition);
+    tcase_add_test(wrong, what_is_kept_may_be_normalised);
     tcase_add_test(radii, what_is_read_has_one_rounding);
     tcase_add_test(radii, an_operation_has_one_rounding_and_a_division_two);
     tcase_add_test(radii, a_sum_has_a_rounding_for_each_term_but_one);
@@ -3540,6 +3657,9 @@ static Suite *suite(void)
     tcase_add_test(radii, functions_magnify_underflows);
     tcase_add_test(radii, a_collapse_errs_by_its_condition);
     tcase_add_test(radii, two_plans_for_a_node_are_the_coarsest_of_both);
+    tcase_add_test(radii, a_sample_s_scores_by_hand);
+    tcase_add_test(radii, a_distance_is_found_far_out);
+    tcase_add_test(radii, the_largest_distance_is_known);
     tcase_add_test(radii, a_softmax_s_gradient_by_hand);
     tcase_add_test(radii, a_variation_s_gradient_by_hand);
     tcase_add_test(radii, a_logarithm_s_gradient_by_hand);
