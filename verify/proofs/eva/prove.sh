@@ -15,12 +15,13 @@
 #   where a room is known by counting what is there once: tensor_file_sha256(), add_names() and all_default() in main.c;
 #   manifest.c: flags, writing, and how a file's parts are put together; verdict_store.c: the root, writing, joining;
 #   stream.c: elements of I64, how a tensor's parts are put together, writing;
-#   opening a tensorview, and prompt.c, shards.c and dump.c as a whole.
+#   shards.c: the map as a whole, whose lists are sorted and searched;
+#   opening a tensorview, and prompt.c and dump.c as a whole (these two were not tried).
 set -u
 export LC_ALL=C
 root=$(cd "${1:-$(dirname "$0")/../../..}" && pwd) || exit 1
 [ $# -gt 0 ] && shift
-readers=${*:-npy safetensors tensorfile tensorview digest text registry roundoff main manifest verdict_store stream}
+readers=${*:-npy safetensors tensorfile tensorview digest text registry roundoff main manifest verdict_store stream shards}
 command -v frama-c >/dev/null 2>&1 || { echo 'eva: frama-c is not installed' >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -52,6 +53,8 @@ options() { # options READER DEFINITIONS
     stream) echo "-eva-slevel 200 -warn-special-float none -eva-slevel-function any_fabs:3,any_compared:1,any_message:1,any_copy:3,has_fields:20,set_element:300
         -eva-split-return-function any_string:full,any_text:full,any_value:full,has_fields:0:1,read_dtype:full,any_fabs:full,read_shape:0:-1,tensor_count:0:-1,set_element:0
         $oracle/tensorfile.c" ;;
+    shards) echo "-eva-slevel 1200 -eva-slevel-function any_compared:100,any_message:1,any_last:60,beside:60,any_copied:60,is_printable:60,any_found:60,find_shard:5
+        -eva-split-return-function add_shard:full,any_last:full,any_copied:full,any_found:0,beside:0,is_printable:0,ends_in:0" ;;
     manifest) echo "-eva-slevel 200 -eva-slevel-function check_optional_fields:3,word_ok:300,any_compared:1,any_part:3,any_found:1,any_copy:3,any_message:1,parse_roundoff:10,manifest_set_to_parameters:12,set_one:10
         -eva-split-return-function any_string:full,any_text:full,any_copy:0,any_stream:0,finish:0:-1,start:0:-1,parameters_text:0:-1,value_text:0:-1,parameters_load:0:-1,canonical:0:-1,any_part:0,set_one:0:-1,print_parameters:0:-1,parse_digests:full,parse_blocks:full,check_optional_fields:0:-1,check_fields:0:-1,add_case:full,manifest_parameters_to_set:0:-1,manifest_set_to_parameters:0:-1"
         case $2 in # a loop over copies needs one room for all
@@ -193,6 +196,12 @@ for reader in $readers; do
         wrong 'an element wider than its room' '-DPART=2 -DMEMBERS=1 -DANY_MEMBERS=0 -DTEXT=8 -DLENGTH=9' 's/((float \*)t->data)\[i\] = (float)x/((double *)t->data)[i] = x/'
         wrong 'more dimensions than there is room for' "$few" 's/if (!json_is_array(j) || json_array_size(j) > TENSOR_RANK)/if (!json_is_array(j))/'
         wrong 'fields that are longer than their room' "$few" 's/known\[100\]/known[10]/'
+        ;;
+    shards)
+        right 'names of up to 3 bytes and an end' -DTEXT=16
+        wrong 'more shards than there is room for' -DTEXT=16 's/if (x->shards == SHARDS) {/if (0) {/'
+        wrong 'no room for the NUL after a path' -DTEXT=16 's/malloc(n + strlen(file) + 1)/malloc(n + strlen(file))/'
+        wrong 'a name shorter than its end' -DTEXT=16 's/return n > m \&\& strcmp/return strcmp/'
         ;;
     *)
         echo "eva: $reader: there is no such reader" >&2
