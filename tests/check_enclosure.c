@@ -3470,10 +3470,10 @@ START_TEST(the_largest_distance_is_known)
     tape *t = tape_new(&p, 200);
     const double most = tape_upper(tape_distances(t, vague(t, 2, 1, x)), 1);
     tape_free(t);
-    for (int below = 0; below < 2; below++) {
-        p.storage.largest = p.arithmetic.largest = below ? nextafter(most, 0) : most;
+    for (int under = 0; under < 2; under++) {
+        p.storage.largest = p.arithmetic.largest = under ? nextafter(most, 0) : most;
         t = tape_new(&p, 200);
-        ck_assert(isfinite(radius(tape_distances(t, vague(t, 2, 1, x))->v + 1)) == !below);
+        ck_assert(isfinite(radius(tape_distances(t, vague(t, 2, 1, x))->v + 1)) == !under);
         tape_free(t);
     }
 }

@@ -16,12 +16,13 @@
 #   manifest.c: flags, writing, and how a file's parts are put together; verdict_store.c: the root, writing, joining;
 #   stream.c: elements of I64, how a tensor's parts are put together, writing;
 #   shards.c: the map as a whole, whose lists are sorted and searched;
-#   opening a tensorview, and prompt.c and dump.c as a whole (these two were not tried).
+#   prompt.c: all but the sizes that its tensors bind;
+#   opening a tensorview, and dump.c as a whole (which was not tried).
 set -u
 export LC_ALL=C
 root=$(cd "${1:-$(dirname "$0")/../../..}" && pwd) || exit 1
 [ $# -gt 0 ] && shift
-readers=${*:-npy safetensors tensorfile tensorview digest text registry roundoff main manifest verdict_store stream shards}
+readers=${*:-npy safetensors tensorfile tensorview digest text registry roundoff main manifest verdict_store stream shards prompt}
 command -v frama-c >/dev/null 2>&1 || { echo 'eva: frama-c is not installed' >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -55,6 +56,8 @@ options() { # options READER DEFINITIONS
         $oracle/tensorfile.c" ;;
     shards) echo "-eva-slevel 1200 -eva-slevel-function any_compared:100,any_message:1,any_last:60,beside:60,any_copied:60,is_printable:60,any_found:60,find_shard:5
         -eva-split-return-function add_shard:full,any_last:full,any_copied:full,any_found:0,beside:0,is_printable:0,ends_in:0" ;;
+    prompt) echo "-eva-slevel 300 -eva-slevel-function fail:3,any_message:1,wrong_shape:3
+        -eva-split-return-function any_input:0,bind_shape:0,check_dtype:0,any_cspn:full" ;;
     manifest) echo "-eva-slevel 200 -eva-slevel-function check_optional_fields:3,word_ok:300,any_compared:1,any_part:3,any_found:1,any_copy:3,any_message:1,parse_roundoff:10,manifest_set_to_parameters:12,set_one:10
         -eva-split-return-function any_string:full,any_text:full,any_copy:0,any_stream:0,finish:0:-1,start:0:-1,parameters_text:0:-1,value_text:0:-1,parameters_load:0:-1,canonical:0:-1,any_part:0,set_one:0:-1,print_parameters:0:-1,parse_digests:full,parse_blocks:full,check_optional_fields:0:-1,check_fields:0:-1,add_case:full,manifest_parameters_to_set:0:-1,manifest_set_to_parameters:0:-1"
         case $2 in # a loop over copies needs one room for all
@@ -202,6 +205,12 @@ for reader in $readers; do
         wrong 'more shards than there is room for' -DTEXT=16 's/if (x->shards == SHARDS) {/if (0) {/'
         wrong 'no room for the NUL after a path' -DTEXT=16 's/malloc(n + strlen(file) + 1)/malloc(n + strlen(file))/'
         wrong 'a name shorter than its end' -DTEXT=16 's/return n > m \&\& strcmp/return strcmp/'
+        ;;
+    prompt)
+        right 'sizes of 16 letters' -DTEXT=16
+        wrong 'room for a letter too few' -DTEXT=16 's/binding b\[OP_DIMS\]/binding b[OP_DIMS - 1]/'
+        wrong 'a letter past those that are bound' -DTEXT=16 's/while (i < \*n \&\& b\[i\]/while (b[i]/'
+        wrong 'sizes longer than their room' -DTEXT=16 's/at += (size_t)snprintf(dims + at/at += 2 * (size_t)snprintf(dims + at/'
         ;;
     *)
         echo "eva: $reader: there is no such reader" >&2
