@@ -79,7 +79,7 @@ for target in $targets; do
     case $target in
     fuzz_ops) more=$here/domains.c ;;
     fuzz_stream) more=$top/verify/oracle/stream.c ;;
-    fuzz_verdicts) more="$top/verify/oracle/verdict_store.c $top/verify/oracle/verdict.c $top/verify/oracle/diagnose.c
+    fuzz_verdicts) more="$top/verify/oracle/verdict_store.c $top/verify/oracle/verdict.c $top/verify/oracle/diagnose.c $top/verify/oracle/diagnose_pairs.c
         $top/verify/oracle/tensorview.c" ;;
     fuzz_rates) more="$top/verify/oracle/rates_plan.c $top/verify/oracle/rates_store.c $top/verify/oracle/rates_report.c
         $top/verify/oracle/convergence_fit.c" ;;
