@@ -217,6 +217,7 @@ def verdict_seeds(folder):
     verdicts(folder, "range", change=lambda case: case["tensors"][0].update(at=2**62))
     subprocess.run([*evaluate, "--variant", "NormTopK/softmax-topk"], check=True)
     verdicts(folder, "variant")
+    verdicts(folder, "pair", change=lambda case: case["matches"][0].update({"class": "NormTopK/softmax-topk+SwappedWeights"}))
     verdicts(folder, "sentence", change=lambda case: case["details"].append("a\u0007b"))
     pathlib.Path(answer).write_bytes(safetensors({"z": entry("F64", [1], 0, 8)}, bytes(8)))
     verdicts(folder, "unknown")
