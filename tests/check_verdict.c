@@ -2288,12 +2288,14 @@ START_TEST(what_is_simplest_has_no_steps)
     ck_assert_uint_eq(l.steps, 0);
     op_case_free(z);
     for (size_t o = 0; op_registry[o]; o++) {
+        const bool slowly = strcmp(op_registry[o]->id, "numerics.topk") == 0;
+        if (o % 6 != 0 && !slowly) continue; /* all of them take long under Valgrind */
         op_case *x = op_case_from_spec(op_registry[o], &op_registry[o]->cases[0], 1, err, sizeof err);
         ck_assert_msg(x != NULL, "%s", err);
         size_t rounds = 0;
         for (l = shrink_propose(x); l.steps > 0; l = shrink_propose(x), rounds++) {
             ck_assert_msg(rounds < 300, "%s has no end", op_registry[o]->id);
-            const size_t take = o % 8 == 0 ? l.steps - 1 : 0; /* the least bold of some operations, which takes long */
+            const size_t take = slowly ? l.steps - 1 : 0; /* the least bold */
             op_case_free(x);
             for (size_t i = 0; i < l.steps; i++) ck_assert_ptr_nonnull(l.step[i].c);
             x = l.step[take].c;
