@@ -1,14 +1,12 @@
 /* The twin: its tape against hand-known values and finite differences, the roundings it injects against simulated
  * implementations that round, and the wrong variants against what they are said to do. */
 #include <check.h>
-#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "own_process.h"
 #include "tape.h"
 #include "twin.h"
 
@@ -3545,35 +3543,15 @@ static void one_life(void)
     }
 }
 
-/* What malloc has given out is the same after each life.  Its caches would blur that: in a process of its own it has none.
- * (Under the sanitizers it is 0 throughout: they look for lost memory themselves.) */
+static void life_and_tables(void)
+{
+    one_life();
+    flint_cleanup();
+}
+
 START_TEST(nothing_is_kept)
 {
-    int status;
-    if (getenv("SMOE_COUNT_MEMORY")) {
-        one_life();
-        flint_cleanup();
-        const size_t before = mallinfo2().uordblks;
-        one_life();
-        flint_cleanup();
-        const size_t after = mallinfo2().uordblks;
-        ck_assert_msg(after <= before, "%zu bytes stay", after - before);
-        return;
-    }
-    const char *preloaded = getenv("LD_PRELOAD");
-    if (preloaded && strstr(preloaded, "vgpreload")) return; /* Valgrind is no program to be begun anew, and looks itself */
-    const pid_t child = fork();
-    if (child == 0) {
-        setenv("SMOE_COUNT_MEMORY", "1", 1);
-        setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0", 1);
-        setenv("CK_RUN_CASE", "memory", 1);
-        unsetenv("CK_TAP_LOG_FILE_NAME");
-        dup2(2, 1);
-        execl("/proc/self/exe", "check_enclosure", (char *)NULL);
-        _exit(127);
-    }
-    ck_assert(child > 0 && waitpid(child, &status, 0) == child);
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "memory is lost: see above");
+    if (in_own_process("check_enclosure")) keeps_nothing(life_and_tables, 1);
 }
 END_TEST
 

@@ -15,18 +15,11 @@ typedef struct {
     const shrink_search *s;
     const struct timespec *started;
     verdict_case *failure; /* the one that is made smaller */
-    op_case *c;            /* the smallest so far */
-    verdict_case small;    /* and its verdict, once there is one smaller than at first */
+    op_case *c; /* the smallest so far */
+    verdict_case small; /* and its verdict, once there is one smaller than at first */
     bool found;
     size_t rounds, cases; /* that were run */
 } descent;
-
-static double seconds_since(const struct timespec *then)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - then->tv_sec) + 1e-9 * (double)(now.tv_nsec - then->tv_nsec);
-}
 
 /* --- one round: all steps from the smallest case so far ----------------------------------------------------------- */
 
@@ -131,7 +124,8 @@ static int round_of(descent *d)
     judge_run *runs = calloc(l.steps + 1, sizeof *runs);
     int status = runs ? work_make_in(d->s->work, name) : cli_input("out of memory for %zu runs", l.steps);
     if (status == 0) status = write_steps(d, folder, &l, &m);
-    if (status == 0 && l.steps > 0) status = d->s->run(d->s->context, folder, &m, runs, d->s->seconds - seconds_since(d->started));
+    if (status == 0 && l.steps > 0)
+        status = d->s->run(d->s->context, folder, &m, runs, d->s->seconds - work_seconds_since(d->started));
     d->cases += l.steps;
     if (status == 0 && take_step(d, folder, &m, runs, &l)) status = TAKEN;
     for (size_t i = 0; runs && i < l.steps; i++) {
@@ -157,12 +151,14 @@ static int keep_case(const descent *d)
     if (op_run(d->c) != SMOE_OK) return 0; /* it did before */
     const int status = gen_one(d->c, name, &stored, folder);
     if (status == 0)
-        verdict_detail(d->failure, verdict_say("    it is in %s: smoeref check --cases %s --exec ... runs it", folder, folder));
+        verdict_detail(d->failure,
+                       verdict_say("    it is in %s: smoeref check --cases %s --exec ... runs it", folder, folder));
     return status;
 }
 
 static int report_descent(descent *d)
 {
+    d->failure->shrunk = true;
     verdict_detail(d->failure,
                    verdict_say("nothing known explains it; the smallest case found that fails so too, after %zu rounds "
                                "of %zu cases:",
@@ -175,7 +171,8 @@ static int report_descent(descent *d)
     }
     free(text);
     for (size_t i = 0; i < d->small.details; i++)
-        if (!strstr(d->small.detail[i], "input ")) verdict_detail(d->failure, verdict_say("    %s", d->small.detail[i]));
+        if (strncmp(d->small.detail[i], "    input ", 10) != 0)
+            verdict_detail(d->failure, verdict_say("    %s", d->small.detail[i]));
     return d->s->keep ? keep_case(d) : 0;
 }
 
@@ -190,7 +187,7 @@ static int shrink_one(const shrink_search *s, verdict_case *failure, const struc
     d.c = op_case_from_prompt(path, failure->op, NULL, NULL, NULL, err, sizeof err);
     if (!d.c) return cli_input("%s", err);
     int status = TAKEN;
-    while (status == TAKEN && seconds_since(d.started) < s->seconds) status = round_of(&d);
+    while (status == TAKEN && work_seconds_since(d.started) < s->seconds) status = round_of(&d);
     if (status == TAKEN) status = 0;
     if (status == 0 && d.found) status = report_descent(&d);
     if (d.found) verdict_case_clear(&d.small);
@@ -212,13 +209,6 @@ static bool is_riddle(const verdict_case *v)
     return values && !factored;
 }
 
-static size_t elements(const verdict_case *v)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < v->tensors; i++) n += v->t[i].count;
-    return n;
-}
-
 int shrink_failures(const shrink_search *s, verdict_case *v, size_t n)
 {
     struct timespec started;
@@ -228,7 +218,8 @@ int shrink_failures(const shrink_search *s, verdict_case *v, size_t n)
     for (size_t o = 0; op_registry[o] && done < MOST_OPERATIONS && status == 0; o++) {
         size_t least = n;
         for (size_t i = 0; i < n; i++)
-            if (v[i].op == op_registry[o] && is_riddle(&v[i]) && (least == n || elements(&v[i]) < elements(&v[least])))
+            if (v[i].op == op_registry[o] && is_riddle(&v[i]) &&
+                (least == n || verdict_elements(&v[i]) < verdict_elements(&v[least])))
                 least = i;
         if (least == n) continue;
         status = shrink_one(s, &v[least], &started);

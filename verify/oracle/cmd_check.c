@@ -57,7 +57,8 @@ static const cli_option options[] = {
     {"--timeout", "SEC", "stop a run of the program after this many seconds (default 300)"},
     {"--keep", "DIR", "a new folder for cases, answers and the program's output, kept"},
     {"--shrink", "SEC",
-     "where nothing known explains a failure, look for the smallest case that fails so, this long (default 20; 0: do not)"},
+     "where nothing known explains a failure, look for the smallest case that fails so, this long (default 20; 0: do "
+     "not)"},
     JUDGE_MEMORY_OPTION,
     {NULL, NULL, NULL},
 };
@@ -147,13 +148,6 @@ typedef struct {
     char log[PATH + 300];
 } child;
 
-static double seconds_since(const struct timespec *then)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - then->tv_sec) + 1e-9 * (double)(now.tv_nsec - then->tv_nsec);
-}
-
 /* Starts the program in a process group of its own, its output going to the log.  0, or an errno. */
 static int start(const check *k, const char *prompt, const char *answer, child *c)
 {
@@ -231,7 +225,7 @@ static bool ended(const check *k, const child *c, judge_run *run)
     char fault[200] = "";
     const int waited = waitid(P_PID, (id_t)c->pid, &s, WEXITED | WNOHANG | WNOWAIT);
     const bool gone = waited == 0 && s.si_pid == c->pid;
-    if (!gone && !work_caught && seconds_since(&c->started) < (double)k->timeout) return false;
+    if (!gone && !work_caught && work_seconds_since(&c->started) < (double)k->timeout) return false;
     if (!gone)
         snprintf(fault, sizeof fault, "the program was stopped after %ld s (--timeout)", k->timeout);
     else if (s.si_code != CLD_EXITED)
@@ -247,7 +241,7 @@ static bool ended(const check *k, const child *c, judge_run *run)
     return true;
 }
 
-static bool in_time(const check *k) { return !k->since || seconds_since(k->since) < k->most; }
+static bool in_time(const check *k) { return !k->since || work_seconds_since(k->since) < k->most; }
 
 static void show_progress(size_t done, size_t n)
 {
@@ -635,12 +629,7 @@ int cmd_check(int argc, char **argv)
     cli p = cli_start(&command, argc, argv);
     const char *value;
     int status = 0;
-    k = (check){
-        .judge = judge_defaults(&command),
-        .seed = 1,
-        .seeds = 1,
-        .timeout = 300,
-        .shrink = 20};
+    k = (check){.judge = judge_defaults(&command), .seed = 1, .seeds = 1, .timeout = 300, .shrink = 20};
     for (int option; status == 0 && (option = cli_next(&p, &value)) != CLI_END;) {
         if (option == CLI_STOP) return p.status;
         status = take_option(&k, option, value);

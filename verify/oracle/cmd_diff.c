@@ -458,13 +458,6 @@ static bool to_diagnose(const verdict_case *v)
     return false;
 }
 
-static size_t elements(const verdict_case *v)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < v->tensors; i++) n += v->t[i].count;
-    return n;
-}
-
 /* The smallest failing case of the operation that nothing explains; j->n if there is none. */
 static size_t unexplained_case(const folder *j, const op_record *op)
 {
@@ -472,7 +465,7 @@ static size_t unexplained_case(const folder *j, const op_record *op)
     for (size_t k = 0; k < j->n; k++) {
         const verdict_case *v = &j->v[k];
         if (v->op != op || !to_diagnose(v) || v->ranked || verdict_explained(v)) continue;
-        if (least == j->n || elements(v) < elements(&j->v[least])) least = k;
+        if (least == j->n || verdict_elements(v) < verdict_elements(&j->v[least])) least = k;
     }
     return least;
 }
@@ -547,8 +540,7 @@ static void choose_of(verdict_case *v, const bool *alive)
         size_t kept = 0;
         for (size_t k = 0; k < v->matches; k++) {
             const twin_variant *w = v->match[k].variant;
-            const bool of_table = w >= twin_variants && w < twin_variants + TWIN_VARIANTS;
-            if (of_table && !alive[w - twin_variants]) continue;
+            if (verdict_in_table(w) && !alive[w - twin_variants]) continue;
             if (pass == 1) v->match[kept] = v->match[k];
             kept++;
         }
@@ -851,7 +843,8 @@ enum { OPTION_MEMORY = JUDGE_NEXT, OPTION_VERIFIED, OPTION_SHARD, OPTION_OUT };
 static const cli_option options[] = {
     JUDGE_OPTIONS,
     JUDGE_MEMORY_OPTION,
-    {"--verified", NULL, "do not digest the golden files again: smoeref vectors verify has found them to be what they were"},
+    {"--verified", NULL,
+     "do not digest the golden files again: smoeref vectors verify has found them to be what they were"},
     {"--shard", "I/N", "judge only the I-th of N parts of the cases, for several machines; needs --out"},
     {"--out", "FILE", "the verdicts of the shard, for diff merge"},
     {NULL, NULL, NULL}};

@@ -244,7 +244,8 @@ static const verdict_tensor *is_another(const op_case *c, const verdict_golden *
         if (u == t || u->slot == OP_TENSORS || integer_tensor(c, u) || u->rank != t->rank || t->count == 0 ||
             memcmp(u->dim, t->dim, t->rank * sizeof *t->dim) != 0 || diagnose_reference(equation, u)->count != t->count)
             continue;
-        if (is_row(got, 0, diagnose_reference(equation, u), 0, t->count) && !is_zero(diagnose_reference(equation, u))) return u;
+        if (is_row(got, 0, diagnose_reference(equation, u), 0, t->count) && !is_zero(diagnose_reference(equation, u)))
+            return u;
     }
     return NULL;
 }
@@ -345,7 +346,7 @@ static bool golden_decisions(const op_case *c, const verdict_golden *g)
     return true;
 }
 
-static bool in_table(const twin_variant *w) { return w >= twin_variants && w < twin_variants + TWIN_VARIANTS; }
+bool verdict_in_table(const twin_variant *w) { return w >= twin_variants && w < twin_variants + TWIN_VARIANTS; }
 
 int diagnose_equation(patient *x, verdict_golden *replay, char *err, size_t errlen)
 {
@@ -356,11 +357,11 @@ int diagnose_equation(patient *x, verdict_golden *replay, char *err, size_t errl
 
 /* The variant on x->c, with gradients or without: in *g, to be cleared, or remembered.  NULL: the twin failed. */
 static const verdict_golden *replay_variant(const patient *x, const twin_variant *w, bool gradients, verdict_golden *g,
-                                      char *err, size_t errlen)
+                                            char *err, size_t errlen)
 {
     op_case run = *x->c; /* shares its arrays */
     for (size_t i = 0; !gradients && i < OP_TENSORS; i++) run.cot[i].f64 = NULL; /* nothing to reverse */
-    verdict_golden **kept = x->memory && in_table(w) && golden_decisions(&run, x->golden)
+    verdict_golden **kept = x->memory && verdict_in_table(w) && golden_decisions(&run, x->golden)
                                 ? &x->memory->of[gradients][w - twin_variants]
                                 : NULL;
     if (kept && *kept) return *kept;
@@ -409,30 +410,20 @@ static bool is_large(const op_case *c)
 /* A small case with the parameters of c and inputs drawn at random; NULL if there is none. */
 static op_case *small_like(const op_case *c)
 {
-    char dims[256] = "", set[1024] = "", err[256];
+    char err[256];
     const op_param *p = c->op->param;
-    size_t k = 0, sequence = 0, at = 0;
+    size_t k = 0, sequence = 0, size[OP_DIMS];
     for (size_t i = 0; p && p[i].name; i++) {
         if (strcmp(p[i].name, "k") == 0) k = (size_t)c->number[i];
         if (strcmp(p[i].name, "sequence") == 0) sequence = (size_t)c->number[i];
-        if (p[i].type == OP_CHOICE)
-            at += (size_t)snprintf(set + at, sizeof set - at, "%s%s=%s", at ? "," : "", p[i].name, c->choice[i]);
-        else
-            at += (size_t)snprintf(set + at, sizeof set - at, "%s%s=%.17g", at ? "," : "", p[i].name, c->number[i]);
-        if (at >= sizeof set) return NULL;
     }
-    for (size_t i = 0, n = 0; i < c->dims; i++) {
+    for (size_t i = 0; i < c->dims; i++) {
         const char letter = c->dim_name[i];
-        bool given = false;
-        for (const op_tensor *t = c->op->in; t->name; t++) given |= strchr(t->shape, letter) != NULL;
-        if (!given) continue; /* K, bound by the parameter k */
         size_t most = letter == 'T' ? SMALL_T : letter == 'N' ? k + SMALL : letter == 'K' ? c->dim_size[i] : SMALL;
         if (letter == 'T' && sequence > 0) most = 2 * sequence;
-        const size_t size = c->dim_size[i] < most ? c->dim_size[i] : most;
-        n += (size_t)snprintf(dims + n, sizeof dims - n, "%s%c=%zu", n ? "," : "", letter, size);
-        if (n >= sizeof dims) return NULL;
+        size[i] = c->dim_size[i] < most ? c->dim_size[i] : most;
     }
-    op_case *s = op_case_new(c->op, dims, set, err, sizeof err);
+    op_case *s = op_case_like(c, size, c->number, c->choice, err, sizeof err);
     if (!s || is_large(s)) {
         op_case_free(s);
         return NULL;

@@ -35,11 +35,9 @@ static pair *pair_new(const twin_variant *a, const twin_variant *b)
     return p;
 }
 
-static bool in_table(const twin_variant *w) { return w >= twin_variants && w < twin_variants + TWIN_VARIANTS; }
-
 const twin_variant *diagnose_pair(const twin_variant *a, const twin_variant *b)
 {
-    if (!a || !b || a == b || !in_table(a) || !in_table(b) || strcmp(a->op, b->op) != 0) return NULL;
+    if (!a || !b || a == b || !verdict_in_table(a) || !verdict_in_table(b) || strcmp(a->op, b->op) != 0) return NULL;
     if (a > b) return diagnose_pair(b, a);
     pthread_mutex_lock(&lock);
     pair *p = pairs;
@@ -131,8 +129,8 @@ static int by_misfit(const void *a, const void *b)
 enum { MOST_TRIED = 400, MOST_FOUND = 64 };
 
 /* The likeliest first; once one is the answer, those that are less likely are left out. */
-static int try_pairs(const patient *x, size_t n, const twin_variant *const *variant, const verdict_golden *of, char *err,
-                     size_t errlen)
+static int try_pairs(const patient *x, size_t n, const twin_variant *const *variant, const verdict_golden *of,
+                     char *err, size_t errlen)
 {
     candidate *list = verdict_allocate(n * n + 1, sizeof *list);
     size_t pairs_of = 0, found = 0, limit = SIZE_MAX;
@@ -179,6 +177,13 @@ int verdict_diagnose_pairs(op_case *c, const verdict_golden *g, const tensor_fil
     if (status == 0) status = run_and_try(&x, err, errlen);
     verdict_golden_clear(&replay);
     return status;
+}
+
+size_t verdict_elements(const verdict_case *v)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < v->tensors; i++) n += v->t[i].count;
+    return n;
 }
 
 bool verdict_explained(const verdict_case *v) { return v->matches > 0 && v->match[0].tells; }

@@ -211,8 +211,9 @@ static int open_golden(large_case *l, verdict_files *f, char *err, size_t errlen
         const char *digests = i == PROMPT ? l->mc->prompt_blocks : l->mc->expected_blocks;
         status = block_digests_open(l->path[i], &l->blocks[i], err, errlen);
         if (status == 0 && strlen(digests) != l->blocks[i].blocks * DIGEST_HEX)
-            status = tensor_fail(err, errlen, "%s: has changed since the manifest was written (%zu blocks, expected %zu)",
-                                 l->path[i], l->blocks[i].blocks, strlen(digests) / DIGEST_HEX);
+            status =
+                tensor_fail(err, errlen, "%s: has changed since the manifest was written (%zu blocks, expected %zu)",
+                            l->path[i], l->blocks[i].blocks, strlen(digests) / DIGEST_HEX);
     }
     return status;
 }
@@ -238,7 +239,8 @@ int large_case_open(large_case **to, const judge_options *o, const char *dir, co
         status = verdict_large_open(&l->verdict, name, &f, o->precision, o->forward, err, errlen);
     else
         verdict_files_close(&f);
-    if (status == 0 && (o->verified ? list_verdict(l) : list_pieces(l)) != 0) status = tensor_fail(err, errlen, "%s: out of memory", name);
+    if (status == 0 && (o->verified ? list_verdict(l) : list_pieces(l)) != 0)
+        status = tensor_fail(err, errlen, "%s: out of memory", name);
     if (status != 0)
         large_case_free(l);
     else

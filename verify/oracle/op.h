@@ -114,6 +114,10 @@ extern const op_record op_numerics[], op_expert[], op_gate[], op_gate_noisy[], o
 op_case *op_case_new(const op_record *op, const char *dims, const char *set, char *err, size_t errlen);
 /* The same without arrays: sizes, parameters and shapes of a case whose tensors stay in their files. */
 op_case *op_case_shapes(const op_record *op, const char *dims, const char *set, char *err, size_t errlen);
+/* The same with the sizes (by index of c->dim_name; those that no input has are ignored) and parameters given. */
+op_case *op_case_like(const op_case *c, const size_t *size, const double *number, const char *const *choice, char *err,
+                      size_t errlen);
+bool op_size_given(const op_record *op, char letter); /* by the shape of an input? */
 void op_case_free(op_case *c);
 /* The case of a record's list: sizes and parameters bound, cotangents drawn (stream "op/case/cotangents", representable
  * standard normals), inputs filled (stream "op/case").  op_run() is left to the caller.  NULL: a sentence is in err. */

@@ -366,6 +366,34 @@ op_case *op_case_shapes(const op_record *op, const char *dims, const char *set, 
     return new_case(op, dims, set, false, err, errlen);
 }
 
+bool op_size_given(const op_record *op, char letter)
+{
+    bool given = false;
+    for (const op_tensor *t = op->in; t->name; t++) given |= strchr(t->shape, letter) != NULL;
+    return given;
+}
+
+op_case *op_case_like(const op_case *c, const size_t *size, const double *number, const char *const *choice, char *err,
+                      size_t errlen)
+{
+    char dims[256] = "", set[2048] = "";
+    size_t at = 0;
+    const op_param *p = c->op->param;
+    for (size_t i = 0; i < c->dims && at < sizeof dims; i++)
+        if (op_size_given(c->op, c->dim_name[i]))
+            at += (size_t)snprintf(dims + at, sizeof dims - at, "%s%c=%zu", at ? "," : "", c->dim_name[i], size[i]);
+    bool whole = at < sizeof dims;
+    at = 0;
+    for (size_t i = 0; p && p[i].name && at < sizeof set; i++)
+        at += (size_t)(p[i].type == OP_CHOICE
+                           ? snprintf(set + at, sizeof set - at, "%s%s=%s", at ? "," : "", p[i].name, choice[i])
+                           : snprintf(set + at, sizeof set - at, "%s%s=%.17g", at ? "," : "", p[i].name, number[i]));
+    whole = whole && at < sizeof set;
+    if (whole) return op_case_new(c->op, dims, set, err, errlen);
+    fail(err, errlen, "%s: sizes and parameters are too long", c->op->id);
+    return NULL;
+}
+
 void op_case_free(op_case *c)
 {
     if (!c) return;

@@ -640,9 +640,8 @@ static void print_set(FILE *f, const report *r, const report_explanation *e)
 static void print_smallest(FILE *f, const report *r, const report_explanation *e)
 {
     for (size_t i = 0; i < r->cases; i++)
-        for (size_t k = 0; k < r->c[i].details && r->c[i].op == e->op; k++)
-            if (strstr(r->c[i].detail[k], "the smallest case found that fails so too"))
-                fprintf(f, "    the smallest case found that fails so is shown under %s\n", r->c[i].name);
+        if (r->c[i].op == e->op && r->c[i].shrunk)
+            fprintf(f, "    the smallest case found that fails so is shown under %s\n", r->c[i].name);
 }
 
 static void print_narrow(FILE *f, const report *r, const report_explanation *e)

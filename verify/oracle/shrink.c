@@ -9,13 +9,6 @@
 
 /* --- another case with what is left of the values ---------------------------------------------------------------- */
 
-static bool is_input_size(const op_record *op, char letter)
-{
-    bool given = false;
-    for (const op_tensor *t = op->in; t->name; t++) given |= strchr(t->shape, letter) != NULL;
-    return given;
-}
-
 /* The elements that both have, in their places. */
 static void copy_corner(const op_value *from, op_value *to)
 {
@@ -37,20 +30,8 @@ static void copy_corner(const op_value *from, op_value *to)
 
 op_case *shrink_to(const op_case *c, const size_t *size, const double *number, const char *const *choice)
 {
-    char dims[256] = "", set[2048] = "", err[300];
-    size_t at = 0;
-    const op_param *p = c->op->param;
-    for (size_t i = 0; i < c->dims && at < sizeof dims; i++)
-        if (is_input_size(c->op, c->dim_name[i]))
-            at += (size_t)snprintf(dims + at, sizeof dims - at, "%s%c=%zu", at ? "," : "", c->dim_name[i], size[i]);
-    if (at >= sizeof dims) return NULL;
-    at = 0;
-    for (size_t i = 0; p && p[i].name && at < sizeof set; i++)
-        at += (size_t)(p[i].type == OP_CHOICE
-                           ? snprintf(set + at, sizeof set - at, "%s%s=%s", at ? "," : "", p[i].name, choice[i])
-                           : snprintf(set + at, sizeof set - at, "%s%s=%.17g", at ? "," : "", p[i].name, number[i]));
-    if (at >= sizeof set) return NULL;
-    op_case *s = op_case_new(c->op, dims, set, err, sizeof err);
+    char err[300];
+    op_case *s = op_case_like(c, size, number, choice, err, sizeof err);
     for (size_t i = 0; s && i < OP_TENSORS; i++) {
         if (c->in[i].rank == s->in[i].rank) copy_corner(&c->in[i], &s->in[i]);
         if (c->cot[i].f64 && s->cot[i].f64) copy_corner(&c->cot[i], &s->cot[i]);
@@ -87,7 +68,7 @@ static void add_all_sizes(const op_case *c, shrink_list *l, size_t most)
     memcpy(number, c->number, sizeof number);
     for (size_t i = 0; i < c->dims; i++) {
         size[i] = least(c->dim_size[i], most);
-        smaller |= size[i] < c->dim_size[i] && is_input_size(c->op, c->dim_name[i]);
+        smaller |= size[i] < c->dim_size[i] && op_size_given(c->op, c->dim_name[i]);
     }
     for (size_t i = 0; c->op->param && c->op->param[i].name; i++)
         if (strcmp(c->op->param[i].name, "k") == 0 && number[i] > (double)most) number[i] = (double)most;
@@ -106,7 +87,7 @@ static void add_sizes(const op_case *c, shrink_list *l)
 {
     for (size_t i = 0; i < c->dims; i++) {
         const size_t n = c->dim_size[i];
-        if (!is_input_size(c->op, c->dim_name[i])) continue;
+        if (!op_size_given(c->op, c->dim_name[i])) continue;
         if (n > 1) add_size(c, l, i, 1);
         if (n > 3) add_size(c, l, i, n / 2);
         if (n > 2) add_size(c, l, i, n - 1);
@@ -295,7 +276,7 @@ char *shrink_text(const op_case *c)
     size_t n;
     FILE *f = verdict_stream(&text, &n);
     for (size_t i = 0; i < c->dims; i++)
-        if (is_input_size(c->op, c->dim_name[i])) fprintf(f, "%s%c=%zu", i ? " " : "", c->dim_name[i], c->dim_size[i]);
+        if (op_size_given(c->op, c->dim_name[i])) fprintf(f, "%s%c=%zu", i ? " " : "", c->dim_name[i], c->dim_size[i]);
     print_parameters(f, c);
     for (size_t i = 0; c->op->in[i].name; i++)
         if (!(c->op->in[i].flags & OP_OPTIONAL) || !c->in[i].f64 || !all_one(&c->in[i]))

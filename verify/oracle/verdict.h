@@ -91,6 +91,7 @@ typedef struct {
     bool large; /* judged in its files (verdict_large.h): nothing is there to diagnose it by */
     bool narrow; /* judged as f64, it fails, and every number in it is one of f32 though golden's are not */
     bool ranked; /* its variants were tried by likelihood, as those of a case with many elements are */
+    bool shrunk; /* the smallest case found that fails so is among its details (check_shrink.h) */
     bool replayed; /* judged against the equation under the candidate's own decision */
     size_t vacuous, worst; /* elements; index of the worst tensor in t, tensors if there is none */
     size_t details;
@@ -115,6 +116,8 @@ int verdict_diagnose(op_case *c, const verdict_golden *g, const tensor_file *ans
 /* Two mistakes at once: tries pairs of variants on a failing verdict that verdict_diagnose() found nothing for. */
 int verdict_diagnose_pairs(op_case *c, const verdict_golden *g, const tensor_file *answer, const twin_profile *p,
                            verdict_case *v, char *err, size_t errlen);
+bool verdict_in_table(const twin_variant *w); /* a single one, of twin_variants */
+size_t verdict_elements(const verdict_case *v); /* of all its tensors */
 /* Is a variant known that this failing case is, for certain? */
 bool verdict_explained(const verdict_case *v);
 /* Adds the variant (which may be a pair) to the matches, if the answer agrees with it. */

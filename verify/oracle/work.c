@@ -33,6 +33,13 @@ void work_default_signals(void) { set_signals(SIG_DFL); }
 
 void work_nap(long milliseconds) { nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000}, NULL); }
 
+double work_seconds_since(const struct timespec *then)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - then->tv_sec) + 1e-9 * (double)(now.tv_nsec - then->tv_nsec);
+}
+
 /* --- folders ----------------------------------------------------------------------------------------------------- */
 
 /* The folder that is removed whatever happens, and whose it is. */

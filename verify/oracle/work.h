@@ -4,6 +4,7 @@
 #define SMOEREF_ORACLE_WORK_H
 
 #include <signal.h>
+#include <time.h>
 
 #include "cmd.h"
 
@@ -12,6 +13,7 @@ void work_catch_signals(
     void); /* SIGINT, SIGTERM and SIGHUP: into work_caught; a system call that waits ends with EINTR */
 void work_default_signals(void);
 void work_nap(long milliseconds);
+double work_seconds_since(const struct timespec *then); /* of the monotonic clock */
 
 /* A new folder: `keep` if it is given (new or empty, so that no old answer is judged), else one of TMPDIR.  Its name in
  * path.  0, or STATUS_INPUT. */

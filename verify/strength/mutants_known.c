@@ -455,10 +455,7 @@ static void diagnose_pairs(bench *b, const exact_answer *exact, report *r)
 }
 
 /* Are all failing cases of some part explained? */
-static bool all_parts(const report_explanation *e)
-{
-    return e->parts > 0 && e->part[e->parts - 1].variant;
-}
+static bool all_parts(const report_explanation *e) { return e->parts > 0 && e->part[e->parts - 1].variant; }
 
 static void try_pair(bench *b, const twin_variant *one, const twin_variant *two, report *r, pair_totals *t)
 {
@@ -516,7 +513,8 @@ static void try_pairs(const op_record *op, const options *o, report *r, pair_tot
     op_rng_free(rng);
     bench_free(&b);
     if (t.pairs > 0)
-        printf("%-20s pairs %4zu: named %4zu, as one of the two %3zu, as others %3zu, in parts %3zu, unseen %3zu, unnamed %3zu\n",
+        printf("%-20s pairs %4zu: named %4zu, as one of the two %3zu, as others %3zu, in parts %3zu, unseen %3zu, "
+               "unnamed %3zu\n",
                op->id, t.pairs, t.named, t.as_one, t.as_other, t.in_parts, t.unseen, t.unnamed);
     fflush(stdout);
     for (size_t i = 0; i < sizeof t / sizeof(size_t); i++) ((size_t *)all)[i] += ((size_t *)&t)[i];
@@ -675,7 +673,8 @@ static int report_pairs(const shared *all, size_t workers)
     for (size_t i = 0; i < workers; i++)
         for (size_t k = 0; k < sizeof t / sizeof(size_t); k++)
             ((size_t *)&t)[k] += ((const size_t *)&all->worker[i].pairs)[k];
-    printf("%zu pairs: %zu unseen, %zu named as the pair, %zu as one of the two, %zu as others, %zu in parts, %zu unnamed\n",
+    printf("%zu pairs: %zu unseen, %zu named as the pair, %zu as one of the two, %zu as others, %zu in parts, %zu "
+           "unnamed\n",
            t.pairs, t.unseen, t.named, t.as_one, t.as_other, t.in_parts, t.unnamed);
     return 20 * t.unnamed <= t.pairs ? 0 : 1; /* one of twenty */
 }
@@ -699,7 +698,8 @@ static options read_options(int argc, char **argv)
             die("unknown option", argv[i], "expected --names, --suite, --seeds or --pairs");
     }
     if (i >= argc)
-        die("bad arguments", "no INVISIBLE", "expected [--names] [--suite SUITES] [--seeds N] [--pairs N] INVISIBLE [OP ...]");
+        die("bad arguments", "no INVISIBLE",
+            "expected [--names] [--suite SUITES] [--seeds N] [--pairs N] INVISIBLE [OP ...]");
     o.invisible = argv[i];
     o.op = argv + i + 1;
     for (char **id = o.op; *id; id++)
@@ -716,7 +716,8 @@ int main(int argc, char **argv)
     if (all == MAP_FAILED) die("cannot start", "mmap", "no memory to share");
     const options o = read_options(argc, argv);
     read_invisible(o.invisible);
-    if (o.seeds == 0 && o.pairs == 0) printf("%-22s %-20s %-5s %12s %s\n", "variant", "operation", "prec", "cases fail", "named");
+    if (o.seeds == 0 && o.pairs == 0)
+        printf("%-22s %-20s %-5s %12s %s\n", "variant", "operation", "prec", "cases fail", "named");
     fflush(stdout);
     for (size_t i = 0; i < workers; i++) {
         const pid_t child = fork();
