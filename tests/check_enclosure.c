@@ -2450,6 +2450,139 @@ START_TEST(results_are_rounded_outwards)
 }
 END_TEST
 
+/* --- no place is special --------------------------------------------------------------------------------------------
+ *
+ * Tokens, samples, experts, features and what else there are several of have no order but where an equation says so: turned round,
+ * with a decision's numbers turned round as well, they have the same values, gradients and bounds, each at its new place.  The
+ * cases are those above and the operations without a gradient. */
+static const struct {
+    const char *op, *dims, *set;
+} besides[] = {
+    {"gate.entropy", "T=3,N=5", ""},
+    {"gate.stable", "T=4,d=3,N=4", ""},
+    {"layer.load", "T=5,N=4", "k=2"},
+    {"layer.collapse", "T=15,d=4", "experts=3"},
+    {"layer.change", "T=6,K=2", "measure=jaccard"},
+    {"balance.deepseek.bias", "N=5", ""},
+    {"compete.lambda", "n=8", ""},
+    {"similarity.hsic", "n=6,p=3,q=2", "kernel=rbf,bandwidth=median"},
+    {"similarity.hsic", "n=8,p=3,q=2", "estimator=unbiased"},
+    {"similarity.cka", "n=8,p=3,q=2", "kernel=rbf"},
+    {"similarity.cka", "n=8,p=3,q=2", "estimator=debiased"},
+    {"convergence.hvp", "n=6,N=3,d=2", "gate=softplus,k=3"},
+    {"convergence.hvp", "n=6,N=3,d=2", "gate=softmax,k=2"},
+    {"convergence.sample", "n=6,N=3,d=2", ""},
+    {"convergence.distance", "n=4,N=2,S=2,d=1", ""},
+    {"convergence.voronoi", "N=2,S=3,d=3", "powers=fixed"},
+    {"convergence.em", "n=8,N=2,d=2", ""},
+};
+enum { EVERY = sizeof every / sizeof *every, BESIDES = sizeof besides / sizeof *besides };
+
+/* Element e of a tensor of that shape after each axis with that letter is turned round. */
+static size_t turned(const char *shape, const op_value *v, char letter, size_t e)
+{
+    size_t at = 0, stride = 1;
+    for (size_t k = v->rank; k-- > 0;) {
+        const size_t n = v->dim[k], i = e % n;
+        at += (shape[2 * k] == letter ? n - 1 - i : i) * stride;
+        e /= n;
+        stride *= n;
+    }
+    return at;
+}
+
+static void turn(const op_tensor *t, op_value *v, char letter)
+{
+    const op_value old = *v;
+    const bool numbers =
+        letter == 'N' &&
+        (strcmp(t->name, "index") == 0 || strcmp(t->name, "target") == 0 || strcmp(t->name, "cell") == 0) && v->i64;
+    if (v->f64) v->f64 = op_room(v->count, sizeof *v->f64);
+    if (v->i64) v->i64 = op_room(v->count, sizeof *v->i64);
+    for (size_t e = 0; e < v->count; e++) {
+        const size_t from = turned(t->shape, v, letter, e);
+        if (v->f64) v->f64[e] = old.f64[from];
+        if (v->i64) v->i64[e] = numbers ? (int64_t)op_dim(c, 'N') - 1 - old.i64[from] : old.i64[from];
+    }
+    free(old.f64);
+    free(old.i64);
+}
+
+static void agrees_turned(const char *set, const op_tensor *t, const op_value *v, char letter, const char *what,
+                          const twin_tensor *a, const twin_tensor *b)
+{
+    for (size_t e = 0; e < a->count; e++) {
+        const size_t at = turned(t->shape, v, letter, e);
+        const double here = a->rad[e], there = b->rad[at];
+        ck_assert_msg(here == there || fabs(here - there) <= 1e-6 * here,
+                      "%s (%s) with %c turned round: the bound of %s%s[%zu] is %.17g, and %.17g there", c->op->id, set,
+                      letter, what, t->name, e, here, there);
+        ck_assert_msg(isinf(here) || fabs(a->hi[e] - b->hi[at]) <= 1e-12 * fabs(a->hi[e]) + 1e-6 * here,
+                      "%s (%s) with %c turned round: %s%s[%zu] is %.17g, and %.17g there", c->op->id, set, letter, what,
+                      t->name, e, a->hi[e], b->hi[at]);
+    }
+}
+
+static void no_place_is_special(const char *op, const char *dims, const char *set, char letter, const char *profile)
+{
+    make(op, dims, set);
+    run(profile, NULL);
+    const twin_result before = r;
+    for (size_t i = 0; c->op->in[i].name; i++) turn(&c->op->in[i], &c->in[i], letter);
+    for (size_t i = 0; c->op->out[i].name; i++) {
+        if (c->out[i].i64) turn(&c->op->out[i], &c->out[i], letter);
+        if (c->cot[i].f64) turn(&c->op->out[i], &c->cot[i], letter);
+    }
+    run(profile, NULL);
+    for (size_t i = 0; c->op->out[i].name; i++) {
+        if (letter == 'N' && strcmp(c->op->out[i].shape, "N,N") == 0) continue; /* of pairs i < j */
+        agrees_turned(set, &c->op->out[i], &c->out[i], letter, "", &before.out[i], &r.out[i]);
+    }
+    for (size_t i = 0; c->op->in[i].name; i++)
+        agrees_turned(set, &c->op->in[i], &c->in[i], letter, "d_", &before.grad[i], &r.grad[i]);
+    twin_result gone = before;
+    twin_result_clear(&gone);
+    done();
+}
+
+static bool has_letter(const op_record *op, char letter)
+{
+    for (size_t i = 0; op->in[i].name; i++)
+        if (strchr(op->in[i].shape, letter)) return true;
+    return false;
+}
+
+/* Where an equation goes by the order: places of a buffer are given by it, the micro-batches so far, the atom that a coin falls on;
+ * columns of an atom are its slopes, its intercept and its variance.  A median's gradient goes to a distance d_ij with i < j, and not
+ * to d_ji; the two axes of a linear head are one. */
+static bool ordered(const char *op, const char *set, char letter)
+{
+    static const struct {
+        const char *letters, *op, *set;
+    } by_order[] = {
+        {"T", "gate.gshard", "capacity"},       {"T", "layer.capacity", ""},       {"T", "layer.dispatch", ""},
+        {"T", "balance.global", "accumulated"}, {"n", "similarity.", "detach=no"}, {"dh", "simsmoe.head", "linear"},
+        {"N", "convergence.sample", ""},        {"d", "convergence.voronoi", ""},
+    };
+    for (size_t i = 0; i < sizeof by_order / sizeof *by_order; i++)
+        if (strchr(by_order[i].letters, letter) && strstr(op, by_order[i].op) && strstr(set, by_order[i].set))
+            return true;
+    return false;
+}
+
+START_TEST(nothing_has_an_order_of_its_own)
+{
+    for (size_t i = 0; i < EVERY + BESIDES; i += one_in()) {
+        const char *op = i < EVERY ? every[i].op : besides[i - EVERY].op;
+        const char *dims = i < EVERY ? every[i].dims : besides[i - EVERY].dims;
+        const char *set = i < EVERY ? every[i].set : besides[i - EVERY].set;
+        for (const char *letter = "TnNSMdhHgmcpq"; *letter; letter++)
+            if (has_letter(op_find(op), *letter) && !ordered(op, set, *letter))
+                no_place_is_special(op, dims, set, *letter, "bf16");
+    }
+}
+END_TEST
+
 /* --- variants ---------------------------------------------------------------------------------------------------- */
 
 /* Cases on which a variant shows; a variant has to show on one of them. */
@@ -4326,6 +4459,7 @@ static Suite *suite(void)
     tcase_add_test(twins, results_are_rounded_outwards);
     tcase_add_test(wrong, every_variant_departs_from_its_equation);
     tcase_add_test(equations, a_variant_may_be_the_equation_of_other_numbers);
+    tcase_add_test(every_twin, nothing_has_an_order_of_its_own);
     tcase_add_test(by_hand, variants_of_gates_by_hand);
     tcase_add_test(by_hand, variants_of_layers_by_hand);
     tcase_add_test(by_hand, variants_of_balances_by_hand);
