@@ -2,12 +2,13 @@
  * implementations that round, and the wrong variants against what they are said to do. */
 #include <check.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "own_process.h"
-#include "tape.h"
+#include "tape_rounding.h"
 #include "twin.h"
 
 enum { PREC = 256 };
@@ -2583,6 +2584,110 @@ START_TEST(nothing_has_an_order_of_its_own)
 }
 END_TEST
 
+/* Is the name one of these words? */
+static bool is_word(const char *words, const char *name)
+{
+    const size_t n = strlen(name);
+    for (const char *at = words; (at = strstr(at, name)); at += n)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0')) return true;
+    return false;
+}
+
+/* In other units, a power of two of them, everything is as it was, and so are the bounds: `input` times 16 makes `name` and its bound
+ * 16^degree times as large. */
+START_TEST(bounds_know_no_unit)
+{
+    static const struct {
+        const char *op, *dims, *set, *input, *name;
+        int degree;
+    } row[] = {
+        {"numerics.norm", "T=3,d=4", "", "x", "norm", 1},
+        {"gate.linear", "T=3,d=4,N=5", "", "br x", "r", 1},
+        {"gate.xmoe", "T=4,d=4,c=3,N=5", "k=2,norm=1.5", "x", "s", 0},
+        {"gate.xmoe", "T=4,d=4,c=3,N=5", "k=2,norm=1.5", "e", "weight", 0},
+        {"expert.relu", "T=3,d=4,h=5", "", "w2 b2", "y", 1},
+        {"expert.relu", "T=3,d=4,h=5", "", "w1 b1 b2", "y", 1},
+        {"layer.collapse", "T=15,d=4", "experts=3", "x", "rc", 0},
+        {"layer.combine", "T=4,d=3,K=2,N=4,C=3", "overflow=pass", "o x", "y", 1},
+        {"balance.importance", "T=6,N=4", "", "g", "loss", 0},
+        {"compete.response", "T=3,N=2,d=4", "kind=norm", "o", "s", 1},
+        {"compete.response", "T=3,N=2,d=4", "kind=relu", "o", "s", 1},
+        {"compete.diversity", "T=3,K=3,d=4", "", "o", "loss", 0},
+        {"compete.mix", "T=3,N=4,d=3", "kind=norm,share=0.25", "o r", "s", 1},
+        {"similarity.kernel", "n=5,p=3", "centre=yes", "x", "gram", 2},
+        {"similarity.kernel", "n=6,p=3", "kernel=rbf,bandwidth=median", "x", "gram", 0},
+        {"similarity.kernel", "n=6,p=3", "kernel=rbf,bandwidth=median", "x", "bandwidth", 2},
+        {"similarity.hsic", "n=6,p=3,q=2", "", "x", "hsic", 2},
+        {"similarity.hsic", "n=6,p=3,q=2", "estimator=unbiased", "y", "hsic", 2},
+        {"similarity.cka", "n=6,p=3,q=2", "", "x", "cka", 0},
+        {"similarity.cka", "n=6,p=3,q=2", "estimator=debiased", "y", "cka", 0},
+        {"similarity.cosine", "n=5,d=3", "", "y", "value", 0},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        double value[64], radius_of[64];
+        make(row[i].op, row[i].dims, row[i].set);
+        run("f32", NULL);
+        const twin_tensor *y = &r.out[tensor(c->op->out, row[i].name)];
+        const size_t n = y->count;
+        ck_assert(n > 0 && n <= 64);
+        memcpy(value, y->hi, n * sizeof *value);
+        memcpy(radius_of, y->rad, n * sizeof *value);
+        twin_result_clear(&r);
+        for (size_t k = 0; c->op->in[k].name; k++)
+            if (is_word(row[i].input, c->op->in[k].name))
+                for (size_t e = 0; e < c->in[k].count; e++) c->in[k].f64[e] *= 16;
+        run("f32", NULL);
+        const double times = ldexp(1, 4 * row[i].degree);
+        for (size_t e = 0; e < n; e++) {
+            ck_assert_msg(fabs(y->hi[e] - times * value[e]) <=
+                              1e-6 * times * radius_of[e] + 1e-13 * times * fabs(value[e]),
+                          "%s (%s): %s[%zu] is %.17g, and %.17g at 16 times %s", row[i].op, row[i].set, row[i].name, e,
+                          value[e], y->hi[e], row[i].input);
+            ck_assert_msg(fabs(y->rad[e] - times * radius_of[e]) <= 1e-6 * times * radius_of[e],
+                          "%s (%s): the bound of %s[%zu] is %.17g, and %.17g at 16 times %s", row[i].op, row[i].set,
+                          row[i].name, e, radius_of[e], y->rad[e], row[i].input);
+        }
+        done();
+    }
+}
+END_TEST
+
+/* Of one expert nothing is left to choose: its probability is 1, whatever its score is, its cross entropy and its entropy are 0,
+ * but for roundings of roundings. */
+START_TEST(one_expert_leaves_nothing_to_err)
+{
+    static const struct {
+        const char *op, *dims, *set, *name;
+        double value;
+    } row[] = {
+        {"numerics.softmax", "T=2,N=1", "", "p", 1},
+        {"gate.entropy", "T=2,N=1", "", "entropy", 0},
+        {"gate.stable.distill", "T=2,V=4,m=3,N=1", "", "loss", 0},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        make(row[i].op, row[i].dims, row[i].set);
+        level("table", 0); /* a score of 0, which is its own logsumexp */
+        run("bf16", NULL);
+        const twin_tensor *y = &r.out[tensor(c->op->out, row[i].name)];
+        for (size_t e = 0; e < y->count; e++)
+            ck_assert_msg(fabs(y->hi[e] - row[i].value) <= y->rad[e] && y->rad[e] < 0x1p-20, "%s: %s is %g +- %g",
+                          row[i].op, row[i].name, y->hi[e], y->rad[e]);
+        done();
+    }
+}
+END_TEST
+
+/* A radius below 0 is nobody's meaning. */
+START_TEST(a_negative_radius_is_a_mistake)
+{
+    arb_t v;
+    arb_init(v);
+    tape_grow(v, 0x1p-10);
+    ck_assert(radius(v) >= 0x1p-10 && radius(v) < 0x1.001p-10);
+    tape_grow(v, -0x1p-10);
+}
+END_TEST
+
 /* --- variants ---------------------------------------------------------------------------------------------------- */
 
 /* Cases on which a variant shows; a variant has to show on one of them. */
@@ -4464,6 +4569,9 @@ static Suite *suite(void)
     tcase_add_test(by_hand, variants_of_layers_by_hand);
     tcase_add_test(by_hand, variants_of_balances_by_hand);
     tcase_add_test(twins, what_has_no_meaning_is_refused);
+    tcase_add_test(radii, bounds_know_no_unit);
+    tcase_add_test(radii, one_expert_leaves_nothing_to_err);
+    tcase_add_test_raise_signal(radii, a_negative_radius_is_a_mistake, SIGABRT);
     tcase_add_test(wrong, no_variant_is_listed_twice);
     tcase_add_test(wrong, variants_do_what_is_said_of_them);
     tcase_add_test(wrong, without_the_combination_the_task_does_not_reach_the_router);

@@ -42,7 +42,7 @@ static tape_node *softmax_slack(tape *t, tape_node *p, const tape_node *zs, cons
 static tape_node *factor_slack(tape *t, tape_node *zs)
 {
     const size_t n = zs->rows * zs->cols;
-    const double w = tape_u_next(t), e = tape_elementary_next(t), l = log((double)(zs->cols ? zs->cols : 1));
+    const double w = tape_u_next(t), e = tape_elementary_next(t), l = log((double)zs->cols);
     double *reverse = op_room(n, sizeof(double));
     for (size_t i = 0; i < n; i++) reverse[i] = e * l + w * (tape_upper(zs, i) + l);
     tape_node *y = tape_slack(t, zs, NULL, reverse);
@@ -65,7 +65,7 @@ tape_node *twin_softmax(twin_eval *x, tape_node *z)
 /* Who takes the gradient as exp(z - lse) uses the stored lse: its rounding, absolute, is a relative error there. */
 static tape_node *logsumexp_slack(tape *t, tape_node *z)
 {
-    const double w = tape_u_next(t), e = tape_elementary_next(t), spread = log((double)(z->cols ? z->cols : 1));
+    const double w = tape_u_next(t), e = tape_elementary_next(t), spread = log((double)z->cols);
     double *reverse = op_room(z->rows * z->cols, sizeof(double));
     for (size_t i = 0; i < z->rows; i++) {
         double m = -INFINITY;
