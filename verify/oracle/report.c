@@ -107,7 +107,7 @@ static size_t take_part(report_explanation *e, const verdict_case **list, size_t
 /* Parts the failing cases by the variants that explain some of them, while there are such. */
 static void part_cases(const report *r, report_explanation *e)
 {
-    const verdict_case **list = e->variants == 0 ? verdict_allocate(e->with_values + 1, sizeof *list) : NULL;
+    const verdict_case **list = e->variants == 0 ? verdict_allocate(e->with_values, sizeof *list) : NULL;
     size_t n = 0;
     for (size_t i = 0; list && i < r->cases; i++)
         if (r->c[i].op == e->op && !r->c[i].pass && has_values(&r->c[i])) list[n++] = &r->c[i];

@@ -542,6 +542,9 @@ static pair choose(pair_mask mask, pair yes, pair no)
     return (pair)((mask & (pair_mask)yes) | (~mask & (pair_mask)no));
 }
 
+/* Of each two the larger; y where x is NaN. */
+static pair larger(pair x, pair y) { return choose(x > y, x, y); }
+
 /* Fills ratio[] as verdict_ratio() would. */
 static void chunk_of_ratios(const double *got, const double *golden, const double *bound, double *ratio)
 {
@@ -584,13 +587,12 @@ static double largest(const double *x, size_t n, size_t *numbers)
     double most = 0;
     size_t i = 0;
     for (; i + 4 <= n; i += 4) {
-        const pair c = load(x + i), d = load(x + i + 2);
-        a = choose(c > a, c, a);
-        b = choose(d > b, d, b);
+        a = larger(load(x + i), a);
+        b = larger(load(x + i + 2), b);
     }
-    for (; i < n; i++) most = x[i] > most ? x[i] : most;
-    a = choose(b > a, b, a);
-    for (size_t j = 0; j < 2; j++) most = a[j] > most ? a[j] : most;
+    for (; i < n; i++) most = fmax(x[i], most);
+    a = larger(a, b);
+    for (size_t j = 0; j < 2; j++) most = fmax(a[j], most);
     *numbers = count_up_to(x, n, INFINITY);
     return most;
 }
@@ -629,7 +631,8 @@ static bool is_worse(const verdict_tally *t, size_t e, double ratio)
 {
     if (!t->any) return true;
     if (isnan(ratio) != isnan(t->ratio)) return isnan(ratio);
-    if (!isnan(ratio) && (ratio > t->ratio || ratio < t->ratio)) return ratio > t->ratio;
+    if (ratio > t->ratio) return true;
+    if (ratio < t->ratio) return false;
     return e < t->at;
 }
 
@@ -1154,7 +1157,7 @@ static double badness(const verdict_tensor *t)
 {
     if (t->fault || isnan(t->ratio)) return INFINITY;
     if (!t->judged || (t->kind == OP_DECISION && t->pass)) return -1; /* has no ratio to show */
-    return t->pass ? fmin(t->ratio, 1) : fmax(t->ratio, nextafter(1, 2));
+    return t->pass ? t->ratio : fmax(t->ratio, nextafter(1, 2));
 }
 
 static void sum_up(verdict_case *v)
