@@ -2316,7 +2316,8 @@ START_TEST(schedule_by_hand)
 }
 END_TEST
 
-/* Exact integers are compared bit by bit: no case may have one that a precision's rounding could turn. */
+/* Exact integers are compared bit by bit: no case may have one that a precision's rounding could turn.  Without cotangents, for
+ * gradients are not asked for. */
 START_TEST(exact_integers_are_beyond_doubt)
 {
     size_t cases = 0;
@@ -2328,6 +2329,10 @@ START_TEST(exact_integers_are_beyond_doubt)
             if (!any || op_in_suite(s, "large")) continue;
             c = op_case_from_spec(op_registry[o], s, 1, err, sizeof err);
             ck_assert_msg(c && op_run(c) == SMOE_OK, "%s.%s", op_registry[o]->id, s->name);
+            for (size_t i = 0; i < OP_TENSORS; i++) {
+                free(c->cot[i].f64);
+                c->cot[i].f64 = NULL;
+            }
             for (const twin_profile *p = twin_profiles; p->name; p++) {
                 if ((cases + (size_t)(p - twin_profiles)) % one_in() != 0) continue;
                 run(p->name, NULL);
@@ -2721,6 +2726,312 @@ START_TEST(every_variant_departs_from_its_equation)
             done();
         }
         ck_assert_msg(seen, "%s of %s equals the equation on every case", v->name, v->op);
+    }
+}
+END_TEST
+
+/* Many variants are the equation of other numbers: of a parameter's other value, or of an input that is constant.  `with` says
+ * which, "order=topk-softmax" or "b2:=0", several of them with a space between; "form=~" is the other one of two values.  `when`:
+ * words that the case's sizes or parameters must have, or with a "!" must not.  Where an operation lacks the parameter or the input the rule says
+ * nothing. */
+static const struct {
+    const char *variant, *op, *when, *with;
+} other_numbers[] = {
+    {"GeluTanh", NULL, NULL, "approximate=tanh"},
+    {"GeluErf", NULL, NULL, "approximate=none"},
+    {"MissingBias", "expert.relu", NULL, "b2:=0"},
+    {"MissingBias", "expert.gelu", NULL, "b2:=0"},
+    {"MissingBias", "gate.linear", NULL, "br:=0"},
+    {"MissingBias", "gate.jitter", NULL, "br:=0"},
+    {"MissingBias", "layer.smoe", NULL, "b2:=0"},
+    {"MissingBias", "layer.shared", NULL, "b2:=0 bs2:=0"},
+    {"MissingBias", "compete.layer", NULL, "b2:=0"},
+    {"MissingBias", "compete.step", NULL, "b2:=0"},
+    {"MissingBias", "simsmoe.loss", NULL, "b2:=0"},
+    {"MissingBias", "simsmoe.layer", NULL, "b2:=0"},
+    {"MissingBias", "simsmoe.step", NULL, "b2:=0"},
+    {"NormTopK/topk-softmax", NULL, NULL, "order=topk-softmax"},
+    {"NormTopK/softmax-topk", NULL, NULL, "order=softmax-topk"},
+    {"NormTopK/softmax-topk-renorm", NULL, NULL, "order=softmax-topk-renorm"},
+    {"JitterIgnored", NULL, NULL, "noise:=1"},
+    {"NoiseIgnored", NULL, NULL, "noise:=0"},
+    {"NoisyEpsilon", NULL, "!epsilon=0.125", "epsilon=0.01"},
+    {"NoisyEpsilonMissing", NULL, NULL, "epsilon=0"},
+    {"SigmoidUnnormalised", NULL, NULL, "normalise=no"},
+    {"SigmoidNormalised", NULL, NULL, "normalise=yes"},
+    {"ScheduleRound", NULL, NULL, "round=~"},
+    {"CapacityDrop", "gate.gshard", NULL, "capacity=0"},
+    {"SecondAlways", NULL, NULL, "policy=all"},
+    {"GshardRenorm", NULL, NULL, "normalise=~"},
+    {"UnnormalisedCosine", "gate.xmoe", NULL, "input=raw"},
+    {"NormalisedInput", NULL, NULL, "input=normalised"},
+    {"MissingNorm", NULL, NULL, "norm=1"},
+    {"MissingTemperature", NULL, NULL, "tau:=1"},
+    {"XmoeSigmoidGate", NULL, NULL, "gate=sigmoid"},
+    {"XmoeSoftmaxGate", NULL, NULL, "gate=softmax"},
+    {"MissingDamping", NULL, NULL, "tau1=0 tau2=0"},
+    {"SwappedTau", NULL, "tau2=0.5", "tau1=0.5 tau2=0.125"},
+    {"StageConfused", NULL, "stage=2", "stage=1"},
+    {"DistillReduce", NULL, NULL, "reduce=~"},
+    {"IgnoredBias", NULL, NULL, "bias:=0"},
+    {"IgnoredGroups", NULL, NULL, "groups=1 topk_groups=1"},
+    {"MissingScale", NULL, NULL, "route_scale=1"},
+    {"CapacityDrop/token", NULL, NULL, "priority=token"},
+    {"CapacityDrop/choice", NULL, NULL, "priority=choice"},
+    {"CapacityDrop/probability", NULL, NULL, "policy=probability"},
+    {"CapacityDrop/position", NULL, NULL, "policy=position"},
+    {"CapacityDrop/none", NULL, NULL, "minimum=1000"},
+    {"CapacityDrop/minimum", NULL, NULL, "minimum=0"},
+    {"CapacityRound/floor", NULL, NULL, "round=floor"},
+    {"CapacityRound/ceil", NULL, NULL, "round=ceil"},
+    {"CapacityNoK", NULL, "k=2,factor=0.375", "factor=0.1875"},
+    {"CapacityNoK", NULL, "k=2,factor=0.25", "factor=0.125"},
+    {"OverflowZero", NULL, NULL, "overflow=zero"},
+    {"OverflowPass", NULL, NULL, "overflow=pass"},
+    {"SharedSum", NULL, NULL, "form=sum"},
+    {"SharedHalf", NULL, NULL, "form=half"},
+    {"SharedResidual", NULL, NULL, "form=residual"},
+    {"ChangeSet", NULL, NULL, "measure=set"},
+    {"ChangeJaccard", NULL, NULL, "measure=jaccard"},
+    {"LblFirstChoiceOnly", NULL, NULL, "count=first"},
+    {"LblCountAll", NULL, NULL, "count=all"},
+    {"LblTopKNorm", NULL, NULL, "divide=tokens"},
+    {"LblDivideByChoices", NULL, NULL, "divide=choices"},
+    {"LblPerSequence", NULL, "T=6 !scope=sequence", "scope=sequence sequence=3"},
+    {"LblPerSequence", NULL, "T=12 !scope=sequence", "scope=sequence sequence=6"},
+    {"LblPerSequence", "balance.deepseek", "T=12 !sequence", "sequence=6"},
+    {"LblCrossLayer", NULL, NULL, "scope=batch"},
+    {"LblCrossLayer", "balance.deepseek", NULL, "sequence=0"},
+    {"LblWholeBatch", NULL, NULL, "scope=batch"},
+    {"LblLayerMean", NULL, NULL, "reduce=mean"},
+    {"LblLayerSum", NULL, NULL, "reduce=sum"},
+    {"LblPadding", NULL, NULL, "mask:=1"},
+    {"LblAfterCapacity", "balance.switch", NULL, "capacity=0"},
+    {"LblAfterCapacity", "balance.gshard", "count=after", "count=before capacity=0"},
+    {"Cv2Variance", NULL, NULL, "variance=unbiased"},
+    {"Cv2Population", NULL, NULL, "variance=population"},
+    {"CvEpsilon", "balance.importance", "!epsilon", "epsilon=1e-10"},
+    {"CvEpsilon", "balance.load", "!epsilon", "epsilon=1e-10"},
+    {"CvEpsilonMissing", NULL, NULL, "epsilon=0"},
+    {"ThresholdDetached", NULL, NULL, "detach=yes"},
+    {"ThresholdTrained", NULL, NULL, "detach=no"},
+    {"GShardScale", NULL, NULL, "form=~"},
+    {"XmoeCount", NULL, NULL, "count=~"},
+    {"XmoeTemperature", NULL, NULL, "tau0=1"},
+    {"CoefficientLeftOut", NULL, NULL, "alpha=1"},
+    {"EntropyOfTokens", NULL, NULL, "scope=sequence sequence=1"},
+    {"GlobalMicro", NULL, NULL, "form=micro"},
+    {"GlobalAccumulated", NULL, NULL, "form=accumulated"},
+    {"GlobalWhole", NULL, NULL, "form=global"},
+    {"ResponseNorm", NULL, NULL, "kind=norm"},
+    {"ResponseNorm", NULL, NULL, "response=norm"},
+    {"ResponseSoftplus", NULL, NULL, "kind=softplus"},
+    {"ResponseSoftplus", NULL, NULL, "response=softplus"},
+    {"WeightsSoftmaxScores", NULL, NULL, "weights=softmax"},
+    {"CompeteNormalisedWeights", NULL, NULL, "weights=ratio"},
+    {"TargetNotDetached", NULL, NULL, "detach=no"},
+    {"TargetDetached", NULL, NULL, "detach=yes"},
+    {"DistillNoTheta", NULL, NULL, "theta=1"},
+    {"DistillNoWinners", NULL, NULL, "theta=0"},
+    {"DistillBoth", NULL, NULL, "terms=both"},
+    {"MseForKl", NULL, NULL, "loss=mse"},
+    {"DiversitySquare", NULL, NULL, "mean=square"},
+    {"DiversityPairs", NULL, NULL, "mean=pairs"},
+    {"MixSwapped", NULL, "share=0.25", "share=0.75"},
+    {"MixSwapped", NULL, "mix=0.25", "mix=0.75"},
+    {"MixNone", NULL, NULL, "share=0"},
+    {"MixNone", NULL, NULL, "mix=0"},
+    {"ScheduleNoCap", NULL, NULL, "cap=1000"},
+    {"ScheduleWarmUp", NULL, NULL, "warm_up=0"},
+    {"ScheduleCollision", NULL, NULL, "collision=published"},
+    {"ScheduleMended", NULL, NULL, "collision=mended"},
+    {"MissingCoefficient", "compete.layer", NULL, "c_distill=1 c_diversity=1 c_balance=1 c_zloss=1"},
+    {"MissingCoefficient", "compete.step", NULL, "c_task=1 c_distill=1 c_diversity=1 c_balance=1 c_zloss=1"},
+    {"MissingCoefficient", "simsmoe.layer", NULL, "c_balance=1 c_similarity=1"},
+    {"MissingCoefficient", "simsmoe.step", NULL, "c_balance=1 c_similarity=1 c_task=1"},
+    {"RbfAbsoluteSigma", NULL, NULL, "bandwidth=absolute"},
+    {"RbfFractionSigma", NULL, NULL, "bandwidth=median"},
+    {"MedianRule/with", NULL, NULL, "diagonal=with"},
+    {"MedianRule/without", NULL, NULL, "diagonal=without"},
+    {"MedianRule/mean", NULL, NULL, "middle=mean"},
+    {"MedianRule/lower", NULL, NULL, "middle=lower"},
+    {"MedianRule/distance", NULL, NULL, "median=distance"},
+    {"MedianRule/square", NULL, NULL, "median=square"},
+    {"MedianUnscaled", NULL, "bandwidth=median", "sigma=1"},
+    {"BandwidthDetached", NULL, NULL, "detach=yes"},
+    {"BandwidthTrained", NULL, NULL, "detach=no"},
+    {"KernelLinear", NULL, NULL, "kernel=linear"},
+    {"KernelRbf", NULL, NULL, "kernel=rbf"},
+    {"CentredKernel", NULL, NULL, "centre=yes"},
+    {"Uncentred", "similarity.kernel", NULL, "centre=no"},
+    {"BiasedSmallN", NULL, NULL, "estimator=biased"},
+    {"UnbiasedForBiased", NULL, NULL, "estimator=unbiased"},
+    {"HsicDivisor/n-1", NULL, NULL, "divide=n-1"},
+    {"HsicDivisor/n", NULL, NULL, "divide=n"},
+    {"HsicDivisor/none", NULL, NULL, "divide=none"},
+    {"MinibatchWhole", NULL, "n=16", "batch=16"},
+    {"CosineSign", NULL, NULL, "form=~"},
+    {"HeadBias", "simsmoe.head", NULL, "bh:=0 bp:=0"},
+    {"HeadBias", "simsmoe.loss", NULL, "bh:=0 bp:=0"},
+    {"HeadBias", "simsmoe.layer", NULL, "bh:=0 bp:=0"},
+    {"HeadBias", "simsmoe.step", NULL, "bh:=0 bp:=0"},
+    {"PairsUnit", NULL, NULL, "unit=~"},
+    {"PairsEdge", NULL, NULL, "due=~"},
+    {"PairsAbsent", NULL, NULL, "absent=~"},
+    {"ReluHardCoded", "simsmoe.loss", NULL, "activation=relu"},
+    {"XNotDetached", NULL, NULL, "detach_x=no"},
+    {"XDetached", NULL, NULL, "detach_x=yes"},
+    {"PairsReduce", NULL, NULL, "reduce=~"},
+    {"ThresholdMissing", NULL, NULL, "threshold=-1000"},
+    {"ThresholdEdge", NULL, NULL, "compare=~"},
+    {"FreeWeightDropped", "convergence.density", NULL, "free=~"},
+    {"FreeWeightDropped", "convergence.density.hidden", NULL, "free=~"},
+    {"FreeWeightDropped", "convergence.loglik", NULL, "free=~"},
+    {"FreeWeightDropped", "convergence.loglik.hidden", NULL, "free=~"},
+    {"FreeWeightDropped", "convergence.distance", NULL, "free=~"},
+    {"FreeWeightDropped", "convergence.em", NULL, "free=~"},
+};
+
+/* One assignment of a rule into numbers and choices of the case, or, where it is an input's, into the case itself; false: there is no
+ * such parameter or input. */
+static bool assign(const char *name, const char *value, double *number, const char **choice)
+{
+    static char text[OP_PARAMS][32];
+    const op_param *p = c->op->param;
+    if (*value == ':') {
+        size_t i = 0;
+        while (c->op->in[i].name && strcmp(c->op->in[i].name, name) != 0) i++;
+        if (c->op->in[i].name) level(name, strtod(value + 2, NULL));
+        return c->op->in[i].name != NULL;
+    }
+    for (size_t k = 0; p && p[k].name; k++) {
+        if (strcmp(p[k].name, name) != 0) continue;
+        if (p[k].type != OP_CHOICE) {
+            number[k] = strtod(value + 1, NULL);
+        } else {
+            char *to = text[k];
+            snprintf(to, sizeof *text, "%s", value + 1);
+            const char *second = strchr(p[k].values, '|') + 1;
+            const size_t first = (size_t)(second - 1 - p[k].values);
+            if (strcmp(to, "~") == 0) {
+                if (strcmp(c->choice[k], second) == 0)
+                    snprintf(to, sizeof *text, "%.*s", (int)first, p[k].values);
+                else
+                    snprintf(to, sizeof *text, "%s", second);
+            }
+            choice[k] = to;
+        }
+        return true;
+    }
+    return false;
+}
+
+static void copy_value(op_value *to, const op_value *from)
+{
+    if (to->count != from->count) return;
+    if (from->f64 && to->f64) memcpy(to->f64, from->f64, from->count * sizeof *from->f64);
+    if (from->i64 && to->i64) memcpy(to->i64, from->i64, from->count * sizeof *from->i64);
+}
+
+/* The case with what the rule says, and the same inputs, cotangents and decisions otherwise; NULL: the rule says nothing of it. */
+static op_case *with_other_numbers(const char *with)
+{
+    op_case *plain = c, *other;
+    double number[OP_PARAMS];
+    const char *choice[OP_PARAMS];
+    char word[160], *rest = word;
+    bool known = true;
+    memcpy(number, c->number, sizeof number);
+    for (size_t k = 0; k < OP_PARAMS; k++) choice[k] = c->choice[k];
+    snprintf(word, sizeof word, "%s", with);
+    for (char *one; known && (one = strtok_r(rest, " ", &rest));) {
+        char name[32];
+        const size_t n = strcspn(one, ":=");
+        snprintf(name, sizeof name, "%.*s", (int)n, one);
+        if (one[n] == '=') known = assign(name, one + n, number, choice);
+    }
+    if (!known || !(other = op_case_like(c, c->dim_size, number, choice, err, sizeof err))) return NULL;
+    for (size_t i = 0; i < OP_TENSORS; i++) {
+        copy_value(&other->in[i], &c->in[i]);
+        copy_value(&other->cot[i], &c->cot[i]);
+        copy_value(&other->out[i], &c->out[i]);
+    }
+    c = other;
+    rest = word;
+    snprintf(word, sizeof word, "%s", with);
+    for (char *one; known && (one = strtok_r(rest, " ", &rest));) {
+        char name[32];
+        const size_t n = strcspn(one, ":=");
+        snprintf(name, sizeof name, "%.*s", (int)n, one);
+        if (one[n] == ':') known = assign(name, one + n, number, choice);
+    }
+    c = plain;
+    if (known) return other;
+    op_case_free(other);
+    return NULL;
+}
+
+/* A variant's outputs, scores and gradients against the equation's; a gradient that the rule has made meaningless is left out. */
+static void agree(const twin_result *variant, const char *name, const char *with)
+{
+    for (size_t i = 0; i < OP_TENSORS; i++) {
+        ck_assert_msg(!apart(&variant->out[i], &r.out[i]), "%s of %s: %s is not that of the equation with %s", name,
+                      c->op->id, c->op->out[i].name, with);
+        ck_assert_msg(!apart(&variant->score[i], &r.score[i]), "%s of %s: the scores of %s are not those of %s", name,
+                      c->op->id, c->op->out[i].name, with);
+    }
+    for (size_t i = 0; c->op->in[i].name; i++) {
+        char set_to[40];
+        snprintf(set_to, sizeof set_to, "%s:=", c->op->in[i].name);
+        const char *at = strstr(with, set_to);
+        if (at && (at == with || at[-1] == ' ')) continue;
+        ck_assert_msg(!apart(&variant->grad[i], &r.grad[i]),
+                      "%s of %s: the gradient of %s is not that of the equation with %s", name, c->op->id,
+                      c->op->in[i].name, with);
+    }
+}
+
+static bool applies(size_t rule, size_t row)
+{
+    const char *op = other_numbers[rule].op, *when = other_numbers[rule].when;
+    const char *dims = crafted[row].dims, *set = crafted[row].set;
+    char words[64], *rest = words;
+    if (op && strcmp(op, crafted[row].op) != 0) return false;
+    snprintf(words, sizeof words, "%s", when ? when : "");
+    for (char *one; (one = strtok_r(rest, " ", &rest));) {
+        const char *word = one + (*one == '!');
+        if ((strstr(dims, word) || strstr(set, word)) == (*one == '!')) return false;
+    }
+    return true;
+}
+
+START_TEST(a_variant_may_be_the_equation_of_other_numbers)
+{
+    for (size_t k = 0; k < sizeof other_numbers / sizeof *other_numbers; k += one_in()) {
+        size_t tried = 0;
+        for (const twin_variant *v = twin_variants; v->op; v++) {
+            if (strcmp(v->name, other_numbers[k].variant) != 0) continue;
+            for (size_t i = 0; i < sizeof crafted / sizeof *crafted; i++) {
+                if (strcmp(crafted[i].op, v->op) != 0 || !applies(k, i)) continue;
+                make(crafted[i].op, crafted[i].dims, crafted[i].set);
+                provoke(v);
+                op_case *plain = c, *other = with_other_numbers(other_numbers[k].with);
+                if (other) {
+                    run(NULL, v->name);
+                    twin_result variant = r;
+                    c = other;
+                    run(NULL, NULL);
+                    agree(&variant, v->name, other_numbers[k].with);
+                    twin_result_clear(&variant);
+                    twin_result_clear(&r);
+                    op_case_free(other);
+                    c = plain;
+                    tried++;
+                }
+                op_case_free(c);
+            }
+        }
+        ck_assert_msg(tried > 0, "no case for %s with %s", other_numbers[k].variant, other_numbers[k].with);
     }
 }
 END_TEST
@@ -3560,7 +3871,8 @@ static Suite *suite(void)
     Suite *s = suite_create("enclosure");
     TCase *primitive_values = tcase_create("primitives"), *rounding = tcase_create("rounding");
     TCase *twins = tcase_create("twins"), *wrong = tcase_create("variants"), *radii = tcase_create("radii"),
-          *memory = tcase_create("memory");
+          *memory = tcase_create("memory"), *every_twin = tcase_create("every"), *integers = tcase_create("integers"),
+          *equations = tcase_create("equations");
     tcase_add_test(primitive_values, functions_have_their_known_values);
     tcase_add_test(primitive_values, products_and_sums_have_their_known_values);
     tcase_add_test(primitive_values, norm_is_5_and_0_has_no_gradient);
@@ -3592,9 +3904,9 @@ static Suite *suite(void)
     tcase_add_test(twins, a_storage_of_less_range_counts);
     tcase_add_test(twins, tensors_have_roundoffs_of_their_own);
     tcase_add_test(twins, nonsense_is_refused);
-    tcase_add_test(twins, every_operation_has_a_twin);
+    tcase_add_test(every_twin, every_operation_has_a_twin);
     tcase_add_test(twins, a_decision_out_of_range_is_refused);
-    tcase_add_test(twins, gradients_of_operations_agree_with_differences);
+    tcase_add_test(every_twin, gradients_of_operations_agree_with_differences);
     tcase_add_test(twins, switch_loss_by_hand);
     tcase_add_test(twins, capacity_by_hand);
     tcase_add_test(twins, largest_weights_by_hand);
@@ -3603,7 +3915,7 @@ static Suite *suite(void)
     tcase_add_test(twins, schedule_by_hand);
     tcase_add_test(twins, bandwidths_by_hand);
     tcase_add_test(twins, similarity_by_hand);
-    tcase_add_test(twins, exact_integers_are_beyond_doubt);
+    tcase_add_test(integers, exact_integers_are_beyond_doubt);
     tcase_add_test(twins, detached_targets_get_exactly_nothing);
     tcase_add_test(twins, a_share_at_the_threshold_is_left_open);
     tcase_add_test(twins, groups_within_rounding_are_left_open);
@@ -3611,6 +3923,7 @@ static Suite *suite(void)
     tcase_add_test(twins, a_result_begins_empty);
     tcase_add_test(twins, results_are_rounded_outwards);
     tcase_add_test(wrong, every_variant_departs_from_its_equation);
+    tcase_add_test(equations, a_variant_may_be_the_equation_of_other_numbers);
     tcase_add_test(wrong, no_variant_is_listed_twice);
     tcase_add_test(wrong, variants_do_what_is_said_of_them);
     tcase_add_test(wrong, without_the_combination_the_task_does_not_reach_the_router);
@@ -3666,7 +3979,7 @@ static Suite *suite(void)
     tcase_add_test(radii, a_kernel_by_hand);
     tcase_add_test(radii, a_counter_may_be_added_to_by_token);
     tcase_add_test(memory, nothing_is_kept);
-    TCase *const all[] = {primitive_values, rounding, twins, wrong, radii, memory};
+    TCase *const all[] = {primitive_values, rounding, radii, twins, every_twin, equations, wrong, integers, memory};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         tcase_set_timeout(all[i], 600); /* under Valgrind */
         suite_add_tcase(s, all[i]);
