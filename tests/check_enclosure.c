@@ -1250,6 +1250,52 @@ START_TEST(two_plans_for_a_node_are_the_coarsest_of_both)
 }
 END_TEST
 
+/* In a format of few digits second orders show: u = 2^-8, and 64 roundings make n u / (1 - n u) = 1/3 of the magnitudes. */
+static void is_near(double got, double want, const char *what)
+{
+    ck_assert_msg(fabs(got - want) <= 1e-7 * want, "%s: a bound of %.12g, by hand %.12g", what, got, want);
+}
+
+START_TEST(many_roundings_in_few_digits)
+{
+    static const twin_profile crude = {"crude", FORMAT(8), FORMAT(8), 0x1p-20, false, NULL};
+    static const twin_profile stored = {"stored", FORMAT(8), FORMAT(12), 0x1p-20, false, NULL};
+    const double u = 0x1p-8, v = 0x1p-12;
+    double x[66], tiny[66];
+    for (size_t e = 0; e < 66; e++) {
+        x[e] = 1.5;
+        tiny[e] = 0x1p-200; /* not known to be exact */
+    }
+    tape *t = tape_new(&crude, 200);
+    tape_node *a = tape_slack(t, tape_leaf(t, 66, 1, x, false), tiny, NULL), *b = tape_view(t, a, 0, 1, 64);
+    is_near(radius(tape_sum(t, tape_view(t, a, 0, 65, 1), TAPE_ALL)->v), 65 * 1.5 / 3, "a sum of 65");
+    is_near(radius(tape_sum_groups(t, a, 66)->v), u * (99 + 64 / 0.75 * 99), "66 stored one after the other");
+    is_near(radius(tape_matmul_nt(t, b, tape_view(t, a, 1, 1, 64))->v), 64 * 2.25 / 3, "a product of 64");
+    const double length = sqrt(63 * 2.25), grown = (0.5 * (1 / 3.0 + 2 * u) + 2 * u) * (1 + 8 * u) * length;
+    is_near(radius(tape_norm(t, tape_view(t, a, 0, 1, 63))->v), grown + u * (length + grown), "a length of 63");
+    double far[120], near_nothing[120];
+    for (size_t e = 0; e < 120; e++) {
+        far[e] = e < 60 ? 0 : 0.5;
+        near_nothing[e] = 0x1p-200;
+    }
+    tape_node *two = tape_slack(t, tape_leaf(t, 2, 60, far, false), near_nothing, NULL),
+              *apart_by = tape_distances(t, two);
+    /* |x - y|^2 = 15 by differences; or by |x|^2 + |y|^2 - 2 <x, y>, which errs by (|x| + |y|)^2, of rows as they are, 0 and
+     * sqrt(15) long, or centred, each of half that: the longer of the two for either row. */
+    is_near(radius(apart_by->v + 1), (4 * u + 1 / 3.0) * 15 + 2 / 3.0 * 1.5 * 1.5 * 15, "a distance in 60 dimensions");
+    tape_free(t);
+    t = tape_new(&stored, 200);
+    a = tape_slack(t, tape_leaf(t, 2, 1, x, false), tiny, NULL);
+    const double w = (u + v) * (1 + u), once = v + u * (1 + v);
+    is_near(radius(tape_mul(t, tape_view(t, a, 0, 1, 1), tape_view(t, a, 1, 1, 1))->v), 2.25 * once,
+            "a product, stored");
+    is_near(radius(tape_scale(t, tape_view(t, a, 0, 1, 1), 1 + 0x1p-10)->v), 1.5 * (1 + 0x1p-10) * (w + (1 + w) * once),
+            "a product with a rounded number, stored");
+    is_near(radius(tape_sum_groups(t, a, 2)->v), 3 * w, "a sum of two, stored");
+    tape_free(t);
+}
+END_TEST
+
 /* --- where nothing is rounded the bound is 0 --------------------------------------------------------------------- */
 
 static tape_node *integer_product(tape *t, double scale, size_t k)
@@ -2684,6 +2730,9 @@ START_TEST(a_negative_radius_is_a_mistake)
     arb_init(v);
     tape_grow(v, 0x1p-10);
     ck_assert(radius(v) >= 0x1p-10 && radius(v) < 0x1.001p-10);
+    arb_zero(v);
+    tape_grow(v, 1 + 0x1p-45); /* a radius keeps 30 bits, and is never less than what it is to be */
+    ck_assert(radius(v) >= 1 + 0x1p-45);
     tape_grow(v, -0x1p-10);
 }
 END_TEST
@@ -4880,6 +4929,7 @@ static Suite *suite(void)
     tcase_add_test(by_hand, variants_of_similarity_by_hand);
     tcase_add_test(by_hand, variants_of_mixtures_by_hand);
     tcase_add_test(twins, what_has_no_meaning_is_refused);
+    tcase_add_test(radii, many_roundings_in_few_digits);
     tcase_add_test(radii, bounds_know_no_unit);
     tcase_add_test(radii, one_expert_leaves_nothing_to_err);
     tcase_add_test_raise_signal(radii, a_negative_radius_is_a_mistake, SIGABRT);
