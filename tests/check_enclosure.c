@@ -1450,6 +1450,24 @@ START_TEST(a_kink_within_the_bound_is_a_ball)
 END_TEST
 
 /* 2 and 2 + 1e-8, blurred by 1e-6: either may be the largest; 1 is not.  Exactly, the first of two equals is. */
+/* 5.5 +- 0.5 has the larger middle, but 5 +- 2 may be 7: wherever they stand, the largest is between 5 and 7. */
+START_TEST(the_largest_may_be_a_wide_one)
+{
+    for (size_t k = 0; k < 3; k++) {
+        double x[3] = {0, 0, 0}, wide[3] = {0, 0, 0};
+        x[k] = 5;
+        wide[k] = 2;
+        x[(k + 1) % 3] = 5.5;
+        wide[(k + 1) % 3] = 0.5;
+        tape *t = tape_new(&fine, 200);
+        tape_node *y = tape_max(t, tape_slack(t, tape_leaf(t, 1, 3, x, false), wide, NULL));
+        ck_assert_msg(fabs(centre(y->v) - 6) < 1e-6 && fabs(radius(y->v) - 1) < 1e-6, "place %zu: %g +- %g", k,
+                      centre(y->v), radius(y->v));
+        tape_free(t);
+    }
+}
+END_TEST
+
 START_TEST(the_largest_may_be_in_doubt)
 {
     const double x[] = {2, 2 + 0x1p-27, 1}, equal[] = {1, 2, 2}, one = 1, blur[] = {1e-6, 1e-6, 1e-6};
@@ -4895,6 +4913,7 @@ static Suite *suite(void)
     tcase_add_test(rounding, inputs_are_read_in_the_candidate_s_format);
     tcase_add_test(rounding, a_kink_within_the_bound_is_a_ball);
     tcase_add_test(rounding, the_largest_may_be_in_doubt);
+    tcase_add_test(rounding, the_largest_may_be_a_wide_one);
     tcase_add_test(rounding, x_log_x_is_0_at_0_and_known_near_it);
     tcase_add_test(rounding, beyond_the_largest_nothing_is_known);
     tcase_add_test(twins, profiles_are_found);
