@@ -3872,6 +3872,21 @@ START_TEST(variants_of_similarity_by_hand)
         {"similarity.kernel", WIDE, "SquaredSigmaSlip/sigma", "gram", {1, exp(-0.5), exp(-0.5), 1}},
         {"similarity.kernel", WIDE, "SquaredSigmaSlip/distance", "gram", {1, exp(-0.0625), exp(-0.0625), 1}},
         {"similarity.kernel", "n=2,p=1", "", "x 1 2", "GramExpansion/f32", "gram", {1, 2, 2, 4}},
+        /* 8193^2 = 67125249 is 67125248 in 24 bits: all of the distance */
+        {"similarity.kernel",
+         "n=2,p=1",
+         "kernel=rbf,sigma=1",
+         "x 8193 8192",
+         "GramExpansion/f32",
+         "gram",
+         {1, 1, 1, 1}},
+        {"similarity.kernel",
+         "n=2,p=1",
+         "kernel=rbf,sigma=1",
+         "x 8193 8192",
+         "GramExpansion/f64",
+         "gram",
+         {1, exp(-0.5), exp(-0.5), 1}},
         {"similarity.hsic", OFFSET, NULL, "hsic", {16}},
         {"similarity.hsic", OFFSET, "Uncentred", "hsic", {64}},
         {"similarity.hsic", OFFSET, "OneSideCentred", "hsic", {32}},
@@ -3933,6 +3948,7 @@ START_TEST(variants_of_similarity_by_hand)
          "PairsExactSet",
          "shared",
          {0, 1, 0, 0, 0, 0, 0, 0, 0}},
+        {"simsmoe.pairs", "T=2,N=2,K=1", "", "index 0 1; counter 0 0 0 0", "PairsOnlyK2", "shared", {0}},
         {"simsmoe.pairs", COUNT, NULL, "next", {0, 0, 0, 0}},
         {"simsmoe.pairs", COUNT, NULL, "selected", {0, 1, 0, 0}},
         {"simsmoe.pairs", COUNT, "CounterNotReset", "next", {0, 4, 0, 0}},
@@ -4850,6 +4866,52 @@ START_TEST(what_is_lost_passes)
 }
 END_TEST
 
+/* Who U-centres K - 1 keeps it to a roundoff of 1, which meets the other kernel's e^-32: that is a route where some K_ij is 1/16 or more,
+ * and the bound is a hundred times that of K itself.  A pair at a distance of 2.3 has 0.07, one at 2.5 has 0.04. */
+START_TEST(a_kernel_less_one_is_a_route_of_near_pairs)
+{
+    static const double apart_by[] = {2.3, 2.5};
+    for (size_t place = 0; place < 4; place++)
+        for (int far = 0; far < 2; far++) {
+            double x[5] = {0, 8, 16, 24, 32};
+            make("similarity.hsic", "n=5,p=1,q=1", "kernel=rbf,sigma=1,estimator=unbiased,divide=none");
+            put("x", 5, x);
+            put("y", 5, x);
+            for (size_t i = place + 1; i < 5; i++) x[i] -= 8 - apart_by[far];
+            put(place % 2 ? "x" : "y", 5, x);
+            run_in(&fine);
+            const double units = bound("hsic", 0) / unit_of(&fine);
+            ck_assert_msg(far ? units < 2e-11 : units > 2e-10, "a pair %g apart at %zu: %g units", apart_by[far], place,
+                          units);
+            done();
+        }
+}
+END_TEST
+
+/* Sent, if twice the share exceeds a draw: open where they are within twice the share's bound and the draw's own roundoff. */
+START_TEST(a_share_is_open_within_its_bound)
+{
+    double share, off;
+    make("gate.gshard", "T=1,N=2", "");
+    put("r", 2, (const double[]){0.5, 0});
+    put("u", 1, (const double[]){0});
+    run_in(&fine);
+    share = out("weight", 1);
+    off = 2 * (bound("weight", 1) - unit_of(&fine) * share); /* the weight is the share, multiplied by 1 and stored */
+    twin_result_clear(&r);
+    off += unit_of(&fine) * 2 * share;
+    for (int side = -1; side <= 1; side += 2)
+        for (int inside = 0; inside < 2; inside++) {
+            put("u", 1, (const double[]){2 * share + side * off * (inside ? 0.99 : 1.01)});
+            run_in(&fine);
+            ck_assert_msg((bound("kept", 1) > 0) == inside, "%g of the bound, %d", inside ? 0.99 : 1.01, side);
+            ck_assert_msg(inside || out("kept", 1) == (side < 0), "below it is sent, above not");
+            twin_result_clear(&r);
+        }
+    done();
+}
+END_TEST
+
 /* --- memory --------------------------------------------------------------------------------------------------------- */
 
 /* Every operation under a profile with a tensor of its own. */
@@ -4949,6 +5011,8 @@ static Suite *suite(void)
     tcase_add_test(by_hand, variants_of_mixtures_by_hand);
     tcase_add_test(twins, what_has_no_meaning_is_refused);
     tcase_add_test(radii, many_roundings_in_few_digits);
+    tcase_add_test(radii, a_kernel_less_one_is_a_route_of_near_pairs);
+    tcase_add_test(radii, a_share_is_open_within_its_bound);
     tcase_add_test(radii, bounds_know_no_unit);
     tcase_add_test(radii, one_expert_leaves_nothing_to_err);
     tcase_add_test_raise_signal(radii, a_negative_radius_is_a_mistake, SIGABRT);
