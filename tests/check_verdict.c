@@ -181,6 +181,8 @@ START_TEST(the_right_answer_passes)
     ck_assert_uint_eq(v.details, 0);
     ck_assert_double_eq(find("weight")->ratio, 0);
     ck_assert_uint_eq(find("weight")->at, 0);
+    ck_assert_str_eq(v.t[v.worst].name, "weight"); /* the first that has a ratio to show: a choice has none */
+    ck_assert(find("index")->pass && find("index")->at == find("index")->count);
 }
 END_TEST
 
@@ -544,6 +546,7 @@ END_TEST
 
 static char *render(report_format f, verdict_case *list, size_t n);
 static void drawn_case(const char *op, const char *dims, const char *set);
+static bool *exposed_of(bool *exposed, const char *op, const char *name);
 
 static bool says_factor(double f, const char *words)
 {
@@ -888,10 +891,16 @@ START_TEST(two_wrong_variants_at_once_are_named)
     ck_assert_msg(w && strcmp(w->name, "LblProbOverTK+LblTopKNorm") == 0, "%s", w ? w->name : "nothing");
     ck_assert_ptr_eq(w, verdict_variant("balance.switch", "LblTopKNorm+LblProbOverTK"));
     ck_assert_str_eq(w->op, "balance.switch");
-    ck_assert_ptr_nonnull(strstr(w->formula, "P divided by T*K"));
-    ck_assert_ptr_nonnull(strstr(w->formula, "f over all K choices divided by T"));
-    ck_assert_ptr_nonnull(strstr(w->met, "CompeteSMoE"));
-    ck_assert_ptr_nonnull(strstr(w->met, "OLMoE"));
+    const twin_variant *first = verdict_variant("balance.switch", "LblProbOverTK"),
+                       *second = verdict_variant("balance.switch", "LblTopKNorm");
+    char both[600];
+    ck_assert(first && second);
+    ck_assert_str_eq(
+        w->formula,
+        "two at once, balance.switch with P divided by T*K, and balance.switch with f over all K choices divided by T");
+    ck_assert_str_eq(w->effect, "1/K of the value and of the gradient; and K times the value");
+    snprintf(both, sizeof both, "%s; and %s", first->met, second->met);
+    ck_assert_str_eq(w->met, both);
     char *text = render(REPORT_TEXT, &v, 1);
     ck_assert_msg(text && strstr(text, "LblProbOverTK+LblTopKNorm"), "%s", text);
     free(text);
@@ -1055,6 +1064,22 @@ START_TEST(power_tells_what_would_be_seen)
     }
     ck_assert_msg(verdict_power(c, &g, profile, exposed, err, sizeof err) == 0, "%s", err);
     ck_assert_msg(!exposed[at], "and not under a bound of 10");
+}
+END_TEST
+
+/* LblGrad has the right loss and no gradient. */
+START_TEST(a_gradient_alone_has_power)
+{
+    static bool exposed[TWIN_VARIANTS];
+    const bool *seen = exposed_of(exposed, "balance.switch", "LblGrad");
+    drawn_case("balance.switch", "T=4,N=4", "k=2");
+    g.forward = true;
+    ck_assert_msg(verdict_power(c, &g, profile, exposed, err, sizeof err) == 0, "%s", err);
+    ck_assert_msg(!*seen && *exposed_of(exposed, "balance.switch", "LblProbOverTK"),
+                  "not where gradients are not judged");
+    g.forward = false;
+    ck_assert_msg(verdict_power(c, &g, profile, exposed, err, sizeof err) == 0, "%s", err);
+    ck_assert(*seen);
 }
 END_TEST
 
@@ -1549,7 +1574,8 @@ START_TEST(inputs_are_told_out_of_a_prompt)
     verdict_golden_clear(&g);
     c = op_case_new(&masked, "T=3,N=2", "", err, sizeof err);
     ck_assert_msg(c != NULL, "%s", err);
-    for (size_t way = 0; way < 4; way++) { /* the prompt has r; and the mask; and the noise; and not r */
+    for (size_t way = 0; way < 5;
+         way++) { /* the prompt has r; and the mask; and the noise; and not r; and r, cut off meanwhile */
         char path[] = "/tmp/check_verdict.XXXXXX";
         const int descriptor = mkstemp(path);
         tensor_file f = {0};
@@ -1557,11 +1583,12 @@ START_TEST(inputs_are_told_out_of_a_prompt)
         const double x[] = {5, 6, 7, 8, 9, 10}, mask[] = {1, 1, 0.5}, noise[] = {1, 1, 1, 1, 1, 2};
         const double *const value[] = {x, mask, noise};
         ck_assert(descriptor >= 0 && close(descriptor) == 0);
-        for (size_t i = way == 3; i <= way && i < 3; i++)
+        for (size_t i = way == 3; i <= way % 4 && i < 3; i++)
             ck_assert_int_eq(tensor_file_add(&f, inputs[i], TENSOR_F64, c->in[i].rank, c->in[i].dim, value[i]), 0);
         ck_assert_msg(tensor_file_write(path, &f, err, sizeof err) == 0 &&
                           tensor_view_open(path, &prompt, err, sizeof err) == 0,
                       "%s", err);
+        if (way == 4) ck_assert_int_eq(truncate(path, (off_t)prompt.file[0].size - 8), 0);
         add_doubles("y", &c->out[0], (const double[]){1, 2, 9});
         add_doubles("d_r", &c->grad[0], x);
         verdict_begin(c, "case", &answer, profile, true, &v);
@@ -1579,7 +1606,7 @@ START_TEST(inputs_are_told_out_of_a_prompt)
         static const char *const not_there[] = {
             "y[2] = 9, golden 3, bound 0.5: off by 6, 12 times the bound (1 of 3 elements fail)",
             "    input r[2,...] = 1 1", "    input mask[2] = 0.5", "    input noise[2,...] = 1 2"};
-        details_are(way < 3 ? 2 + way : 4, way < 3 ? told : not_there);
+        details_are(way < 3 ? 2 + way : way == 3 ? 4 : 1, way == 3 ? not_there : told);
         verdict_case_clear(&v);
         tensor_file_clear(&answer);
         tensor_file_clear(&f);
@@ -1956,6 +1983,40 @@ START_TEST(bounds_of_other_roundoffs_are_computed)
 }
 END_TEST
 
+/* Other roundoffs need the twin's bounds, be it of an output, of a gradient or of the scores alone. */
+START_TEST(other_roundoffs_need_every_bound_anew)
+{
+    static const op_tensor in[] = {{"r", "T,N", OP_INPUT, 0, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor d_in[] = {{"r", "T,N", OP_INPUT, OP_DIFF, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor out[][2] = {{{"y", "T", OP_BOUNDED, 0, ""}, {NULL, NULL, 0, 0, NULL}},
+                                       {{"load", "T", OP_EXACT, OP_I64, ""}, {NULL, NULL, 0, 0, NULL}},
+                                       {{"index", "T,K", OP_DECISION, OP_I64, ""}, {NULL, NULL, 0, 0, NULL}},
+                                       {{"load", "T", OP_EXACT, OP_I64, ""}, {NULL, NULL, 0, 0, NULL}}};
+    static const double zeros[8];
+    op_record one = toy;
+    twin_profile apart = *profile;
+    apart.apart = true;
+    for (int way = 0; way < 4; way++) { /* an output; a gradient; scores; integers alone, which have no bounds */
+        tensor_file f = {0};
+        one.in = way == 1 ? d_in : in;
+        one.out = out[way];
+        op_case_free(c);
+        c = op_case_new(&one, "T=2,N=4", "", err, sizeof err);
+        ck_assert_msg(c != NULL, "%s", err);
+        const op_value *o = &c->out[0], *r = &c->in[0];
+        tensor_file_add(&f, out[way]->name, way == 0 ? TENSOR_F64 : TENSOR_I64, o->rank, o->dim, zeros);
+        if (way == 0) tensor_file_add(&f, "bound.f64.y", TENSOR_F64, o->rank, o->dim, zeros);
+        if (way == 1) tensor_file_add(&f, "d_r", TENSOR_F64, r->rank, r->dim, zeros);
+        if (way == 1) tensor_file_add(&f, "bound.f64.d_r", TENSOR_F64, r->rank, r->dim, zeros);
+        if (way == 2) tensor_file_add(&f, "score.index", TENSOR_F64, r->rank, r->dim, zeros);
+        if (way == 2) tensor_file_add(&f, "score_bound.f64.index", TENSOR_F64, r->rank, r->dim, zeros);
+        ck_assert_msg(verdict_golden_find(c, &f, "file", profile, err, sizeof err) == 0, "%d: %s", way, err);
+        ck_assert_msg(verdict_golden_find(c, &f, "file", &apart, err, sizeof err) == (way < 3), "%d: %s", way, err);
+        tensor_file_clear(&f);
+    }
+}
+END_TEST
+
 /* The toy has no twin that could compute what is missing. */
 START_TEST(bounds_that_cannot_be_computed_are_an_error)
 {
@@ -2211,6 +2272,11 @@ START_TEST(a_factor_holds_for_every_element_that_fails)
     ck_assert(find("d_r")->factors & factor_bit("1/2") && find("d_r")->outside == 7);
     diagnose_toy(the_weight, behind);
     ck_assert(find("d_r")->factors == 0 && find("d_r")->outside == 8);
+    double outside[8];
+    memcpy(outside, the_gradient, sizeof outside);
+    outside[3] = nextafter(4 + 0x1p-10, 5); /* an ulp beyond the bound, and no number times golden; 1 is none */
+    diagnose_toy(the_weight, outside);
+    ck_assert(!find("d_r")->pass && find("d_r")->factors == 0);
     double eight[8];
     for (size_t i = 0; i < 8; i++) eight[i] = 8 * the_gradient[i] + 0x1.ffp-8; /* eight times the bound */
     diagnose_toy(the_weight, eight);
@@ -2673,6 +2739,20 @@ START_TEST(formats_go_by_extension)
     ck_assert(!report_format_of("a.htm", &f));
     ck_assert(!report_format_of("json", &f));
     ck_assert(!report_format_of(".xml", &f));
+}
+END_TEST
+
+/* Names come out of files: what looks like a format is text. */
+START_TEST(per_cent_signs_are_text)
+{
+    answer_without("weight");
+    add_doubles("%s%n", &c->out[WEIGHT], the_weight);
+    ck_assert_int_eq(verdict_judge(c, "50% of %s", &g, &answer, profile, &v, err, sizeof err), 0);
+    ck_assert_str_eq(v.name, "50% of %s");
+    ck_assert(find("%s%n")->present && says("'%s%n' is unknown: toy.gate has no output and no gradient of this name"));
+    verdict_fail(&v, "%d of %s", "%x%%");
+    ck_assert_str_eq(v.fault, "%d of %s");
+    ck_assert_str_eq(v.output, "%x%%");
 }
 END_TEST
 
@@ -3433,7 +3513,9 @@ START_TEST(the_smallest_case_is_pointed_at)
                          "toy.rich: no known wrong variant explains the failing case\n"
                          "    the smallest case found that fails so is shown under toy.gate.case3\n");
     many[2].shrunk = true;
+    many[0].shrunk = true;
     explanations_are(&r, "toy.gate: no known wrong variant explains all failing cases\n"
+                         "    the smallest case found that fails so is shown under toy.gate.case0\n"
                          "    the smallest case found that fails so is shown under toy.gate.case2\n"
                          "toy.rich: no known wrong variant explains the failing case\n"
                          "    the smallest case found that fails so is shown under toy.gate.case3\n");
@@ -3972,6 +4054,16 @@ START_TEST(roundoffs_are_merged_and_put_into_a_profile)
     memset(name, 'a', sizeof name);
     strcpy(name + ROUNDOFF_NAME, "=f32");
     ck_assert_int_eq(roundoff_tensor(&b, name, err, sizeof err), -1);
+    char longest[70] = "r=f32+", want[200];
+    memset(&b, 0, sizeof b);
+    memset(longest + 6, 'x', 59); /* 63 characters after the sign are read as what they are */
+    snprintf(want, sizeof want, "tensor r has '%s', expected P, P+A, P+Nulp or P+A+Nulp", longest + 2);
+    ck_assert_int_eq(roundoff_tensor(&b, longest, err, sizeof err), -1);
+    ck_assert_str_eq(err, want);
+    longest[65] = 'x'; /* 64 are not */
+    snprintf(want, sizeof want, "the storage is '%.40s', expected one of f64, f32, tf32, bf16, f16", longest + 2);
+    ck_assert_int_eq(roundoff_tensor(&b, longest, err, sizeof err), -1);
+    ck_assert_str_eq(err, want);
 }
 END_TEST
 
@@ -4210,6 +4302,35 @@ START_TEST(scores_that_the_twin_does_not_compute)
 }
 END_TEST
 
+static smoe_status nothing_to_do(op_case *of) { return of->op ? SMOE_OK : SMOE_EDOM; }
+
+/* Large is more than 20,000 elements of inputs and outputs together. */
+START_TEST(twenty_thousand_elements_are_not_large)
+{
+    static const op_tensor in[] = {{"r", "T,N", OP_INPUT, 0, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor out[] = {{"y", "T", OP_BOUNDED, 0, ""}, {NULL, NULL, 0, 0, NULL}};
+    op_record wide = toy;
+    wide.in = in;
+    wide.out = out;
+    wide.forward = nothing_to_do;
+    for (size_t N = 19999; N <= 20000; N++) {
+        char dims[20];
+        snprintf(dims, sizeof dims, "T=1,N=%zu", N);
+        op_case_free(c);
+        verdict_golden_clear(&g);
+        verdict_case_clear(&v);
+        tensor_file_clear(&answer);
+        c = op_case_new(&wide, dims, "", err, sizeof err);
+        ck_assert_msg(c != NULL, "%s", err);
+        g.out[0] = floats(1, (const double[]){1}, 0.25);
+        add_doubles("y", &c->out[0], (const double[]){3});
+        judge();
+        ck_assert_msg(verdict_diagnose(c, &g, &answer, profile, NULL, &v, err, sizeof err) == 0, "%s", err);
+        ck_assert(!v.pass && v.ranked == (N == 20000) && v.matches == 0);
+    }
+}
+END_TEST
+
 /* The small case that the variants of a large one are tried on: at most 6 tokens or two sequences, k + 5 experts, 5 of all else. */
 START_TEST(small_cases_are_like_the_large_one)
 {
@@ -4342,12 +4463,28 @@ static void a_large_life(void)
     make_toy();
 }
 
+/* Two wrong variants at once.  The pairs that have been named stay, so they are all named in the first life. */
+static void a_life_of_pairs(void)
+{
+    profile = twin_profile_find("f32");
+    balance_case();
+    two_at_once(1, 1, 0.125);
+    const twin_variant *w = pair_found();
+    ck_assert_ptr_nonnull(w);
+    ck_assert_int_eq(verdict_diagnose_as(c, &g, &answer, profile, w, &v, err, sizeof err), 0);
+    two_at_once(0.9, 1, 0.125);
+    ck_assert_ptr_null(pair_found());
+    free_toy();
+    make_toy();
+}
+
 START_TEST(nothing_is_kept)
 {
     if (!in_own_process("check_verdict")) return;
     keeps_nothing(one_life, 4);
     keeps_nothing(another_life, 4);
     keeps_nothing(a_large_life, 2);
+    keeps_nothing(a_life_of_pairs, 4);
 }
 END_TEST
 
@@ -4408,6 +4545,7 @@ int main(void)
     tcase_add_test(twin, wrong_integers_are_named);
     tcase_add_test(twin, integers_have_power_too);
     tcase_add_test(twin, power_tells_what_would_be_seen);
+    tcase_add_test(twin, a_gradient_alone_has_power);
     tcase_add_test(reports, a_picture_has_the_worst_of_each_cell);
     tcase_add_test(reports, a_picture_of_narrow_rows);
     tcase_add_test(reports, reports_count_and_escape);
@@ -4418,6 +4556,7 @@ int main(void)
     tcase_add_test(reports, a_loss_is_before_the_gradients);
     tcase_add_test(reports, formats_go_by_extension);
     tcase_add_test(reports, sentences_are_clean);
+    tcase_add_test(reports, per_cent_signs_are_text);
     tcase_add_test(pieces, tallies_are_those_of_a_plain_loop);
     tcase_add_test(pieces, tallies_of_pieces_are_those_of_the_whole);
     tcase_add_test(pieces, exact_elements_are_compared_by_their_bits);
@@ -4440,6 +4579,7 @@ int main(void)
     tcase_add_test(pieces, forward_alone_owes_no_gradients);
     tcase_add_test(pieces, what_a_golden_file_lacks_is_found);
     tcase_add_test(pieces, bounds_of_other_roundoffs_are_computed);
+    tcase_add_test(pieces, other_roundoffs_need_every_bound_anew);
     tcase_add_test(pieces, bounds_that_cannot_be_computed_are_an_error);
     tcase_add_test(pieces, a_golden_file_of_no_tokens_lacks_nothing);
     tcase_add_test(pieces, names_of_a_golden_file_are_known_or_refused);
@@ -4477,6 +4617,7 @@ int main(void)
     tcase_add_test(written, a_choice_alone_has_power);
     tcase_add_test(written, what_the_twin_does_not_compute);
     tcase_add_test(written, scores_that_the_twin_does_not_compute);
+    tcase_add_test(written, twenty_thousand_elements_are_not_large);
     tcase_add_test(written, small_cases_are_like_the_large_one);
     tcase_add_test(memory, nothing_is_kept);
     SRunner *runner = srunner_create(suite);

@@ -59,8 +59,7 @@ static const golden_tensor *tensor_of(const golden_tensor *equation, const verdi
                                       const verdict_tensor *t)
 {
     const golden_tensor *w = t->kind == OP_DECISION ? &variant->score[t->slot] : diagnose_reference(variant, t);
-    const bool alike = w->count == equation->count && (w->value || !equation->value) && (w->index || !equation->index);
-    return alike ? w : NULL;
+    return w->count == equation->count ? w : NULL;
 }
 
 /* Has the variant another element e than the equation? */
@@ -128,19 +127,17 @@ static candidate *likeliest(candidate *list, size_t n)
     return best;
 }
 
-enum { MOST_TRIED = 400, MOST_FOUND = 64 };
-
 /* The likeliest first; once one is the answer, those that are less likely are left out. */
 static int try_pairs(const patient *x, size_t n, const twin_variant *const *variant, const verdict_golden *of,
                      char *err, size_t errlen)
 {
     candidate *list = verdict_allocate(n * n, sizeof *list);
-    size_t pairs_of = 0, found = 0, limit = SIZE_MAX;
+    size_t pairs_of = 0, limit = SIZE_MAX;
     int status = 0;
     for (size_t i = 0; i < n; i++)
         for (size_t j = i + 1; j < n; j++)
             list[pairs_of++] = (candidate){.a = i, .b = j, .misfit = diagnose_misfit(x, &of[i], &of[j])};
-    for (size_t k = 0; k < MOST_TRIED && found < MOST_FOUND && status == 0; k++) {
+    while (status == 0) {
         candidate *next = likeliest(list, pairs_of);
         if (!next || next->misfit > limit) break;
         next->tried = true;
@@ -149,7 +146,6 @@ static int try_pairs(const patient *x, size_t n, const twin_variant *const *vari
         if (status != 0 || isinf(m.ratio) || !m.tells) continue;
         diagnose_add(x->v, m);
         limit = next->misfit;
-        found++;
     }
     free(list);
     return status;

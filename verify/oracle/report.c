@@ -200,14 +200,14 @@ const char *report_kind(const verdict_tensor *t)
     return t->slot == OP_TENSORS ? "unknown" : "output";
 }
 
-void report_ratio(char s[24], const verdict_tensor *t)
+void report_ratio(char s[REPORT_RATIO], const verdict_tensor *t)
 {
     if (!t->judged || t->kind == OP_DECISION)
-        snprintf(s, 24, "-");
+        snprintf(s, REPORT_RATIO, "-");
     else if (isnan(t->ratio))
-        snprintf(s, 24, "NaN");
+        snprintf(s, REPORT_RATIO, "NaN");
     else
-        snprintf(s, 24, t->ratio == 0 || (t->ratio >= 1e-3 && t->ratio < 1e4) ? "%.3f" : "%.2e", t->ratio);
+        snprintf(s, REPORT_RATIO, t->ratio == 0 || (t->ratio >= 1e-3 && t->ratio < 1e4) ? "%.3f" : "%.2e", t->ratio);
 }
 
 /* One name: where several coincide, the plain number that they are; a size such as K only if nothing else fits. */
@@ -334,7 +334,7 @@ static void add_row(row *list, size_t *n, const verdict_case *v, const verdict_t
 
 static void print_row(FILE *f, const row *x, palette c)
 {
-    char ratio[24], vacuous[32] = "";
+    char ratio[REPORT_RATIO], vacuous[VERDICT_TEXT] = "";
     report_ratio(ratio, x->worst);
     if (x->vacuous) snprintf(vacuous, sizeof vacuous, "%zu", x->vacuous);
     fprintf(f, "  %-16s %-9s %9zu %11s %8s  %s%s%s", x->worst->name, report_kind(x->worst), x->elements, ratio, vacuous,
@@ -395,7 +395,7 @@ enum { LINES = 40, DETAILED = 12 }; /* cases listed; failing cases shown in full
 
 static void print_case_line(FILE *f, const verdict_case *v, palette c)
 {
-    char ratio[24] = "-";
+    char ratio[REPORT_RATIO] = "-";
     const verdict_tensor *t = v->worst < v->tensors ? &v->t[v->worst] : NULL;
     if (t && !v->fault) report_ratio(ratio, t);
     fprintf(f, "  %s%s%s  %-44s %11s", v->pass ? c.green : c.red, v->pass ? "pass" : "FAIL", c.off, v->name, ratio);
@@ -430,7 +430,7 @@ static void print_explanation_of_case(FILE *f, const verdict_case *v)
     if (v->matches > 0 && v->match[0].tells) return;
     for (size_t i = 0; i < v->tensors; i++) {
         const verdict_tensor *t = &v->t[i];
-        char text[60];
+        char text[VERDICT_TEXT];
         if (t->factors == 0) continue;
         factor_text(text, sizeof text, t->factors, t->factor, t->zeros);
         fprintf(f, "    %s: every failing element equals golden times %s\n", t->name, text);
@@ -548,7 +548,7 @@ static size_t print_factors(FILE *f, const char *first, const report_explanation
 {
     size_t told = 0;
     for (size_t i = 0; i < e->factors; i++) {
-        char text[60];
+        char text[VERDICT_TEXT];
         const size_t in = common_factor(e, i, text, sizeof text), failing = e->factor[i].failing;
         if (in == 0) continue;
         fprintf(f, "%s%s: golden times %s, in ", told++ ? "    " : first, e->factor[i].tensor, text);

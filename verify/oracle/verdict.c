@@ -249,7 +249,7 @@ typedef struct {
 static int read_tensor(const expected_reader *r, const char *name, tensor_dtype dtype, size_t rank, const size_t *dim,
                        bool optional, void *to)
 {
-    char want[128];
+    char want[VERDICT_TEXT];
     const tensor *t = tensor_file_find(r->file, name);
     if (!t && optional) return 1;
     bool same = t && t->dtype == dtype && t->rank == rank;
@@ -287,7 +287,7 @@ static int check_numbers(const expected_reader *r, const char *name, const golde
 static int read_golden(const expected_reader *r, const op_tensor *t, const char *prefix, const op_value *v,
                        golden_tensor *g, bool *bounded)
 {
-    char name[160], bound[200];
+    char name[VERDICT_NAME], bound[VERDICT_BOUND];
     snprintf(name, sizeof name, "%s%s", prefix, t->name);
     *bounded = true;
     if (g->index) return read_tensor(r, name, TENSOR_I64, v->rank, v->dim, false, g->index);
@@ -310,7 +310,7 @@ static int read_golden(const expected_reader *r, const op_tensor *t, const char 
 static int read_scores(const expected_reader *r, const op_tensor *t, const op_value *v, size_t N, golden_tensor *g,
                        bool *bounded)
 {
-    char name[160], bound[200];
+    char name[VERDICT_NAME], bound[VERDICT_BOUND];
     const size_t dim[2] = {rows_of(v), N};
     *bounded = true;
     if (g->count == 0) return 0; /* no tokens, no scores */
@@ -362,7 +362,7 @@ static int check_known(const expected_reader *r, const op_case *c)
 /* Is a golden tensor there as it should be, and with what it is judged by?  0: yes; 1: its bound is missing; -1: no. */
 static int find_golden(const expected_reader *r, const op_tensor *t, const char *prefix, const op_value *v, size_t N)
 {
-    char name[160], bound[200];
+    char name[VERDICT_NAME], bound[VERDICT_BOUND];
     snprintf(name, sizeof name, "%s%s", prefix, t->name);
     const bool integer = !*prefix && (t->flags & OP_I64);
     if (read_tensor(r, name, integer ? TENSOR_I64 : TENSOR_F64, v->rank, v->dim, false, NULL) != 0) return -1;
@@ -643,7 +643,7 @@ static void note_elements(verdict_tally *t, size_t first, size_t n, const double
     size_t numbers, at = 0;
     const double most = largest(ratio, n, &numbers);
     note_bins(t, ratio, n, most, numbers);
-    if (numbers < n || most > 1) t->outside += n - count_up_to(ratio, n, 1);
+    t->outside = t->bin[6] + t->bin[7] + t->bin[8]; /* those beyond 1 */
     if (n == 0 || (numbers == n && !is_worse(t, first, most))) return;
     if (numbers < n)
         while (!isnan(ratio[at])) at++;
@@ -982,43 +982,34 @@ static bool is_gradient(const op_case *c, const char *name)
     return false;
 }
 
-static int digits(tensor_dtype t)
-{
-    switch (t) {
-    case TENSOR_F64:
-        return 53;
-    case TENSOR_F32:
-        return 24;
-    case TENSOR_F16:
-        return 11;
-    case TENSOR_BF16:
-        return 8;
-    case TENSOR_I64:
-        return 0;
-    }
-    return 0;
-}
-
-bool verdict_dtype_holds(tensor_dtype t, const twin_profile *p) { return digits(t) >= p->storage.digits; }
-
-/* NULL if the tensor can be judged, else why not. */
+/* The precision that such a tensor is stored in; NULL: in none. */
 static const char *precision_of(tensor_dtype t)
 {
     switch (t) {
+    case TENSOR_F64:
+        return "f64";
     case TENSOR_F32:
-        return " (--precision f32 judges it as what it is)";
-    case TENSOR_BF16:
-        return " (--precision bf16 judges it as what it is)";
+        return "f32";
     case TENSOR_F16:
-        return " (--precision f16 judges it as what it is)";
-    default:
-        return "";
+        return "f16";
+    case TENSOR_BF16:
+        return "bf16";
+    case TENSOR_I64:
+        break;
     }
+    return NULL;
 }
 
+bool verdict_dtype_holds(tensor_dtype t, const twin_profile *p)
+{
+    const char *mine = precision_of(t);
+    return mine && twin_profile_find(mine)->storage.digits >= p->storage.digits;
+}
+
+/* NULL if the tensor can be judged, else why not. */
 static char *unfit(const verdict_tensor *t, bool integer, const tensor *got, const twin_profile *p)
 {
-    char want[128], have[256];
+    char want[VERDICT_TEXT], have[VERDICT_TEXT];
     shape_text(want, sizeof want, t->rank, t->dim);
     shape_text(have, sizeof have, got->rank, got->dim);
     bool same = got->rank == t->rank;
@@ -1029,8 +1020,9 @@ static char *unfit(const verdict_tensor *t, bool integer, const tensor *got, con
     if (!same) return verdict_say("'%s' has shape %s, expected %s", t->name, have, want);
     const twin_profile *mine = twin_profile_of(p, t->name);
     if (!integer && !verdict_dtype_holds(got->dtype, mine))
-        return verdict_say("'%s' is %s, which cannot hold the precision %s that was promised%s", t->name,
-                           tensor_dtype_name(got->dtype), mine->storage.name, precision_of(got->dtype));
+        return verdict_say("'%s' is %s, which cannot hold the precision %s that was promised (--precision %s judges it "
+                           "as what it is)",
+                           t->name, tensor_dtype_name(got->dtype), mine->storage.name, precision_of(got->dtype));
     return NULL;
 }
 
@@ -1046,7 +1038,7 @@ static void match_tensors(const op_case *c, verdict_case *v, const tensor_file *
         if (got) {
             t->fault = unfit(t, integer, got, p);
         } else if (t->owed) {
-            char want[128];
+            char want[VERDICT_TEXT];
             shape_text(want, sizeof want, t->rank, t->dim);
             t->fault = verdict_say("'%s' is missing, expected %s %s", t->name, integer ? "I64" : "floats", want);
         }
@@ -1069,8 +1061,8 @@ static void element_text(char *s, size_t len, const verdict_tensor *t)
 {
     size_t index[OP_RANK], e = t->at;
     for (size_t i = t->rank; i-- > 0;) {
-        index[i] = t->dim[i] ? e % t->dim[i] : 0;
-        e = t->dim[i] ? e / t->dim[i] : 0;
+        index[i] = e % t->dim[i];
+        e /= t->dim[i];
     }
     const size_t at = (size_t)snprintf(s, len, "%s", t->name);
     if (t->rank > 0 && at < len) shape_text(s + at, len - at, t->rank, index);
@@ -1100,19 +1092,18 @@ static bool all_one(size_t n, const double *x)
 static void say_inputs(const op_case *c, verdict_case *v, const verdict_tensor *t, const tensor_view *prompt)
 {
     const op_tensor *mine = t->gradient ? &c->op->in[t->slot] : &c->op->out[t->slot];
-    if (t->rank == 0 || t->dim[0] == 0) return;
+    if (t->rank == 0) return;
     const size_t row = t->at / (t->count / t->dim[0]);
     for (size_t i = 0; c->op->in[i].name; i++) {
         const op_value *x = &c->in[i];
-        if ((c->op->in[i].flags & OP_I64) || x->rank == 0 || x->dim[0] == 0 || c->op->in[i].shape[0] != mine->shape[0])
-            continue;
+        if ((c->op->in[i].flags & OP_I64) || c->op->in[i].shape[0] != mine->shape[0]) continue;
         const size_t width = x->count / x->dim[0], n = width < VALUES ? width : VALUES;
-        char text[256];
+        char text[VERDICT_TEXT];
         double value[VALUES];
         size_t at = 0;
         if (!input_values(c, prompt, i, row * width, n, value)) continue;
         if ((c->op->in[i].flags & OP_OPTIONAL) && width <= VALUES && all_one(n, value)) continue;
-        for (size_t j = 0; j < n && at < sizeof text; j++)
+        for (size_t j = 0; j < n; j++) /* at most 8 of 15 characters */
             at += (size_t)snprintf(text + at, sizeof text - at, " %.7g", value[j]);
         if (width > 0)
             verdict_detail(v, verdict_say("    input %s[%zu%s] =%s%s", c->op->in[i].name, row,
@@ -1135,7 +1126,7 @@ static void say_failures(const op_case *c, verdict_case *v, const tensor_view *p
 {
     for (size_t i = 0; i < v->tensors; i++) {
         const verdict_tensor *t = &v->t[i];
-        char where[192];
+        char where[VERDICT_TEXT];
         if (t->fault) verdict_detail(v, verdict_say("%s", t->fault));
         if (t->pass || t->fault || t->kind == OP_DECISION || t->at >= t->count) continue;
         element_text(where, sizeof where, t);
@@ -1177,15 +1168,15 @@ static void sum_up(verdict_case *v)
 
 static char *sizes_text(const op_case *c)
 {
-    char text[256] = "";
-    for (size_t i = 0, at = 0; i < c->dims && at < sizeof text; i++)
+    char text[VERDICT_TEXT] = "";
+    for (size_t i = 0, at = 0; i < c->dims; i++) /* at most 16 of 23 characters */
         at += (size_t)snprintf(text + at, sizeof text - at, "%s%c=%zu", i ? " " : "", c->dim_name[i], c->dim_size[i]);
     return verdict_say("%s", text);
 }
 
 static char *parameters_text(const op_case *c)
 {
-    char text[512] = "";
+    char text[VERDICT_TEXT] = "";
     const op_param *p = c->op->param;
     for (size_t i = 0, at = 0; p && p[i].name && at < sizeof text; i++)
         if (p[i].type == OP_CHOICE)
