@@ -636,7 +636,8 @@ START_TEST(golden_files_are_read)
     ck_assert_mem_eq(h.score[INDEX].value, the_score, sizeof the_score);
     ck_assert_double_eq(h.score[INDEX].bound[7], 1);
     ck_assert_mem_eq(h.grad[0].value, the_gradient, sizeof the_gradient);
-    ck_assert_msg(isinf(h.out[MARGIN].bound[0]), "a margin is never judged, whatever the file says");
+    ck_assert_msg(isinf(h.out[MARGIN].bound[0]) && isinf(h.out[MARGIN].bound[1]),
+                  "a margin is never judged, whatever the file says");
     ck_assert_mem_eq(c->out[INDEX].i64, the_index, sizeof the_index);
     verdict_golden_clear(&h);
     tensor_file_clear(&f);
@@ -949,6 +950,15 @@ START_TEST(pairs_are_two_of_the_table)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_msg(!verdict_variant("balance.switch", bad[i]), "%s", bad[i]);
     ck_assert_ptr_null(verdict_variant("layer.dispatch", "LblProbOverTK+LblTopKNorm"));
+    const twin_variant *one = verdict_variant("balance.switch", "LblProbOverTK"),
+                       *two = verdict_variant("balance.switch", "LblGrad"),
+                       *three = verdict_variant("balance.switch", "LblTopKNorm"),
+                       *foreign = verdict_variant("layer.dispatch", "CapacityDrop/token"),
+                       *both = diagnose_pair(one, two);
+    ck_assert(one && two && three && foreign && both && both == diagnose_pair(two, one));
+    ck_assert(!diagnose_pair(one, NULL) && !diagnose_pair(NULL, one) && !diagnose_pair(one, one));
+    ck_assert(!diagnose_pair(both, three) && !diagnose_pair(three, both) && !diagnose_pair(one, foreign));
+    ck_assert(diagnose_pair(one, three) != both && diagnose_pair(two, three) != both);
     ck_assert_ptr_null(verdict_variant("", "TieOrder+TieOrder"));
     ck_assert_ptr_null(verdict_variant("", "LblProbOverTK"));
     ck_assert_ptr_null(verdict_variant("balance.switch", "LblProbOverT"));
@@ -3985,6 +3995,17 @@ START_TEST(power_word_by_word)
     free(said);
     json_decref(o);
     free(text);
+    many[0].op = op_find("similarity.hsic"); /* one that similarity.kernel cannot show either, for another reason */
+    char *power = NULL;
+    FILE *f = open_memstream(&power, &n);
+    ck_assert_ptr_nonnull(f);
+    report_print_power(f, &r);
+    fclose(f);
+    ck_assert_ptr_nonnull(strstr(power, "    bf16 cannot show BandwidthDetached of similarity.hsic: exponents that are "
+                                        "stored in bf16 at each step are uncertain by 1 in 15, and HSIC by a third of "
+                                        "itself or more\n"));
+    free(power);
+    many[0].op = gelu;
     twin_profile apart = *r.precision; /* what a format cannot show other roundoffs may */
     apart.apart = true;
     r.precision = &apart;
