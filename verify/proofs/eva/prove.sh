@@ -17,12 +17,12 @@
 #   stream.c: elements of I64, how a tensor's parts are put together, writing;
 #   shards.c: the map as a whole, whose lists are sorted and searched;
 #   prompt.c: all but the sizes that its tensors bind;
-#   opening a tensorview, and dump.c as a whole (which was not tried).
+#   opening a tensorview; dump.c: how tensors are chosen and named, and the shards of an index.
 set -u
 export LC_ALL=C
 root=$(cd "${1:-$(dirname "$0")/../../..}" && pwd) || exit 1
 [ $# -gt 0 ] && shift
-readers=${*:-npy safetensors tensorfile tensorview digest text registry roundoff main manifest verdict_store stream shards prompt}
+readers=${*:-npy safetensors tensorfile tensorview digest text registry roundoff main manifest verdict_store stream shards prompt dump}
 command -v frama-c >/dev/null 2>&1 || { echo 'eva: frama-c is not installed' >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -58,6 +58,13 @@ options() { # options READER DEFINITIONS
         -eva-split-return-function add_shard:full,any_last:full,any_copied:full,any_found:0,beside:0,is_printable:0,ends_in:0" ;;
     prompt) echo "-eva-slevel 300 -eva-slevel-function fail:3,any_message:1,wrong_shape:3
         -eva-split-return-function any_input:0,bind_shape:0,check_dtype:0,any_cspn:full" ;;
+    dump) echo "-warn-special-float none -eva-auto-loop-unroll 300 -eva-slevel-function go_to:3,any_message:1,any_copy:3,any_text:1,any_place:1,any_compared:1,any_descriptor:1,pattern_of:3,unsuitable:1
+        -eva-split-return-function any_piece:full,any_piece_at:full,read_plain:0,inflate:0,read_entry:0,read_elements:0,read_run:0,read_rows:0,any_copy:full,any_said:0,any_header:full,any_layout:0,any_layout_npy:full,layout_safetensors:full,read_head:0,add_entry:0,add_matrix:0
+        $oracle/tensorfile.c"
+        case $2 in # what has been opened so far of an archive, apart
+        -DPART=3*) echo '-eva-slevel 300 -eva-split-return-function open_entries:full,open_archive:full,open_contents:full,open_source:full' ;;
+        *) echo '-eva-slevel 1000' ;;
+        esac ;;
     manifest) echo "-eva-slevel 200 -eva-slevel-function check_optional_fields:3,word_ok:300,any_compared:1,any_part:3,any_found:1,any_copy:3,any_message:1,parse_roundoff:10,manifest_set_to_parameters:12,set_one:10
         -eva-split-return-function any_string:full,any_text:full,any_copy:0,any_stream:0,finish:0:-1,start:0:-1,parameters_text:0:-1,value_text:0:-1,parameters_load:0:-1,canonical:0:-1,any_part:0,set_one:0:-1,print_parameters:0:-1,parse_digests:full,parse_blocks:full,check_optional_fields:0:-1,check_fields:0:-1,add_case:full,manifest_parameters_to_set:0:-1,manifest_set_to_parameters:0:-1"
         case $2 in # a loop over copies needs one room for all
@@ -205,6 +212,20 @@ for reader in $readers; do
         wrong 'more shards than there is room for' -DTEXT=16 's/if (x->shards == SHARDS) {/if (0) {/'
         wrong 'no room for the NUL after a path' -DTEXT=16 's/malloc(n + strlen(file) + 1)/malloc(n + strlen(file))/'
         wrong 'a name shorter than its end' -DTEXT=16 's/return n > m \&\& strcmp/return strcmp/'
+        ;;
+    dump)
+        few='-DFILE_SIZE=0 -DTEXT=2' any=-DFORMAT=TENSOR_NPY
+        right 'up to 2 rows of 2 elements of a file' "-DPART=1 -DARCHIVE=0 $any $few"
+        right 'up to 2 rows of 2 elements of a compressed entry' "-DPART=1 -DARCHIVE=1 $any $few"
+        right 'the matrices of a tensor of any shape' "-DPART=2 $any $few"
+        right 'the opening of safetensors with 2 tensors' "-DPART=3 -DFORMAT=TENSOR_SAFETENSORS $few"
+        right 'the opening of an .npz with up to 2 entries' "-DPART=3 -DFORMAT=TENSOR_NPZ $few"
+        wrong 'a row longer than its room' "-DPART=1 -DARCHIVE=0 $any $few" 's/malloc(rows \* m->p \* tensor_dtype_size(m->dtype) + 1)/malloc(rows * m->p)/'
+        wrong 'what was not read taken for numbers' "-DPART=1 -DARCHIVE=0 $any $few" 's/return result == 0 ? check_finite(\(.*\)) : result;/return check_finite(\1);/'
+        wrong 'more passed over at once than there is room for' "-DPART=1 -DARCHIVE=1 $any $few" 's/zip_fread(stream->file, passed, step)/zip_fread(stream->file, passed, at - stream->at)/'
+        wrong 'more matrices than there is room for' "-DPART=2 $any $few" 's/if (d->matrices == DUMP_MATRICES)/if (0)/'
+        wrong 'room for one entry' "-DPART=3 -DFORMAT=TENSOR_NPZ $few" 's/calloc((size_t)entries + 1, sizeof \*s->entry)/calloc(1, sizeof *s->entry)/'
+        wrong 'a header without room' "-DPART=3 -DFORMAT=TENSOR_SAFETENSORS $few" 's/realloc(head, need)/realloc(head, need - have)/'
         ;;
     prompt)
         right 'sizes of 16 letters' -DTEXT=16
