@@ -13,7 +13,7 @@
 #   where the room of a text follows from what snprintf() counted before: tensor_shape_text(), the message about an unknown
 #   parameter in registry.c (more than one parameter);
 #   where a room is known by counting what is there once: tensor_file_sha256(), add_names() and all_default() in main.c;
-#   manifest.c: flags, and how a file's parts are put together; verdict_store.c: the root, joining; writing, in both and in stream.c;
+#   verdict_store.c: the root, joining; writing, here and in manifest.c and stream.c;
 #   prompt.c: all but the sizes that its tensors bind;
 #   opening a tensorview; dump.c: how tensors are chosen and named, and the shards of an index.
 set -u
@@ -75,6 +75,8 @@ options() { # options READER DEFINITIONS
         -eva-split-return-function any_string:full,any_text:full,any_copy:0,any_stream:0,finish:0:-1,start:0:-1,parameters_text:0:-1,value_text:0:-1,parameters_load:0:-1,canonical:0:-1,any_part:0,set_one:0:-1,print_parameters:0:-1,parse_digests:full,parse_blocks:full,check_optional_fields:0:-1,check_fields:0:-1,add_case:full,manifest_parameters_to_set:0:-1,manifest_set_to_parameters:0:-1"
         case $2 in # a loop over copies needs one room for all
         -DPART=1*) echo '-eva-alloc-builtin by_stack -eva-split-return-function any_value:0' ;;
+        -DPART=4*) echo '-eva-slevel-function parse_case:2000,parse_root:2000,parse_flags:100,add_flag:100,manifest_has_flag:100,manifest_parse:1000,manifest_read:1000
+            -eva-split-return-function any_of:full,any_value:0,any_whole_file:0,string_of:full,parse_case:full,add_flag:full,parse_flags:full,parse_root:full,manifest_parse:full,manifest_read:full,manifest_init:0,parse_roundoff:0,check_names:0' ;;
         *) echo '-eva-split-return-function any_value:full' ;;
         esac ;;
     esac
@@ -185,6 +187,10 @@ for reader in $readers; do
         right 'words and parameters of any JSON, of up to 2 members' "-DPART=1 $few"
         right 'blocks and roundoffs of any JSON, of up to 2 members' "-DPART=2 $few"
         right 'up to 3 cases' "-DPART=3 $few"
+        whole='-DPART=4 -DMEMBERS=1 -DANY_MOST=2 -DTEXT=8'
+        right 'a file of any JSON, of up to 2 members' "$whole"
+        wrong 'a flag that is no text' "$whole" 's/if (flag == NULL)/if (0)/'
+        wrong 'room for one flag' "$whole" 's/realloc(c->flag, (c->flags + 1) \* sizeof/realloc(c->flag, sizeof/'
         wrong 'a number longer than its room' "-DPART=1 $few" 's/char text\[40\];/char text[20];/'
         wrong 'a pair without =' "-DPART=1 $few" 's/if (equals == NULL || equals == pair) return/if (equals == pair) return/'
         wrong 'no room for the NUL after the digests' "-DPART=2 $few" 's/malloc(n \* DIGEST_HEX + 1)/malloc(n * DIGEST_HEX)/'
