@@ -7,7 +7,7 @@
 # What counts: no alarm, every assertion and every precondition of the C library valid.  The controls are readers in which a
 # check has been taken out: Eva must object.
 #
-# READER_any.c says what is analysed, and any.h, files_any.h and jansson_any.h what may come from outside.  Sizes (the bytes of a
+# READER_any.c says what is analysed, and any.h, files_any.h, layout_any.h and jansson_any.h what may come from outside.  Sizes (the bytes of a
 # file, the members of a JSON object) are fixed by an analysis, because buffers are allocated by them; contents are free.  What Eva
 # cannot bring to no alarm is left out, here and in each READER_any.c:
 #   where the room of a text follows from what snprintf() counted before: tensor_shape_text(), the message about an unknown
@@ -15,7 +15,7 @@
 #   where a room is known by counting what is there once: tensor_file_sha256(), add_names() and all_default() in main.c;
 #   verdict_store.c: the root, joining; writing, here and in manifest.c and stream.c;
 #   prompt.c: all but the sizes that its tensors bind;
-#   opening a tensorview; dump.c: how tensors are chosen and named, and the shards of an index.
+#   tensorview.c: the shards of an index; dump.c: how tensors are chosen and named, and the shards of an index.
 set -u
 export LC_ALL=C
 root=$(cd "${1:-$(dirname "$0")/../../..}" && pwd) || exit 1
@@ -36,8 +36,12 @@ options() { # options READER DEFINITIONS
         $oracle/tensorfile.c" ;;
     tensorfile) echo "-eva-slevel 300 -eva-auto-loop-unroll 300 -warn-special-float none
         -eva-split-return-function any_stat:0:-1,any_piece:full,read_fully:full,regular_file_open:-1,whole_file_read:0:-1" ;;
-    tensorview) echo "-eva-slevel 1000 -eva-auto-loop-unroll 300 -warn-special-float none
-        -eva-split-return-function any_piece:full,any_piece_at:full,read_at:0 $oracle/tensorfile.c" ;;
+    tensorview) echo "-eva-auto-loop-unroll 300 -warn-special-float none -eva-split-return-function any_piece:full,any_piece_at:full,read_at:0 $oracle/tensorfile.c"
+        case $2 in
+        -DPART=1*) echo '-eva-slevel 1000' ;;
+        *) echo '-eva-slevel 300 -eva-slevel-function any_copy:3,any_message:1,any_text:1,any_place:1,any_compared:1,any_descriptor:1
+            -eva-split-return-function any_copy:full,any_header:full,any_layout:0,any_layout_npy:full,any_head:full,npy_layout:full,take_layout:full,read_layout:full,open_one:0' ;;
+        esac ;;
     digest) echo "-eva-slevel 300 -eva-auto-loop-unroll 40 -eva-split-return-function any_regular:-1,block_digests_hex:0:-1" ;;
     text) echo "-eva-slevel 10 -warn-special-float none -eva-split-return-function any_stat:0" ;;
     registry) echo "-eva-slevel 3000 -eva-auto-loop-unroll 40 -eva-slevel-function any_copy:2,any_message:1,shape_of:30,shape_list:30,is_letter_of:20,find_dim:20
@@ -150,9 +154,14 @@ for reader in $readers; do
         wrong 'division by a dimension of 0' '-DCOUNT=3 -DFILE_SIZE=10' 's/if (dim\[i\] == 0) {/if (0) {/'
         ;;
     tensorview)
-        right 'any pieces of 2 elements of each dtype' '-DCOUNT=2 -DFILE_SIZE=0'
-        wrong 'a piece read past its end' '-DCOUNT=2 -DFILE_SIZE=0' 's/bytes + got, n - got,/bytes + got, n,/'
-        wrong 'narrow elements put beyond the room' '-DCOUNT=2 -DFILE_SIZE=0' 's/n \* (sizeof \*to - tensor_dtype_size(dtype))/n * sizeof *to/'
+        few='-DPART=1 -DFORMAT=TENSOR_NPY -DCOUNT=2 -DFILE_SIZE=0'
+        right 'any pieces of 2 elements of each dtype' "$few"
+        for f in SAFETENSORS NPY; do right "the opening of a file, $f" "-DPART=2 -DFORMAT=TENSOR_$f -DCOUNT=2 -DFILE_SIZE=0 -DTEXT=2"; done
+        wrong 'a piece read past its end' "$few" 's/bytes + got, n - got,/bytes + got, n,/'
+        wrong 'narrow elements put beyond the room' "$few" 's/n \* (sizeof \*to - tensor_dtype_size(dtype))/n * sizeof *to/'
+        few='-DPART=2 -DFORMAT=TENSOR_SAFETENSORS -DCOUNT=2 -DFILE_SIZE=0 -DTEXT=2'
+        wrong 'a name that two own' "$few" 's/p->name = NULL;//'
+        wrong 'room for one place' "$few" 's/calloc(l->tensors + 1, sizeof \*v->place)/calloc(1, sizeof *v->place)/'
         ;;
     digest)
         right 'any block of 3' '-DBLOCKS=3 -DFILE_SIZE=0'
