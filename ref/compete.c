@@ -7,6 +7,9 @@
 #ifdef __FRAMAC__
 /*@ assigns \nothing; */
 double fma(double x, double y, double z);
+/*@ assigns \nothing;
+    ensures x >= 0 ==> 0 <= \result <= x; */
+double floor(double x);
 #endif
 
 /*@ requires \valid_read(x + (0 .. n-1));
@@ -297,10 +300,18 @@ smoe_status smoe_compete_combine_vjp(size_t N, size_t K, size_t d, const size_t 
 }
 
 /* Is there a token whose responses are all 0?  Asked before anything is written. */
+/*@ requires smoe_size(T*N) && smoe_size(T*N*d) && \valid_read(o + (0 .. T*N*d-1));
+    assigns \nothing; */
 static bool someone_is_silent(size_t T, size_t N, size_t d, const double *o)
 {
+    /*@ loop invariant 0 <= t <= T; loop assigns t; loop variant T - t; */
     for (size_t t = 0; t < T; t++) {
         size_t i = 0;
+        /*@ assert t*N + N <= T*N && t*(N*d) + N*d <= T*(N*d); */
+        /*@ loop invariant 0 <= i <= N;
+            loop invariant i < N ==> i*d + d <= N*d;
+            loop invariant i < N ==> (t*N + i)*d + d <= T*N*d;
+            loop assigns i; loop variant N - i; */
         while (i < N && !(mean_of(smoe_softplus, d, o + (t * N + i) * d) > 0))
             i++;
         if (i == N) return true;
@@ -308,6 +319,11 @@ static bool someone_is_silent(size_t T, size_t N, size_t d, const double *o)
     return false;
 }
 
+/*@ requires smoe_size(T*N*d) && smoe_size(T*N) && \valid_read(o + (0 .. T*N*d-1));
+    assigns \nothing;
+    ensures K == 0 || K > N || d == 0 ==> \result == SMOE_EINVAL;
+    ensures \result == SMOE_OK ==> 0 < K <= N && d > 0;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM; */
 static smoe_status check_route(size_t T, size_t N, size_t K, size_t d, const double *o)
 {
     if (K == 0 || K > N || d == 0) return SMOE_EINVAL;
@@ -319,8 +335,17 @@ smoe_status smoe_route(size_t T, size_t N, size_t K, size_t d, const double *o, 
 {
     smoe_status status = check_route(T, N, K, d, o);
     if (status == SMOE_OK && someone_is_silent(T, N, d, o)) status = SMOE_EDOM;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant K == 0 || K > N || d == 0 ==> status == SMOE_EINVAL;
+        loop assigns t, status, s[0 .. T*N-1], index[0 .. T*K-1], weight[0 .. T*K-1], margin[0 .. T-1], y[0 .. T*d-1],
+                     value[0 .. K-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        /*@ assert t*N + N <= T*N && t*K + K <= T*K; */
+        /*@ assert t*d + d <= T*d; */
+        /*@ assert t*(N*d) + N*d <= T*(N*d); */
         const double *ot = o + t * N * d;
+        /*@ assert ot == o + t*N*d; */
         status = smoe_response_softplus(N, d, ot, s + t * N);                                           /* (C.1) */
         if (status == SMOE_OK) status = smoe_topk(N, K, s + t * N, index + t * K, value, &margin[t]);
         if (status == SMOE_OK) status = smoe_compete_weights(K, value, weight + t * K);                 /* (C.2) */
@@ -334,8 +359,17 @@ smoe_status smoe_route_v1(size_t T, size_t N, size_t K, size_t d, const double *
                           double *weight, double *margin, double *y, double *value)
 {
     smoe_status status = check_route(T, N, K, d, o);
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant K == 0 || K > N || d == 0 ==> status == SMOE_EINVAL;
+        loop assigns t, status, s[0 .. T*N-1], index[0 .. T*K-1], weight[0 .. T*K-1], margin[0 .. T-1], y[0 .. T*d-1],
+                     value[0 .. K-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        /*@ assert t*N + N <= T*N && t*K + K <= T*K; */
+        /*@ assert t*d + d <= T*d; */
+        /*@ assert t*(N*d) + N*d <= T*(N*d); */
         const double *ot = o + t * N * d;
+        /*@ assert ot == o + t*N*d; */
         status = smoe_response_norm(N, d, ot, s + t * N);                                               /* (C.1a) */
         if (status == SMOE_OK) status = smoe_topk(N, K, s + t * N, index + t * K, value, &margin[t]);
         if (status == SMOE_OK) status = smoe_compete_weights_v1(K, value, weight + t * K);    /* (C.2), version 1 */
@@ -345,6 +379,13 @@ smoe_status smoe_route_v1(size_t T, size_t N, size_t K, size_t d, const double *
     return status;
 }
 
+/*@ requires smoe_size(T*N*d) && smoe_size(T*N) && smoe_size(T*K) && smoe_size(T*d);
+    requires \valid_read(o + (0 .. T*N*d-1)) && \valid_read(s + (0 .. T*N-1)) && \valid_read(ds + (0 .. T*N-1));
+    requires \valid_read(index + (0 .. T*K-1)) && \valid_read(weight + (0 .. T*K-1));
+    requires \valid_read(dy + (0 .. T*d-1)) && \valid_read(dweight + (0 .. T*K-1));
+    assigns \nothing;
+    ensures K == 0 || K > N || d == 0 ==> \result == SMOE_EINVAL;
+    ensures \result == SMOE_OK ==> 0 < K <= N && \forall integer a; 0 <= a < T*K ==> index[a] < N; */
 static smoe_status check_route_vjp(size_t T, size_t N, size_t K, size_t d, const double *o, const double *s,
                                    const size_t *index, const double *weight, const double *dy, const double *dweight,
                                    const double *ds)
@@ -358,10 +399,18 @@ static smoe_status check_route_vjp(size_t T, size_t N, size_t K, size_t d, const
 }
 
 /* Is there a token whose winners have no response to share?  Asked before anything but value [K] is written. */
+/*@ requires smoe_size(T*N) && smoe_size(T*K) && \valid_read(s + (0 .. T*N-1)) && \valid_read(index + (0 .. T*K-1));
+    requires \valid(value + (0 .. K-1)) && \separated(index + (0 .. T*K-1), value + (0 .. K-1));
+    requires \forall integer a; 0 <= a < T*K ==> index[a] < N;
+    assigns value[0 .. K-1]; */
 static bool someone_shares_nothing(size_t T, size_t N, size_t K, const double *s, const size_t *index, double *value)
 {
+    /*@ loop invariant 0 <= t <= T; loop assigns t, value[0 .. K-1]; loop variant T - t; */
     for (size_t t = 0; t < T; t++) {
+        /*@ assert t*N + N <= T*N && t*K + K <= T*K; */
+        /*@ loop invariant 0 <= j <= K; loop assigns j, value[0 .. K-1]; loop variant K - j; */
         for (size_t j = 0; j < K; j++)
+            /*@ assert index[t*K + j] < N; */
             value[j] = s[t * N + index[t * K + j]];
         if (!(smoe_sum(K, value) > 0)) return true;
     }
@@ -369,37 +418,59 @@ static bool someone_shares_nothing(size_t T, size_t N, size_t K, const double *s
 }
 
 /* Is there a response below 0, which no norm is? */
+/*@ requires \valid_read(s + (0 .. n-1));
+    assigns \nothing; */
 static bool some_below_zero(size_t n, const double *s)
 {
+    /*@ loop invariant 0 <= a <= n; loop assigns a; loop variant n - a; */
     for (size_t a = 0; a < n; a++)
         if (s[a] < 0) return true;
     return false;
 }
 
 /* The part of a token's gradient that both versions share: do_ by (C.3), and the total gradient dw of its weights. */
+/*@ requires smoe_size(N*d) && \valid_read(index + (0 .. K-1)) && \valid_read(weight + (0 .. K-1));
+    requires \valid_read(o + (0 .. N*d-1)) && \valid_read(dy + (0 .. d-1)) && \valid_read(dweight + (0 .. K-1));
+    requires \valid(dw + (0 .. K-1)) && \valid(do_ + (0 .. N*d-1));
+    requires \separated(index + (0 .. K-1), dw + (0 .. K-1), do_ + (0 .. N*d-1));
+    requires \separated(weight + (0 .. K-1), dw + (0 .. K-1), do_ + (0 .. N*d-1));
+    requires \separated(o + (0 .. N*d-1), dw + (0 .. K-1), do_ + (0 .. N*d-1));
+    requires \separated(dy + (0 .. d-1), dw + (0 .. K-1), do_ + (0 .. N*d-1));
+    assigns dw[0 .. K-1], do_[0 .. N*d-1]; */
 static smoe_status weights_total(size_t N, size_t K, size_t d, const size_t *index, const double *weight,
                                  const double *o, const double *dy, const double *dweight, double *dw, double *do_)
 {
     smoe_status status = smoe_compete_combine_vjp(N, K, d, index, weight, o, dy, dw, do_);
     if (status != SMOE_OK) return status;
+    /*@ loop invariant 0 <= j <= K; loop assigns j, dw[0 .. K-1]; loop variant K - j; */
     for (size_t j = 0; j < K; j++)
         dw[j] = dweight[j] + dw[j];
     return finite_or_overflow(K, dw);
 }
 
 /* total ds = ds + dvalue at the winners. */
+/*@ requires \valid_read(index + (0 .. K-1)) && \valid_read(ds + (0 .. N-1)) && \valid_read(dvalue + (0 .. K-1));
+    requires \valid(total + (0 .. N-1)) && \separated(index + (0 .. K-1), total + (0 .. N-1));
+    requires \forall integer j; 0 <= j < K ==> index[j] < N;
+    assigns total[0 .. N-1]; */
 static smoe_status responses_total(size_t N, size_t K, const size_t *index, const double *ds, const double *dvalue,
                                    double *total)
 {
+    /*@ loop invariant 0 <= i <= N; loop assigns i, total[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++)
         total[i] = ds[i];
+    /*@ loop invariant 0 <= j <= K; loop assigns j, total[0 .. N-1]; loop variant K - j; */
     for (size_t j = 0; j < K; j++)
         total[index[j]] += dvalue[j];
     return finite_or_overflow(N, total);
 }
 
+/*@ requires \valid_read(x + (0 .. n-1)) && \valid(y + (0 .. n-1));
+    assigns y[0 .. n-1];
+    ensures \result == SMOE_OK || \result == SMOE_EOVRFLW; */
 static smoe_status add(size_t n, const double *x, double *y)
 {
+    /*@ loop invariant 0 <= k <= n; loop assigns k, y[0 .. n-1]; loop variant n - k; */
     for (size_t k = 0; k < n; k++)
         y[k] += x[k];
     return finite_or_overflow(n, y);
@@ -412,11 +483,20 @@ smoe_status smoe_route_vjp(size_t T, size_t N, size_t K, size_t d, const double 
     smoe_status status = check_route_vjp(T, N, K, d, o, s, index, weight, dy, dweight, ds);
     double *through_s = work, *total = work + N * d, *dw = total + N, *dvalue = dw + K, *value = dvalue + K;
     if (status == SMOE_OK && someone_shares_nothing(T, N, K, s, index, value)) status = SMOE_EDOM;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant K == 0 || K > N || d == 0 ==> status == SMOE_EINVAL;
+        loop assigns t, status, do_[0 .. T*N*d-1], work[0 .. N*d+N+3*K-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        /*@ assert t*N + N <= T*N && t*K + K <= T*K; */
+        /*@ assert t*d + d <= T*d; */
+        /*@ assert t*(N*d) + N*d <= T*(N*d); */
         const double *ot = o + t * N * d, *st = s + t * N, *wt = weight + t * K;
         const size_t *It = index + t * K;
         status = weights_total(N, K, d, It, wt, ot, dy + t * d, dweight + t * K, dw, do_ + t * N * d);
+        /*@ loop invariant 0 <= j <= K; loop assigns j, value[0 .. K-1]; loop variant K - j; */
         for (size_t j = 0; j < K; j++)
+            /*@ assert index[t*K + j] < N; */
             value[j] = st[It[j]];
         if (status == SMOE_OK) status = smoe_compete_weights_vjp(K, value, wt, dw, dvalue);
         if (status == SMOE_OK) status = responses_total(N, K, It, ds + t * N, dvalue, total);
@@ -433,7 +513,14 @@ smoe_status smoe_route_v1_vjp(size_t T, size_t N, size_t K, size_t d, const doub
     smoe_status status = check_route_vjp(T, N, K, d, o, s, index, weight, dy, dweight, ds);
     double *through_s = work, *total = work + N * d, *dw = total + N, *dvalue = dw + K;
     if (status == SMOE_OK && some_below_zero(T * N, s)) status = SMOE_EDOM;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant K == 0 || K > N || d == 0 ==> status == SMOE_EINVAL;
+        loop assigns t, status, do_[0 .. T*N*d-1], work[0 .. N*d+N+3*K-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        /*@ assert t*N + N <= T*N && t*K + K <= T*K; */
+        /*@ assert t*d + d <= T*d; */
+        /*@ assert t*(N*d) + N*d <= T*(N*d); */
         const double *ot = o + t * N * d, *st = s + t * N, *wt = weight + t * K;
         const size_t *It = index + t * K;
         status = weights_total(N, K, d, It, wt, ot, dy + t * d, dweight + t * K, dw, do_ + t * N * d);
@@ -698,23 +785,39 @@ static smoe_status diversity(double entries, size_t T, size_t K, size_t d, const
 }
 
 /* Of T tokens out of `all` that the loss is a mean over. */
+/*@ requires smoe_size(T*K) && smoe_size(T*K*d) && smoe_size(K*d);
+    requires \valid_read(unit + (0 .. T*K*d-1)) && \valid_read(norm + (0 .. T*K-1)) && \valid(do_ + (0 .. T*K*d-1));
+    requires \separated(unit + (0 .. T*K*d-1), do_ + (0 .. T*K*d-1));
+    requires \separated(norm + (0 .. T*K-1), do_ + (0 .. T*K*d-1));
+    assigns do_[0 .. T*K*d-1];
+    ensures T == 0 || K == 0 || d == 0 ==> \result == SMOE_EINVAL; */
 static smoe_status diversity_vjp(double entries, size_t all, size_t T, size_t K, size_t d, const double *unit,
                                  const double *norm, double dloss, double *do_)
 {
     if (T == 0 || K == 0 || d == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(T * K * d, unit) || !smoe_all_finite(T * K, norm) || !isfinite(dloss)) return SMOE_EDOM;
     const double g = K > 1 ? 2 * dloss / ((double)all * entries) : 0;
+    /*@ loop invariant 0 <= a <= T*K; loop assigns a, do_[0 .. T*K*d-1]; loop variant T*K - a; */
     for (size_t a = 0; a < T * K; a++) {
+        /*@ assert a*d + d <= T*K*d; */
+        /*@ assert a / K < T; */
+        /*@ assert (a / K)*K + K <= T*K; */
+        /*@ assert (a / K)*K*d + K*d <= T*K*d; */
         const double *u = unit + a / K * K * d, *ui = unit + a * d;
         double *v = do_ + a * d;
+        /*@ loop invariant 0 <= e <= d; loop assigns e, do_[0 .. T*K*d-1]; loop variant d - e; */
         for (size_t e = 0; e < d; e++)
             v[e] = 0;
+        /*@ loop invariant 0 <= j <= K; loop assigns j, do_[0 .. T*K*d-1]; loop variant K - j; */
         for (size_t j = 0; j < K; j++) {
             if (j == a % K) continue;
+            /*@ assert j*d + d <= K*d; */
+            /*@ loop invariant 0 <= e <= d; loop assigns e, do_[0 .. T*K*d-1]; loop variant d - e; */
             for (size_t e = 0; e < d; e++)
                 v[e] += u[j * d + e];                                   /* v_i = sum_{j != i} u_j */
         }
         smoe_axpy(d, -smoe_dot(d, ui, v), ui, v);                       /* v_i - <u_i, v_i> u_i */
+        /*@ loop invariant 0 <= e <= d; loop assigns e, do_[0 .. T*K*d-1]; loop variant d - e; */
         for (size_t e = 0; e < d; e++)
             v[e] = norm[a] > 0 ? g * v[e] / norm[a] : 0;                /* (C.6') */
     }
@@ -1258,12 +1361,28 @@ smoe_status smoe_target_masked_vjp(size_t N, size_t K, const double *q, const si
     return status;
 }
 
-/* p and q of all tokens.  work [2 K]. */
+/* p and q of all tokens.  work [2 K], of the callers' 4 N. */
+/*@ requires smoe_size(T*N) && smoe_size(T*K) && smoe_size(4*N) && \valid_read(r + (0 .. T*N-1));
+    requires \valid_read(s + (0 .. T*N-1)) && \valid_read(index + (0 .. T*K-1));
+    requires \valid(p + (0 .. T*N-1)) && \valid(q + (0 .. T*N-1)) && \valid(work + (0 .. 4*N-1));
+    requires \separated(r + (0 .. T*N-1), p + (0 .. T*N-1), q + (0 .. T*N-1), work + (0 .. 4*N-1));
+    requires \separated(s + (0 .. T*N-1), p + (0 .. T*N-1), q + (0 .. T*N-1), work + (0 .. 4*N-1));
+    requires \separated(index + (0 .. T*K-1), p + (0 .. T*N-1), q + (0 .. T*N-1), work + (0 .. 4*N-1));
+    assigns p[0 .. T*N-1], q[0 .. T*N-1], work[0 .. 4*N-1];
+    ensures T == 0 || K == 0 || K > N ==> \result == SMOE_EINVAL;
+    ensures \result == SMOE_OK ==> T > 0 && 0 < K <= N && \forall integer a; 0 <= a < T*K ==> index[a] < N; */
 static smoe_status both_policies(size_t T, size_t N, size_t K, const double *r, const double *s, const size_t *index,
                                  double *p, double *q, double *work)
 {
     smoe_status status = check_distill(T, N, K, 0, r, s, index);
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant T == 0 || K == 0 || K > N ==> status == SMOE_EINVAL;
+        loop invariant status == SMOE_OK ==> 0 < K <= N && T > 0;
+        loop invariant status == SMOE_OK ==> \forall integer a; 0 <= a < T*K ==> index[a] < N;
+        loop assigns t, status, p[0 .. T*N-1], q[0 .. T*N-1], work[0 .. 4*N-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        /*@ assert t*N + N <= T*N && t*K + K <= T*K; */
         status = smoe_softmax(N, r + t * N, p + t * N);
         if (status == SMOE_OK) status = smoe_target_masked(N, K, s + t * N, index + t * K, q + t * N, work);
     }
@@ -1276,6 +1395,7 @@ smoe_status smoe_distill_v1(size_t T, size_t N, size_t K, const double *r, const
     smoe_status status = both_policies(T, N, K, r, s, index, p, q, work);
     if (status != SMOE_OK) return status;
     double sum = 0;
+    /*@ loop invariant 0 <= k <= T*N; loop assigns k, sum; loop variant T*N - k; */
     for (size_t k = 0; k < T * N; k++)
         sum = fma(p[k] - q[k], p[k] - q[k], sum);
     *loss = sum / (double)(T * N);                                      /* (C.9), mean squared error */
@@ -1289,7 +1409,12 @@ smoe_status smoe_distill_v1_vjp(size_t T, size_t N, const double *p, const doubl
     if (!smoe_all_finite(T * N, p) || !smoe_all_finite(T * N, q) || !isfinite(dloss)) return SMOE_EDOM;
     double c = 2 * dloss / (double)(T * N);
     smoe_status status = SMOE_OK;
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, status, dr[0 .. T*N-1], work[0 .. N-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        /*@ assert t*N + N <= T*N; */
+        /*@ loop invariant 0 <= i <= N; loop assigns i, work[0 .. N-1]; loop variant N - i; */
         for (size_t i = 0; i < N; i++)
             work[i] = c * (p[t * N + i] - q[t * N + i]);
         status = finite_or_overflow(N, work);
@@ -1304,7 +1429,15 @@ smoe_status smoe_distill_v1_target_vjp(size_t T, size_t N, size_t K, const doubl
     smoe_status status = check_distill(T, N, K, 0, p, q, index);
     if (status == SMOE_OK && !isfinite(dloss)) status = SMOE_EDOM;
     double c = 2 * dloss / (double)(T * N);
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant T == 0 || K == 0 || K > N ==> status == SMOE_EINVAL;
+        loop invariant status == SMOE_OK ==> 0 < K <= N && T > 0;
+        loop invariant status == SMOE_OK ==> \forall integer a; 0 <= a < T*K ==> index[a] < N;
+        loop assigns t, status, ds[0 .. T*N-1], work[0 .. 4*N-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        /*@ assert t*N + N <= T*N && t*K + K <= T*K; */
+        /*@ loop invariant 0 <= i <= N; loop assigns i, work[0 .. N-1]; loop variant N - i; */
         for (size_t i = 0; i < N; i++)
             work[i] = -c * (p[t * N + i] - q[t * N + i]);
         status = finite_or_overflow(N, work);
@@ -1342,9 +1475,18 @@ smoe_status smoe_distill_kl(size_t T, size_t N, size_t K, const double *r, const
 {
     smoe_status status = both_policies(T, N, K, r, s, index, p, q, work);
     double sum = 0;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant T == 0 || K == 0 || K > N ==> status == SMOE_EINVAL;
+        loop invariant status == SMOE_OK ==> 0 < K <= N && T > 0;
+        loop invariant status == SMOE_OK ==> \forall integer a; 0 <= a < T*K ==> index[a] < N;
+        loop assigns t, status, sum, work[0 .. 4*N-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        /*@ assert t*N + N <= T*N && t*K + K <= T*K; */
         status = smoe_log_ratio(N, K, r + t * N, s + t * N, index + t * K, work);
+        /*@ loop invariant 0 <= j <= K; loop assigns j, sum; loop variant K - j; */
         for (size_t j = 0; j < K && status == SMOE_OK; j++)
+            /*@ assert index[t*K + j] < N; */
             sum = fma(q[t * N + index[t * K + j]], work[j], sum);
     }
     if (status != SMOE_OK) return status;
@@ -1368,14 +1510,24 @@ smoe_status smoe_distill_kl_target_vjp(size_t T, size_t N, size_t K, const doubl
 {
     smoe_status status = check_distill(T, N, K, 0, r, s, index);
     if (status == SMOE_OK && (!isfinite(dloss) || !smoe_all_finite(T * N, q))) status = SMOE_EDOM;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant T == 0 || K == 0 || K > N ==> status == SMOE_EINVAL;
+        loop invariant status == SMOE_OK ==> 0 < K <= N && T > 0;
+        loop invariant status == SMOE_OK ==> \forall integer a; 0 <= a < T*K ==> index[a] < N;
+        loop assigns t, status, ds[0 .. T*N-1], work[0 .. 4*N-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        /*@ assert t*N + N <= T*N && t*K + K <= T*K; */
         const size_t *I = index + t * K;
         double *dq = work, *l = work + N;
+        /*@ loop invariant 0 <= i <= N; loop assigns i, work[0 .. N-1]; loop variant N - i; */
         for (size_t i = 0; i < N; i++)
             dq[i] = 0;
         status = smoe_log_ratio(N, K, r + t * N, s + t * N, I, l);
         if (status != SMOE_OK) return status;
+        /*@ loop invariant 0 <= j <= K; loop assigns j, work[0 .. N-1]; loop variant K - j; */
         for (size_t j = 0; j < K; j++)
+            /*@ assert index[t*K + j] < N; */
             dq[I[j]] = dloss / (double)T * l[j];    /* and a constant, which the softmax does not see */
         status = finite_or_overflow(N, dq);
         if (status == SMOE_OK) status = smoe_target_masked_vjp(N, K, q + t * N, I, dq, ds + t * N, work + N);
@@ -1407,8 +1559,14 @@ smoe_status smoe_distill_kl_clamped(size_t T, size_t N, size_t K, const double *
 {
     smoe_status status = both_policies(T, N, K, r, s, index, p, q, work);
     double sum = 0;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant T == 0 || K == 0 || K > N ==> status == SMOE_EINVAL;
+        loop assigns t, status, sum, work[0 .. 4*N-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        /*@ assert t*N + N <= T*N; */
         status = log_ratio_clamped(N, r + t * N, q + t * N, work);
+        /*@ loop invariant 0 <= i <= N; loop assigns i, sum; loop variant N - i; */
         for (size_t i = 0; i < N && status == SMOE_OK; i++)
             sum = fma(p[t * N + i], work[i], sum);
     }
@@ -1424,10 +1582,15 @@ smoe_status smoe_distill_kl_clamped_vjp(size_t T, size_t N, const double *r, con
     if (!smoe_all_finite(T * N, r) || !smoe_all_finite(T * N, p) || !smoe_all_finite(T * N, q)) return SMOE_EDOM;
     if (!isfinite(dloss)) return SMOE_EDOM;
     smoe_status status = SMOE_OK;
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, status, dr[0 .. T*N-1], work[0 .. 4*N-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        /*@ assert t*N + N <= T*N; */
         double *dp = work, *l = work + N;
         status = log_ratio_clamped(N, r + t * N, q + t * N, l);
         if (status != SMOE_OK) return status;
+        /*@ loop invariant 0 <= i <= N; loop assigns i, work[0 .. N-1]; loop variant N - i; */
         for (size_t i = 0; i < N; i++)
             dp[i] = dloss / (double)T * l[i];       /* and a constant, which the softmax does not see */
         status = finite_or_overflow(N, dp);
@@ -1441,8 +1604,16 @@ smoe_status smoe_distill_kl_clamped_target_vjp(size_t T, size_t N, size_t K, con
 {
     smoe_status status = check_distill(T, N, K, 0, p, q, index);
     if (status == SMOE_OK && !isfinite(dloss)) status = SMOE_EDOM;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant T == 0 || K == 0 || K > N ==> status == SMOE_EINVAL;
+        loop invariant status == SMOE_OK ==> 0 < K <= N && T > 0;
+        loop invariant status == SMOE_OK ==> \forall integer a; 0 <= a < T*K ==> index[a] < N;
+        loop assigns t, status, ds[0 .. T*N-1], work[0 .. 4*N-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        /*@ assert t*N + N <= T*N && t*K + K <= T*K; */
         const double *pt = p + t * N, *qt = q + t * N;
+        /*@ loop invariant 0 <= i <= N; loop assigns i, work[0 .. N-1]; loop variant N - i; */
         for (size_t i = 0; i < N; i++)
             work[i] = qt[i] > least_q ? -(dloss / (double)T * pt[i] / qt[i]) : 0;
         status = finite_or_overflow(N, work);
@@ -1469,7 +1640,9 @@ smoe_status smoe_compete_balance(smoe_count which, size_t B, size_t S, size_t N,
     if (B == 0 || S == 0 || K == 0 || K > N || A == 0) return SMOE_EINVAL;
     if (which != SMOE_COUNT_ALL && which != SMOE_COUNT_FIRST) return SMOE_EINVAL;
     if (!smoe_all_finite(B * S * N, s) || !all_below(B * S * K, index, N)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= b <= B; loop assigns b, count[0 .. N-1], f[0 .. B*N-1]; loop variant B - b; */
     for (size_t b = 0; b < B; b++) {
+        /*@ assert b*N + N <= B*N && b*S + S <= B*S && b*S*K + S*K <= B*S*K; */
         smoe_status status = smoe_compete_fractions(which, S, N, K, A, index + b * S * K, count, f + b * N);
         if (status != SMOE_OK) return status;
     }
@@ -1480,6 +1653,7 @@ smoe_status smoe_compete_balance_vjp(size_t B, size_t S, size_t N, const double 
                                      double *ds, double *work)
 {
     if (B == 0 || S == 0 || N == 0) return SMOE_EINVAL;
+    /*@ loop invariant 0 <= k <= B*N; loop assigns k, work[0 .. B*N-1]; loop variant B*N - k; */
     for (size_t k = 0; k < B * N; k++)
         work[k] = 0;                                                    /* nothing else reaches P */
     return smoe_balance_loss_vjp(B, S, N, f, q, dloss, work, work + B * N, ds);
@@ -1639,10 +1813,19 @@ smoe_status smoe_schedule(smoe_collision collision, size_t L, size_t S, size_t c
 {
     if (collision != SMOE_COLLISION_MENDED && collision != SMOE_COLLISION_PUBLISHED) return SMOE_EINVAL;
     if (!(warm_up >= 0 && warm_up <= 1) || !(rate >= 0 && rate <= 1) || !coins(L * S, u)) return SMOE_EDOM;
+    /*@ assert 0 <= warm_up * (double)S <= (double)S; */
     size_t W = (size_t)floor(warm_up * (double)S);
+    /*@ assert W <= S; */
+    /*@ loop invariant 0 <= i <= S;
+        loop assigns i, load[0 .. S-1]; loop variant S - i; */
     for (size_t i = 0; i < S; i++)
         load[i] = 0;
+    /*@ loop invariant 0 <= l <= L;
+        loop assigns l, compete[0 .. L*S-1], load[0 .. S-1], lost[0 .. L-1]; loop variant L - l; */
     for (size_t l = 0; l < L; l++) {
+        /*@ assert l*S + S <= L*S; */
+        /*@ loop invariant 0 <= i <= W;
+            loop assigns i, compete[0 .. L*S-1]; loop variant W - i; */
         for (size_t i = 0; i < W; i++)
             compete[l * S + i] = 0;
         smoe_status status = collision == SMOE_COLLISION_MENDED

@@ -807,16 +807,23 @@ smoe_status smoe_compete_fractions(smoe_count which, size_t S, size_t N, size_t 
  * Source: CompeteSMoE v2, its code (first choices, per sequence); CompeteSMoE v1, its code (all choices, P over T K).
  */
 /*@ requires smoe_size(B*S*N) && smoe_size(B*S*K) && smoe_size(B*N);
+    requires smoe_size(B*S) && smoe_size(S*N) && smoe_size(S*K);
     requires \valid_read(s + (0 .. B*S*N-1)) && \valid_read(index + (0 .. B*S*K-1)) && \valid(count + (0 .. N-1));
     requires \valid(f + (0 .. B*N-1)) && \valid(q + (0 .. B*S*N-1)) && \valid(P + (0 .. B*N-1)) && \valid(loss);
+    requires \separated(index + (0 .. B*S*K-1), count + (0 .. N-1), f + (0 .. B*N-1));
+    requires \separated(s + (0 .. B*S*N-1), q + (0 .. B*S*N-1), P + (0 .. B*N-1), loss);
+    requires \separated(f + (0 .. B*N-1), q + (0 .. B*S*N-1), P + (0 .. B*N-1), loss);
     assigns count[0 .. N-1], f[0 .. B*N-1], q[0 .. B*S*N-1], P[0 .. B*N-1], *loss;
     ensures B == 0 || S == 0 || K == 0 || K > N || A == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_compete_balance(smoe_count which, size_t B, size_t S, size_t N, size_t K, size_t A, const double *s,
                                  const size_t *index, size_t *count, double *f, double *q, double *P, double *loss);
 
 /* ..., gradient:  ds_t = softmax vjp of ((dloss/B) N) f_b / S;  f is a count and gets none.   work [B N + N] */
-/*@ requires smoe_size(B*S*N) && smoe_size(B*N + N) && \valid_read(f + (0 .. B*N-1));
+/*@ requires smoe_size(B*S*N) && smoe_size(B*N + N) && smoe_size(B*S) && smoe_size(S*N);
+    requires \valid_read(f + (0 .. B*N-1));
     requires \valid_read(q + (0 .. B*S*N-1)) && \valid(ds + (0 .. B*S*N-1)) && \valid(work + (0 .. B*N+N-1));
+    requires \separated(f + (0 .. B*N-1), ds + (0 .. B*S*N-1), work + (0 .. B*N+N-1));
+    requires \separated(q + (0 .. B*S*N-1), ds + (0 .. B*S*N-1), work + (0 .. B*N+N-1));
     assigns ds[0 .. B*S*N-1], work[0 .. B*N+N-1];
     ensures B == 0 || S == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_compete_balance_vjp(size_t B, size_t S, size_t N, const double *f, const double *q, double dloss,

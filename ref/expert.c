@@ -41,13 +41,16 @@ void smoe_activate_vjp(smoe_activation phi, size_t n, const double *a, const dou
 
 void smoe_add_bias(size_t n, size_t m, const double *b, double *v)
 {
+    /*@ loop invariant 0 <= t <= n; loop assigns t, v[0 .. n*m-1]; loop variant n - t; */
     for (size_t t = 0; t < n; t++)
+        /*@ loop invariant 0 <= k <= m && t*m + m <= n*m; loop assigns k, v[0 .. n*m-1]; loop variant m - k; */
         for (size_t k = 0; k < m; k++)
             v[t * m + k] += b[k];
 }
 
 void smoe_bias_vjp(size_t n, size_t m, const double *dv, double *db)
 {
+    /*@ loop invariant 0 <= k <= m; loop assigns k, db[0 .. m-1]; loop variant m - k; */
     for (size_t k = 0; k < m; k++)
         db[k] = 0.0;
     smoe_bias_vjp_acc(n, m, dv, db);
@@ -55,13 +58,16 @@ void smoe_bias_vjp(size_t n, size_t m, const double *dv, double *db)
 
 void smoe_bias_vjp_acc(size_t n, size_t m, const double *dv, double *db)
 {
+    /*@ loop invariant 0 <= t <= n; loop assigns t, db[0 .. m-1]; loop variant n - t; */
     for (size_t t = 0; t < n; t++)
+        /*@ loop invariant 0 <= k <= m && t*m + m <= n*m; loop assigns k, db[0 .. m-1]; loop variant m - k; */
         for (size_t k = 0; k < m; k++)
             db[k] += dv[t * m + k];
 }
 
 /* --- E.1, E.2, E.3 --- */
 
+/*@ assigns \nothing; */
 static bool sizes_make_sense(size_t d, size_t h, smoe_activation phi)
 {
     return d > 0 && h > 0 && (phi == SMOE_RELU || phi == SMOE_GELU || phi == SMOE_GELU_TANH);
@@ -83,12 +89,20 @@ smoe_status smoe_expert_mlp(smoe_activation phi, size_t T, size_t d, size_t h, c
     return smoe_all_finite(T * h, a) && smoe_all_finite(T * d, y) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
+/*@ requires \valid(x + (0 .. n-1));
+    assigns x[0 .. n-1]; */
 static void zero(size_t n, double *x)
 {
+    /*@ loop invariant 0 <= k <= n; loop assigns k, x[0 .. n-1]; loop variant n - k; */
     for (size_t k = 0; k < n; k++)
         x[k] = 0;
 }
 
+/*@ requires smoe_size(T*d) && smoe_size(d*h) && smoe_size(T*h) && \valid_read(x + (0 .. T*d-1));
+    requires \valid_read(w1 + (0 .. h*d-1)) && \valid_read(w2 + (0 .. d*h-1)) && \valid_read(a + (0 .. T*h-1));
+    requires \valid_read(u + (0 .. T*h-1)) && \valid_read(dy + (0 .. T*d-1));
+    assigns \nothing;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM; */
 static smoe_status check_mlp_vjp(smoe_activation phi, size_t T, size_t d, size_t h, const double *x, const double *w1,
                                  const double *w2, const double *a, const double *u, const double *dy)
 {
@@ -185,6 +199,7 @@ smoe_status smoe_expert_swiglu(size_t T, size_t d, size_t h, const double *x,
 
     smoe_matmul_nt(T, h, d, x, w1, a);                                  /* a = W1 x */
     smoe_matmul_nt(T, h, d, x, w3, v);                                  /* v = W3 x */
+    /*@ loop invariant 0 <= k <= T*h; loop assigns k, u[0 .. T*h-1]; loop variant T*h - k; */
     for (size_t k = 0; k < T * h; k++)
         u[k] = smoe_silu(a[k]) * v[k];
     smoe_matmul_nt(T, d, h, u, w2, y);                                  /* y = W2 u   (E.4) */
@@ -206,6 +221,7 @@ smoe_status smoe_expert_swiglu_vjp(size_t T, size_t d, size_t h, const double *x
 
     smoe_matmul_tn(d, h, T, dy, u, dw2);                                /* dW2 = sum_t dy_t u_t' */
     smoe_matmul_nn(T, h, d, dy, w2, da);                                /* du = W2' dy, in the place of da */
+    /*@ loop invariant 0 <= k <= T*h; loop assigns k, da[0 .. T*h-1], dv[0 .. T*h-1]; loop variant T*h - k; */
     for (size_t k = 0; k < T * h; k++) {
         double du = da[k];
         da[k] = (du * v[k]) * smoe_silu_deriv(a[k]);

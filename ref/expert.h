@@ -35,17 +35,17 @@ void smoe_activate(smoe_activation phi, size_t n, const double *a, double *u);
 void smoe_activate_vjp(smoe_activation phi, size_t n, const double *a, const double *du, double *da);
 
 /* v_t = v_t + b for the n rows of v [n,m]: one rounded addition, after the product's chain has ended. */
-/*@ requires \valid_read(b + (0 .. m-1)) && \valid(v + (0 .. n*m-1));
+/*@ requires smoe_size(n*m) && \valid_read(b + (0 .. m-1)) && \valid(v + (0 .. n*m-1));
     assigns v[0 .. n*m-1]; */
 void smoe_add_bias(size_t n, size_t m, const double *b, double *v);
 
 /* db_k = sum_t dv_tk, rows ascending, started at 0: the gradient of that bias.  dv [n,m], db [m]. */
-/*@ requires \valid_read(dv + (0 .. n*m-1)) && \valid(db + (0 .. m-1));
+/*@ requires smoe_size(n*m) && \valid_read(dv + (0 .. n*m-1)) && \valid(db + (0 .. m-1));
     assigns db[0 .. m-1]; */
 void smoe_bias_vjp(size_t n, size_t m, const double *dv, double *db);
 
 /* The same sum started at the db that is there: the rows before these. */
-/*@ requires \valid_read(dv + (0 .. n*m-1)) && \valid(db + (0 .. m-1));
+/*@ requires smoe_size(n*m) && \valid_read(dv + (0 .. n*m-1)) && \valid(db + (0 .. m-1));
     assigns db[0 .. m-1]; */
 void smoe_bias_vjp_acc(size_t n, size_t m, const double *dv, double *db);
 
@@ -58,9 +58,9 @@ void smoe_bias_vjp_acc(size_t n, size_t m, const double *dv, double *db);
  *
  * Source: the feed-forward block of Vaswani et al. 2017, eq. (2); spec E.1 for who uses it as an expert.
  */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(b1 + (0 .. h-1)) &&
-             \valid_read(w2 + (0 .. d*h-1)) && \valid_read(b2 + (0 .. d-1));
-    requires \valid(a + (0 .. T*h-1)) && \valid(u + (0 .. T*h-1)) && \valid(y + (0 .. T*d-1));
+/*@ requires smoe_product(T, h, d, x, w1, a) && smoe_product(T, d, h, u, w2, y);
+    requires \valid_read(b1 + (0 .. h-1)) && \valid_read(b2 + (0 .. d-1)) && \valid(u + (0 .. T*h-1));
+    requires \separated(a + (0 .. T*h-1), u + (0 .. T*h-1));
     assigns a[0 .. T*h-1], u[0 .. T*h-1], y[0 .. T*d-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_mlp(smoe_activation phi, size_t T, size_t d, size_t h, const double *x,
@@ -74,10 +74,10 @@ smoe_status smoe_expert_mlp(smoe_activation phi, size_t T, size_t d, size_t h, c
  *   dx [T,d]  dw1 [h,d]  db1 [h]  dw2 [d,h]  db2 [d]   out
  *   da [T,h]  out: the gradient of a
  */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(w2 + (0 .. d*h-1)) &&
-             \valid_read(a + (0 .. T*h-1)) && \valid_read(u + (0 .. T*h-1)) && \valid_read(dy + (0 .. T*d-1));
-    requires \valid(dx + (0 .. T*d-1)) && \valid(dw1 + (0 .. h*d-1)) && \valid(db1 + (0 .. h-1)) &&
-             \valid(dw2 + (0 .. d*h-1)) && \valid(db2 + (0 .. d-1)) && \valid(da + (0 .. T*h-1));
+/*@ requires smoe_product(d, h, T, dy, u, dw2) && smoe_product(T, h, d, dy, w2, da);
+    requires smoe_product(h, d, T, da, x, dw1) && smoe_product(T, d, h, da, w1, dx);
+    requires \valid_read(a + (0 .. T*h-1)) && \valid(db1 + (0 .. h-1)) && \valid(db2 + (0 .. d-1));
+    requires \separated(a + (0 .. T*h-1), da + (0 .. T*h-1));
     assigns dx[0 .. T*d-1], dw1[0 .. h*d-1], db1[0 .. h-1], dw2[0 .. d*h-1], db2[0 .. d-1], da[0 .. T*h-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_mlp_vjp(smoe_activation phi, size_t T, size_t d, size_t h, const double *x,
@@ -86,10 +86,10 @@ smoe_status smoe_expert_mlp_vjp(smoe_activation phi, size_t T, size_t d, size_t 
 
 /* The same with dw1, db1, dw2, db2 started at what is there, which is the gradient from the tokens before these: tokens in
  * several calls, ascending, give the bits of all tokens in one. */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(w2 + (0 .. d*h-1)) &&
-             \valid_read(a + (0 .. T*h-1)) && \valid_read(u + (0 .. T*h-1)) && \valid_read(dy + (0 .. T*d-1));
-    requires \valid(dx + (0 .. T*d-1)) && \valid(dw1 + (0 .. h*d-1)) && \valid(db1 + (0 .. h-1)) &&
-             \valid(dw2 + (0 .. d*h-1)) && \valid(db2 + (0 .. d-1)) && \valid(da + (0 .. T*h-1));
+/*@ requires smoe_product(d, h, T, dy, u, dw2) && smoe_product(T, h, d, dy, w2, da);
+    requires smoe_product(h, d, T, da, x, dw1) && smoe_product(T, d, h, da, w1, dx);
+    requires \valid_read(a + (0 .. T*h-1)) && \valid(db1 + (0 .. h-1)) && \valid(db2 + (0 .. d-1));
+    requires \separated(a + (0 .. T*h-1), da + (0 .. T*h-1));
     assigns dx[0 .. T*d-1], dw1[0 .. h*d-1], db1[0 .. h-1], dw2[0 .. d*h-1], db2[0 .. d-1], da[0 .. T*h-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_mlp_vjp_acc(smoe_activation phi, size_t T, size_t d, size_t h, const double *x,
@@ -98,18 +98,18 @@ smoe_status smoe_expert_mlp_vjp_acc(smoe_activation phi, size_t T, size_t d, siz
                                     double *da);
 
 /* (E.1) ReLU expert:  y = W2 max(W1 x + b1, 0) + b2.  ReLU'(0) = 0. */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(b1 + (0 .. h-1)) &&
-             \valid_read(w2 + (0 .. d*h-1)) && \valid_read(b2 + (0 .. d-1));
-    requires \valid(a + (0 .. T*h-1)) && \valid(u + (0 .. T*h-1)) && \valid(y + (0 .. T*d-1));
+/*@ requires smoe_product(T, h, d, x, w1, a) && smoe_product(T, d, h, u, w2, y);
+    requires \valid_read(b1 + (0 .. h-1)) && \valid_read(b2 + (0 .. d-1)) && \valid(u + (0 .. T*h-1));
+    requires \separated(a + (0 .. T*h-1), u + (0 .. T*h-1));
     assigns a[0 .. T*h-1], u[0 .. T*h-1], y[0 .. T*d-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_relu(size_t T, size_t d, size_t h, const double *x,
                              const double *w1, const double *b1, const double *w2, const double *b2,
                              double *a, double *u, double *y);
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(w2 + (0 .. d*h-1)) &&
-             \valid_read(a + (0 .. T*h-1)) && \valid_read(u + (0 .. T*h-1)) && \valid_read(dy + (0 .. T*d-1));
-    requires \valid(dx + (0 .. T*d-1)) && \valid(dw1 + (0 .. h*d-1)) && \valid(db1 + (0 .. h-1)) &&
-             \valid(dw2 + (0 .. d*h-1)) && \valid(db2 + (0 .. d-1)) && \valid(da + (0 .. T*h-1));
+/*@ requires smoe_product(d, h, T, dy, u, dw2) && smoe_product(T, h, d, dy, w2, da);
+    requires smoe_product(h, d, T, da, x, dw1) && smoe_product(T, d, h, da, w1, dx);
+    requires \valid_read(a + (0 .. T*h-1)) && \valid(db1 + (0 .. h-1)) && \valid(db2 + (0 .. d-1));
+    requires \separated(a + (0 .. T*h-1), da + (0 .. T*h-1));
     assigns dx[0 .. T*d-1], dw1[0 .. h*d-1], db1[0 .. h-1], dw2[0 .. d*h-1], db2[0 .. d-1], da[0 .. T*h-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_relu_vjp(size_t T, size_t d, size_t h, const double *x,
@@ -117,18 +117,18 @@ smoe_status smoe_expert_relu_vjp(size_t T, size_t d, size_t h, const double *x,
                                  double *dx, double *dw1, double *db1, double *dw2, double *db2, double *da);
 
 /* (E.2) GELU expert:  y = W2 GELU(W1 x + b1) + b2,  GELU(a) = a Phi(a) (N.18) */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(b1 + (0 .. h-1)) &&
-             \valid_read(w2 + (0 .. d*h-1)) && \valid_read(b2 + (0 .. d-1));
-    requires \valid(a + (0 .. T*h-1)) && \valid(u + (0 .. T*h-1)) && \valid(y + (0 .. T*d-1));
+/*@ requires smoe_product(T, h, d, x, w1, a) && smoe_product(T, d, h, u, w2, y);
+    requires \valid_read(b1 + (0 .. h-1)) && \valid_read(b2 + (0 .. d-1)) && \valid(u + (0 .. T*h-1));
+    requires \separated(a + (0 .. T*h-1), u + (0 .. T*h-1));
     assigns a[0 .. T*h-1], u[0 .. T*h-1], y[0 .. T*d-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_gelu(size_t T, size_t d, size_t h, const double *x,
                              const double *w1, const double *b1, const double *w2, const double *b2,
                              double *a, double *u, double *y);
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(w2 + (0 .. d*h-1)) &&
-             \valid_read(a + (0 .. T*h-1)) && \valid_read(u + (0 .. T*h-1)) && \valid_read(dy + (0 .. T*d-1));
-    requires \valid(dx + (0 .. T*d-1)) && \valid(dw1 + (0 .. h*d-1)) && \valid(db1 + (0 .. h-1)) &&
-             \valid(dw2 + (0 .. d*h-1)) && \valid(db2 + (0 .. d-1)) && \valid(da + (0 .. T*h-1));
+/*@ requires smoe_product(d, h, T, dy, u, dw2) && smoe_product(T, h, d, dy, w2, da);
+    requires smoe_product(h, d, T, da, x, dw1) && smoe_product(T, d, h, da, w1, dx);
+    requires \valid_read(a + (0 .. T*h-1)) && \valid(db1 + (0 .. h-1)) && \valid(db2 + (0 .. d-1));
+    requires \separated(a + (0 .. T*h-1), da + (0 .. T*h-1));
     assigns dx[0 .. T*d-1], dw1[0 .. h*d-1], db1[0 .. h-1], dw2[0 .. d*h-1], db2[0 .. d-1], da[0 .. T*h-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_gelu_vjp(size_t T, size_t d, size_t h, const double *x,
@@ -136,18 +136,18 @@ smoe_status smoe_expert_gelu_vjp(size_t T, size_t d, size_t h, const double *x,
                                  double *dx, double *dw1, double *db1, double *dw2, double *db2, double *da);
 
 /* (E.3) GELU expert, tanh form (N.19) */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(b1 + (0 .. h-1)) &&
-             \valid_read(w2 + (0 .. d*h-1)) && \valid_read(b2 + (0 .. d-1));
-    requires \valid(a + (0 .. T*h-1)) && \valid(u + (0 .. T*h-1)) && \valid(y + (0 .. T*d-1));
+/*@ requires smoe_product(T, h, d, x, w1, a) && smoe_product(T, d, h, u, w2, y);
+    requires \valid_read(b1 + (0 .. h-1)) && \valid_read(b2 + (0 .. d-1)) && \valid(u + (0 .. T*h-1));
+    requires \separated(a + (0 .. T*h-1), u + (0 .. T*h-1));
     assigns a[0 .. T*h-1], u[0 .. T*h-1], y[0 .. T*d-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_gelu_tanh(size_t T, size_t d, size_t h, const double *x,
                                   const double *w1, const double *b1, const double *w2, const double *b2,
                                   double *a, double *u, double *y);
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(w2 + (0 .. d*h-1)) &&
-             \valid_read(a + (0 .. T*h-1)) && \valid_read(u + (0 .. T*h-1)) && \valid_read(dy + (0 .. T*d-1));
-    requires \valid(dx + (0 .. T*d-1)) && \valid(dw1 + (0 .. h*d-1)) && \valid(db1 + (0 .. h-1)) &&
-             \valid(dw2 + (0 .. d*h-1)) && \valid(db2 + (0 .. d-1)) && \valid(da + (0 .. T*h-1));
+/*@ requires smoe_product(d, h, T, dy, u, dw2) && smoe_product(T, h, d, dy, w2, da);
+    requires smoe_product(h, d, T, da, x, dw1) && smoe_product(T, d, h, da, w1, dx);
+    requires \valid_read(a + (0 .. T*h-1)) && \valid(db1 + (0 .. h-1)) && \valid(db2 + (0 .. d-1));
+    requires \separated(a + (0 .. T*h-1), da + (0 .. T*h-1));
     assigns dx[0 .. T*d-1], dw1[0 .. h*d-1], db1[0 .. h-1], dw2[0 .. d*h-1], db2[0 .. d-1], da[0 .. T*h-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_gelu_tanh_vjp(size_t T, size_t d, size_t h, const double *x, const double *w1,
@@ -162,10 +162,8 @@ smoe_status smoe_expert_gelu_tanh_vjp(size_t T, size_t d, size_t h, const double
  *
  * Source: Shazeer 2020 (GLU variants); spec E.4.
  */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(w3 + (0 .. h*d-1)) &&
-             \valid_read(w2 + (0 .. d*h-1));
-    requires \valid(a + (0 .. T*h-1)) && \valid(v + (0 .. T*h-1)) && \valid(u + (0 .. T*h-1)) &&
-             \valid(y + (0 .. T*d-1));
+/*@ requires smoe_product(T, h, d, x, w1, a) && smoe_product(T, h, d, x, w3, v);
+    requires smoe_product(T, d, h, u, w2, y) && \valid(u + (0 .. T*h-1));
     assigns a[0 .. T*h-1], v[0 .. T*h-1], u[0 .. T*h-1], y[0 .. T*d-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_swiglu(size_t T, size_t d, size_t h, const double *x,
@@ -180,11 +178,10 @@ smoe_status smoe_expert_swiglu(size_t T, size_t d, size_t h, const double *x,
  *   dx [T,d]  dw1 [h,d]  dw3 [h,d]  dw2 [d,h]   out
  *   da [T,h]  dv [T,h]   out: the gradients of a and v
  */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(w1 + (0 .. h*d-1)) && \valid_read(w3 + (0 .. h*d-1)) &&
-             \valid_read(w2 + (0 .. d*h-1)) && \valid_read(a + (0 .. T*h-1)) && \valid_read(v + (0 .. T*h-1)) &&
-             \valid_read(u + (0 .. T*h-1)) && \valid_read(dy + (0 .. T*d-1));
-    requires \valid(dx + (0 .. T*d-1)) && \valid(dw1 + (0 .. h*d-1)) && \valid(dw3 + (0 .. h*d-1)) &&
-             \valid(dw2 + (0 .. d*h-1)) && \valid(da + (0 .. T*h-1)) && \valid(dv + (0 .. T*h-1));
+/*@ requires smoe_product(d, h, T, dy, u, dw2) && smoe_product(T, h, d, dy, w2, da);
+    requires smoe_product(h, d, T, da, x, dw1) && smoe_product(h, d, T, dv, x, dw3);
+    requires smoe_product(T, d, h, da, w1, dx) && smoe_product(T, d, h, dv, w3, dx);
+    requires \valid_read(a + (0 .. T*h-1)) && \valid_read(v + (0 .. T*h-1)) && \valid(dv + (0 .. T*h-1));
     assigns dx[0 .. T*d-1], dw1[0 .. h*d-1], dw3[0 .. h*d-1], dw2[0 .. d*h-1], da[0 .. T*h-1], dv[0 .. T*h-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_swiglu_vjp(size_t T, size_t d, size_t h, const double *x,
@@ -201,8 +198,8 @@ smoe_status smoe_expert_swiglu_vjp(size_t T, size_t d, size_t h, const double *x
  * The bits are those of E.1 with W1 = keys', W2 = values' and biases of 0 (but for the sign of a 0).  ReLU'(0) = 0.
  * Source: public pre-training code of CompeteSMoE version 2 (read); spec E.5.
  */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(keys + (0 .. d*h-1)) && \valid_read(values + (0 .. h*d-1));
-    requires \valid(a + (0 .. T*h-1)) && \valid(u + (0 .. T*h-1)) && \valid(y + (0 .. T*d-1));
+/*@ requires smoe_product(T, h, d, x, keys, a) && smoe_product(T, d, h, u, values, y);
+    requires \valid(u + (0 .. T*h-1)) && \separated(a + (0 .. T*h-1), u + (0 .. T*h-1));
     assigns a[0 .. T*h-1], u[0 .. T*h-1], y[0 .. T*d-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_keyvalue(size_t T, size_t d, size_t h, const double *x, const double *keys,
@@ -214,10 +211,9 @@ smoe_status smoe_expert_keyvalue(size_t T, size_t d, size_t h, const double *x, 
  *   dx [T,d]  dkeys [d,h]  dvalues [h,d]   out
  *   da [T,h]  out: the gradient of a
  */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(keys + (0 .. d*h-1)) && \valid_read(values + (0 .. h*d-1)) &&
-             \valid_read(a + (0 .. T*h-1)) && \valid_read(u + (0 .. T*h-1)) && \valid_read(dy + (0 .. T*d-1));
-    requires \valid(dx + (0 .. T*d-1)) && \valid(dkeys + (0 .. d*h-1)) && \valid(dvalues + (0 .. h*d-1)) &&
-             \valid(da + (0 .. T*h-1));
+/*@ requires smoe_product(h, d, T, u, dy, dvalues) && smoe_product(T, h, d, dy, values, da);
+    requires smoe_product(d, h, T, x, da, dkeys) && smoe_product(T, d, h, da, keys, dx);
+    requires \valid_read(a + (0 .. T*h-1)) && \separated(a + (0 .. T*h-1), da + (0 .. T*h-1));
     assigns dx[0 .. T*d-1], dkeys[0 .. d*h-1], dvalues[0 .. h*d-1], da[0 .. T*h-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_expert_keyvalue_vjp(size_t T, size_t d, size_t h, const double *x, const double *keys,

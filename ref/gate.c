@@ -115,6 +115,7 @@ smoe_status smoe_weights_softmax_topk_renorm_vjp(size_t N, size_t K, const size_
 
 /* --- T tokens --- */
 
+/*@ assigns \nothing; */
 static bool order_exists(smoe_weight_order order)
 {
     return order == SMOE_TOPK_SOFTMAX || order == SMOE_SOFTMAX_TOPK || order == SMOE_SOFTMAX_TOPK_RENORM;
@@ -126,7 +127,12 @@ smoe_status smoe_gate_weights(smoe_weight_order order, size_t T, size_t N, size_
     if (K == 0 || K > N || !order_exists(order)) return SMOE_EINVAL;
     if (!smoe_all_finite(T * N, r)) return SMOE_EDOM;
     smoe_status status = SMOE_OK;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop assigns t, status, index[0 .. T*K-1], weight[0 .. T*K-1], margin[0 .. T-1], p[0 .. T*N-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        //@ assert t*N + N <= T*N && t*K + K <= T*K;
         const double *rt = r + t * N;
         size_t *It = index + t * K;
         double *wt = weight + t * K, *pt = p + t * N;
@@ -141,10 +147,17 @@ smoe_status smoe_gate_weights(smoe_weight_order order, size_t T, size_t N, size_
 }
 
 /* G.3's vjp reads all of p, the others' read the weights alone (and p's rows are partly unwritten for G.2). */
+/*@ requires smoe_size(T*N) && smoe_size(T*K) && \valid_read(index + (0 .. T*K-1));
+    requires \valid_read(weight + (0 .. T*K-1)) && \valid_read(p + (0 .. T*N-1)) && \valid_read(dweight + (0 .. T*K-1));
+    assigns \nothing;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM;
+    ensures \result == SMOE_OK ==> 0 < K <= N && \forall integer a; 0 <= a < T*K ==> index[a] < N; */
 static smoe_status check_weights_vjp(smoe_weight_order order, size_t T, size_t N, size_t K, const size_t *index,
                                      const double *weight, const double *p, const double *dweight)
 {
     if (K == 0 || K > N || !order_exists(order)) return SMOE_EINVAL;
+    /*@ loop invariant 0 <= a <= T*K && \forall integer l; 0 <= l < a ==> index[l] < N;
+        loop assigns a; loop variant T*K - a; */
     for (size_t a = 0; a < T * K; a++)
         if (index[a] >= N) return SMOE_EDOM;
     bool finite = order == SMOE_SOFTMAX_TOPK ? smoe_all_finite(T * N, p) : smoe_all_finite(T * K, weight);
@@ -156,7 +169,12 @@ smoe_status smoe_gate_weights_vjp(smoe_weight_order order, size_t T, size_t N, s
                                   double *dr, double *work)
 {
     smoe_status status = check_weights_vjp(order, T, N, K, index, weight, p, dweight);
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop assigns t, status, dr[0 .. T*N-1], work[0 .. N-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        //@ assert t*N + N <= T*N && t*K + K <= T*K;
         const size_t *It = index + t * K;
         const double *wt = weight + t * K, *pt = p + t * N, *dwt = dweight + t * K;
         double *drt = dr + t * N;
@@ -198,6 +216,7 @@ smoe_status smoe_gate_jitter_vjp(size_t T, size_t d, size_t N, const double *noi
     if (!smoe_all_finite(T * d, noise)) return SMOE_EDOM;
     smoe_status status = smoe_gate_linear_vjp(T, d, N, xn, wr, dr, dx, dwr, dbr); /* dx holds dxn for a moment */
     if (status != SMOE_OK) return status;
+    /*@ loop invariant 0 <= k <= T*d; loop assigns k, dx[0 .. T*d-1]; loop variant T*d - k; */
     for (size_t k = 0; k < T * d; k++)
         dx[k] *= noise[k];                                              /* dx = dxn * noise */
     return smoe_all_finite(T * d, dx) ? SMOE_OK : SMOE_EOVRFLW;
@@ -241,7 +260,12 @@ smoe_status smoe_gate_noisy(size_t T, size_t d, size_t N, size_t K, double epsil
     smoe_matmul_nt(T, N, d, x, wn, raw);                                /* raw = x Wn' */
     if (!smoe_all_finite(T * N, clean) || !smoe_all_finite(T * N, raw)) return SMOE_EOVRFLW;
     smoe_status status = smoe_noisy_scores(T * N, clean, raw, noise, epsilon, std, noisy);
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop assigns t, status, index[0 .. T*K-1], weight[0 .. T*K-1], margin[0 .. T-1], value[0 .. K-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++)
+        //@ assert t*N + N <= T*N && t*K + K <= T*K;
         status = smoe_weights_topk_softmax(N, K, noisy + t * N, index + t * K, weight + t * K, &margin[t], value);
     return status;
 }
@@ -252,13 +276,20 @@ smoe_status smoe_gate_noisy_vjp(size_t T, size_t d, size_t N, size_t K, const do
                                 double *dnoisy, double *draw, double *dvalue)
 {
     if (d == 0 || K == 0 || K > N) return SMOE_EINVAL;
+    /*@ loop invariant 0 <= a <= T*K && \forall integer l; 0 <= l < a ==> index[l] < N;
+        loop assigns a; loop variant T*K - a; */
     for (size_t a = 0; a < T * K; a++)
         if (index[a] >= N) return SMOE_EDOM;
     if (!smoe_all_finite(T * d, x) || !smoe_all_finite(N * d, wg) || !smoe_all_finite(N * d, wn)) return SMOE_EDOM;
     if (!smoe_all_finite(T * N, noise) || !smoe_all_finite(T * N, raw)) return SMOE_EDOM;
     if (!smoe_all_finite(T * K, weight) || !smoe_all_finite(T * K, dweight)) return SMOE_EDOM;
     smoe_status status = SMOE_OK;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop assigns t, status, dnoisy[0 .. T*N-1], dvalue[0 .. K-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++)
+        //@ assert t*N + N <= T*N && t*K + K <= T*K;
         status = smoe_weights_topk_softmax_vjp(N, K, index + t * K, weight + t * K, dweight + t * K, dnoisy + t * N,
                                                dvalue);
     if (status == SMOE_OK) status = smoe_noisy_scores_vjp(T * N, raw, noise, dnoisy, draw);
@@ -337,6 +368,7 @@ smoe_status smoe_weights_sigmoid_norm_vjp(size_t N, size_t K, const size_t *inde
     return smoe_topk_vjp(N, K, index, dvalue, dr);
 }
 
+/*@ assigns \nothing; */
 static bool form_exists(smoe_sigmoid_form form) { return form == SMOE_SIGMOID_NORM || form == SMOE_SIGMOID_PLAIN; }
 
 smoe_status smoe_gate_sigmoid(smoe_sigmoid_form form, size_t T, size_t N, size_t K, const double *r,
@@ -344,10 +376,17 @@ smoe_status smoe_gate_sigmoid(smoe_sigmoid_form form, size_t T, size_t N, size_t
 {
     if (K == 0 || K > N || !form_exists(form)) return SMOE_EINVAL;
     if (!smoe_all_finite(T * N, r)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= t <= T; loop assigns t; loop variant T - t; */
     for (size_t t = 0; t < T && form == SMOE_SIGMOID_NORM; t++)
+        //@ assert t*N + N <= T*N;
         if (!sigmoid_survives(N, r + t * N)) return SMOE_EDOM;
     smoe_status status = SMOE_OK;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop assigns t, status, index[0 .. T*K-1], weight[0 .. T*K-1], margin[0 .. T-1], value[0 .. T*K-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        //@ assert t*N + N <= T*N && t*K + K <= T*K;
         const double *rt = r + t * N;
         size_t *It = index + t * K;
         double *wt = weight + t * K, *vt = value + t * K;
@@ -362,12 +401,19 @@ smoe_status smoe_gate_sigmoid_vjp(smoe_sigmoid_form form, size_t T, size_t N, si
                                   double *dr, double *dvalue)
 {
     if (K == 0 || K > N || !form_exists(form)) return SMOE_EINVAL;
+    /*@ loop invariant 0 <= a <= T*K && \forall integer l; 0 <= l < a ==> index[l] < N;
+        loop assigns a; loop variant T*K - a; */
     for (size_t a = 0; a < T * K; a++)
         if (index[a] >= N) return SMOE_EDOM;
     if (!smoe_all_finite(T * K, value) || !smoe_all_finite(T * K, weight)) return SMOE_EDOM;
     if (!smoe_all_finite(T * K, dweight)) return SMOE_EDOM;
     smoe_status status = SMOE_OK;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop assigns t, status, dr[0 .. T*N-1], dvalue[0 .. K-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        //@ assert t*N + N <= T*N && t*K + K <= T*K;
         const size_t *It = index + t * K;
         const double *vt = value + t * K, *wt = weight + t * K, *dwt = dweight + t * K;
         status = form == SMOE_SIGMOID_NORM ? smoe_weights_sigmoid_norm_vjp(N, K, It, vt, wt, dwt, dr + t * N, dvalue)
@@ -408,7 +454,12 @@ smoe_status smoe_gate_frozen(size_t T, size_t d, size_t N, size_t K, const doubl
     if (d == 0 || K == 0 || K > N) return SMOE_EINVAL;
     if (!smoe_all_finite(T * d, x) || !smoe_all_finite(N * d, wr)) return SMOE_EDOM;
     smoe_status status = SMOE_OK;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop assigns t, status, r[0 .. T*N-1], index[0 .. T*K-1], weight[0 .. T*K-1], margin[0 .. T-1], value[0 .. K-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++)
+        //@ assert t*d + d <= T*d && t*N + N <= T*N && t*K + K <= T*K;
         status = smoe_gate_frozen_token(d, N, K, x + t * d, wr, r + t * N, index + t * K, weight + t * K, &margin[t],
                                         value);
     return status;
@@ -418,12 +469,19 @@ smoe_status smoe_gate_frozen_vjp(size_t T, size_t d, size_t N, size_t K, const d
                                  const double *weight, const double *dweight, double *dx, double *dr, double *dvalue)
 {
     if (d == 0 || K == 0 || K > N) return SMOE_EINVAL;
+    /*@ loop invariant 0 <= a <= T*K && \forall integer l; 0 <= l < a ==> index[l] < N;
+        loop assigns a; loop variant T*K - a; */
     for (size_t a = 0; a < T * K; a++)
         if (index[a] >= N) return SMOE_EDOM;
     if (!smoe_all_finite(N * d, wr) || !smoe_all_finite(T * K, weight)) return SMOE_EDOM;
     if (!smoe_all_finite(T * K, dweight)) return SMOE_EDOM;
     smoe_status status = SMOE_OK;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop assigns t, status, dx[0 .. T*d-1], dr[0 .. N-1], dvalue[0 .. K-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++)
+        //@ assert t*d + d <= T*d && t*K + K <= T*K;
         status = smoe_gate_frozen_token_vjp(d, N, K, wr, index + t * K, weight + t * K, dweight + t * K, dx + t * d,
                                             dr, dvalue);
     return status;
@@ -504,6 +562,7 @@ smoe_status smoe_gshard_capacity(size_t T, size_t N, size_t capacity, const size
 }
 
 /* Is the second choice sent, given its share of the two probabilities? */
+/*@ assigns \nothing; */
 static bool second_is_sent(smoe_second policy, double share, double u, double threshold)
 {
     if (policy == SMOE_SECOND_RANDOM) return 2 * share > u;
@@ -511,6 +570,7 @@ static bool second_is_sent(smoe_second policy, double share, double u, double th
     return policy == SMOE_SECOND_ALL;
 }
 
+/*@ assigns \nothing; */
 static bool gshard_exists(smoe_second policy, smoe_norm_when norm)
 {
     return (policy == SMOE_SECOND_RANDOM || policy == SMOE_SECOND_THRESHOLD || policy == SMOE_SECOND_ALL ||
@@ -524,7 +584,11 @@ smoe_status smoe_gate_gshard(size_t T, size_t N, size_t capacity, smoe_second po
 {
     if (N < 2 || !gshard_exists(policy, norm)) return SMOE_EINVAL;
     if (!smoe_all_finite(T * N, r) || !smoe_all_finite(T, u) || !smoe_all_finite(1, &threshold)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, index[0 .. 2*T-1], share[0 .. 2*T-1], margin[0 .. T-1], p[0 .. N-1], kept[0 .. 2*T-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T; t++) {
+        //@ assert t*N + N <= T*N;
         smoe_status status =
             smoe_weights_softmax_topk_renorm(N, 2, r + t * N, index + 2 * t, share + 2 * t, &margin[t], p);
         if (status != SMOE_OK) return status;
@@ -533,6 +597,7 @@ smoe_status smoe_gate_gshard(size_t T, size_t N, size_t capacity, smoe_second po
     }
     smoe_status status = smoe_gshard_capacity(T, N, capacity, index, kept, count);
     if (status != SMOE_OK) return status;
+    /*@ loop invariant 0 <= a <= 2*T; loop assigns a, weight[0 .. 2*T-1]; loop variant 2*T - a; */
     for (size_t a = 0; a < 2 * T; a++) {
         /* one of two that is kept alone has all of what is kept */
         bool alone = norm == SMOE_NORM_AFTER && !(kept[a] && kept[a ^ 1]);
@@ -545,14 +610,22 @@ smoe_status smoe_gate_gshard_vjp(size_t T, size_t N, smoe_norm_when norm, const 
                                  const double *share, const double *weight, const double *dweight, double *dr)
 {
     if (N < 2 || !gshard_exists(SMOE_SECOND_ALL, norm)) return SMOE_EINVAL;
+    /*@ loop invariant 0 <= a <= 2*T && \forall integer l; 0 <= l < a ==> index[l] < N;
+        loop assigns a; loop variant 2*T - a; */
     for (size_t a = 0; a < 2 * T; a++)
         if (index[a] >= N || kept[a] > 1) return SMOE_EDOM;
     if (!smoe_all_finite(2 * T, share) || !smoe_all_finite(2 * T, weight)) return SMOE_EDOM;
     if (!smoe_all_finite(2 * T, dweight)) return SMOE_EDOM;
     smoe_status status = SMOE_OK;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop assigns t, status, dr[0 .. T*N-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        //@ assert t*N + N <= T*N && 2*t + 1 < 2*T;
         const double *w = (norm == SMOE_NORM_BEFORE ? share : weight) + 2 * t;
         double dw[2], dvalue[2];
+        /*@ loop invariant 0 <= j <= 2; loop assigns j, dw[0 .. 1]; loop variant 2 - j; */
         for (size_t j = 0; j < 2; j++) /* before: a dropped choice's weight is 0 whatever its share is */
             dw[j] = norm == SMOE_NORM_BEFORE && !kept[2 * t + j] ? 0 : dweight[2 * t + j];
         status = smoe_weights_softmax_topk_renorm_vjp(N, 2, index + 2 * t, w, dw, dr + t * N, dvalue);
@@ -648,8 +721,13 @@ smoe_status smoe_unit_vjp(size_t d, double norm, const double *u, const double *
     return smoe_all_finite(d, dx) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
+/*@ assigns \nothing; */
 static bool positive(double x) { return finite_number(x) && x > 0; }
 
+/*@ requires \valid_read(in) && smoe_size(in->T*in->c) && smoe_size(in->N*in->c);
+    requires \valid_read(in->z + (0 .. in->T*in->c-1)) && \valid_read(in->e + (0 .. in->N*in->c-1));
+    assigns \nothing;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM; */
 static smoe_status check_cosine(const smoe_cosine_in *in)
 {
     if (in->c == 0 || in->N == 0) return SMOE_EINVAL;
@@ -658,17 +736,35 @@ static smoe_status check_cosine(const smoe_cosine_in *in)
     return finite && positive(in->norm) ? SMOE_OK : SMOE_EDOM;
 }
 
+/*@ requires smoe_size(n*d) && \valid_read(x + (0 .. n*d-1)) && \valid(norm + (0 .. n-1)) && \valid(u + (0 .. n*d-1));
+    requires \separated(x + (0 .. n*d-1), norm + (0 .. n-1), u + (0 .. n*d-1));
+    assigns norm[0 .. n-1], u[0 .. n*d-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 static smoe_status unit_rows(size_t n, size_t d, const double *x, double *norm, double *u)
 {
     smoe_status status = SMOE_OK;
-    for (size_t a = 0; a < n && status == SMOE_OK; a++) status = smoe_unit(d, x + a * d, &norm[a], u + a * d);
+    /*@ loop invariant 0 <= a <= n;
+        loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop assigns a, status, norm[0 .. n-1], u[0 .. n*d-1]; loop variant n - a; */
+    for (size_t a = 0; a < n && status == SMOE_OK; a++)
+        //@ assert a*d + d <= n*d;
+        status = smoe_unit(d, x + a * d, &norm[a], u + a * d);
     return status;
 }
 
+/*@ requires smoe_size(n*d) && \valid_read(norm + (0 .. n-1)) && \valid_read(u + (0 .. n*d-1));
+    requires \valid_read(du + (0 .. n*d-1)) && \valid(dx + (0 .. n*d-1));
+    requires \separated(u + (0 .. n*d-1), dx + (0 .. n*d-1)) && \separated(du + (0 .. n*d-1), dx + (0 .. n*d-1));
+    assigns dx[0 .. n*d-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 static smoe_status unit_rows_vjp(size_t n, size_t d, const double *norm, const double *u, const double *du, double *dx)
 {
     smoe_status status = SMOE_OK;
+    /*@ loop invariant 0 <= a <= n;
+        loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop assigns a, status, dx[0 .. n*d-1]; loop variant n - a; */
     for (size_t a = 0; a < n && status == SMOE_OK; a++)
+        //@ assert a*d + d <= n*d;
         status = smoe_unit_vjp(d, norm[a], u + a * d, du + a * d, dx + a * d);
     return status;
 }
@@ -681,8 +777,10 @@ smoe_status smoe_cosine_scores(const smoe_cosine_in *in, const smoe_cosine_kept 
     if (status == SMOE_OK && in->input == SMOE_COSINE_NORMALISED) status = unit_rows(T, c, in->z, kept->zn, kept->u);
     if (status != SMOE_OK) return status;
     if (in->input == SMOE_COSINE_RAW)
+        /*@ loop invariant 0 <= k <= T*c; loop assigns k, kept->u[0 .. T*c-1]; loop variant T*c - k; */
         for (size_t k = 0; k < T * c; k++) kept->u[k] = in->z[k];
     smoe_matmul_nt(T, N, c, kept->u, kept->v, s);
+    /*@ loop invariant 0 <= k <= T*N; loop assigns k, s[0 .. T*N-1]; loop variant T*N - k; */
     for (size_t k = 0; k < T * N; k++) s[k] *= in->norm;                /* s_ti = norm <u_t, v_i>   (G.12) */
     return smoe_all_finite(T * N, s) ? SMOE_OK : SMOE_EOVRFLW;
 }
@@ -695,6 +793,7 @@ smoe_status smoe_cosine_scores_vjp(const smoe_cosine_in *in, const smoe_cosine_k
     if (status != SMOE_OK) return status;
     if (!smoe_all_finite(T * N, ds)) return SMOE_EDOM;
     double *g = work, *du = g + T * N, *dv = du + T * c;
+    /*@ loop invariant 0 <= k <= T*N; loop assigns k, g[0 .. T*N-1]; loop variant T*N - k; */
     for (size_t k = 0; k < T * N; k++) g[k] = in->norm * ds[k];
     smoe_matmul_nn(T, c, N, g, kept->v, du);                            /* du_t = sum_i g_ti v_i */
     smoe_matmul_tn(N, c, T, g, kept->u, dv);                            /* dv_i = sum_t g_ti u_t */
@@ -702,6 +801,7 @@ smoe_status smoe_cosine_scores_vjp(const smoe_cosine_in *in, const smoe_cosine_k
     status = unit_rows_vjp(N, c, kept->en, kept->v, dv, de);
     if (in->input == SMOE_COSINE_NORMALISED)
         return status == SMOE_OK ? unit_rows_vjp(T, c, kept->zn, kept->u, du, dz) : status;
+    /*@ loop invariant 0 <= k <= T*c; loop assigns k, dz[0 .. T*c-1]; loop variant T*c - k; */
     for (size_t k = 0; k < T * c; k++) dz[k] = du[k];
     return status;
 }
@@ -899,16 +999,23 @@ smoe_status smoe_damped_vjp(size_t d, double tau, const double *x, double norm, 
 }
 
 /* Without damping, a zero row has no direction. */
+/*@ requires smoe_size(n*d) && \valid_read(x + (0 .. n*d-1));
+    assigns \nothing; */
 static bool some_row_is_zero(size_t n, size_t d, const double *x)
 {
+    /*@ loop invariant 0 <= a <= n; loop assigns a; loop variant n - a; */
     for (size_t a = 0; a < n; a++) {
         size_t zeros = 0;
+        /*@ loop invariant 0 <= zeros <= d && a*d + d <= n*d; loop assigns zeros; loop variant d - zeros; */
         while (zeros < d && x[a * d + zeros] == 0) zeros++;
         if (zeros == d) return true;
     }
     return false;
 }
 
+/*@ requires smoe_size(T*d) && smoe_size(N*d) && \valid_read(x + (0 .. T*d-1)) && \valid_read(beta + (0 .. N*d-1));
+    assigns \nothing;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM; */
 static smoe_status check_perturbed(size_t T, size_t d, size_t N, double tau1, double tau2, const double *x,
                                    const double *beta)
 {
@@ -923,9 +1030,19 @@ smoe_status smoe_gate_perturbed(size_t T, size_t d, size_t N, double tau1, doubl
                                 const double *beta, const smoe_perturbed_kept *kept, double *r)
 {
     smoe_status status = check_perturbed(T, d, N, tau1, tau2, x, beta);
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop assigns t, status, kept->xn[0 .. T-1], kept->u[0 .. T*d-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++)
+        //@ assert t*d + d <= T*d;
         status = smoe_damped(d, tau2, x + t * d, &kept->xn[t], kept->u + t * d);
+    /*@ loop invariant 0 <= i <= N;
+        loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop assigns i, status, kept->bn[0 .. N-1], kept->v[0 .. N*d-1];
+        loop variant N - i; */
     for (size_t i = 0; i < N && status == SMOE_OK; i++)
+        //@ assert i*d + d <= N*d;
         status = smoe_damped(d, tau1, beta + i * d, &kept->bn[i], kept->v + i * d);
     if (status == SMOE_OK) smoe_matmul_nt(T, N, d, kept->u, kept->v, r); /* r_ti = <u_t, v_i>   (G.13) */
     return status;                                                      /* |r| <= 1: no overflow */
@@ -942,9 +1059,19 @@ smoe_status smoe_gate_perturbed_vjp(size_t T, size_t d, size_t N, double tau1, d
     smoe_matmul_nn(T, d, N, dr, kept->v, du);                           /* du_t = sum_i dr_ti v_i */
     smoe_matmul_tn(N, d, T, dr, kept->u, dv);                           /* dv_i = sum_t dr_ti u_t */
     if (!smoe_all_finite(T * d, du) || !smoe_all_finite(N * d, dv)) return SMOE_EOVRFLW;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop assigns t, status, dx[0 .. T*d-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++)
+        //@ assert t*d + d <= T*d;
         status = smoe_damped_vjp(d, tau2, x + t * d, kept->xn[t], kept->u + t * d, du + t * d, dx + t * d);
+    /*@ loop invariant 0 <= i <= N;
+        loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop assigns i, status, dbeta[0 .. N*d-1];
+        loop variant N - i; */
     for (size_t i = 0; i < N && status == SMOE_OK; i++)
+        //@ assert i*d + d <= N*d;
         status = smoe_damped_vjp(d, tau1, beta + i * d, kept->bn[i], kept->v + i * d, dv + i * d, dbeta + i * d);
     return status;
 }
@@ -987,7 +1114,13 @@ smoe_status smoe_gate_stable(smoe_stable_stage stage, size_t T, size_t d, size_t
     smoe_matmul_nt(T, N, d, x, e, s);                                   /* s_ti = <x_t, e_i>   (G.14) */
     if (!smoe_all_finite(T * N, s)) return SMOE_EOVRFLW;
     smoe_status status = SMOE_OK;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop invariant status == SMOE_OK ==> \forall integer u; 0 <= u < t ==> index[u] < N;
+        loop assigns t, status, index[0 .. T-1], weight[0 .. T-1], margin[0 .. T-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        //@ assert t*N + N <= T*N;
         const double *st = s + t * N, *chooser = stage == SMOE_STABLE_LEARNING ? st : shat + t * N;
         status = smoe_stable_choice(N, st, chooser, &index[t], &weight[t], &margin[t]);
     }
@@ -1000,7 +1133,12 @@ smoe_status smoe_gate_stable_vjp(size_t T, size_t d, size_t N, const double *x, 
     if (d == 0 || N == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(T * d, x) || !smoe_all_finite(N * d, e) || !smoe_all_finite(T, dweight)) return SMOE_EDOM;
     smoe_status status = SMOE_OK;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop assigns t, status, work[0 .. T*N-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++)
+        //@ assert t*N + N <= T*N;
         status = smoe_stable_choice_vjp(N, s + t * N, index[t], dweight[t], work + t * N);
     if (status != SMOE_OK) return status;
     smoe_matmul_tn(N, d, T, work, x, de);                               /* de = sum_t ds_t x_t' */
@@ -1106,8 +1244,11 @@ double smoe_group_score(size_t n, const double *b)
     return n > 1 ? first + second : first;                              /* the two largest of the group   (G.16) */
 }
 
+/*@ requires \valid_read(b + (0 .. n-1));
+    assigns \nothing; */
 static bool below_outside(size_t n, const double *b)
 {
+    /*@ loop invariant 0 <= i <= n; loop assigns i; loop variant n - i; */
     for (size_t i = 0; i < n; i++)
         if (!(fabs(b[i]) < 0x1p99)) return false;
     return true;
@@ -1120,12 +1261,30 @@ smoe_status smoe_group_limit(size_t N, size_t G, size_t kept, const double *b, d
     if (!below_outside(N, b)) return SMOE_EDOM;
     const size_t n = N / G;
     double margin;
-    for (size_t g = 0; g < G; g++) score[g] = smoe_group_score(n, b + g * n);
+    //@ assert n > 0 && G * n == N;
+    /*@ loop invariant 0 <= g <= G; loop assigns g, score[0 .. G-1]; loop variant G - g; */
+    for (size_t g = 0; g < G; g++)
+        //@ assert g*n + n <= G*n;
+        score[g] = smoe_group_score(n, b + g * n);
     const smoe_status status = smoe_topk(G, kept, score, group, value, &margin); /* the best groups */
     if (status != SMOE_OK) return status;
-    for (size_t i = 0; i < N; i++) limited[i] = SMOE_OUTSIDE;
+    /*@ loop invariant 0 <= i <= N && \forall integer l; 0 <= l < i ==> limited[l] == -0x1p100;
+        loop assigns i, limited[0 .. N-1]; loop variant N - i; */
+    for (size_t i = 0; i < N; i++)
+        limited[i] = SMOE_OUTSIDE;
+    /*@ loop invariant 0 <= j <= kept;
+        loop invariant \forall integer l; 0 <= l < N ==> limited[l] == b[l] || limited[l] == -0x1p100;
+        loop invariant \forall integer a, l; 0 <= a < j && 0 <= l < n ==> limited[group[a]*n + l] == b[group[a]*n + l];
+        loop assigns j, limited[0 .. N-1]; loop variant kept - j; */
     for (size_t j = 0; j < kept; j++)
-        for (size_t i = 0; i < n; i++) limited[group[j] * n + i] = b[group[j] * n + i];
+        /*@ loop invariant 0 <= i <= n && group[j]*n + n <= G*n;
+            loop invariant \forall integer l; 0 <= l < N ==> limited[l] == b[l] || limited[l] == -0x1p100;
+            loop invariant \forall integer a, l; 0 <= a < j && 0 <= l < n ==>
+                             limited[group[a]*n + l] == b[group[a]*n + l];
+            loop invariant \forall integer l; 0 <= l < i ==> limited[group[j]*n + l] == b[group[j]*n + l];
+            loop assigns i, limited[0 .. N-1]; loop variant n - i; */
+        for (size_t i = 0; i < n; i++)
+            limited[group[j] * n + i] = b[group[j] * n + i];
     return SMOE_OK;
 }
 
@@ -1301,7 +1460,12 @@ smoe_status smoe_gate_entropy(size_t T, size_t N, const double *r, double *entro
     if (T == 0 || N == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(T * N, r)) return SMOE_EDOM;
     smoe_status status = SMOE_OK;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop assigns t, status, entropy[0 .. T-1], p[0 .. N-1], log_p[0 .. N-1];
+        loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++)
+        //@ assert t*N + N <= T*N;
         status = smoe_gate_entropy_token(N, r + t * N, &entropy[t], p, log_p);
     *mean = smoe_sum(T, entropy) / (double)T;
     return status;

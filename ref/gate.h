@@ -26,16 +26,14 @@
  *
  * Source: Shazeer et al. 2017, eq. (4) without noise; spec G.1 for who has the bias.
  */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(wr + (0 .. N*d-1)) && \valid_read(br + (0 .. N-1));
-    requires \valid(r + (0 .. T*N-1));
+/*@ requires smoe_product(T, N, d, x, wr, r) && \valid_read(br + (0 .. N-1));
     assigns r[0 .. T*N-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_linear(size_t T, size_t d, size_t N, const double *x, const double *wr, const double *br,
                              double *r);
 
 /* dx = Wr' dr,  dWr = sum_t dr_t x_t',  dbr = sum_t dr_t,  tokens ascending.  dx [T,d]  dwr [N,d]  dbr [N]  out */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(wr + (0 .. N*d-1)) && \valid_read(dr + (0 .. T*N-1));
-    requires \valid(dx + (0 .. T*d-1)) && \valid(dwr + (0 .. N*d-1)) && \valid(dbr + (0 .. N-1));
+/*@ requires smoe_product(N, d, T, dr, x, dwr) && smoe_product(T, d, N, dr, wr, dx) && \valid(dbr + (0 .. N-1));
     assigns dx[0 .. T*d-1], dwr[0 .. N*d-1], dbr[0 .. N-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_linear_vjp(size_t T, size_t d, size_t N, const double *x, const double *wr, const double *dr,
@@ -74,7 +72,8 @@ smoe_status smoe_weights_topk_softmax(size_t N, size_t K, const double *r,
     requires \separated(dweight + (0 .. K-1), dr + (0 .. N-1), dvalue + (0 .. K-1));
     assigns dr[0 .. N-1], dvalue[0 .. K-1];
     ensures K == 0 || K > N ==> \result == SMOE_EINVAL;
-    ensures 0 < K <= N && \result == SMOE_OK ==> \forall integer j; 0 <= j < K ==> index[j] < N; */
+    ensures 0 < K <= N && \result == SMOE_OK ==> \forall integer j; 0 <= j < K ==> index[j] < N;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_weights_topk_softmax_vjp(size_t N, size_t K, const size_t *index, const double *weight,
                                           const double *dweight, double *dr, double *dvalue);
 
@@ -106,7 +105,8 @@ smoe_status smoe_weights_softmax_topk(size_t N, size_t K, const double *r,
     requires \separated(dweight + (0 .. K-1), dr + (0 .. N-1), dp + (0 .. N-1));
     assigns dr[0 .. N-1], dp[0 .. N-1];
     ensures K == 0 || K > N ==> \result == SMOE_EINVAL;
-    ensures 0 < K <= N && \result == SMOE_OK ==> \forall integer j; 0 <= j < K ==> index[j] < N; */
+    ensures 0 < K <= N && \result == SMOE_OK ==> \forall integer j; 0 <= j < K ==> index[j] < N;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_weights_softmax_topk_vjp(size_t N, size_t K, const size_t *index, const double *p,
                                           const double *dweight, double *dr, double *dp);
 
@@ -139,7 +139,8 @@ smoe_status smoe_weights_softmax_topk_renorm(size_t N, size_t K, const double *r
     requires \separated(dweight + (0 .. K-1), dr + (0 .. N-1), dvalue + (0 .. K-1));
     assigns dr[0 .. N-1], dvalue[0 .. K-1];
     ensures K == 0 || K > N ==> \result == SMOE_EINVAL;
-    ensures 0 < K <= N && \result == SMOE_OK ==> \forall integer j; 0 <= j < K ==> index[j] < N; */
+    ensures 0 < K <= N && \result == SMOE_OK ==> \forall integer j; 0 <= j < K ==> index[j] < N;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_weights_softmax_topk_renorm_vjp(size_t N, size_t K, const size_t *index, const double *weight,
                                                  const double *dweight, double *dr, double *dvalue);
 
@@ -149,18 +150,25 @@ typedef enum { SMOE_TOPK_SOFTMAX, SMOE_SOFTMAX_TOPK, SMOE_SOFTMAX_TOPK_RENORM } 
 /*   r [T,N]   index [T,K]  weight [T,K]  margin [T]   out
  *   p [T,N]   out: kept for the vjp (G.3, G.4: the probabilities; G.2: a row starts with r_I, its rest is not written)
  */
-/*@ requires \valid_read(r + (0 .. T*N-1));
+/*@ requires smoe_size(T*N) && smoe_size(T*K) && \valid_read(r + (0 .. T*N-1));
     requires \valid(index + (0 .. T*K-1)) && \valid(weight + (0 .. T*K-1)) && \valid(margin + (0 .. T-1)) &&
              \valid(p + (0 .. T*N-1));
+    requires \separated(r + (0 .. T*N-1), index + (0 .. T*K-1), weight + (0 .. T*K-1), margin + (0 .. T-1),
+                        p + (0 .. T*N-1));
     assigns index[0 .. T*K-1], weight[0 .. T*K-1], margin[0 .. T-1], p[0 .. T*N-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_weights(smoe_weight_order order, size_t T, size_t N, size_t K, const double *r,
                               size_t *index, double *weight, double *margin, double *p);
 
 /*   dweight [T,K]   dr [T,N]  out   work [N]  scratch */
-/*@ requires \valid_read(index + (0 .. T*K-1)) && \valid_read(weight + (0 .. T*K-1)) &&
+/*@ requires smoe_size(T*N) && smoe_size(T*K);
+    requires \valid_read(index + (0 .. T*K-1)) && \valid_read(weight + (0 .. T*K-1)) &&
              \valid_read(p + (0 .. T*N-1)) && \valid_read(dweight + (0 .. T*K-1));
     requires \valid(dr + (0 .. T*N-1)) && \valid(work + (0 .. N-1));
+    requires \separated(index + (0 .. T*K-1), dr + (0 .. T*N-1), work + (0 .. N-1));
+    requires \separated(weight + (0 .. T*K-1), dr + (0 .. T*N-1), work + (0 .. N-1));
+    requires \separated(p + (0 .. T*N-1), dr + (0 .. T*N-1), work + (0 .. N-1));
+    requires \separated(dweight + (0 .. T*K-1), dr + (0 .. T*N-1), work + (0 .. N-1));
     assigns dr[0 .. T*N-1], work[0 .. N-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_weights_vjp(smoe_weight_order order, size_t T, size_t N, size_t K, const size_t *index,
@@ -178,7 +186,8 @@ smoe_status smoe_gate_weights_vjp(smoe_weight_order order, size_t T, size_t N, s
     requires \separated(x + (0 .. n-1), xn + (0 .. n-1)) && \separated(noise + (0 .. n-1), xn + (0 .. n-1));
     assigns xn[0 .. n-1];
     ensures !(smoe_finites(x, n) && smoe_finites(noise, n)) <==> \result == SMOE_EDOM;
-    ensures \result == SMOE_OK ==> smoe_finites(xn, n); */
+    ensures \result == SMOE_OK ==> smoe_finites(xn, n);
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_jitter(size_t n, const double *x, const double *noise, double *xn);
 
 /* (G.5) The linear gate on the jittered tokens:  r_t = Wr (x_t * noise_t) + br
@@ -187,18 +196,17 @@ smoe_status smoe_jitter(size_t n, const double *x, const double *noise, double *
  *   r [T,N]   out
  *   xn [T,d]  out: kept for the vjp
  */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(noise + (0 .. T*d-1));
-    requires \valid_read(wr + (0 .. N*d-1)) && \valid_read(br + (0 .. N-1));
-    requires \valid(r + (0 .. T*N-1)) && \valid(xn + (0 .. T*d-1));
+/*@ requires smoe_product(T, N, d, xn, wr, r) && \valid_read(x + (0 .. T*d-1)) && \valid_read(noise + (0 .. T*d-1));
+    requires \valid_read(br + (0 .. N-1)) && \valid(xn + (0 .. T*d-1));
+    requires \separated(x + (0 .. T*d-1), xn + (0 .. T*d-1)) && \separated(noise + (0 .. T*d-1), xn + (0 .. T*d-1));
     assigns r[0 .. T*N-1], xn[0 .. T*d-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_jitter(size_t T, size_t d, size_t N, const double *x, const double *noise, const double *wr,
                              const double *br, double *r, double *xn);
 
 /* dx = (Wr' dr) * noise,  dWr = sum_t dr_t xn_t',  dbr = sum_t dr_t,  tokens ascending.  The noise is a constant. */
-/*@ requires \valid_read(noise + (0 .. T*d-1)) && \valid_read(xn + (0 .. T*d-1));
-    requires \valid_read(wr + (0 .. N*d-1)) && \valid_read(dr + (0 .. T*N-1));
-    requires \valid(dx + (0 .. T*d-1)) && \valid(dwr + (0 .. N*d-1)) && \valid(dbr + (0 .. N-1));
+/*@ requires smoe_product(N, d, T, dr, xn, dwr) && smoe_product(T, d, N, dr, wr, dx);
+    requires \valid_read(noise + (0 .. T*d-1)) && \valid(dbr + (0 .. N-1));
     assigns dx[0 .. T*d-1], dwr[0 .. N*d-1], dbr[0 .. N-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_jitter_vjp(size_t T, size_t d, size_t N, const double *noise, const double *xn,
@@ -221,7 +229,8 @@ smoe_status smoe_gate_jitter_vjp(size_t T, size_t d, size_t N, const double *noi
     assigns std[0 .. n-1], noisy[0 .. n-1];
     ensures !(smoe_finite(epsilon) && epsilon >= 0 && smoe_finites(clean, n) && smoe_finites(raw, n) &&
               smoe_finites(noise, n)) <==> \result == SMOE_EDOM;
-    ensures \result == SMOE_OK ==> smoe_finites(std, n) && smoe_finites(noisy, n); */
+    ensures \result == SMOE_OK ==> smoe_finites(std, n) && smoe_finites(noisy, n);
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_noisy_scores(size_t n, const double *clean, const double *raw, const double *noise, double epsilon,
                               double *std, double *noisy);
 
@@ -232,7 +241,8 @@ smoe_status smoe_noisy_scores(size_t n, const double *clean, const double *raw, 
     requires \separated(dnoisy + (0 .. n-1), draw + (0 .. n-1));
     assigns draw[0 .. n-1];
     ensures !(smoe_finites(raw, n) && smoe_finites(noise, n) && smoe_finites(dnoisy, n)) <==> \result == SMOE_EDOM;
-    ensures \result == SMOE_OK ==> smoe_finites(draw, n); */
+    ensures \result == SMOE_OK ==> smoe_finites(draw, n);
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_noisy_scores_vjp(size_t n, const double *raw, const double *noise, const double *dnoisy,
                                   double *draw);
 
@@ -243,12 +253,15 @@ smoe_status smoe_noisy_scores_vjp(size_t n, const double *raw, const double *noi
  *   index [T,K]  weight [T,K]  margin [T]            out; the margin is on noisy
  *   value [K]                                        scratch
  */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(wg + (0 .. N*d-1)) && \valid_read(wn + (0 .. N*d-1));
-    requires \valid_read(noise + (0 .. T*N-1));
-    requires \valid(clean + (0 .. T*N-1)) && \valid(raw + (0 .. T*N-1)) && \valid(std + (0 .. T*N-1)) &&
-             \valid(noisy + (0 .. T*N-1));
+/*@ requires smoe_product(T, N, d, x, wg, clean) && smoe_product(T, N, d, x, wn, raw) && smoe_size(T*K);
+    requires \valid_read(noise + (0 .. T*N-1)) && \valid(std + (0 .. T*N-1)) && \valid(noisy + (0 .. T*N-1));
     requires \valid(index + (0 .. T*K-1)) && \valid(weight + (0 .. T*K-1)) && \valid(margin + (0 .. T-1)) &&
              \valid(value + (0 .. K-1));
+    requires \separated(clean + (0 .. T*N-1), std + (0 .. T*N-1), noisy + (0 .. T*N-1));
+    requires \separated(raw + (0 .. T*N-1), std + (0 .. T*N-1), noisy + (0 .. T*N-1));
+    requires \separated(noise + (0 .. T*N-1), std + (0 .. T*N-1), noisy + (0 .. T*N-1));
+    requires \separated(noisy + (0 .. T*N-1), index + (0 .. T*K-1), weight + (0 .. T*K-1), margin + (0 .. T-1),
+                        value + (0 .. K-1));
     assigns clean[0 .. T*N-1], raw[0 .. T*N-1], std[0 .. T*N-1], noisy[0 .. T*N-1];
     assigns index[0 .. T*K-1], weight[0 .. T*K-1], margin[0 .. T-1], value[0 .. K-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
@@ -258,12 +271,18 @@ smoe_status smoe_gate_noisy(size_t T, size_t d, size_t N, size_t K, double epsil
 
 /* The noise and the selection are constants.  dx is one chain: the experts of Wg, then those of Wn.
  *   dx [T,d]  dwg [N,d]  dwn [N,d]  out    dnoisy [T,N]  draw [T,N]  dvalue [K]  scratch */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(wg + (0 .. N*d-1)) && \valid_read(wn + (0 .. N*d-1));
+/*@ requires smoe_product(N, d, T, dnoisy, x, dwg) && smoe_product(N, d, T, draw, x, dwn);
+    requires smoe_product(T, d, N, dnoisy, wg, dx) && smoe_product(T, d, N, draw, wn, dx) && smoe_size(T*K);
     requires \valid_read(noise + (0 .. T*N-1)) && \valid_read(raw + (0 .. T*N-1));
     requires \valid_read(index + (0 .. T*K-1)) && \valid_read(weight + (0 .. T*K-1)) &&
              \valid_read(dweight + (0 .. T*K-1));
-    requires \valid(dx + (0 .. T*d-1)) && \valid(dwg + (0 .. N*d-1)) && \valid(dwn + (0 .. N*d-1));
     requires \valid(dnoisy + (0 .. T*N-1)) && \valid(draw + (0 .. T*N-1)) && \valid(dvalue + (0 .. K-1));
+    requires \separated(index + (0 .. T*K-1), dnoisy + (0 .. T*N-1), dvalue + (0 .. K-1));
+    requires \separated(weight + (0 .. T*K-1), dnoisy + (0 .. T*N-1), dvalue + (0 .. K-1));
+    requires \separated(dweight + (0 .. T*K-1), dnoisy + (0 .. T*N-1), dvalue + (0 .. K-1));
+    requires \separated(raw + (0 .. T*N-1), draw + (0 .. T*N-1));
+    requires \separated(noise + (0 .. T*N-1), draw + (0 .. T*N-1));
+    requires \separated(dnoisy + (0 .. T*N-1), draw + (0 .. T*N-1));
     assigns dx[0 .. T*d-1], dwg[0 .. N*d-1], dwn[0 .. N*d-1], dnoisy[0 .. T*N-1], draw[0 .. T*N-1], dvalue[0 .. K-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_noisy_vjp(size_t T, size_t d, size_t N, size_t K, const double *x, const double *wg,
@@ -301,7 +320,8 @@ smoe_status smoe_weights_sigmoid(size_t N, size_t K, const double *r,
     requires \separated(dweight + (0 .. K-1), dr + (0 .. N-1), dvalue + (0 .. K-1));
     assigns dr[0 .. N-1], dvalue[0 .. K-1];
     ensures K == 0 || K > N ==> \result == SMOE_EINVAL;
-    ensures 0 < K <= N && \result == SMOE_OK ==> \forall integer j; 0 <= j < K ==> index[j] < N; */
+    ensures 0 < K <= N && \result == SMOE_OK ==> \forall integer j; 0 <= j < K ==> index[j] < N;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_weights_sigmoid_vjp(size_t N, size_t K, const size_t *index, const double *value,
                                      const double *dweight, double *dr, double *dvalue);
 
@@ -334,7 +354,8 @@ smoe_status smoe_weights_sigmoid_norm(size_t N, size_t K, const double *r,
     requires \separated(dweight + (0 .. K-1), dr + (0 .. N-1), dvalue + (0 .. K-1));
     assigns dr[0 .. N-1], dvalue[0 .. K-1];
     ensures K == 0 || K > N ==> \result == SMOE_EINVAL;
-    ensures 0 < K <= N && \result == SMOE_OK ==> \forall integer j; 0 <= j < K ==> index[j] < N; */
+    ensures 0 < K <= N && \result == SMOE_OK ==> \forall integer j; 0 <= j < K ==> index[j] < N;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_weights_sigmoid_norm_vjp(size_t N, size_t K, const size_t *index, const double *value,
                                           const double *weight, const double *dweight, double *dr, double *dvalue);
 
@@ -342,18 +363,25 @@ smoe_status smoe_weights_sigmoid_norm_vjp(size_t N, size_t K, const size_t *inde
 typedef enum { SMOE_SIGMOID_NORM, SMOE_SIGMOID_PLAIN } smoe_sigmoid_form;
 
 /*   r [T,N]   index [T,K]  weight [T,K]  margin [T]  value [T,K]  out */
-/*@ requires \valid_read(r + (0 .. T*N-1));
+/*@ requires smoe_size(T*N) && smoe_size(T*K) && \valid_read(r + (0 .. T*N-1));
     requires \valid(index + (0 .. T*K-1)) && \valid(weight + (0 .. T*K-1)) && \valid(margin + (0 .. T-1)) &&
              \valid(value + (0 .. T*K-1));
+    requires \separated(r + (0 .. T*N-1), index + (0 .. T*K-1), weight + (0 .. T*K-1), margin + (0 .. T-1),
+                        value + (0 .. T*K-1));
     assigns index[0 .. T*K-1], weight[0 .. T*K-1], margin[0 .. T-1], value[0 .. T*K-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_sigmoid(smoe_sigmoid_form form, size_t T, size_t N, size_t K, const double *r,
                               size_t *index, double *weight, double *margin, double *value);
 
 /*   dweight [T,K]   dr [T,N]  out   dvalue [K]  scratch */
-/*@ requires \valid_read(index + (0 .. T*K-1)) && \valid_read(value + (0 .. T*K-1)) &&
+/*@ requires smoe_size(T*N) && smoe_size(T*K);
+    requires \valid_read(index + (0 .. T*K-1)) && \valid_read(value + (0 .. T*K-1)) &&
              \valid_read(weight + (0 .. T*K-1)) && \valid_read(dweight + (0 .. T*K-1));
     requires \valid(dr + (0 .. T*N-1)) && \valid(dvalue + (0 .. K-1));
+    requires \separated(index + (0 .. T*K-1), dr + (0 .. T*N-1), dvalue + (0 .. K-1));
+    requires \separated(value + (0 .. T*K-1), dr + (0 .. T*N-1), dvalue + (0 .. K-1));
+    requires \separated(weight + (0 .. T*K-1), dr + (0 .. T*N-1), dvalue + (0 .. K-1));
+    requires \separated(dweight + (0 .. T*K-1), dr + (0 .. T*N-1), dvalue + (0 .. K-1));
     assigns dr[0 .. T*N-1], dvalue[0 .. K-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_sigmoid_vjp(smoe_sigmoid_form form, size_t T, size_t N, size_t K, const size_t *index,
@@ -376,7 +404,8 @@ smoe_status smoe_gate_sigmoid_vjp(smoe_sigmoid_form form, size_t T, size_t N, si
     ensures d == 0 || K == 0 || K > N ==> \result == SMOE_EINVAL;
     ensures \result == SMOE_OK ==> smoe_finites(r, N);
     ensures \result == SMOE_OK ==> \forall integer j; 0 <= j < K ==> index[j] < N;
-    ensures \result == SMOE_OK ==> \forall integer a, b; 0 <= a < b < K ==> smoe_before(r, index[a], index[b]); */
+    ensures \result == SMOE_OK ==> \forall integer a, b; 0 <= a < b < K ==> smoe_before(r, index[a], index[b]);
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_frozen_token(size_t d, size_t N, size_t K, const double *x, const double *wr, double *r,
                                    size_t *index, double *weight, double *margin, double *value);
 
@@ -389,24 +418,32 @@ smoe_status smoe_gate_frozen_token(size_t d, size_t N, size_t K, const double *x
     requires \separated(wr + (0 .. N*d-1), dr + (0 .. N-1), dvalue + (0 .. K-1), dx + (0 .. d-1));
     assigns dx[0 .. d-1], dr[0 .. N-1], dvalue[0 .. K-1];
     ensures d == 0 || K == 0 || K > N ==> \result == SMOE_EINVAL;
-    ensures \result == SMOE_OK ==> smoe_finites(dx, d); */
+    ensures \result == SMOE_OK ==> smoe_finites(dx, d);
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_frozen_token_vjp(size_t d, size_t N, size_t K, const double *wr, const size_t *index,
                                        const double *weight, const double *dweight, double *dx, double *dr,
                                        double *dvalue);
 
 /* (G.8) for each of T tokens:  x [T,d]  r [T,N]  index [T,K]  weight [T,K]  margin [T];  value [K] is scratch */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(wr + (0 .. N*d-1)) && \valid(r + (0 .. T*N-1));
+/*@ requires smoe_product(T, N, d, x, wr, r) && smoe_size(T*K);
     requires \valid(index + (0 .. T*K-1)) && \valid(weight + (0 .. T*K-1)) && \valid(margin + (0 .. T-1)) &&
              \valid(value + (0 .. K-1));
+    requires \separated(r + (0 .. T*N-1), index + (0 .. T*K-1), weight + (0 .. T*K-1), margin + (0 .. T-1),
+                        value + (0 .. K-1));
     assigns r[0 .. T*N-1], index[0 .. T*K-1], weight[0 .. T*K-1], margin[0 .. T-1], value[0 .. K-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_frozen(size_t T, size_t d, size_t N, size_t K, const double *x, const double *wr, double *r,
                              size_t *index, double *weight, double *margin, double *value);
 
 /*   dweight [T,K]   dx [T,d]  out   dr [N]  dvalue [K]  scratch */
-/*@ requires \valid_read(wr + (0 .. N*d-1)) && \valid_read(index + (0 .. T*K-1)) &&
+/*@ requires smoe_size(T*d) && smoe_size(N*d) && smoe_size(T*K);
+    requires \valid_read(wr + (0 .. N*d-1)) && \valid_read(index + (0 .. T*K-1)) &&
              \valid_read(weight + (0 .. T*K-1)) && \valid_read(dweight + (0 .. T*K-1));
     requires \valid(dx + (0 .. T*d-1)) && \valid(dr + (0 .. N-1)) && \valid(dvalue + (0 .. K-1));
+    requires \separated(index + (0 .. T*K-1), dr + (0 .. N-1), dvalue + (0 .. K-1), dx + (0 .. T*d-1));
+    requires \separated(weight + (0 .. T*K-1), dr + (0 .. N-1), dvalue + (0 .. K-1), dx + (0 .. T*d-1));
+    requires \separated(dweight + (0 .. T*K-1), dr + (0 .. N-1), dvalue + (0 .. K-1), dx + (0 .. T*d-1));
+    requires \separated(wr + (0 .. N*d-1), dr + (0 .. N-1), dvalue + (0 .. K-1), dx + (0 .. T*d-1));
     assigns dx[0 .. T*d-1], dr[0 .. N-1], dvalue[0 .. K-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_frozen_vjp(size_t T, size_t d, size_t N, size_t K, const double *wr, const size_t *index,
@@ -472,10 +509,14 @@ typedef enum { SMOE_NORM_BEFORE, SMOE_NORM_AFTER } smoe_norm_when;
  *
  * Errors: SMOE_EINVAL also for N < 2 and unknown choices; SMOE_EDOM also for a threshold that is not finite.
  */
-/*@ requires \valid_read(r + (0 .. T*N-1)) && \valid_read(u + (0 .. T-1));
+/*@ requires smoe_size(T*N) && T <= 0x7fffffffffffffff;
+    requires \valid_read(r + (0 .. T*N-1)) && \valid_read(u + (0 .. T-1));
     requires \valid(index + (0 .. 2*T-1)) && \valid(weight + (0 .. 2*T-1)) && \valid(kept + (0 .. 2*T-1)) &&
              \valid(margin + (0 .. T-1)) && \valid(share + (0 .. 2*T-1));
     requires \valid(p + (0 .. N-1)) && \valid(count + (0 .. N-1));
+    requires \separated(r + (0 .. T*N-1), index + (0 .. 2*T-1), share + (0 .. 2*T-1), margin + (0 .. T-1),
+                        p + (0 .. N-1));
+    requires \separated(index + (0 .. 2*T-1), kept + (0 .. 2*T-1), count + (0 .. N-1));
     assigns index[0 .. 2*T-1], weight[0 .. 2*T-1], kept[0 .. 2*T-1], margin[0 .. T-1], share[0 .. 2*T-1];
     assigns p[0 .. N-1], count[0 .. N-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
@@ -485,10 +526,13 @@ smoe_status smoe_gate_gshard(size_t T, size_t N, size_t capacity, smoe_second po
 
 /* What was selected and kept is constant:  dr of G.4 with the shares and the kept cotangents (before), with the weights
  * and all cotangents (after).   dweight [T,2]   dr [T,N]  out */
-/*@ requires \valid_read(index + (0 .. 2*T-1)) && \valid_read(kept + (0 .. 2*T-1)) &&
+/*@ requires smoe_size(T*N) && T <= 0x7fffffffffffffff;
+    requires \valid_read(index + (0 .. 2*T-1)) && \valid_read(kept + (0 .. 2*T-1)) &&
              \valid_read(share + (0 .. 2*T-1)) && \valid_read(weight + (0 .. 2*T-1)) &&
              \valid_read(dweight + (0 .. 2*T-1));
-    requires \valid(dr + (0 .. T*N-1));
+    requires \valid(dr + (0 .. T*N-1)) && \separated(index + (0 .. 2*T-1), dr + (0 .. T*N-1));
+    requires \separated(share + (0 .. 2*T-1), dr + (0 .. T*N-1));
+    requires \separated(weight + (0 .. 2*T-1), dr + (0 .. T*N-1));
     assigns dr[0 .. T*N-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_gshard_vjp(size_t T, size_t N, smoe_norm_when norm, const size_t *index, const size_t *kept,
@@ -508,7 +552,8 @@ smoe_status smoe_gate_gshard_vjp(size_t T, size_t N, smoe_norm_when norm, const 
     assigns z[0 .. g-1], wr[0 .. n-1];
     ensures m == 0 || g == 0 ==> \result == SMOE_EINVAL;
     ensures \result == SMOE_OK ==> smoe_finites(wr, n);
-    ensures \result == SMOE_OK ==> \forall integer a; 0 <= a < g ==> z[a] >= 0; */
+    ensures \result == SMOE_OK ==> \forall integer a; 0 <= a < g ==> z[a] >= 0;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_hyper_weights(size_t m, size_t g, size_t n, const double *e, const double *v1, const double *v2,
                                double *z, double *wr);
 
@@ -519,14 +564,15 @@ smoe_status smoe_hyper_weights(size_t m, size_t g, size_t n, const double *e, co
     requires \separated(v1 + (0 .. g*m-1), dz + (0 .. g-1));
     assigns de[0 .. m-1], dz[0 .. g-1];
     ensures m == 0 || g == 0 ==> \result == SMOE_EINVAL;
-    ensures \result == SMOE_OK ==> smoe_finites(de, m); */
+    ensures \result == SMOE_OK ==> smoe_finites(de, m);
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_hyper_weights_vjp(size_t m, size_t g, size_t n, const double *v1, const double *v2, const double *z,
                                    const double *dwr, double *de, double *dz);
 
 /* (G.11) HyperRouter's gate:  r_t = Wr x_t.   x [T,d]   r [T,N]  z [g]  wr [N,d]  out */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(e + (0 .. m-1)) && \valid_read(v1 + (0 .. g*m-1)) &&
-             \valid_read(v2 + (0 .. N*d*g-1));
-    requires \valid(r + (0 .. T*N-1)) && \valid(z + (0 .. g-1)) && \valid(wr + (0 .. N*d-1));
+/*@ requires smoe_product(1, g, m, e, v1, z) && smoe_product(1, N*d, g, z, v2, wr) && smoe_product(T, N, d, x, wr, r);
+    requires \separated(e + (0 .. m-1), wr + (0 .. N*d-1)) && \separated(v1 + (0 .. g*m-1), wr + (0 .. N*d-1));
+    requires \separated(v2 + (0 .. N*d*g-1), z + (0 .. g-1));
     assigns r[0 .. T*N-1], z[0 .. g-1], wr[0 .. N*d-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_hyper(size_t T, size_t d, size_t N, size_t m, size_t g, const double *x, const double *e,
@@ -534,10 +580,11 @@ smoe_status smoe_gate_hyper(size_t T, size_t d, size_t N, size_t m, size_t g, co
 
 /* dx = Wr' dr,  dWr = sum_t dr_t x_t' (tokens ascending),  then as above.
  *   dx [T,d]  de [m]  out   dwr [N,d]  dz [g]  scratch */
-/*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(v1 + (0 .. g*m-1)) && \valid_read(v2 + (0 .. N*d*g-1));
-    requires \valid_read(z + (0 .. g-1)) && \valid_read(wr + (0 .. N*d-1)) && \valid_read(dr + (0 .. T*N-1));
-    requires \valid(dx + (0 .. T*d-1)) && \valid(de + (0 .. m-1)) && \valid(dwr + (0 .. N*d-1)) &&
-             \valid(dz + (0 .. g-1));
+/*@ requires smoe_product(T, d, N, dr, wr, dx) && smoe_product(N, d, T, dr, x, dwr);
+    requires smoe_product(1, g, N*d, dwr, v2, dz) && smoe_product(1, m, g, dz, v1, de) && \valid_read(z + (0 .. g-1));
+    requires \separated(z + (0 .. g-1), dz + (0 .. g-1), de + (0 .. m-1));
+    requires \separated(dwr + (0 .. N*d-1), de + (0 .. m-1)) && \separated(v2 + (0 .. N*d*g-1), de + (0 .. m-1));
+    requires \separated(v1 + (0 .. g*m-1), dz + (0 .. g-1));
     assigns dx[0 .. T*d-1], de[0 .. m-1], dwr[0 .. N*d-1], dz[0 .. g-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_hyper_vjp(size_t T, size_t d, size_t N, size_t m, size_t g, const double *x, const double *v1,
@@ -593,10 +640,34 @@ typedef struct {
  *
  * SMOE_EINVAL if c or N is 0; SMOE_EDOM if norm is not above 0.
  */
+/*@ requires \valid_read(in) && \valid_read(kept);
+    requires \let T = in->T; \let c = in->c; \let N = in->N;
+             smoe_product(T, N, c, kept->u, kept->v, s) &&
+             \valid_read(in->z + (0 .. T*c-1)) && \valid_read(in->e + (0 .. N*c-1)) &&
+             \valid(kept->zn + (0 .. T-1)) && \valid(kept->u + (0 .. T*c-1)) &&
+             \valid(kept->en + (0 .. N-1)) && \valid(kept->v + (0 .. N*c-1)) &&
+             \separated(in->z + (0 .. T*c-1), kept->zn + (0 .. T-1), kept->u + (0 .. T*c-1)) &&
+             \separated(in->e + (0 .. N*c-1), kept->en + (0 .. N-1), kept->v + (0 .. N*c-1));
+    assigns kept->zn[0 .. in->T-1], kept->u[0 .. in->T*in->c-1], kept->en[0 .. in->N-1],
+            kept->v[0 .. in->N*in->c-1], s[0 .. in->T*in->N-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_cosine_scores(const smoe_cosine_in *in, const smoe_cosine_kept *kept, double *s);
 
 /* dz, de for ds [T,N]: du_t = norm sum_i ds_ti v_i (i ascending), dv_i = norm sum_t ds_ti u_t (t ascending), then the
  * gradient of the directions.  dz [T,c]  de [N,c]  out   work [T*N + (T+N)*c]  scratch */
+/*@ requires \valid_read(in) && \valid_read(kept);
+    requires \let T = in->T; \let c = in->c; \let N = in->N; \let room = work + (0 .. T*N+T*c+N*c-1);
+             smoe_size(T*N + T*c + N*c) && \valid_read(in->z + (0 .. T*c-1)) && \valid_read(in->e + (0 .. N*c-1)) &&
+             \valid_read(kept->zn + (0 .. T-1)) && \valid_read(kept->u + (0 .. T*c-1)) &&
+             \valid_read(kept->en + (0 .. N-1)) && \valid_read(kept->v + (0 .. N*c-1)) &&
+             \valid_read(ds + (0 .. T*N-1)) && \valid(dz + (0 .. T*c-1)) && \valid(de + (0 .. N*c-1)) &&
+             \valid(room) && \separated(room, dz + (0 .. T*c-1), de + (0 .. N*c-1)) &&
+             \separated(room, kept->u + (0 .. T*c-1)) && \separated(room, kept->v + (0 .. N*c-1)) &&
+             \separated(kept->u + (0 .. T*c-1), dz + (0 .. T*c-1)) &&
+             \separated(kept->v + (0 .. N*c-1), de + (0 .. N*c-1));
+    assigns dz[0 .. in->T*in->c-1], de[0 .. in->N*in->c-1],
+            work[0 .. in->T*in->N+in->T*in->c+in->N*in->c-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_cosine_scores_vjp(const smoe_cosine_in *in, const smoe_cosine_kept *kept, const double *ds, double *dz,
                                    double *de, double *work);
 
@@ -713,7 +784,8 @@ smoe_status smoe_gate_xmoe_vjp(const smoe_xmoe_in *in, const smoe_xmoe_out *out,
     requires \separated(x + (0 .. d-1), norm, u + (0 .. d-1));
     assigns *norm, u[0 .. d-1];
     ensures d == 0 ==> \result == SMOE_EINVAL;
-    ensures d > 0 && !(smoe_finites(x, d) && smoe_finite(tau) && tau >= 0) ==> \result == SMOE_EDOM; */
+    ensures d > 0 && !(smoe_finites(x, d) && smoe_finite(tau) && tau >= 0) ==> \result == SMOE_EDOM;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_damped(size_t d, double tau, const double *x, double *norm, double *u);
 
 /* dx = (du - <u, du> n) / (|x| + tau),  n = x / |x|, and 0 where |x| = 0.  dx [d] out */
@@ -724,7 +796,8 @@ smoe_status smoe_damped(size_t d, double tau, const double *x, double *norm, dou
     assigns dx[0 .. d-1];
     ensures d == 0 ==> \result == SMOE_EINVAL;
     ensures d > 0 && !(smoe_finites(x, d) && smoe_finites(u, d) && smoe_finites(du, d) && smoe_finite(norm) &&
-              norm >= 0 && smoe_finite(tau) && tau >= 0) ==> \result == SMOE_EDOM; */
+              norm >= 0 && smoe_finite(tau) && tau >= 0) ==> \result == SMOE_EDOM;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_damped_vjp(size_t d, double tau, const double *x, double norm, const double *u, const double *du,
                             double *dx);
 
@@ -742,11 +815,33 @@ typedef struct {
  * beta is read and never written: two evaluations agree.  SMOE_EDOM also if tau1 or tau2 is negative, or a norm and its
  * tau add up to 0 (a zero vector without damping).
  */
+/*@ requires \valid_read(kept) && smoe_product(T, N, d, kept->u, kept->v, r);
+    requires \valid_read(x + (0 .. T*d-1)) && \valid_read(beta + (0 .. N*d-1));
+    requires \valid(kept->xn + (0 .. T-1)) && \valid(kept->u + (0 .. T*d-1)) && \valid(kept->bn + (0 .. N-1)) &&
+             \valid(kept->v + (0 .. N*d-1));
+    requires \separated(x + (0 .. T*d-1), kept->xn + (0 .. T-1), kept->u + (0 .. T*d-1));
+    requires \separated(beta + (0 .. N*d-1), kept->bn + (0 .. N-1), kept->v + (0 .. N*d-1));
+    assigns kept->xn[0 .. T-1], kept->u[0 .. T*d-1], kept->bn[0 .. N-1], kept->v[0 .. N*d-1], r[0 .. T*N-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_perturbed(size_t T, size_t d, size_t N, double tau1, double tau2, const double *x,
                                 const double *beta, const smoe_perturbed_kept *kept, double *r);
 
 /* du_t = sum_i dr_ti v_i, dv_i = sum_t dr_ti u_t, then the gradient of the damped directions.
  *   dx [T,d]  dbeta [N,d]  out   work [(T+N)*d]  scratch */
+/*@ requires \valid_read(kept) && smoe_size((T + N)*d) && smoe_size(T*N) && smoe_size(T*d) && smoe_size(N*d);
+    requires \valid_read(x + (0 .. T*d-1)) && \valid_read(beta + (0 .. N*d-1)) && \valid_read(dr + (0 .. T*N-1));
+    requires \valid_read(kept->xn + (0 .. T-1)) && \valid_read(kept->u + (0 .. T*d-1)) &&
+             \valid_read(kept->bn + (0 .. N-1)) && \valid_read(kept->v + (0 .. N*d-1));
+    requires \valid(dx + (0 .. T*d-1)) && \valid(dbeta + (0 .. N*d-1)) && \valid(work + (0 .. T*d+N*d-1));
+    requires \separated(work + (0 .. T*d+N*d-1), dx + (0 .. T*d-1), dbeta + (0 .. N*d-1));
+    requires \separated(work + (0 .. T*d+N*d-1), dr + (0 .. T*N-1));
+    requires \separated(work + (0 .. T*d+N*d-1), kept->u + (0 .. T*d-1));
+    requires \separated(work + (0 .. T*d+N*d-1), kept->v + (0 .. N*d-1));
+    requires \separated(dx + (0 .. T*d-1), x + (0 .. T*d-1)) && \separated(dx + (0 .. T*d-1), kept->u + (0 .. T*d-1));
+    requires \separated(dbeta + (0 .. N*d-1), beta + (0 .. N*d-1));
+    requires \separated(dbeta + (0 .. N*d-1), kept->v + (0 .. N*d-1));
+    assigns dx[0 .. T*d-1], dbeta[0 .. N*d-1], work[0 .. T*d+N*d-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_perturbed_vjp(size_t T, size_t d, size_t N, double tau1, double tau2, const double *x,
                                     const double *beta, const smoe_perturbed_kept *kept, const double *dr, double *dx,
                                     double *dbeta, double *work);
@@ -788,10 +883,22 @@ typedef enum { SMOE_STABLE_LEARNING, SMOE_STABLE_FROZEN } smoe_stable_stage; /* 
  *   x [T,d]  e [N,d]  shat [T,N] (must be finite in stage 1 too)
  *   s [T,N]  index [T]  weight [T]  margin [T]  out
  */
+/*@ requires smoe_product(T, N, d, x, e, s) && \valid_read(shat + (0 .. T*N-1));
+    requires \valid(index + (0 .. T-1)) && \valid(weight + (0 .. T-1)) && \valid(margin + (0 .. T-1));
+    requires \separated(s + (0 .. T*N-1), index + (0 .. T-1), weight + (0 .. T-1), margin + (0 .. T-1));
+    requires \separated(shat + (0 .. T*N-1), index + (0 .. T-1), weight + (0 .. T-1), margin + (0 .. T-1));
+    assigns s[0 .. T*N-1], index[0 .. T-1], weight[0 .. T-1], margin[0 .. T-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW;
+    ensures \result == SMOE_OK ==> \forall integer t; 0 <= t < T ==> index[t] < N; */
 smoe_status smoe_gate_stable(smoe_stable_stage stage, size_t T, size_t d, size_t N, const double *x, const double *e,
                              const double *shat, double *s, size_t *index, double *weight, double *margin);
 
 /*   dweight [T]   dx [T,d]  de [N,d]  out   work [T*N]  scratch */
+/*@ requires smoe_product(N, d, T, work, x, de) && smoe_product(T, d, N, work, e, dx);
+    requires \valid_read(s + (0 .. T*N-1)) && \valid_read(index + (0 .. T-1)) && \valid_read(dweight + (0 .. T-1));
+    requires \valid(work + (0 .. T*N-1)) && \separated(s + (0 .. T*N-1), work + (0 .. T*N-1));
+    assigns dx[0 .. T*d-1], de[0 .. N*d-1], work[0 .. T*N-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_stable_vjp(size_t T, size_t d, size_t N, const double *x, const double *e, const double *s,
                                  const size_t *index, const double *dweight, double *dx, double *de, double *work);
 
@@ -864,6 +971,20 @@ double smoe_group_score(size_t n, const double *b);
  *
  * Errors: SMOE_EINVAL if G is 0 or does not divide N, or kept is 0 or above G; SMOE_EDOM.
  */
+/*@ requires \valid_read(b + (0 .. N-1)) && \valid(score + (0 .. G-1)) && \valid(group + (0 .. kept-1));
+    requires \valid(value + (0 .. kept-1)) && \valid(limited + (0 .. N-1));
+    requires \separated(b + (0 .. N-1), score + (0 .. G-1), group + (0 .. kept-1), value + (0 .. kept-1),
+                        limited + (0 .. N-1));
+    assigns score[0 .. G-1], group[0 .. kept-1], value[0 .. kept-1], limited[0 .. N-1];
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM;
+    ensures N == 0 || G == 0 || kept == 0 || kept > G ==> \result == SMOE_EINVAL;
+    ensures \result == SMOE_OK ==> N % G == 0 && \forall integer j; 0 <= j < kept ==> group[j] < G;
+    ensures \result == SMOE_OK ==> \forall integer a, b; 0 <= a < b < kept ==> smoe_before(score, group[a], group[b]);
+    ensures \result == SMOE_OK ==>
+              \forall integer g; 0 <= g < G && !smoe_taken(group, kept, g) ==> smoe_before(score, group[kept-1], g);
+    ensures \result == SMOE_OK ==> \forall integer i; 0 <= i < N ==> limited[i] == b[i] || limited[i] == -0x1p100;
+    ensures \result == SMOE_OK ==> \forall integer j, i; 0 <= j < kept && 0 <= i < N / G ==>
+              limited[group[j] * (N / G) + i] == b[group[j] * (N / G) + i]; */
 smoe_status smoe_group_limit(size_t N, size_t G, size_t kept, const double *b, double *score, size_t *group,
                              double *value, double *limited);
 
@@ -965,8 +1086,9 @@ smoe_status smoe_gate_entropy_token(size_t N, const double *r, double *entropy, 
 /* (G.17) for each of T tokens, and the mean, tokens ascending.  r [T,N]   entropy [T]  mean  out
  *   p [N]  log_p [N]  scratch
  * Errors: SMOE_EINVAL also for T = 0: there is no mean of nothing. */
-/*@ requires \valid_read(r + (0 .. T*N-1)) && \valid(entropy + (0 .. T-1)) && \valid(mean);
+/*@ requires smoe_size(T*N) && \valid_read(r + (0 .. T*N-1)) && \valid(entropy + (0 .. T-1)) && \valid(mean);
     requires \valid(p + (0 .. N-1)) && \valid(log_p + (0 .. N-1));
+    requires \separated(r + (0 .. T*N-1), entropy + (0 .. T-1), p + (0 .. N-1), log_p + (0 .. N-1));
     assigns entropy[0 .. T-1], *mean, p[0 .. N-1], log_p[0 .. N-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_gate_entropy(size_t T, size_t N, const double *r, double *entropy, double *mean, double *p,

@@ -24,8 +24,12 @@ static void zero(size_t n, double *x)
         x[k] = 0;
 }
 
+/*@ requires \valid_read(x + (0 .. n-1)) && \valid(y + (0 .. n-1));
+    assigns y[0 .. n-1];
+    ensures \result == SMOE_OK || \result == SMOE_EOVRFLW; */
 static smoe_status add(size_t n, const double *x, double *y)
 {
+    /*@ loop invariant 0 <= k <= n; loop assigns k, y[0 .. n-1]; loop variant n - k; */
     for (size_t k = 0; k < n; k++)
         y[k] += x[k];
     return finite_or_overflow(n, y);
@@ -366,6 +370,8 @@ smoe_status smoe_pair_counters(smoe_pair_unit unit, smoe_compare compare, smoe_a
 
 /* --- S.4 --- */
 
+/*@ requires \valid_read(s);
+    assigns \nothing; */
 static bool shape_makes_sense(const smoe_simsmoe_shape *s)
 {
     const smoe_layer_shape *l = &s->layer;
@@ -379,6 +385,7 @@ smoe_status smoe_represent(const smoe_simsmoe_shape *s, const smoe_simsmoe_in *i
 {
     size_t d = s->layer.d, h = s->layer.h;
     if (!shape_makes_sense(s) || i >= s->layer.N) return SMOE_EINVAL;
+    /*@ assert i*(h*d) + h*d <= s->layer.N*(h*d) && i*h + h <= s->layer.N*h && i*d + d <= s->layer.N*d; */
     smoe_status status = smoe_expert_mlp(s->layer.phi, n, d, h, X, in->w1 + i * h * d, in->b1 + i * h,
                                          in->w2 + i * d * h, in->b2 + i * d, out->a, out->u, out->o);
     if (status != SMOE_OK) return status;
@@ -480,6 +487,8 @@ static double *take(double **work, size_t n)
     return start;
 }
 
+/*@ requires \valid_read(s);
+    assigns \nothing; */
 static size_t head_width(const smoe_simsmoe_shape *s)
 {
     return s->head == SMOE_HEAD_MLP ? s->g : 0;
@@ -772,6 +781,7 @@ smoe_status smoe_router_vjp(const smoe_layer_shape *s, const double *x, const do
     if (status == SMOE_OK) status = add(T * N, dr, total_dr);
     if (status == SMOE_OK) status = smoe_gate_linear_vjp(T, d, N, x, wr, total_dr, share_dx, dwr, dbr);
     if (status != SMOE_OK) return status;
+    /*@ loop invariant 0 <= k <= T*d; loop assigns k, dx[0 .. T*d-1]; loop variant T*d - k; */
     for (size_t k = 0; k < T * d; k++)
         dx[k] = dx_experts[k] + share_dx[k];
     return finite_or_overflow(T * d, dx);

@@ -39,7 +39,8 @@
     requires \separated(a + (0 .. n*g-1), u + (0 .. n*g-1), z + (0 .. n*p-1), bh + (0 .. g-1), wp + (0 .. p*g-1));
     requires \separated(a + (0 .. n*g-1), u + (0 .. n*g-1), z + (0 .. n*p-1), bp + (0 .. p-1));
     assigns a[0 .. n*g-1], u[0 .. n*g-1], z[0 .. n*p-1];
-    ensures d == 0 || g == 0 || p == 0 ==> \result == SMOE_EINVAL; */
+    ensures d == 0 || g == 0 || p == 0 ==> \result == SMOE_EINVAL;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_head_mlp(size_t n, size_t d, size_t g, size_t p, const double *o, const double *wh, const double *bh,
                           const double *wp, const double *bp, double *a, double *u, double *z);
 
@@ -85,7 +86,8 @@ smoe_status smoe_head_mlp_vjp_acc(size_t n, size_t d, size_t g, size_t p, const 
     requires \separated(z + (0 .. n*p-1), o + (0 .. n*d-1)) && \separated(z + (0 .. n*p-1), wp + (0 .. p*d-1));
     requires \separated(z + (0 .. n*p-1), bp + (0 .. p-1));
     assigns z[0 .. n*p-1];
-    ensures d == 0 || p == 0 ==> \result == SMOE_EINVAL; */
+    ensures d == 0 || p == 0 ==> \result == SMOE_EINVAL;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_head_linear(size_t n, size_t d, size_t p, const double *o, const double *wp, const double *bp,
                              double *z);
 
@@ -231,7 +233,31 @@ typedef struct {
 /* (S.4) Representation of expert i:  z = head(E_i(X)),  X [n,d];  no dropout, the layer's own activation
  * Errors: SMOE_EINVAL for sizes, i not below N, or an unknown activation or head. */
 /*@ requires \valid_read(shape) && \valid_read(in) && \valid_read(out);
-    requires \valid_read(X + (0 .. n*shape->layer.d-1)) && \valid(out->z + (0 .. n*shape->p-1));
+    requires \let d = shape->layer.d; \let h = shape->layer.h; \let N = shape->layer.N;
+             smoe_size(N*h*d) && smoe_size(N*h) && smoe_size(N*d) && smoe_size(n*d) && smoe_size(n*h) &&
+             smoe_size(h*d) && \valid_read(X + (0 .. n*d-1)) &&
+             \valid_read(in->w1 + (0 .. N*h*d-1)) && \valid_read(in->b1 + (0 .. N*h-1)) &&
+             \valid_read(in->w2 + (0 .. N*d*h-1)) && \valid_read(in->b2 + (0 .. N*d-1)) &&
+             \valid(out->a + (0 .. n*h-1)) && \valid(out->u + (0 .. n*h-1)) && \valid(out->o + (0 .. n*d-1)) &&
+             \separated(out->a + (0 .. n*h-1), out->u + (0 .. n*h-1), out->o + (0 .. n*d-1)) &&
+             \separated(out->a + (0 .. n*h-1), X + (0 .. n*d-1)) &&
+             \separated(out->a + (0 .. n*h-1), in->w1 + (0 .. N*h*d-1)) &&
+             \separated(out->o + (0 .. n*d-1), in->w2 + (0 .. N*d*h-1));
+    requires \let d = shape->layer.d; \let g = shape->g; \let p = shape->p;
+             shape->head == SMOE_HEAD_MLP ==>
+               smoe_product(n, g, d, out->o, in->wh, out->ha) && smoe_product(n, p, g, out->hu, in->wp, out->z) &&
+               \valid_read(in->bh + (0 .. g-1)) && \valid_read(in->bp + (0 .. p-1)) && \valid(out->hu + (0 .. n*g-1)) &&
+               \separated(out->ha + (0 .. n*g-1), out->hu + (0 .. n*g-1), out->z + (0 .. n*p-1), out->o + (0 .. n*d-1),
+                          in->wh + (0 .. g*d-1)) &&
+               \separated(out->ha + (0 .. n*g-1), out->hu + (0 .. n*g-1), out->z + (0 .. n*p-1), in->bh + (0 .. g-1),
+                          in->wp + (0 .. p*g-1)) &&
+               \separated(out->ha + (0 .. n*g-1), out->hu + (0 .. n*g-1), out->z + (0 .. n*p-1), in->bp + (0 .. p-1));
+    requires \let d = shape->layer.d; \let p = shape->p;
+             shape->head != SMOE_HEAD_MLP ==>
+               smoe_product(n, p, d, out->o, in->wp, out->z) && \valid_read(in->bp + (0 .. p-1)) &&
+               \separated(out->z + (0 .. n*p-1), in->bp + (0 .. p-1));
+    assigns out->a[0 .. n*shape->layer.h-1], out->u[0 .. n*shape->layer.h-1], out->o[0 .. n*shape->layer.d-1],
+            out->ha[0 .. n*shape->g-1], out->hu[0 .. n*shape->g-1], out->z[0 .. n*shape->p-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_represent(const smoe_simsmoe_shape *shape, const smoe_simsmoe_in *in, size_t i, size_t n,
                            const double *X, const smoe_representation *out);
@@ -385,9 +411,14 @@ smoe_status smoe_simsmoe_layer_vjp(const smoe_simsmoe_shape *shape, const smoe_s
  */
 /*@ requires \valid_read(shape);
     requires \let T = shape->T; \let d = shape->d; \let N = shape->N; \let K = shape->K;
-             \valid_read(x + (0 .. T*d-1)) && \valid_read(wr + (0 .. N*d-1)) && \valid_read(br + (0 .. N-1)) &&
-             \valid(r + (0 .. T*N-1)) && \valid(index + (0 .. T*K-1)) && \valid(weight + (0 .. T*K-1)) &&
-             \valid(margin + (0 .. T-1)) && \valid(p + (0 .. T*N-1));
+             smoe_product(T, N, d, x, wr, r) && smoe_size(T*K) && \valid_read(br + (0 .. N-1)) &&
+             \valid(index + (0 .. T*K-1)) && \valid(weight + (0 .. T*K-1)) && \valid(margin + (0 .. T-1)) &&
+             \valid(p + (0 .. T*N-1)) &&
+             \separated(r + (0 .. T*N-1), index + (0 .. T*K-1), weight + (0 .. T*K-1), margin + (0 .. T-1),
+                        p + (0 .. T*N-1)) &&
+             \separated(shape, r + (0 .. T*N-1), index + (0 .. T*K-1));
+    assigns r[0 .. shape->T*shape->N-1], index[0 .. shape->T*shape->K-1], weight[0 .. shape->T*shape->K-1],
+            margin[0 .. shape->T-1], p[0 .. shape->T*shape->N-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_router(const smoe_layer_shape *shape, const double *x, const double *wr, const double *br, double *r,
                         size_t *index, double *weight, double *margin, double *p);
@@ -400,11 +431,18 @@ smoe_status smoe_router(const smoe_layer_shape *shape, const double *x, const do
  */
 /*@ requires \valid_read(shape);
     requires \let T = shape->T; \let d = shape->d; \let N = shape->N; \let K = shape->K;
+             \let room = work + (0 .. T*N+T*d+N-1);
+             smoe_size(T*N + T*d + N) && smoe_size(N*d) && smoe_size(T*K) &&
              \valid_read(x + (0 .. T*d-1)) && \valid_read(wr + (0 .. N*d-1)) && \valid_read(index + (0 .. T*K-1)) &&
              \valid_read(weight + (0 .. T*K-1)) && \valid_read(p + (0 .. T*N-1)) && \valid_read(dr + (0 .. T*N-1)) &&
              \valid_read(dweight + (0 .. T*K-1)) && \valid_read(dx_experts + (0 .. T*d-1)) &&
-             \valid(dx + (0 .. T*d-1)) && \valid(dwr + (0 .. N*d-1)) && \valid(dbr + (0 .. N-1)) &&
-             \valid(work + (0 .. T*N+T*d+N-1));
+             \valid(dx + (0 .. T*d-1)) && \valid(dwr + (0 .. N*d-1)) && \valid(dbr + (0 .. N-1)) && \valid(room) &&
+             \separated(room, index + (0 .. T*K-1)) && \separated(room, weight + (0 .. T*K-1)) &&
+             \separated(room, p + (0 .. T*N-1)) && \separated(room, dweight + (0 .. T*K-1)) &&
+             \separated(room, wr + (0 .. N*d-1)) && \separated(room, dwr + (0 .. N*d-1)) &&
+             \separated(x + (0 .. T*d-1), dwr + (0 .. N*d-1));
+    assigns dx[0 .. shape->T*shape->d-1], dwr[0 .. shape->N*shape->d-1], dbr[0 .. shape->N-1],
+            work[0 .. shape->T*shape->N+shape->T*shape->d+shape->N-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_router_vjp(const smoe_layer_shape *shape, const double *x, const double *wr, const size_t *index,
                             const double *weight, const double *p, const double *dr, const double *dweight,

@@ -2,12 +2,13 @@
  * implementations that round, and the wrong variants against what they are said to do. */
 #include <check.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "own_process.h"
-#include "tape.h"
+#include "tape_rounding.h"
 #include "twin.h"
 
 enum { PREC = 256 };
@@ -1249,6 +1250,52 @@ START_TEST(two_plans_for_a_node_are_the_coarsest_of_both)
 }
 END_TEST
 
+/* In a format of few digits second orders show: u = 2^-8, and 64 roundings make n u / (1 - n u) = 1/3 of the magnitudes. */
+static void is_near(double got, double want, const char *what)
+{
+    ck_assert_msg(fabs(got - want) <= 1e-7 * want, "%s: a bound of %.12g, by hand %.12g", what, got, want);
+}
+
+START_TEST(many_roundings_in_few_digits)
+{
+    static const twin_profile crude = {"crude", FORMAT(8), FORMAT(8), 0x1p-20, false, NULL};
+    static const twin_profile stored = {"stored", FORMAT(8), FORMAT(12), 0x1p-20, false, NULL};
+    const double u = 0x1p-8, v = 0x1p-12;
+    double x[66], tiny[66];
+    for (size_t e = 0; e < 66; e++) {
+        x[e] = 1.5;
+        tiny[e] = 0x1p-200; /* not known to be exact */
+    }
+    tape *t = tape_new(&crude, 200);
+    tape_node *a = tape_slack(t, tape_leaf(t, 66, 1, x, false), tiny, NULL), *b = tape_view(t, a, 0, 1, 64);
+    is_near(radius(tape_sum(t, tape_view(t, a, 0, 65, 1), TAPE_ALL)->v), 65 * 1.5 / 3, "a sum of 65");
+    is_near(radius(tape_sum_groups(t, a, 66)->v), u * (99 + 64 / 0.75 * 99), "66 stored one after the other");
+    is_near(radius(tape_matmul_nt(t, b, tape_view(t, a, 1, 1, 64))->v), 64 * 2.25 / 3, "a product of 64");
+    const double length = sqrt(63 * 2.25), grown = (0.5 * (1 / 3.0 + 2 * u) + 2 * u) * (1 + 8 * u) * length;
+    is_near(radius(tape_norm(t, tape_view(t, a, 0, 1, 63))->v), grown + u * (length + grown), "a length of 63");
+    double far[120], near_nothing[120];
+    for (size_t e = 0; e < 120; e++) {
+        far[e] = e < 60 ? 0 : 0.5;
+        near_nothing[e] = 0x1p-200;
+    }
+    tape_node *two = tape_slack(t, tape_leaf(t, 2, 60, far, false), near_nothing, NULL),
+              *apart_by = tape_distances(t, two);
+    /* |x - y|^2 = 15 by differences; or by |x|^2 + |y|^2 - 2 <x, y>, which errs by (|x| + |y|)^2, of rows as they are, 0 and
+     * sqrt(15) long, or centred, each of half that: the longer of the two for either row. */
+    is_near(radius(apart_by->v + 1), (4 * u + 1 / 3.0) * 15 + 2 / 3.0 * 1.5 * 1.5 * 15, "a distance in 60 dimensions");
+    tape_free(t);
+    t = tape_new(&stored, 200);
+    a = tape_slack(t, tape_leaf(t, 2, 1, x, false), tiny, NULL);
+    const double w = (u + v) * (1 + u), once = v + u * (1 + v);
+    is_near(radius(tape_mul(t, tape_view(t, a, 0, 1, 1), tape_view(t, a, 1, 1, 1))->v), 2.25 * once,
+            "a product, stored");
+    is_near(radius(tape_scale(t, tape_view(t, a, 0, 1, 1), 1 + 0x1p-10)->v), 1.5 * (1 + 0x1p-10) * (w + (1 + w) * once),
+            "a product with a rounded number, stored");
+    is_near(radius(tape_sum_groups(t, a, 2)->v), 3 * w, "a sum of two, stored");
+    tape_free(t);
+}
+END_TEST
+
 /* --- where nothing is rounded the bound is 0 --------------------------------------------------------------------- */
 
 static tape_node *integer_product(tape *t, double scale, size_t k)
@@ -1403,6 +1450,24 @@ START_TEST(a_kink_within_the_bound_is_a_ball)
 END_TEST
 
 /* 2 and 2 + 1e-8, blurred by 1e-6: either may be the largest; 1 is not.  Exactly, the first of two equals is. */
+/* 5.5 +- 0.5 has the larger middle, but 5 +- 2 may be 7: wherever they stand, the largest is between 5 and 7. */
+START_TEST(the_largest_may_be_a_wide_one)
+{
+    for (size_t k = 0; k < 3; k++) {
+        double x[3] = {0, 0, 0}, wide[3] = {0, 0, 0};
+        x[k] = 5;
+        wide[k] = 2;
+        x[(k + 1) % 3] = 5.5;
+        wide[(k + 1) % 3] = 0.5;
+        tape *t = tape_new(&fine, 200);
+        tape_node *y = tape_max(t, tape_slack(t, tape_leaf(t, 1, 3, x, false), wide, NULL));
+        ck_assert_msg(fabs(centre(y->v) - 6) < 1e-6 && fabs(radius(y->v) - 1) < 1e-6, "place %zu: %g +- %g", k,
+                      centre(y->v), radius(y->v));
+        tape_free(t);
+    }
+}
+END_TEST
+
 START_TEST(the_largest_may_be_in_doubt)
 {
     const double x[] = {2, 2 + 0x1p-27, 1}, equal[] = {1, 2, 2}, one = 1, blur[] = {1e-6, 1e-6, 1e-6};
@@ -2316,7 +2381,8 @@ START_TEST(schedule_by_hand)
 }
 END_TEST
 
-/* Exact integers are compared bit by bit: no case may have one that a precision's rounding could turn. */
+/* Exact integers are compared bit by bit: no case may have one that a precision's rounding could turn.  Without cotangents, for
+ * gradients are not asked for. */
 START_TEST(exact_integers_are_beyond_doubt)
 {
     size_t cases = 0;
@@ -2328,6 +2394,10 @@ START_TEST(exact_integers_are_beyond_doubt)
             if (!any || op_in_suite(s, "large")) continue;
             c = op_case_from_spec(op_registry[o], s, 1, err, sizeof err);
             ck_assert_msg(c && op_run(c) == SMOE_OK, "%s.%s", op_registry[o]->id, s->name);
+            for (size_t i = 0; i < OP_TENSORS; i++) {
+                free(c->cot[i].f64);
+                c->cot[i].f64 = NULL;
+            }
             for (const twin_profile *p = twin_profiles; p->name; p++) {
                 if ((cases + (size_t)(p - twin_profiles)) % one_in() != 0) continue;
                 run(p->name, NULL);
@@ -2442,6 +2512,246 @@ START_TEST(results_are_rounded_outwards)
         ck_assert_msg(r.out[0].rad[e] > 0 && r.out[0].rad[e] < 1e-31 * out("y", e), "hi + lo leave something over");
     }
     done();
+}
+END_TEST
+
+/* --- no place is special --------------------------------------------------------------------------------------------
+ *
+ * Tokens, samples, experts, features and what else there are several of have no order but where an equation says so: turned round,
+ * with a decision's numbers turned round as well, they have the same values, gradients and bounds, each at its new place.  The
+ * cases are those above and the operations without a gradient. */
+static const struct {
+    const char *op, *dims, *set;
+} besides[] = {
+    {"gate.entropy", "T=3,N=5", ""},
+    {"gate.stable", "T=4,d=3,N=4", ""},
+    {"layer.load", "T=5,N=4", "k=2"},
+    {"layer.collapse", "T=15,d=4", "experts=3"},
+    {"layer.change", "T=6,K=2", "measure=jaccard"},
+    {"balance.deepseek.bias", "N=5", ""},
+    {"compete.lambda", "n=8", ""},
+    {"similarity.hsic", "n=6,p=3,q=2", "kernel=rbf,bandwidth=median"},
+    {"similarity.hsic", "n=8,p=3,q=2", "estimator=unbiased"},
+    {"similarity.cka", "n=8,p=3,q=2", "kernel=rbf"},
+    {"similarity.cka", "n=8,p=3,q=2", "estimator=debiased"},
+    {"convergence.hvp", "n=6,N=3,d=2", "gate=softplus,k=3"},
+    {"convergence.hvp", "n=6,N=3,d=2", "gate=softmax,k=2"},
+    {"convergence.sample", "n=6,N=3,d=2", ""},
+    {"convergence.distance", "n=4,N=2,S=2,d=1", ""},
+    {"convergence.voronoi", "N=2,S=3,d=3", "powers=fixed"},
+    {"convergence.em", "n=8,N=2,d=2", ""},
+};
+enum { EVERY = sizeof every / sizeof *every, BESIDES = sizeof besides / sizeof *besides };
+
+/* Element e of a tensor of that shape after each axis with that letter is turned round. */
+static size_t turned(const char *shape, const op_value *v, char letter, size_t e)
+{
+    size_t at = 0, stride = 1;
+    for (size_t k = v->rank; k-- > 0;) {
+        const size_t n = v->dim[k], i = e % n;
+        at += (shape[2 * k] == letter ? n - 1 - i : i) * stride;
+        e /= n;
+        stride *= n;
+    }
+    return at;
+}
+
+static void turn(const op_tensor *t, op_value *v, char letter)
+{
+    const op_value old = *v;
+    const bool numbers =
+        letter == 'N' &&
+        (strcmp(t->name, "index") == 0 || strcmp(t->name, "target") == 0 || strcmp(t->name, "cell") == 0) && v->i64;
+    if (v->f64) v->f64 = op_room(v->count, sizeof *v->f64);
+    if (v->i64) v->i64 = op_room(v->count, sizeof *v->i64);
+    for (size_t e = 0; e < v->count; e++) {
+        const size_t from = turned(t->shape, v, letter, e);
+        if (v->f64) v->f64[e] = old.f64[from];
+        if (v->i64) v->i64[e] = numbers ? (int64_t)op_dim(c, 'N') - 1 - old.i64[from] : old.i64[from];
+    }
+    free(old.f64);
+    free(old.i64);
+}
+
+static void agrees_turned(const char *set, const op_tensor *t, const op_value *v, char letter, const char *what,
+                          const twin_tensor *a, const twin_tensor *b)
+{
+    for (size_t e = 0; e < a->count; e++) {
+        const size_t at = turned(t->shape, v, letter, e);
+        const double here = a->rad[e], there = b->rad[at];
+        ck_assert_msg(here == there || fabs(here - there) <= 1e-6 * here,
+                      "%s (%s) with %c turned round: the bound of %s%s[%zu] is %.17g, and %.17g there", c->op->id, set,
+                      letter, what, t->name, e, here, there);
+        ck_assert_msg(isinf(here) || fabs(a->hi[e] - b->hi[at]) <= 1e-12 * fabs(a->hi[e]) + 1e-6 * here,
+                      "%s (%s) with %c turned round: %s%s[%zu] is %.17g, and %.17g there", c->op->id, set, letter, what,
+                      t->name, e, a->hi[e], b->hi[at]);
+    }
+}
+
+static void no_place_is_special(const char *op, const char *dims, const char *set, char letter, const char *profile)
+{
+    make(op, dims, set);
+    run(profile, NULL);
+    const twin_result before = r;
+    for (size_t i = 0; c->op->in[i].name; i++) turn(&c->op->in[i], &c->in[i], letter);
+    for (size_t i = 0; c->op->out[i].name; i++) {
+        if (c->out[i].i64) turn(&c->op->out[i], &c->out[i], letter);
+        if (c->cot[i].f64) turn(&c->op->out[i], &c->cot[i], letter);
+    }
+    run(profile, NULL);
+    for (size_t i = 0; c->op->out[i].name; i++) {
+        if (letter == 'N' && strcmp(c->op->out[i].shape, "N,N") == 0) continue; /* of pairs i < j */
+        agrees_turned(set, &c->op->out[i], &c->out[i], letter, "", &before.out[i], &r.out[i]);
+    }
+    for (size_t i = 0; c->op->in[i].name; i++)
+        agrees_turned(set, &c->op->in[i], &c->in[i], letter, "d_", &before.grad[i], &r.grad[i]);
+    twin_result gone = before;
+    twin_result_clear(&gone);
+    done();
+}
+
+static bool has_letter(const op_record *op, char letter)
+{
+    for (size_t i = 0; op->in[i].name; i++)
+        if (strchr(op->in[i].shape, letter)) return true;
+    return false;
+}
+
+/* Where an equation goes by the order: places of a buffer are given by it, the micro-batches so far, the atom that a coin falls on;
+ * columns of an atom are its slopes, its intercept and its variance.  A median's gradient goes to a distance d_ij with i < j, and not
+ * to d_ji; the two axes of a linear head are one. */
+static bool ordered(const char *op, const char *set, char letter)
+{
+    static const struct {
+        const char *letters, *op, *set;
+    } by_order[] = {
+        {"T", "gate.gshard", "capacity"},       {"T", "layer.capacity", ""},       {"T", "layer.dispatch", ""},
+        {"T", "balance.global", "accumulated"}, {"n", "similarity.", "detach=no"}, {"dh", "simsmoe.head", "linear"},
+        {"N", "convergence.sample", ""},        {"d", "convergence.voronoi", ""},
+    };
+    for (size_t i = 0; i < sizeof by_order / sizeof *by_order; i++)
+        if (strchr(by_order[i].letters, letter) && strstr(op, by_order[i].op) && strstr(set, by_order[i].set))
+            return true;
+    return false;
+}
+
+START_TEST(nothing_has_an_order_of_its_own)
+{
+    for (size_t i = 0; i < EVERY + BESIDES; i += one_in()) {
+        const char *op = i < EVERY ? every[i].op : besides[i - EVERY].op;
+        const char *dims = i < EVERY ? every[i].dims : besides[i - EVERY].dims;
+        const char *set = i < EVERY ? every[i].set : besides[i - EVERY].set;
+        for (const char *letter = "TnNSMdhHgmcpq"; *letter; letter++)
+            if (has_letter(op_find(op), *letter) && !ordered(op, set, *letter))
+                no_place_is_special(op, dims, set, *letter, "bf16");
+    }
+}
+END_TEST
+
+/* Is the name one of these words? */
+static bool is_word(const char *words, const char *name)
+{
+    const size_t n = strlen(name);
+    for (const char *at = words; (at = strstr(at, name)); at += n)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0')) return true;
+    return false;
+}
+
+/* In other units, a power of two of them, everything is as it was, and so are the bounds: `input` times 16 makes `name` and its bound
+ * 16^degree times as large. */
+START_TEST(bounds_know_no_unit)
+{
+    static const struct {
+        const char *op, *dims, *set, *input, *name;
+        int degree;
+    } row[] = {
+        {"numerics.norm", "T=3,d=4", "", "x", "norm", 1},
+        {"gate.linear", "T=3,d=4,N=5", "", "br x", "r", 1},
+        {"gate.xmoe", "T=4,d=4,c=3,N=5", "k=2,norm=1.5", "x", "s", 0},
+        {"gate.xmoe", "T=4,d=4,c=3,N=5", "k=2,norm=1.5", "e", "weight", 0},
+        {"expert.relu", "T=3,d=4,h=5", "", "w2 b2", "y", 1},
+        {"expert.relu", "T=3,d=4,h=5", "", "w1 b1 b2", "y", 1},
+        {"layer.collapse", "T=15,d=4", "experts=3", "x", "rc", 0},
+        {"layer.combine", "T=4,d=3,K=2,N=4,C=3", "overflow=pass", "o x", "y", 1},
+        {"balance.importance", "T=6,N=4", "", "g", "loss", 0},
+        {"compete.response", "T=3,N=2,d=4", "kind=norm", "o", "s", 1},
+        {"compete.response", "T=3,N=2,d=4", "kind=relu", "o", "s", 1},
+        {"compete.diversity", "T=3,K=3,d=4", "", "o", "loss", 0},
+        {"compete.mix", "T=3,N=4,d=3", "kind=norm,share=0.25", "o r", "s", 1},
+        {"similarity.kernel", "n=5,p=3", "centre=yes", "x", "gram", 2},
+        {"similarity.kernel", "n=6,p=3", "kernel=rbf,bandwidth=median", "x", "gram", 0},
+        {"similarity.kernel", "n=6,p=3", "kernel=rbf,bandwidth=median", "x", "bandwidth", 2},
+        {"similarity.hsic", "n=6,p=3,q=2", "", "x", "hsic", 2},
+        {"similarity.hsic", "n=6,p=3,q=2", "estimator=unbiased", "y", "hsic", 2},
+        {"similarity.cka", "n=6,p=3,q=2", "", "x", "cka", 0},
+        {"similarity.cka", "n=6,p=3,q=2", "estimator=debiased", "y", "cka", 0},
+        {"similarity.cosine", "n=5,d=3", "", "y", "value", 0},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        double value[64], radius_of[64];
+        make(row[i].op, row[i].dims, row[i].set);
+        run("f32", NULL);
+        const twin_tensor *y = &r.out[tensor(c->op->out, row[i].name)];
+        const size_t n = y->count;
+        ck_assert(n > 0 && n <= 64);
+        memcpy(value, y->hi, n * sizeof *value);
+        memcpy(radius_of, y->rad, n * sizeof *value);
+        twin_result_clear(&r);
+        for (size_t k = 0; c->op->in[k].name; k++)
+            if (is_word(row[i].input, c->op->in[k].name))
+                for (size_t e = 0; e < c->in[k].count; e++) c->in[k].f64[e] *= 16;
+        run("f32", NULL);
+        const double times = ldexp(1, 4 * row[i].degree);
+        for (size_t e = 0; e < n; e++) {
+            ck_assert_msg(fabs(y->hi[e] - times * value[e]) <=
+                              1e-6 * times * radius_of[e] + 1e-13 * times * fabs(value[e]),
+                          "%s (%s): %s[%zu] is %.17g, and %.17g at 16 times %s", row[i].op, row[i].set, row[i].name, e,
+                          value[e], y->hi[e], row[i].input);
+            ck_assert_msg(fabs(y->rad[e] - times * radius_of[e]) <= 1e-6 * times * radius_of[e],
+                          "%s (%s): the bound of %s[%zu] is %.17g, and %.17g at 16 times %s", row[i].op, row[i].set,
+                          row[i].name, e, radius_of[e], y->rad[e], row[i].input);
+        }
+        done();
+    }
+}
+END_TEST
+
+/* Of one expert nothing is left to choose: its probability is 1, whatever its score is, its cross entropy and its entropy are 0,
+ * but for roundings of roundings. */
+START_TEST(one_expert_leaves_nothing_to_err)
+{
+    static const struct {
+        const char *op, *dims, *set, *name;
+        double value;
+    } row[] = {
+        {"numerics.softmax", "T=2,N=1", "", "p", 1},
+        {"gate.entropy", "T=2,N=1", "", "entropy", 0},
+        {"gate.stable.distill", "T=2,V=4,m=3,N=1", "", "loss", 0},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        make(row[i].op, row[i].dims, row[i].set);
+        level("table", 0); /* a score of 0, which is its own logsumexp */
+        run("bf16", NULL);
+        const twin_tensor *y = &r.out[tensor(c->op->out, row[i].name)];
+        for (size_t e = 0; e < y->count; e++)
+            ck_assert_msg(fabs(y->hi[e] - row[i].value) <= y->rad[e] && y->rad[e] < 0x1p-20, "%s: %s is %g +- %g",
+                          row[i].op, row[i].name, y->hi[e], y->rad[e]);
+        done();
+    }
+}
+END_TEST
+
+/* A radius below 0 is nobody's meaning. */
+START_TEST(a_negative_radius_is_a_mistake)
+{
+    arb_t v;
+    arb_init(v);
+    tape_grow(v, 0x1p-10);
+    ck_assert(radius(v) >= 0x1p-10 && radius(v) < 0x1.001p-10);
+    arb_zero(v);
+    tape_grow(v, 1 + 0x1p-45); /* a radius keeps 30 bits, and is never less than what it is to be */
+    ck_assert(radius(v) >= 1 + 0x1p-45);
+    tape_grow(v, -0x1p-10);
 }
 END_TEST
 
@@ -2722,6 +3032,1038 @@ START_TEST(every_variant_departs_from_its_equation)
         }
         ck_assert_msg(seen, "%s of %s equals the equation on every case", v->name, v->op);
     }
+}
+END_TEST
+
+/* Many variants are the equation of other numbers: of a parameter's other value, or of an input that is constant.  `with` says
+ * which, "order=topk-softmax" or "b2:=0", several of them with a space between; "form=~" is the other one of two values.  `when`:
+ * words that the case's sizes or parameters must have, or with a "!" must not.  Where an operation lacks the parameter or the input the rule says
+ * nothing. */
+static const struct {
+    const char *variant, *op, *when, *with;
+} other_numbers[] = {
+    {"GeluTanh", NULL, NULL, "approximate=tanh"},
+    {"GeluErf", NULL, NULL, "approximate=none"},
+    {"MissingBias", "expert.relu", NULL, "b2:=0"},
+    {"MissingBias", "expert.gelu", NULL, "b2:=0"},
+    {"MissingBias", "gate.linear", NULL, "br:=0"},
+    {"MissingBias", "gate.jitter", NULL, "br:=0"},
+    {"MissingBias", "layer.smoe", NULL, "b2:=0"},
+    {"MissingBias", "layer.shared", NULL, "b2:=0 bs2:=0"},
+    {"MissingBias", "compete.layer", NULL, "b2:=0"},
+    {"MissingBias", "compete.step", NULL, "b2:=0"},
+    {"MissingBias", "simsmoe.loss", NULL, "b2:=0"},
+    {"MissingBias", "simsmoe.layer", NULL, "b2:=0"},
+    {"MissingBias", "simsmoe.step", NULL, "b2:=0"},
+    {"NormTopK/topk-softmax", NULL, NULL, "order=topk-softmax"},
+    {"NormTopK/softmax-topk", NULL, NULL, "order=softmax-topk"},
+    {"NormTopK/softmax-topk-renorm", NULL, NULL, "order=softmax-topk-renorm"},
+    {"JitterIgnored", NULL, NULL, "noise:=1"},
+    {"NoiseIgnored", NULL, NULL, "noise:=0"},
+    {"NoisyEpsilon", NULL, "!epsilon=0.125", "epsilon=0.01"},
+    {"NoisyEpsilonMissing", NULL, NULL, "epsilon=0"},
+    {"SigmoidUnnormalised", NULL, NULL, "normalise=no"},
+    {"SigmoidNormalised", NULL, NULL, "normalise=yes"},
+    {"ScheduleRound", NULL, NULL, "round=~"},
+    {"CapacityDrop", "gate.gshard", NULL, "capacity=0"},
+    {"SecondAlways", NULL, NULL, "policy=all"},
+    {"GshardRenorm", NULL, NULL, "normalise=~"},
+    {"UnnormalisedCosine", "gate.xmoe", NULL, "input=raw"},
+    {"NormalisedInput", NULL, NULL, "input=normalised"},
+    {"MissingNorm", NULL, NULL, "norm=1"},
+    {"MissingTemperature", NULL, NULL, "tau:=1"},
+    {"XmoeSigmoidGate", NULL, NULL, "gate=sigmoid"},
+    {"XmoeSoftmaxGate", NULL, NULL, "gate=softmax"},
+    {"MissingDamping", NULL, NULL, "tau1=0 tau2=0"},
+    {"SwappedTau", NULL, "tau2=0.5", "tau1=0.5 tau2=0.125"},
+    {"StageConfused", NULL, "stage=2", "stage=1"},
+    {"DistillReduce", NULL, NULL, "reduce=~"},
+    {"IgnoredBias", NULL, NULL, "bias:=0"},
+    {"IgnoredGroups", NULL, NULL, "groups=1 topk_groups=1"},
+    {"MissingScale", NULL, NULL, "route_scale=1"},
+    {"CapacityDrop/token", NULL, NULL, "priority=token"},
+    {"CapacityDrop/choice", NULL, NULL, "priority=choice"},
+    {"CapacityDrop/probability", NULL, NULL, "policy=probability"},
+    {"CapacityDrop/position", NULL, NULL, "policy=position"},
+    {"CapacityDrop/none", NULL, NULL, "minimum=1000"},
+    {"CapacityDrop/minimum", NULL, NULL, "minimum=0"},
+    {"CapacityRound/floor", NULL, NULL, "round=floor"},
+    {"CapacityRound/ceil", NULL, NULL, "round=ceil"},
+    {"CapacityNoK", NULL, "k=2,factor=0.375", "factor=0.1875"},
+    {"CapacityNoK", NULL, "k=2,factor=0.25", "factor=0.125"},
+    {"OverflowZero", NULL, NULL, "overflow=zero"},
+    {"OverflowPass", NULL, NULL, "overflow=pass"},
+    {"SharedSum", NULL, NULL, "form=sum"},
+    {"SharedHalf", NULL, NULL, "form=half"},
+    {"SharedResidual", NULL, NULL, "form=residual"},
+    {"ChangeSet", NULL, NULL, "measure=set"},
+    {"ChangeJaccard", NULL, NULL, "measure=jaccard"},
+    {"LblFirstChoiceOnly", NULL, NULL, "count=first"},
+    {"LblCountAll", NULL, NULL, "count=all"},
+    {"LblTopKNorm", NULL, NULL, "divide=tokens"},
+    {"LblDivideByChoices", NULL, NULL, "divide=choices"},
+    {"LblPerSequence", NULL, "T=6 !scope=sequence", "scope=sequence sequence=3"},
+    {"LblPerSequence", NULL, "T=12 !scope=sequence", "scope=sequence sequence=6"},
+    {"LblPerSequence", "balance.deepseek", "T=12 !sequence", "sequence=6"},
+    {"LblCrossLayer", NULL, NULL, "scope=batch"},
+    {"LblCrossLayer", "balance.deepseek", NULL, "sequence=0"},
+    {"LblWholeBatch", NULL, NULL, "scope=batch"},
+    {"LblLayerMean", NULL, NULL, "reduce=mean"},
+    {"LblLayerSum", NULL, NULL, "reduce=sum"},
+    {"LblPadding", NULL, NULL, "mask:=1"},
+    {"LblAfterCapacity", "balance.switch", NULL, "capacity=0"},
+    {"LblAfterCapacity", "balance.gshard", "count=after", "count=before capacity=0"},
+    {"Cv2Variance", NULL, NULL, "variance=unbiased"},
+    {"Cv2Population", NULL, NULL, "variance=population"},
+    {"CvEpsilon", "balance.importance", "!epsilon", "epsilon=1e-10"},
+    {"CvEpsilon", "balance.load", "!epsilon", "epsilon=1e-10"},
+    {"CvEpsilonMissing", NULL, NULL, "epsilon=0"},
+    {"ThresholdDetached", NULL, NULL, "detach=yes"},
+    {"ThresholdTrained", NULL, NULL, "detach=no"},
+    {"GShardScale", NULL, NULL, "form=~"},
+    {"XmoeCount", NULL, NULL, "count=~"},
+    {"XmoeTemperature", NULL, NULL, "tau0=1"},
+    {"CoefficientLeftOut", NULL, NULL, "alpha=1"},
+    {"EntropyOfTokens", NULL, NULL, "scope=sequence sequence=1"},
+    {"GlobalMicro", NULL, NULL, "form=micro"},
+    {"GlobalAccumulated", NULL, NULL, "form=accumulated"},
+    {"GlobalWhole", NULL, NULL, "form=global"},
+    {"ResponseNorm", NULL, NULL, "kind=norm"},
+    {"ResponseNorm", NULL, NULL, "response=norm"},
+    {"ResponseSoftplus", NULL, NULL, "kind=softplus"},
+    {"ResponseSoftplus", NULL, NULL, "response=softplus"},
+    {"WeightsSoftmaxScores", NULL, NULL, "weights=softmax"},
+    {"CompeteNormalisedWeights", NULL, NULL, "weights=ratio"},
+    {"TargetNotDetached", NULL, NULL, "detach=no"},
+    {"TargetDetached", NULL, NULL, "detach=yes"},
+    {"DistillNoTheta", NULL, NULL, "theta=1"},
+    {"DistillNoWinners", NULL, NULL, "theta=0"},
+    {"DistillBoth", NULL, NULL, "terms=both"},
+    {"MseForKl", NULL, NULL, "loss=mse"},
+    {"DiversitySquare", NULL, NULL, "mean=square"},
+    {"DiversityPairs", NULL, NULL, "mean=pairs"},
+    {"MixSwapped", NULL, "share=0.25", "share=0.75"},
+    {"MixSwapped", NULL, "mix=0.25", "mix=0.75"},
+    {"MixNone", NULL, NULL, "share=0"},
+    {"MixNone", NULL, NULL, "mix=0"},
+    {"ScheduleNoCap", NULL, NULL, "cap=1000"},
+    {"ScheduleWarmUp", NULL, NULL, "warm_up=0"},
+    {"ScheduleCollision", NULL, NULL, "collision=published"},
+    {"ScheduleMended", NULL, NULL, "collision=mended"},
+    {"MissingCoefficient", "compete.layer", NULL, "c_distill=1 c_diversity=1 c_balance=1 c_zloss=1"},
+    {"MissingCoefficient", "compete.step", NULL, "c_task=1 c_distill=1 c_diversity=1 c_balance=1 c_zloss=1"},
+    {"MissingCoefficient", "simsmoe.layer", NULL, "c_balance=1 c_similarity=1"},
+    {"MissingCoefficient", "simsmoe.step", NULL, "c_balance=1 c_similarity=1 c_task=1"},
+    {"RbfAbsoluteSigma", NULL, NULL, "bandwidth=absolute"},
+    {"RbfFractionSigma", NULL, NULL, "bandwidth=median"},
+    {"MedianRule/with", NULL, NULL, "diagonal=with"},
+    {"MedianRule/without", NULL, NULL, "diagonal=without"},
+    {"MedianRule/mean", NULL, NULL, "middle=mean"},
+    {"MedianRule/lower", NULL, NULL, "middle=lower"},
+    {"MedianRule/distance", NULL, NULL, "median=distance"},
+    {"MedianRule/square", NULL, NULL, "median=square"},
+    {"MedianUnscaled", NULL, "bandwidth=median", "sigma=1"},
+    {"BandwidthDetached", NULL, NULL, "detach=yes"},
+    {"BandwidthTrained", NULL, NULL, "detach=no"},
+    {"KernelLinear", NULL, NULL, "kernel=linear"},
+    {"KernelRbf", NULL, NULL, "kernel=rbf"},
+    {"CentredKernel", NULL, NULL, "centre=yes"},
+    {"Uncentred", "similarity.kernel", NULL, "centre=no"},
+    {"BiasedSmallN", NULL, NULL, "estimator=biased"},
+    {"UnbiasedForBiased", NULL, NULL, "estimator=unbiased"},
+    {"HsicDivisor/n-1", NULL, NULL, "divide=n-1"},
+    {"HsicDivisor/n", NULL, NULL, "divide=n"},
+    {"HsicDivisor/none", NULL, NULL, "divide=none"},
+    {"MinibatchWhole", NULL, "n=16", "batch=16"},
+    {"CosineSign", NULL, NULL, "form=~"},
+    {"HeadBias", "simsmoe.head", NULL, "bh:=0 bp:=0"},
+    {"HeadBias", "simsmoe.loss", NULL, "bh:=0 bp:=0"},
+    {"HeadBias", "simsmoe.layer", NULL, "bh:=0 bp:=0"},
+    {"HeadBias", "simsmoe.step", NULL, "bh:=0 bp:=0"},
+    {"PairsUnit", NULL, NULL, "unit=~"},
+    {"PairsEdge", NULL, NULL, "due=~"},
+    {"PairsEdge", "simsmoe.pairs", NULL, "compare=~"},
+    {"PairsAbsent", NULL, NULL, "absent=~"},
+    {"ReluHardCoded", "simsmoe.loss", NULL, "activation=relu"},
+    {"XNotDetached", NULL, NULL, "detach_x=no"},
+    {"XDetached", NULL, NULL, "detach_x=yes"},
+    {"PairsReduce", NULL, NULL, "reduce=~"},
+    {"ThresholdMissing", NULL, NULL, "threshold=-1000"},
+    {"ThresholdEdge", NULL, NULL, "compare=~"},
+    {"FreeWeightDropped", "convergence.density", NULL, "free=~"},
+    {"FreeWeightDropped", "convergence.density.hidden", NULL, "free=~"},
+    {"FreeWeightDropped", "convergence.loglik", NULL, "free=~"},
+    {"FreeWeightDropped", "convergence.loglik.hidden", NULL, "free=~"},
+    {"FreeWeightDropped", "convergence.distance", NULL, "free=~"},
+    {"FreeWeightDropped", "convergence.em", NULL, "free=~"},
+};
+
+/* One assignment of a rule into numbers and choices of the case, or, where it is an input's, into the case itself; false: there is no
+ * such parameter or input. */
+static bool assign(const char *name, const char *value, double *number, const char **choice)
+{
+    static char text[OP_PARAMS][32];
+    const op_param *p = c->op->param;
+    if (*value == ':') {
+        size_t i = 0;
+        while (c->op->in[i].name && strcmp(c->op->in[i].name, name) != 0) i++;
+        if (c->op->in[i].name) level(name, strtod(value + 2, NULL));
+        return c->op->in[i].name != NULL;
+    }
+    for (size_t k = 0; p && p[k].name; k++) {
+        if (strcmp(p[k].name, name) != 0) continue;
+        if (p[k].type != OP_CHOICE) {
+            number[k] = strtod(value + 1, NULL);
+        } else {
+            char *to = text[k];
+            snprintf(to, sizeof *text, "%s", value + 1);
+            const char *second = strchr(p[k].values, '|') + 1;
+            const size_t first = (size_t)(second - 1 - p[k].values);
+            if (strcmp(to, "~") == 0) {
+                if (strcmp(c->choice[k], second) == 0)
+                    snprintf(to, sizeof *text, "%.*s", (int)first, p[k].values);
+                else
+                    snprintf(to, sizeof *text, "%s", second);
+            }
+            choice[k] = to;
+        }
+        return true;
+    }
+    return false;
+}
+
+static void copy_value(op_value *to, const op_value *from)
+{
+    if (to->count != from->count) return;
+    if (from->f64 && to->f64) memcpy(to->f64, from->f64, from->count * sizeof *from->f64);
+    if (from->i64 && to->i64) memcpy(to->i64, from->i64, from->count * sizeof *from->i64);
+}
+
+/* The case with what the rule says, and the same inputs, cotangents and decisions otherwise; NULL: the rule says nothing of it. */
+static op_case *with_other_numbers(const char *with)
+{
+    op_case *plain = c, *other;
+    double number[OP_PARAMS];
+    const char *choice[OP_PARAMS];
+    char word[160], *rest = word;
+    bool known = true;
+    memcpy(number, c->number, sizeof number);
+    for (size_t k = 0; k < OP_PARAMS; k++) choice[k] = c->choice[k];
+    snprintf(word, sizeof word, "%s", with);
+    for (char *one; known && (one = strtok_r(rest, " ", &rest));) {
+        char name[32];
+        const size_t n = strcspn(one, ":=");
+        snprintf(name, sizeof name, "%.*s", (int)n, one);
+        if (one[n] == '=') known = assign(name, one + n, number, choice);
+    }
+    if (!known || !(other = op_case_like(c, c->dim_size, number, choice, err, sizeof err))) return NULL;
+    for (size_t i = 0; i < OP_TENSORS; i++) {
+        copy_value(&other->in[i], &c->in[i]);
+        copy_value(&other->cot[i], &c->cot[i]);
+        copy_value(&other->out[i], &c->out[i]);
+    }
+    c = other;
+    rest = word;
+    snprintf(word, sizeof word, "%s", with);
+    for (char *one; known && (one = strtok_r(rest, " ", &rest));) {
+        char name[32];
+        const size_t n = strcspn(one, ":=");
+        snprintf(name, sizeof name, "%.*s", (int)n, one);
+        if (one[n] == ':') known = assign(name, one + n, number, choice);
+    }
+    c = plain;
+    if (known) return other;
+    op_case_free(other);
+    return NULL;
+}
+
+/* A variant's outputs, scores and gradients against the equation's; a gradient that the rule has made meaningless is left out. */
+static void agree(const twin_result *variant, const char *name, const char *with)
+{
+    for (size_t i = 0; i < OP_TENSORS; i++) {
+        ck_assert_msg(!apart(&variant->out[i], &r.out[i]), "%s of %s: %s is not that of the equation with %s", name,
+                      c->op->id, c->op->out[i].name, with);
+        ck_assert_msg(!apart(&variant->score[i], &r.score[i]), "%s of %s: the scores of %s are not those of %s", name,
+                      c->op->id, c->op->out[i].name, with);
+    }
+    for (size_t i = 0; c->op->in[i].name; i++) {
+        char set_to[40];
+        snprintf(set_to, sizeof set_to, "%s:=", c->op->in[i].name);
+        const char *at = strstr(with, set_to);
+        if (at && (at == with || at[-1] == ' ')) continue;
+        ck_assert_msg(!apart(&variant->grad[i], &r.grad[i]),
+                      "%s of %s: the gradient of %s is not that of the equation with %s", name, c->op->id,
+                      c->op->in[i].name, with);
+    }
+}
+
+static bool applies(size_t rule, size_t row)
+{
+    const char *op = other_numbers[rule].op, *when = other_numbers[rule].when;
+    const char *dims = crafted[row].dims, *set = crafted[row].set;
+    char words[64], *rest = words;
+    if (op && strcmp(op, crafted[row].op) != 0) return false;
+    snprintf(words, sizeof words, "%s", when ? when : "");
+    for (char *one; (one = strtok_r(rest, " ", &rest));) {
+        const char *word = one + (*one == '!');
+        if ((strstr(dims, word) || strstr(set, word)) == (*one == '!')) return false;
+    }
+    return true;
+}
+
+START_TEST(a_variant_may_be_the_equation_of_other_numbers)
+{
+    for (size_t k = 0; k < sizeof other_numbers / sizeof *other_numbers; k += one_in()) {
+        size_t tried = 0;
+        for (const twin_variant *v = twin_variants; v->op; v++) {
+            if (strcmp(v->name, other_numbers[k].variant) != 0) continue;
+            for (size_t i = 0; i < sizeof crafted / sizeof *crafted; i++) {
+                if (strcmp(crafted[i].op, v->op) != 0 || !applies(k, i)) continue;
+                make(crafted[i].op, crafted[i].dims, crafted[i].set);
+                provoke(v);
+                op_case *plain = c, *other = with_other_numbers(other_numbers[k].with);
+                if (other) {
+                    run(NULL, v->name);
+                    twin_result variant = r;
+                    c = other;
+                    run(NULL, NULL);
+                    agree(&variant, v->name, other_numbers[k].with);
+                    twin_result_clear(&variant);
+                    twin_result_clear(&r);
+                    op_case_free(other);
+                    c = plain;
+                    tried++;
+                }
+                op_case_free(c);
+            }
+        }
+        ck_assert_msg(tried > 0, "no case for %s with %s", other_numbers[k].variant, other_numbers[k].with);
+    }
+}
+END_TEST
+
+/* What a variant makes of few numbers, by its own formula.  `given`: inputs, and cotangents (d_r) where a gradient is looked at,
+ * "x 1 2; wr 0 1"; the decision is the equation's.  `name`: an output, a gradient (d_x), or the scores of a decision (score_index). */
+typedef struct {
+    const char *op, *dims, *set, *given, *variant, *name;
+    double value[9]; /* as many as the tensor has */
+} by_formula;
+
+static void put_numbers(const char *name, const char *numbers)
+{
+    size_t n = 0;
+    const bool cotangent = strncmp(name, "d_", 2) == 0;
+    const size_t i = cotangent ? tensor(c->op->out, name + 2) : tensor(c->op->in, name);
+    const op_value *v = cotangent ? &c->cot[i] : &c->in[i];
+    for (char *end; n < v->count; n++, numbers = end) {
+        const double x = strtod(numbers, &end);
+        ck_assert_msg(end != numbers, "%s has %zu numbers, not %zu", name, v->count, n);
+        if (v->i64)
+            v->i64[n] = (int64_t)x;
+        else
+            v->f64[n] = x;
+    }
+    ck_assert_msg(strspn(numbers, " ") == strlen(numbers), "%s has %zu numbers and not more", name, v->count);
+}
+
+static void put_all(const char *given)
+{
+    char word[256], *rest = word;
+    snprintf(word, sizeof word, "%s", given);
+    for (char *one; (one = strtok_r(rest, ";", &rest));) {
+        char name[32];
+        one += strspn(one, " ");
+        const size_t n = strcspn(one, " ");
+        snprintf(name, sizeof name, "%.*s", (int)n, one);
+        put_numbers(name, one + n);
+    }
+    decide();
+}
+
+static void follows(const by_formula *f)
+{
+    make(f->op, f->dims, f->set);
+    for (size_t i = 0; i < OP_TENSORS; i++)
+        for (size_t e = 0; c->cot[i].f64 && e < c->cot[i].count; e++) c->cot[i].f64[e] = 0;
+    put_all(f->given);
+    run(NULL, f->variant);
+    const twin_tensor *y = strncmp(f->name, "d_", 2) == 0       ? &r.grad[tensor(c->op->in, f->name + 2)]
+                           : strncmp(f->name, "score_", 6) == 0 ? &r.score[tensor(c->op->out, f->name + 6)]
+                                                                : &r.out[tensor(c->op->out, f->name)];
+    ck_assert(y->count > 0 && y->count <= 9);
+    for (size_t e = 0; e < y->count; e++)
+        ck_assert_msg(fabs(y->hi[e] - f->value[e]) <= 4e-15 * fmax(fabs(f->value[e]), 0.25) &&
+                          y->rad[e] <= 1e-25 * fmax(fabs(y->hi[e]), 1),
+                      "%s of %s (%s): %s[%zu] is %.17g +- %g, by hand %.17g", f->variant ? f->variant : "the equation",
+                      f->op, f->given, f->name, e, y->hi[e], y->rad[e], f->value[e]);
+    done();
+}
+
+static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+static double normal(double x) { return erfc(-x / sqrt(2)) / 2; }
+static double plogp(double p) { return p * log(p); }
+static double larger_first(double a, double b) { return sigmoid(a - b); } /* the softmax of two */
+
+START_TEST(variants_of_gates_by_hand)
+{
+    const double e = exp(1), l1 = log1p(exp(1)), l2 = log1p(exp(2)), s1 = sigmoid(1), s2 = sigmoid(2), s3 = sigmoid(3);
+    const double noisy[3] = {l1, 1 + l2 / 2, 2}, all = exp(noisy[0]) + exp(noisy[1]) + exp(noisy[2]);
+    const double n1 = exp(noisy[1]) / all, n2 = exp(noisy[2]) / all, far = -0x1p100;
+    const double hot = exp(1.2) + exp(1.6) + exp(-1.2), q = sigmoid(0.5), steps = 1 + e + exp(2) + exp(3);
+#define JITTER "T=1,d=2,N=3", "", "x 1 2; noise 3 5; wr 1 0 0 1 1 1; br 10 20 30; d_r 1 2 4"
+#define NOISY  "T=1,d=1,N=3", "k=2", "x 1; wg 0 1 2; wn 1 2 -1; noise 1 0.5 0"
+#define STEPS  "n=4", "k_min=1,k_max=5,steps=8", "step -1 3 5 100"
+#define GSHARD "T=1,N=3", "policy=all", "r 1.3862943611198906 1.0986122886681098 0; d_weight 1 0"
+#define FULL   "T=2,N=2", "policy=all,capacity=1", "r 1.0986122886681098 0 1.0986122886681098 0; d_weight 0 0 1 0"
+#define XMOE   "T=1,d=1,c=2,N=3", "k=2", "x 1; w 3 4; e 1 0 0 2 -1 0; tau 0.5"
+#define DAMPED "T=1,d=2,N=1", "tau1=0.5,tau2=1", "x 3 4; beta 0 2"
+#define STABLE "x 1; e 0 1 2; shat 1 0 0; d_weight 1"
+#define IDS    "T=2,V=1,m=1,N=2", "", "token 0 0; table 1; ehat 0 1; target 1 1; d_loss 1"
+#define LEADS  "T=1,d=1,N=4", "k=2", "x 1; e 0 1 2 3; bias 0.5 0 0 0"
+#define GROUPS "T=1,d=1,N=4", "k=1,groups=2,topk_groups=1", "x 0; e 0 0 0 0; bias 0.5 0 0.25 0.375"
+    const by_formula row[] = {
+        {"expert.swiglu", "T=1,d=1,h=1", "", "x 1; w1 2; w3 3; w2 5", "SwappedGate", "y", {2 * 3 * s3 * 5}},
+        {"expert.keyvalue", "T=1,d=1,h=1", "", "x 1; keys -2; values 3", "MissingActivation", "y", {-6}},
+        {"expert.keyvalue", "T=1,d=1,h=1", "", "x 1; keys 1; values 3", "GeluForRelu", "y", {3 * normal(1)}},
+        {"expert.keyvalue", "T=1,d=1,h=1", "", "x 1; keys 2; values 3", "ReluSquared", "y", {12}},
+        {"expert.keyvalue",
+         "T=1,d=2,h=2",
+         "",
+         "x 1 2; keys 1 3 5 7; values 1 10 100 1000",
+         "TransposedWeights",
+         "y",
+         {7 + 190, 700 + 19000}},
+        {"gate.jitter", JITTER, NULL, "r", {13, 30, 43}},
+        {"gate.jitter", JITTER, "JitterAdded", "r", {11 + 3, 22 + 5, 33 + 3}},
+        {"gate.jitter", JITTER, "JitterLogits", "r", {11 * 3, 22 * 5, 33 * 3}},
+        {"gate.jitter", JITTER, "JitterGrad", "r", {13, 30, 43}},
+        {"gate.jitter", JITTER, "JitterGrad", "d_x", {1 + 4, 2 + 4}},
+        {"gate.noisy", NOISY, "NoisyWeights", "weight", {1 / (1 + e), e / (1 + e)}},
+        {"gate.noisy", NOISY, "NoisyStd", "std", {1, 2, -1}},
+        {"gate.noisy", NOISY, "NoisyStd", "weight", {0.5, 0.5}},
+        {"gate.noisy", NOISY, "NormTopK/softmax-topk", "weight", {n1, n2}},
+        {"gate.noisy", NOISY, "DoubleSoftmaxWeights", "weight", {larger_first(n1, n2), larger_first(n2, n1)}},
+        {"gate.noisy", NOISY, "SwappedWeights", "weight", {n2 / (n1 + n2), n1 / (n1 + n2)}},
+        {"gate.sigmoid",
+         "T=1,N=3",
+         "k=2",
+         "r 0 1 2",
+         "LblEpsHack",
+         "weight",
+         {s2 / (s1 + s2 + 0x1p-23), s1 / (s1 + s2 + 0x1p-23)}},
+        {"gate.sigmoid", "T=1,N=3", "k=2", "r 0 1 2", "SigmoidSoftmax", "weight", {e / (1 + e), 1 / (1 + e)}},
+        {"gate.sigmoid", "T=1,N=3", "k=2", "r 0 1 2", "SwappedWeights", "weight", {s1 / (s1 + s2), s2 / (s1 + s2)}},
+        {"gate.dropout.schedule", STEPS, NULL, "k", {1, 3, 3, 5}},
+        {"gate.dropout.schedule", STEPS, "ScheduleFloor", "k", {1, 2, 3, 5}},
+        {"gate.dropout.schedule", STEPS, "ScheduleRound", "k", {1, 3, 4, 5}},
+        {"gate.dropout.schedule", STEPS, "ScheduleClamp", "k", {1, 3, 3, 51}},
+        {"gate.gshard", GSHARD, "NormTopK/softmax-topk", "weight", {4 / 8.0, 3 / 8.0}},
+        {"gate.gshard", GSHARD, "LblEpsHack", "weight", {0.5 / (0.875 + 1e-9), 0.375 / (0.875 + 1e-9)}},
+        {"gate.gshard", GSHARD, "NormaliserDetached", "d_r", {0.25 / 0.875, -0.1875 / 0.875, -0.0625 / 0.875}},
+        {"gate.gshard", "T=1,N=2", "", "r 0.5 0; u 0.5", NULL, "kept", {1, 1}},
+        {"gate.gshard", "T=1,N=2", "", "r 0.5 0; u 0.5", "GshardSecond", "kept", {1, 0}},
+        {"gate.gshard", FULL, NULL, "kept", {1, 1, 0, 0}},
+        {"gate.gshard", FULL, "GshardLastFirst", "kept", {0, 0, 1, 1}},
+        {"gate.gshard", FULL, "GshardDropped", "weight", {0.75, 0.25, 0.75, 0.25}},
+        {"gate.gshard", FULL, "GshardGrad", "weight", {0.75, 0.25, 0, 0}},
+        {"gate.gshard", FULL, "GshardGrad", "d_r", {0, 0, 0.1875, -0.1875}},
+        {"gate.gshard", "T=2,N=2", "policy=all,capacity=1", "r 1 0 0 1", NULL, "kept", {1, 0, 1, 0}},
+        {"gate.gshard", "T=2,N=2", "policy=all,capacity=1", "r 1 0 0 1", "GshardOrder", "kept", {1, 1, 0, 0}},
+        {"gate.hyper", "T=1,d=1,N=2,m=2,g=2", "", "x 2; e 1 -1; v1 1 2 3 5; v2 1 1 1 2", "HyperLinear", "r", {-6, -10}},
+        {"gate.hyper",
+         "T=1,d=1,N=2,m=2,g=2",
+         "",
+         "x 2; e 1 1; v1 1 2 3 5; v2 1 1 1 2",
+         "HyperTransposed",
+         "r",
+         {22, 36}},
+        {"gate.xmoe", XMOE, NULL, "s", {0.6, 0.8, -0.6}},
+        {"gate.xmoe", XMOE, "UnnormalisedEmbedding", "s", {0.6, 1.6, -0.6}},
+        {"gate.xmoe", XMOE, "TopOneZeroGrad", "weight", {sigmoid(0.4), sigmoid(-0.4)}},
+        {"gate.xmoe", XMOE, "SwappedWeights", "weight", {exp(1.2) / hot, exp(1.6) / hot}},
+        {"gate.xmoe",
+         XMOE,
+         "DoubleSoftmaxWeights",
+         "weight",
+         {larger_first(exp(1.6) / hot, exp(1.2) / hot), larger_first(exp(1.2) / hot, exp(1.6) / hot)}},
+        {"gate.perturbed", DAMPED, NULL, "r", {4 / 6.0 * 2 / 2.5}},
+        {"gate.perturbed", DAMPED, "SwappedTau", "r", {4 / 5.5 * 2 / 3}},
+        {"gate.perturbed", DAMPED, "UnnormalisedCosine", "r", {4 * 2 / 2.5}},
+        {"gate.perturbed", DAMPED, "DampedProduct", "r", {8 / 10.5}},
+        {"gate.perturbed", DAMPED, "MutatingEval", "r", {4 / 6.0 * (3 / 2.1) / (3 / 2.1 + 0.5)}},
+        {"gate.stable", "T=1,d=1,N=3", "", STABLE, "SoftmaxWeight", "weight", {exp(2) / (1 + e + exp(2))}},
+        {"gate.stable", "T=1,d=1,N=3", "", STABLE, "TopOneZeroGrad", "weight", {1}},
+        {"gate.stable", "T=1,d=1,N=3", "", STABLE, "StableNoSigmoid", "weight", {2}},
+        {"gate.stable", "T=1,d=1,N=3", "stage=2", STABLE, NULL, "weight", {0.5}},
+        {"gate.stable", "T=1,d=1,N=3", "stage=2", STABLE, "DistilledWeight", "weight", {s1}},
+        {"gate.stable.distill", IDS, NULL, "loss", {2 * (l1 - 1)}},
+        {"gate.stable.distill", IDS, "CrossEntropyInput", "loss", {2 * (log(exp(1 - s1) + exp(s1)) - s1)}},
+        {"gate.stable.distill", IDS, NULL, "d_table", {2 * (s1 - 1)}},
+        {"gate.stable.distill", IDS, "ScatterOverwrite", "d_table", {s1 - 1}},
+        {"gate.deepseek", LEADS, "BiasLeak", "weight", {2.5 / (1 + s3), 2.5 * s3 / (1 + s3)}},
+        {"gate.deepseek", LEADS, "SoftmaxScores", "s", {1 / steps, e / steps, exp(2) / steps, exp(3) / steps}},
+        {"gate.deepseek",
+         LEADS,
+         "LblEpsHack",
+         "weight",
+         {2.5 * 0.5 / (0.5 + s3 + 0x1p-23), 2.5 * s3 / (0.5 + s3 + 0x1p-23)}},
+        {"gate.deepseek", LEADS, "SwappedWeights", "weight", {2.5 * s3 / (0.5 + s3), 2.5 * 0.5 / (0.5 + s3)}},
+        {"gate.deepseek", GROUPS, NULL, "score_index", {far, far, 0.75, 0.875}},
+        {"gate.deepseek", GROUPS, "GroupMax", "score_index", {1, 0.5, far, far}},
+        {"gate.deepseek", GROUPS, "GroupMaskZero", "score_index", {0, 0, 0.75, 0.875}},
+        {"gate.entropy",
+         "T=1,N=2",
+         "",
+         "r 1.0986122886681098 0",
+         "EntropyOfProbs",
+         "entropy",
+         {-plogp(q) - plogp(1 - q)}},
+        {"gate.entropy", "T=1,N=3", "", "r 0.69314718055994531 0 0", "EntropyBits", "entropy", {1.5}},
+        {"gate.entropy",
+         "T=1,N=3",
+         "",
+         "r 0.69314718055994531 0 0",
+         "EntropyNormalised",
+         "entropy",
+         {1.5 * log(2) / log(3)}},
+        {"gate.entropy", "T=1,N=3", "", "r 0.69314718055994531 0 0", "EntropySign", "entropy", {-1.5 * log(2)}},
+        {"gate.entropy",
+         "T=2,N=3",
+         "",
+         "r 0.69314718055994531 0 0 0 0 0",
+         "EntropyMean",
+         "mean",
+         {1.5 * log(2) + log(3)}},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) follows(&row[i]);
+}
+END_TEST
+
+START_TEST(variants_of_layers_by_hand)
+{
+#define ONE_WAY   "T=3,N=2", "k=1", "r 1 0 1 0 1 0; d_weight 1 1 1"
+#define CROSSED   "T=2,N=2", "k=2,factor=0.5", "r 1.0986122886681098 0 0 1.0986122886681098"
+#define RETURNED  "T=1,d=1,K=2,N=2,C=1", "", "o 10 20; weight 0.25 0.5; x 100; index 0 1; slot 0 -1"
+#define PASSED(s) "T=1,d=1,K=2,N=2,C=1", "overflow=pass", "o 10 20; weight 0.25 0.5; x 100; index 0 1; slot " s
+#define MOVED     "T=4", "", "a 0 0 1 2; b 3 1 2 0"
+#define SETS      "T=2,K=2", "measure=jaccard", "a 0 1 2 3; b 1 0 2 1"
+#define UNEQUAL   "T=4,d=1", "experts=2", "x 0 4 6 8; index 0 1 1 1"
+    const double s1 = sigmoid(1);
+    const by_formula row[] = {
+        {"layer.capacity", ONE_WAY, NULL, "slot", {0, 1, -1}},
+        {"layer.capacity", ONE_WAY, "CapacityDrop/last", "slot", {-1, 0, 1}},
+        {"layer.capacity", ONE_WAY, "CapacityDrop/last", "kept", {0, 1, 1}},
+        {"layer.capacity", ONE_WAY, "CapacityDrop/weights", "kept", {1, 1, 0}},
+        {"layer.capacity", ONE_WAY, "CapacityDrop/weights", "weight", {1, 1, 1}},
+        {"layer.capacity",
+         "T=3,N=2",
+         "k=1,order=softmax-topk",
+         "r 1 0 1 0 1 0; d_weight 0 0 1",
+         "CapacityDrop/gradient",
+         "d_r",
+         {0, 0, 0, 0, s1 * (1 - s1), -s1 * (1 - s1)}},
+        {"layer.capacity", CROSSED, NULL, "weight", {0.75, 0, 0.75, 0}},
+        {"layer.capacity", CROSSED, "CapacityRenorm", "weight", {1, 0, 1, 0}},
+        {"layer.capacity",
+         "T=2,N=2",
+         "k=1,order=softmax-topk,policy=probability",
+         "r 1.0986122886681098 0 1.9459101490553132 0",
+         NULL,
+         "weight",
+         {0, 0.875}},
+        {"layer.capacity",
+         "T=2,N=2",
+         "k=1,order=softmax-topk,policy=probability",
+         "r 1.0986122886681098 0 1.9459101490553132 0",
+         "CapacityRenorm",
+         "weight",
+         {0, 1}},
+        {"layer.dispatch",
+         "T=2,d=1,K=1",
+         "experts=2,capacity=2",
+         "x 1 2; index 0 0",
+         "EmptySlotFilled",
+         "xe",
+         {1, 2, 1, 1}},
+        {"layer.dispatch",
+         "T=2,d=1,K=1",
+         "experts=2,capacity=2",
+         "x 1 2; index 0 0",
+         "MisalignedExperts",
+         "xe",
+         {0, 0, 1, 2}},
+        {"layer.dispatch", "T=2,d=1,K=1", "experts=2,capacity=1", "x 1 2; index 0 0", NULL, "xe", {1, 0}},
+        {"layer.dispatch",
+         "T=2,d=1,K=1",
+         "experts=2,capacity=1",
+         "x 1 2; index 0 0",
+         "CapacityDrop/last",
+         "xe",
+         {2, 0}},
+        {"layer.combine", RETURNED, NULL, "y", {2.5}},
+        {"layer.combine", RETURNED, "NegativeSlot", "y", {2.5 + 10}},
+        {"layer.combine", RETURNED, "CapacityRenorm", "y", {10}},
+        {"layer.combine", RETURNED, "SwappedWeights", "y", {5}},
+        {"layer.combine", RETURNED, "MisalignedExperts", "y", {5}},
+        {"layer.combine", PASSED("0 -1"), NULL, "y", {2.5}},
+        {"layer.combine", PASSED("0 -1"), "OverflowPartly", "y", {102.5}},
+        {"layer.combine", PASSED("0 -1"), "OverflowResidual", "y", {102.5}},
+        {"layer.combine", PASSED("0 0"), "OverflowPartly", "y", {12.5}},
+        {"layer.combine", PASSED("0 0"), "OverflowResidual", "y", {112.5}},
+        {"layer.combine", PASSED("-1 -1"), "CapacityRenorm", "y", {100}},
+        {"layer.combine", PASSED("-1 -1"), "OverflowPartly", "y", {100}},
+        {"layer.load", "T=2,N=2", "k=1", "r 1 0 1 0", NULL, "max_violation", {1}},
+        {"layer.load", "T=2,N=2", "k=1", "r 1 0 1 0", "ViolationRatio", "max_violation", {2}},
+        {"layer.load", "T=2,N=2", "k=1", "r 1 0 1 0", "ViolationServed", "max_violation", {0}},
+        {"layer.load", "T=2,N=3", "k=2", "r 2 1 0 2 0 1", "LblFirstChoiceOnly", "load", {2, 0, 0}},
+        {"layer.load", "T=2,N=3", "k=2", "r 2 1 0 2 0 1", "LblFirstChoiceOnly", "share", {1, 0, 0}},
+        {"layer.load", "T=2,N=3", "k=2", "r 2 1 0 2 0 1", "LblTopKNorm", "share", {1, 0.5, 0.5}},
+        {"layer.load", "T=2,N=3", "k=2", "r 2 1 0 2 0 1", "LblFirstChoiceOnly", "max_violation", {2}},
+        {"layer.fluctuation", MOVED, NULL, "rate", {1}},
+        {"layer.fluctuation", MOVED, "FluctuationStayed", "rate", {0}},
+        {"layer.fluctuation", MOVED, "ChangeOfLoads", "rate", {0.25}},
+        {"layer.fluctuation", "T=4", "", "a 5 5 5 1; b 1 2 3 1", "ChangeOfLoads", "rate", {0.75}},
+        {"layer.fluctuation", "T=4", "", "a 0 0 1 2; b 0 1 2 0", "FluctuationStayed", "rate", {0.25}},
+        {"layer.change", SETS, NULL, "rate", {1 / 3.0}},
+        {"layer.change", SETS, "ChangeOfOrder", "rate", {5 / 6.0}},
+        {"layer.change", SETS, "ChangePerExpert", "rate", {0.25}},
+        {"layer.change", SETS, "ChangeFirst", "rate", {0.5}},
+        {"layer.collapse", UNEQUAL, NULL, "rc", {2 / 6.75}},
+        {"layer.collapse", UNEQUAL, "CollapseUnweighted", "rc", {2 / 9.0}},
+        {"layer.collapse", UNEQUAL, "CollapseSwapped", "rc", {6.75 / 2}},
+        {"layer.collapse", UNEQUAL, "CollapseProduct", "rc", {6.75 * 2}},
+        {"layer.collapse", UNEQUAL, "CollapseUncentred", "rc", {2 / 27.0}},
+        {"layer.collapse", UNEQUAL, "CollapseInverse", "rc", {2 / (6.75 + 0x1p-20)}},
+        {"layer.collapse", "T=4,d=2", "experts=2", "x 0 0 0 2 4 0 4 2; index 0 0 1 1", "CollapseTraces", "rc", {0.25}},
+        {"layer.collapse",
+         "T=4,d=3",
+         "experts=2",
+         "x 0 0 0 2 0 0 0 2 0 0 2 0; index 0 0 1 1",
+         "CollapseUncentred",
+         "rc",
+         {1}},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) follows(&row[i]);
+}
+END_TEST
+
+START_TEST(variants_of_balances_by_hand)
+{
+    const double s1 = sigmoid(1), s2 = sigmoid(2), q = sigmoid(0.5), g = 0x1p-10;
+#define LOADS  "N=3", "", "bias 0 0 0; load 1 2 9"
+#define CHANCE "T=1,N=3", "k=1", "clean 0 1 2; noisy 0 1 3; std 1 1 1"
+#define CROWD  "T=2,N=2", "", "s 1 0 2 0"
+#define THREE  "r 1.0986122886681098 0"
+#define AFFINE "T=1,N=2", "k=1", "s 0.75 0.25; bias 0 0.25"
+    const by_formula row[] = {
+        {"balance.deepseek.bias", LOADS, NULL, "updated", {g, g, -g}},
+        {"balance.deepseek.bias", LOADS, "BiasMedian", "updated", {g, 0, -g}},
+        {"balance.deepseek.bias", LOADS, "BiasSign", "updated", {-g, -g, g}},
+        {"balance.deepseek.bias", LOADS, "BiasProportional", "updated", {3 * g, 2 * g, -5 * g}},
+        {"balance.deepseek.bias", "N=4", "", "bias 0 0 0 0; load 9 2 4 1", "BiasMedian", "updated", {-g, g, -g, g}},
+        {"balance.deepseek.bias", "N=4", "", "bias 0 0 0 0; load 5 1 1 1", "BiasMedian", "updated", {-g, 0, 0, 0}},
+        {"balance.deepseek.bias", "N=4", "", "bias 0 0 0 0; load 1 1 5 5", "BiasMedian", "updated", {g, g, -g, -g}},
+        {"balance.deepseek.bias",
+         "N=5",
+         "",
+         "bias 0 0 0 0 0; load 3 3 0 0 3",
+         "BiasMedian",
+         "updated",
+         {0, 0, g, g, 0}},
+        {"balance.deepseek.bias", "N=2", "", "bias 0 0; load 4 4", "BiasSignZero", "updated", {g, g}},
+        {"balance.load", CHANCE, NULL, "load", {normal(-3), normal(-2), normal(1)}},
+        {"balance.load", CHANCE, "LoadThreshold", "load", {normal(-3), normal(-2), normal(-1)}},
+        {"balance.load", CHANCE, "LoadOfNoisy", "load", {normal(-3), normal(-2), normal(2)}},
+        {"balance.importance", "T=1,N=2", "", "g 1 3", NULL, "loss", {0.25}},
+        {"balance.importance", "T=1,N=2", "", "g 1 3", "CvNotSquared", "loss", {0.5}},
+        {"balance.stable", CROWD, NULL, "loss", {s1 + s2}},
+        {"balance.stable", CROWD, "StableAllGates", "loss", {s1 + s2 - 1}},
+        {"balance.stable", CROWD, "StableExcess", "loss", {2 * (s1 + s2)}},
+        {"balance.stable", CROWD, "StableNoSigmoid", "loss", {3}},
+        {"balance.stable", CROWD, "StableMean", "loss", {(s1 + s2) / 2}},
+        {"balance.stable", "T=2,N=2", "alpha=0.25", "s 1 0 2 0", "StableAllGates", "loss", {(s1 + s2 - 1) / 4}},
+        {"balance.zloss", "T=1,N=2", "", "r 3 3", "ZLossInput", "loss", {pow(log(2) + 0.5, 2)}},
+        {"balance.xmoe", "T=2,N=2", "tau0=0.5", "s 0 0 0 0", "LblSumOverTokens", "loss", {2}},
+        {"balance.xmoe",
+         "T=2,N=2",
+         "tau0=0.5",
+         "s 0.25 0 0.25 0",
+         "LblDoubleSoftmax",
+         "loss",
+         {2 * sigmoid(2 * q - 1)}},
+        {"balance.xmoe", "T=2,N=2", "tau0=0.5", "s 0.25 0 0.25 0", "LblConstant", "loss", {2}},
+        {"balance.switch", "T=1,N=2", "k=1", THREE, NULL, "loss", {1.5}},
+        {"balance.switch", "T=1,N=2", "k=1", THREE, "LblDoubleSoftmax", "loss", {2 * q}},
+        {"balance.switch", "T=1,N=2", "k=1", THREE, "LblConstant", "loss", {2}},
+        {"balance.switch", "T=2,N=2", "k=1", THREE " 1.0986122886681098 0; mask 1 0", NULL, "loss", {1.5}},
+        {"balance.switch",
+         "T=2,N=2",
+         "k=1",
+         THREE " 1.0986122886681098 0; mask 1 0",
+         "LblPaddingDenominator",
+         "loss",
+         {0.375}},
+        {"balance.switch", "T=2,N=2", "k=1,capacity=1", THREE " 1.0986122886681098 0", NULL, "loss", {0.75}},
+        {"balance.switch", "T=2,N=2", "k=1,capacity=1", THREE " 1.0986122886681098 0", "LblDroppedP", "loss", {0.375}},
+        {"balance.gshard", "T=1,N=2", "form=scaled", THREE, "LblDoubleSoftmax", "loss", {2 * q}},
+        {"balance.gshard", "T=1,N=2", "form=scaled", THREE, "LblConstant", "loss", {2}},
+        {"balance.global", "T=1,N=2", "k=1", THREE, "LblDoubleSoftmax", "loss", {2 * q}},
+        {"balance.global", "T=1,N=2", "k=1", THREE, "LblConstant", "loss", {2}},
+        {"balance.global", "T=4,N=2", "k=1,micro=2", "r 9 9 9 9 9 9 9 9", "LblLayerSum", "loss", {2}},
+        {"balance.deepseek", AFFINE, NULL, "loss", {1.5}},
+        {"balance.deepseek", AFFINE, "BiasLeak", "loss", {1.2}},
+        {"balance.deepseek", AFFINE, "DeepseekSoftmax", "loss", {2 * q}},
+        {"balance.deepseek", AFFINE, "LblEpsHack", "loss", {1.5 / (1 + 0x1p-23)}},
+        {"balance.deepseek", "T=1,N=2", "k=1", "s 0.5 0.25; bias 0 0", "AffinityNotNormalised", "loss", {1}},
+        {"balance.deepseek", "T=4,N=2", "k=1,sequence=2", "s 1 1 1 1 1 1 1 1; bias 1 0", "LblLayerSum", "loss", {2}},
+        {"balance.entropy", "T=1,N=2", "", THREE, NULL, "loss", {plogp(0.75) + plogp(0.25)}},
+        {"balance.entropy", "T=1,N=2", "", THREE, "EntropyOfProbs", "loss", {plogp(q) + plogp(1 - q)}},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) follows(&row[i]);
+}
+END_TEST
+
+START_TEST(variants_of_competition_by_hand)
+{
+    const double l1 = log1p(exp(1)), l3 = log1p(exp(3)), q = sigmoid(0.5);
+#define ROUTE1   "T=1,N=2,d=1", "k=2,version=1", "o 1 3"
+#define THIRDS   "r 0 0 0; s 0.69314718055994531 0 0"
+#define DISTILL2 "T=1,N=3", "k=2", THIRDS
+#define DISTILL1 "T=1,N=3", "k=2,version=1", THIRDS
+#define TWO_ROWS "T=1,K=2,d=2", "", "o 3 4 6 0"
+#define LAMBDA   "n=2", "", "t 3 8; u 0.4 0.7"
+#define COINS    "L=2,S=3", "rate=0.5,cap=1,warm_up=0", "u 0.75 0.25 0.75 0.75 0.25 0.75"
+    const by_formula row[] = {
+        {"compete.response", "T=1,N=1,d=2", "", "o 1 3", NULL, "s", {(l1 + l3) / 2}},
+        {"compete.response", "T=1,N=1,d=2", "", "o 1 3", "ResponseSum", "s", {l1 + l3}},
+        {"compete.response", "T=1,N=1,d=2", "", "o 3 4", "ResponseNorm", "s", {5}},
+        {"compete.response", "T=1,N=1,d=2", "", "o 24 26", "SoftplusThreshold", "s", {25}},
+        {"compete.response", "T=1,N=1,d=2", "", "o 19 24", "SoftplusThreshold", "s", {(19 + log1p(exp(-19)) + 24) / 2}},
+        {"compete.route", ROUTE1, NULL, "weight", {sigmoid(2), sigmoid(-2)}},
+        {"compete.route", ROUTE1, "CompeteNormalisedWeights", "weight", {0.75, 0.25}},
+        {"compete.route", ROUTE1, "ResponseSoftplus", "weight", {larger_first(l3, l1), larger_first(l1, l3)}},
+        {"compete.route", ROUTE1, "SwappedWeights", "y", {3 * sigmoid(-2) + sigmoid(2)}},
+        {"compete.route",
+         "T=1,N=2,d=1",
+         "k=2",
+         "o 1 3",
+         "WeightsSoftmaxScores",
+         "weight",
+         {larger_first(l3, l1), larger_first(l1, l3)}},
+        {"compete.route", "T=1,N=2,d=1", "k=2", "o 1 3", "ResponseNorm", "weight", {0.75, 0.25}},
+        {"compete.route", "T=1,N=2,d=1", "k=2", "o 1 3", "ResponseSum", "s", {l1, l3}},
+        {"compete.distill", DISTILL2, NULL, "loss", {1 / 72.0 + 0.125 * 5 / 288}},
+        {"compete.distill", DISTILL2, "DistillWinnersSum", "loss", {1 / 72.0 + 0.125 * 5 / 144}},
+        {"compete.distill", DISTILL2, "DistillNoTheta", "loss", {1 / 72.0 + 5 / 288.0}},
+        {"compete.distill", DISTILL2, "DistillNoWinners", "loss", {1 / 72.0}},
+        {"compete.distill", DISTILL2, "TargetMasked", "loss", {2 / 27.0 + 0.125 / 18}},
+        {"compete.distill", DISTILL2, "RouterMasked", "loss", {1 / 24.0 + 0.125 / 32}},
+        {"compete.distill",
+         "T=1,N=3",
+         "k=2",
+         "r 0 0 0.69314718055994531; s 0.69314718055994531 0 0",
+         "PermutedScores",
+         "loss",
+         {0}},
+        {"compete.distill",
+         "T=1,N=3",
+         "k=2",
+         "r 0 0.69314718055994531 0.69314718055994531; s 0.69314718055994531 0.69314718055994531 0",
+         "PermutedScores",
+         "loss",
+         {0}},
+        {"compete.distill", DISTILL1, NULL, "loss", {2 / 27.0}},
+        {"compete.distill", DISTILL1, "TargetFull", "loss", {1 / 72.0}},
+        {"compete.distill", DISTILL1, "DistillExpertsSum", "loss", {2 / 9.0}},
+        {"compete.distill", "T=1,N=3", "k=2,version=1,loss=kl", THIRDS, NULL, "loss", {2 * log(2) / 3}},
+        {"compete.distill",
+         "T=2,N=3",
+         "k=2,version=1,loss=kl",
+         "r 0 0 0 0 0 0; s 0.69314718055994531 0 0 0.69314718055994531 0 0",
+         "DistillBatchSum",
+         "loss",
+         {4 * log(2) / 3}},
+        {"compete.distill",
+         "T=1,N=3",
+         "k=2,version=1,loss=kl-clamped",
+         THIRDS,
+         NULL,
+         "loss",
+         {(log(0.5) + log(1e6 / 3)) / 3}},
+        {"compete.distill",
+         "T=1,N=3",
+         "k=2,version=1,loss=kl-clamped",
+         THIRDS,
+         "KlFloor",
+         "loss",
+         {(log(0.5) + log(1e10 / 3)) / 3}},
+        {"compete.distill",
+         "T=1,N=3",
+         "k=2,version=1,loss=kl-clamped",
+         THIRDS,
+         "KlClamp",
+         "loss",
+         {(log(0.5) + log(1e6 / 3)) / 3}},
+        {"compete.distill",
+         "T=1,N=3",
+         "k=2,version=1,loss=kl-clamped",
+         THIRDS,
+         "KlDirection",
+         "loss",
+         {2 * log(2) / 3}},
+        {"compete.diversity", TWO_ROWS, NULL, "loss", {0.6}},
+        {"compete.diversity", TWO_ROWS, "DiversityGram", "loss", {18}},
+        {"compete.diversity", TWO_ROWS, "DiversitySum", "loss", {1.2}},
+        {"compete.diversity", TWO_ROWS, "DiversitySquare", "loss", {0.3}},
+        {"compete.balance", "T=1,N=2", "k=1", "s 1.0986122886681098 0", "LblDoubleSoftmax", "loss", {2 * q}},
+        {"compete.balance", "T=1,N=2", "k=1", "s 1.0986122886681098 0", "LblConstant", "loss", {2}},
+        {"compete.mix", "T=1,N=1,d=1", "share=0.25", "o 4; r 2", NULL, "s", {3.5}},
+        {"compete.mix", "T=1,N=1,d=1", "share=0.25", "o 4; r 2", "MixSum", "s", {6}},
+        {"compete.mix", "T=1,N=1,d=1", "share=0.25", "o 4; r 2", "MixSwapped", "s", {2.5}},
+        {"compete.mix", "T=1,N=1,d=1", "share=0.25", "o 4; r 2; d_s 1", "MixGradNone", "d_r", {0}},
+        {"compete.mix", "T=1,N=1,d=1", "share=0.25", "o 4; r 2; d_s 1", "MixGradNone", "d_o", {0.75}},
+        {"compete.lambda", LAMBDA, NULL, "lambda", {0.5, 0.4}},
+        {"compete.lambda", LAMBDA, NULL, "compete", {1, 0}},
+        {"compete.lambda", LAMBDA, "LambdaNoOne", "lambda", {2 / (2 + sqrt(3)), 2 / (2 + sqrt(8))}},
+        {"compete.lambda", LAMBDA, "LambdaLinear", "lambda", {1 / 3.0, 2 / 11.0}},
+        {"compete.lambda", LAMBDA, "CoinReversed", "compete", {0, 1}},
+        {"compete.schedule", COINS, NULL, "compete", {0, 1, 0, 1, 0, 0}},
+        {"compete.schedule", COINS, "ScheduleLater", "compete", {0, 1, 0, 0, 0, 1}},
+        {"compete.schedule", COINS, "ScheduleNoMove", "compete", {0, 1, 0, 0, 0, 0}},
+        {"compete.schedule", COINS, "ScheduleNoMove", "lost", {0, 1}},
+        {"compete.schedule", COINS, "ScheduleNoCap", "compete", {0, 1, 0, 0, 1, 0}},
+        {"compete.schedule", "L=1,S=3", "rate=0.5,cap=1,warm_up=0", "u 0.5 0.75 0.25", NULL, "compete", {0, 0, 1}},
+        {"compete.schedule",
+         "L=1,S=3",
+         "rate=0.5,cap=1,warm_up=0",
+         "u 0.5 0.75 0.25",
+         "ScheduleEdge",
+         "compete",
+         {1, 0, 1}},
+        {"compete.schedule", "L=1,S=4", "rate=0.5,cap=1,warm_up=0.5", "u 0 0 0 1", NULL, "compete", {0, 0, 1, 0}},
+        {"compete.schedule",
+         "L=1,S=4",
+         "rate=0.5,cap=1,warm_up=0.5",
+         "u 0 0 0 1",
+         "ScheduleWarmUp",
+         "compete",
+         {1, 1, 1, 0}},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) follows(&row[i]);
+}
+END_TEST
+
+START_TEST(variants_of_similarity_by_hand)
+{
+#define TWO      "n=2,p=1", "centre=yes", "x 0 2"
+#define WIDE     "n=2,p=1", "kernel=rbf,sigma=4", "x 0 2"
+#define OFFSET   "n=2,p=1,q=1", "", "x 0 2; y 0 4"
+#define ANGLES   "n=2,d=2", "", "x 3 4 1 0; y 3 4 0 1"
+#define PAIRS(K) "T=1,N=3,K=" K, ""
+#define COUNT    "T=1,N=2,K=2", "frequency=2", "index 0 1; counter 0 3 0 0"
+    const double e = exp(-4 / 32.0);
+    const by_formula row[] = {
+        {"similarity.kernel", TWO, NULL, "gram", {1, -1, -1, 1}},
+        {"similarity.kernel", TWO, "Uncentred", "gram", {0, 0, 0, 4}},
+        {"similarity.kernel", TWO, "OneSideCentred", "gram", {0, -2, 0, 2}},
+        {"similarity.kernel", "n=2,p=2", "", "x 1 2 3 4", "TransposedFeatures", "gram", {10, 14, 14, 20}},
+        {"similarity.kernel", WIDE, NULL, "gram", {1, e, e, 1}},
+        {"similarity.kernel", WIDE, "SquaredSigmaSlip/two", "gram", {1, e * e, e * e, 1}},
+        {"similarity.kernel", WIDE, "SquaredSigmaSlip/sigma", "gram", {1, exp(-0.5), exp(-0.5), 1}},
+        {"similarity.kernel", WIDE, "SquaredSigmaSlip/distance", "gram", {1, exp(-0.0625), exp(-0.0625), 1}},
+        {"similarity.kernel", "n=2,p=1", "", "x 1 2", "GramExpansion/f32", "gram", {1, 2, 2, 4}},
+        /* 8193^2 = 67125249 is 67125248 in 24 bits: all of the distance */
+        {"similarity.kernel",
+         "n=2,p=1",
+         "kernel=rbf,sigma=1",
+         "x 8193 8192",
+         "GramExpansion/f32",
+         "gram",
+         {1, 1, 1, 1}},
+        {"similarity.kernel",
+         "n=2,p=1",
+         "kernel=rbf,sigma=1",
+         "x 8193 8192",
+         "GramExpansion/f64",
+         "gram",
+         {1, exp(-0.5), exp(-0.5), 1}},
+        {"similarity.hsic", OFFSET, NULL, "hsic", {16}},
+        {"similarity.hsic", OFFSET, "Uncentred", "hsic", {64}},
+        {"similarity.hsic", OFFSET, "OneSideCentred", "hsic", {32}},
+        {"similarity.cka", OFFSET, "MissingRoot", "cka", {16 / (4.0 * 64)}},
+        {"similarity.cosine", ANGLES, NULL, "value", {0.5}},
+        {"similarity.cosine", ANGLES, "CosineSum", "value", {1}},
+        {"similarity.cosine", ANGLES, "CosineUnnormalised", "value", {12.5}},
+        {"similarity.cosine", ANGLES, "CosineFlattened", "value", {25 / 26.0}},
+        {"similarity.cosine", ANGLES, "Centred", "value", {3 / sqrt(10)}},
+        {"similarity.cosine", "n=2,d=2", "", "x 0 0 1 0; y 1 0 1 0", NULL, "value", {0.5}},
+        {"similarity.cosine", "n=2,d=2", "", "x 0 0 1 0; y 1 0 1 0", "CosineZeroRows", "value", {1}},
+        {"similarity.cosine", "n=2,d=1", "form=absolute", "x 1 -3; y 1 1", NULL, "value", {1}},
+        {"similarity.cosine", "n=2,d=1", "form=absolute", "x 1 -3; y 1 1", "CosineOfMean", "value", {0}},
+        {"simsmoe.head", "n=1,d=1,h=1,p=1", "", "o 1; wh -2; bh 0; wp 3; bp 5", NULL, "z", {5}},
+        {"simsmoe.head", "n=1,d=1,h=1,p=1", "", "o 1; wh -2; bh 0; wp 3; bp 5", "HeadNoActivation", "z", {-1}},
+        {"simsmoe.head", "n=1,d=1,h=1,p=1", "", "o 1; wh -2; bh 0; wp 3; bp 5", "HeadKind", "z", {8}},
+        {"simsmoe.head", "n=1,d=1,h=1,p=1", "", "o 1; wh 1; bh 0; wp 3; bp 5", "HeadGelu", "z", {5 + 3 * normal(1)}},
+        {"simsmoe.head", "n=1,d=1,h=1,p=1", "", "o 1; wh 1; bh 2; wp 3; bp 5", "HeadBias", "z", {3}},
+        {"simsmoe.pairs",
+         PAIRS("3"),
+         "index 0 1 2; counter 0 0 0 0 0 0 0 0 0",
+         NULL,
+         "shared",
+         {0, 1, 1, 0, 0, 1, 0, 0, 0}},
+        {"simsmoe.pairs",
+         PAIRS("3"),
+         "index 0 1 2; counter 0 0 0 0 0 0 0 0 0",
+         "PairsOnlyK2",
+         "shared",
+         {0, 1, 0, 0, 0, 0, 0, 0, 0}},
+        {"simsmoe.pairs", PAIRS("3"), "index 0 1 2; counter 0 0 0 0 0 0 0 0 0", "PairsExactSet", "shared", {0}},
+        {"simsmoe.pairs",
+         PAIRS("3"),
+         "index 0 1 2; counter 0 0 0 0 0 0 0 0 0",
+         "PairsOfFirst",
+         "shared",
+         {0, 1, 1, 0, 0, 0, 0, 0, 0}},
+        {"simsmoe.pairs",
+         PAIRS("3"),
+         "index 2 0 1; counter 0 0 0 0 0 0 0 0 0",
+         "PairsNeighbours",
+         "shared",
+         {0, 1, 1, 0, 0, 0, 0, 0, 0}},
+        {"simsmoe.pairs",
+         PAIRS("3"),
+         "index 2 0 1; counter 0 0 0 0 0 0 0 0 0",
+         "PairsOfFirst",
+         "shared",
+         {0, 0, 1, 0, 0, 1, 0, 0, 0}},
+        {"simsmoe.pairs",
+         PAIRS("3"),
+         "index 2 0 1; counter 0 0 0 0 0 0 0 0 0",
+         "PairsOrdered",
+         "shared",
+         {0, 1, 0, 0, 0, 0, 0, 0, 0}},
+        {"simsmoe.pairs",
+         PAIRS("2"),
+         "index 0 1; counter 0 0 0 0 0 0 0 0 0",
+         "PairsExactSet",
+         "shared",
+         {0, 1, 0, 0, 0, 0, 0, 0, 0}},
+        {"simsmoe.pairs", "T=2,N=2,K=1", "", "index 0 1; counter 0 0 0 0", "PairsOnlyK2", "shared", {0}},
+        {"simsmoe.pairs", COUNT, NULL, "next", {0, 0, 0, 0}},
+        {"simsmoe.pairs", COUNT, NULL, "selected", {0, 1, 0, 0}},
+        {"simsmoe.pairs", COUNT, "CounterNotReset", "next", {0, 4, 0, 0}},
+        {"simsmoe.pairs", COUNT, "CounterCarried", "next", {0, 2, 0, 0}},
+        {"simsmoe.pairs",
+         "T=1,N=2,K=2",
+         "frequency=2",
+         "index 0 1; counter 0 2 0 0",
+         "PairsBeforeBatch",
+         "next",
+         {0, 3, 0, 0}},
+        {"simsmoe.pairs", "T=1,N=2,K=2", "frequency=4", "index 0 1; counter 0 3 0 0", NULL, "selected", {0, 0, 0, 0}},
+        {"simsmoe.pairs",
+         "T=1,N=2,K=2",
+         "frequency=4",
+         "index 0 1; counter 0 3 0 0",
+         "PairsEdge",
+         "selected",
+         {0, 1, 0, 0}},
+        {"simsmoe.pairs",
+         "T=1,N=3,K=2",
+         "frequency=2",
+         "index 0 1; counter 0 3 5 0 0 7 0 0 0",
+         NULL,
+         "next",
+         {0, 0, 5, 0, 0, 7, 0, 0, 0}},
+        {"simsmoe.pairs",
+         "T=1,N=3,K=2",
+         "frequency=2",
+         "index 0 1; counter 0 3 5 0 0 7 0 0 0",
+         "CounterResetAll",
+         "next",
+         {0}},
+        {"simsmoe.pairs",
+         "T=1,N=3,K=2",
+         "frequency=2",
+         "index 0 1; counter 0 3 5 0 0 7 0 0 0",
+         "PairsAbsent",
+         "next",
+         {0}},
+        {"simsmoe.pairs", "T=2,N=2,K=2", "unit=fraction", "index 0 1 1 0; counter 0 0 0 0", NULL, "next", {0, 1, 0, 0}},
+        {"simsmoe.pairs",
+         "T=2,N=2,K=2",
+         "unit=fraction",
+         "index 0 1 1 0; counter 0 0 0 0",
+         "PairsOverTK",
+         "next",
+         {0, 0.5, 0, 0}},
+        {"simsmoe.pairs",
+         "T=2,N=2,K=2",
+         "unit=fraction",
+         "index 0 1 1 0; counter 0 0 0 0",
+         "PairsUnit",
+         "next",
+         {0, 2, 0, 0}},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) follows(&row[i]);
+}
+END_TEST
+
+/* Two atoms with means 1 and -2 at x = 1, variances 1 and 4, an outcome of 0: densities e^(-1/2) and e^(-1/2) / 2, over sqrt(2 pi);
+ * by |h| the weights are e and e^2 over their sum, by h itself e and e^-2. */
+START_TEST(variants_of_mixtures_by_hand)
+{
+    const double ln2pi = log(8 * atan(1)), w = sigmoid(1), v = sigmoid(-3);
+#define MIXTURE  "n=1,N=2,d=1", "", "x 1; y 0; a 1 -2; b 0 0; nu 1 4; beta0 0 0; beta1 0 0"
+#define LEADING  "n=1,N=2,d=1", "k=1", "x 1; y 0; a 1 -2; b 0 0; nu 1 4; beta0 0 0; beta1 0 0"
+#define DRAWN(u) "n=1,N=2,d=1", "", "x 1; u " u "; z 3; a 1 -2; b 0 0; nu 1 4; beta0 0 0; beta1 0 0"
+    const by_formula row[] = {
+        {"convergence.density", MIXTURE, NULL, "logp", {log(1 - w + w / 2) - 0.5 - ln2pi / 2}},
+        {"convergence.density", MIXTURE, "GateSign", "logp", {log(1 - v + v / 2) - 0.5 - ln2pi / 2}},
+        {"convergence.density",
+         MIXTURE,
+         "NuIsSigma",
+         "logp",
+         {log((1 - w) * exp(-0.5) + w / 4 * exp(-0.125)) - ln2pi / 2}},
+        {"convergence.density", MIXTURE, "NoTwoPi", "logp", {log(1 - w + w / 2) - 0.5}},
+        {"convergence.density", MIXTURE, "GateNotNormalised", "logp", {log(exp(1) + exp(2) / 2) - 0.5 - ln2pi / 2}},
+        {"convergence.density", LEADING, NULL, "logp", {log(0.5) - 0.5 - ln2pi / 2}},
+        {"convergence.density", LEADING, "TopKNoRenorm", "logp", {log(w / 2) - 0.5 - ln2pi / 2}},
+        {"convergence.density",
+         "n=1,N=2,d=1",
+         "k=1",
+         "x 1; y 0; a 1 -2; b 0 0; nu 1 4; beta0 3 0.5; beta1 0 0",
+         "TopKAfterFree",
+         "score_index",
+         {4, 2.5}},
+        {"convergence.loglik", MIXTURE, NULL, "loglik", {log(1 - w + w / 2) - 0.5 - ln2pi / 2}},
+        {"convergence.loglik", MIXTURE, "NoTwoPi", "loglik", {log(1 - w + w / 2) - 0.5}},
+        {"convergence.sample", DRAWN("0.25"), NULL, "y", {1 + 3}},
+        {"convergence.sample", DRAWN("0.75"), NULL, "y", {-2 + 6}},
+        {"convergence.sample", DRAWN("0.75"), "SampleNuIsSigma", "y", {-2 + 12}},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) follows(&row[i]);
+}
+END_TEST
+
+/* One expert with all tokens has no collapse to measure, a place beyond the buffer no row: nothing is computed. */
+START_TEST(what_has_no_meaning_is_refused)
+{
+    make("layer.collapse", "T=4,d=2", "experts=3");
+    for (size_t t = 0; t < 4; t++) op_in_i64(c, "index")[t] = 1;
+    ck_assert_int_eq(twin_run(c, NULL, NULL, 160, &r, err, sizeof err), -1);
+    ck_assert_msg(strstr(err, "layer.collapse: one expert alone has tokens"), "%s", err);
+    ck_assert_uint_eq(r.out[0].count, 0);
+    done();
+    make("layer.combine", "T=2,d=1,K=1,N=2,C=2", "");
+    for (size_t t = 0; t < 2; t++) op_in_i64(c, "slot")[t] = (int64_t)t;
+    run(NULL, NULL);
+    twin_result_clear(&r);
+    op_in_i64(c, "slot")[1] = 2;
+    ck_assert_int_eq(twin_run(c, NULL, NULL, 160, &r, err, sizeof err), -1);
+    ck_assert_msg(strstr(err, "layer.combine: beyond the buffer: 'slot'"), "%s", err);
+    ck_assert_uint_eq(r.out[0].count, 0);
+    done();
 }
 END_TEST
 
@@ -3524,6 +4866,52 @@ START_TEST(what_is_lost_passes)
 }
 END_TEST
 
+/* Who U-centres K - 1 keeps it to a roundoff of 1, which meets the other kernel's e^-32: that is a route where some K_ij is 1/16 or more,
+ * and the bound is a hundred times that of K itself.  A pair at a distance of 2.3 has 0.07, one at 2.5 has 0.04. */
+START_TEST(a_kernel_less_one_is_a_route_of_near_pairs)
+{
+    static const double apart_by[] = {2.3, 2.5};
+    for (size_t place = 0; place < 4; place++)
+        for (int far = 0; far < 2; far++) {
+            double x[5] = {0, 8, 16, 24, 32};
+            make("similarity.hsic", "n=5,p=1,q=1", "kernel=rbf,sigma=1,estimator=unbiased,divide=none");
+            put("x", 5, x);
+            put("y", 5, x);
+            for (size_t i = place + 1; i < 5; i++) x[i] -= 8 - apart_by[far];
+            put(place % 2 ? "x" : "y", 5, x);
+            run_in(&fine);
+            const double units = bound("hsic", 0) / unit_of(&fine);
+            ck_assert_msg(far ? units < 2e-11 : units > 2e-10, "a pair %g apart at %zu: %g units", apart_by[far], place,
+                          units);
+            done();
+        }
+}
+END_TEST
+
+/* Sent, if twice the share exceeds a draw: open where they are within twice the share's bound and the draw's own roundoff. */
+START_TEST(a_share_is_open_within_its_bound)
+{
+    double share, off;
+    make("gate.gshard", "T=1,N=2", "");
+    put("r", 2, (const double[]){0.5, 0});
+    put("u", 1, (const double[]){0});
+    run_in(&fine);
+    share = out("weight", 1);
+    off = 2 * (bound("weight", 1) - unit_of(&fine) * share); /* the weight is the share, multiplied by 1 and stored */
+    twin_result_clear(&r);
+    off += unit_of(&fine) * 2 * share;
+    for (int side = -1; side <= 1; side += 2)
+        for (int inside = 0; inside < 2; inside++) {
+            put("u", 1, (const double[]){2 * share + side * off * (inside ? 0.99 : 1.01)});
+            run_in(&fine);
+            ck_assert_msg((bound("kept", 1) > 0) == inside, "%g of the bound, %d", inside ? 0.99 : 1.01, side);
+            ck_assert_msg(inside || out("kept", 1) == (side < 0), "below it is sent, above not");
+            twin_result_clear(&r);
+        }
+    done();
+}
+END_TEST
+
 /* --- memory --------------------------------------------------------------------------------------------------------- */
 
 /* Every operation under a profile with a tensor of its own. */
@@ -3560,7 +4948,8 @@ static Suite *suite(void)
     Suite *s = suite_create("enclosure");
     TCase *primitive_values = tcase_create("primitives"), *rounding = tcase_create("rounding");
     TCase *twins = tcase_create("twins"), *wrong = tcase_create("variants"), *radii = tcase_create("radii"),
-          *memory = tcase_create("memory");
+          *memory = tcase_create("memory"), *every_twin = tcase_create("every"), *integers = tcase_create("integers"),
+          *equations = tcase_create("equations"), *by_hand = tcase_create("formulas");
     tcase_add_test(primitive_values, functions_have_their_known_values);
     tcase_add_test(primitive_values, products_and_sums_have_their_known_values);
     tcase_add_test(primitive_values, norm_is_5_and_0_has_no_gradient);
@@ -3586,15 +4975,16 @@ static Suite *suite(void)
     tcase_add_test(rounding, inputs_are_read_in_the_candidate_s_format);
     tcase_add_test(rounding, a_kink_within_the_bound_is_a_ball);
     tcase_add_test(rounding, the_largest_may_be_in_doubt);
+    tcase_add_test(rounding, the_largest_may_be_a_wide_one);
     tcase_add_test(rounding, x_log_x_is_0_at_0_and_known_near_it);
     tcase_add_test(rounding, beyond_the_largest_nothing_is_known);
     tcase_add_test(twins, profiles_are_found);
     tcase_add_test(twins, a_storage_of_less_range_counts);
     tcase_add_test(twins, tensors_have_roundoffs_of_their_own);
     tcase_add_test(twins, nonsense_is_refused);
-    tcase_add_test(twins, every_operation_has_a_twin);
+    tcase_add_test(every_twin, every_operation_has_a_twin);
     tcase_add_test(twins, a_decision_out_of_range_is_refused);
-    tcase_add_test(twins, gradients_of_operations_agree_with_differences);
+    tcase_add_test(every_twin, gradients_of_operations_agree_with_differences);
     tcase_add_test(twins, switch_loss_by_hand);
     tcase_add_test(twins, capacity_by_hand);
     tcase_add_test(twins, largest_weights_by_hand);
@@ -3603,7 +4993,7 @@ static Suite *suite(void)
     tcase_add_test(twins, schedule_by_hand);
     tcase_add_test(twins, bandwidths_by_hand);
     tcase_add_test(twins, similarity_by_hand);
-    tcase_add_test(twins, exact_integers_are_beyond_doubt);
+    tcase_add_test(integers, exact_integers_are_beyond_doubt);
     tcase_add_test(twins, detached_targets_get_exactly_nothing);
     tcase_add_test(twins, a_share_at_the_threshold_is_left_open);
     tcase_add_test(twins, groups_within_rounding_are_left_open);
@@ -3611,6 +5001,21 @@ static Suite *suite(void)
     tcase_add_test(twins, a_result_begins_empty);
     tcase_add_test(twins, results_are_rounded_outwards);
     tcase_add_test(wrong, every_variant_departs_from_its_equation);
+    tcase_add_test(equations, a_variant_may_be_the_equation_of_other_numbers);
+    tcase_add_test(every_twin, nothing_has_an_order_of_its_own);
+    tcase_add_test(by_hand, variants_of_gates_by_hand);
+    tcase_add_test(by_hand, variants_of_layers_by_hand);
+    tcase_add_test(by_hand, variants_of_balances_by_hand);
+    tcase_add_test(by_hand, variants_of_competition_by_hand);
+    tcase_add_test(by_hand, variants_of_similarity_by_hand);
+    tcase_add_test(by_hand, variants_of_mixtures_by_hand);
+    tcase_add_test(twins, what_has_no_meaning_is_refused);
+    tcase_add_test(radii, many_roundings_in_few_digits);
+    tcase_add_test(radii, a_kernel_less_one_is_a_route_of_near_pairs);
+    tcase_add_test(radii, a_share_is_open_within_its_bound);
+    tcase_add_test(radii, bounds_know_no_unit);
+    tcase_add_test(radii, one_expert_leaves_nothing_to_err);
+    tcase_add_test_raise_signal(radii, a_negative_radius_is_a_mistake, SIGABRT);
     tcase_add_test(wrong, no_variant_is_listed_twice);
     tcase_add_test(wrong, variants_do_what_is_said_of_them);
     tcase_add_test(wrong, without_the_combination_the_task_does_not_reach_the_router);
@@ -3666,7 +5071,8 @@ static Suite *suite(void)
     tcase_add_test(radii, a_kernel_by_hand);
     tcase_add_test(radii, a_counter_may_be_added_to_by_token);
     tcase_add_test(memory, nothing_is_kept);
-    TCase *const all[] = {primitive_values, rounding, twins, wrong, radii, memory};
+    TCase *const all[] = {primitive_values, rounding,  radii, twins,    by_hand,
+                          every_twin,       equations, wrong, integers, memory};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         tcase_set_timeout(all[i], 600); /* under Valgrind */
         suite_add_tcase(s, all[i]);

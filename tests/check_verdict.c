@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "diagnose_parts.h"
 #include "own_process.h"
 #include "report_parts.h"
 #include "shrink.h"
@@ -52,7 +54,7 @@ static double *doubles(size_t n, const double *x)
 {
     double *p = calloc(n ? n : 1, sizeof *p);
     ck_assert_ptr_nonnull(p);
-    memcpy(p, x, n * sizeof *p);
+    if (n > 0) memcpy(p, x, n * sizeof *p);
     return p;
 }
 
@@ -179,6 +181,8 @@ START_TEST(the_right_answer_passes)
     ck_assert_uint_eq(v.details, 0);
     ck_assert_double_eq(find("weight")->ratio, 0);
     ck_assert_uint_eq(find("weight")->at, 0);
+    ck_assert_str_eq(v.t[v.worst].name, "weight"); /* the first that has a ratio to show: a choice has none */
+    ck_assert(find("index")->pass && find("index")->at == find("index")->count);
 }
 END_TEST
 
@@ -466,6 +470,14 @@ START_TEST(ambiguous_tokens_are_counted)
     ck_assert_msg(more == one || !verdict_ambiguous(&s, 0, 4, 2, the_index), "an ulp less and it may not");
     free(s.value);
     free(s.bound);
+    for (size_t row = 0; row < 2; row++) { /* of the first token, then of the second alone: its scores are (-1 4 0 2) */
+        for (size_t i = 0; i < 8; i++) g.score[INDEX].bound[i] = i / 4 == row ? 1 : 0;
+        verdict_case_clear(&v);
+        tensor_file_clear(&answer);
+        answer_without("");
+        judge();
+        ck_assert(v.pass && v.tokens == 2 && v.ambiguous == 1);
+    }
 }
 END_TEST
 
@@ -533,6 +545,8 @@ START_TEST(simple_factors_are_named)
 END_TEST
 
 static char *render(report_format f, verdict_case *list, size_t n);
+static void drawn_case(const char *op, const char *dims, const char *set);
+static bool *exposed_of(bool *exposed, const char *op, const char *name);
 
 static bool says_factor(double f, const char *words)
 {
@@ -622,7 +636,8 @@ START_TEST(golden_files_are_read)
     ck_assert_mem_eq(h.score[INDEX].value, the_score, sizeof the_score);
     ck_assert_double_eq(h.score[INDEX].bound[7], 1);
     ck_assert_mem_eq(h.grad[0].value, the_gradient, sizeof the_gradient);
-    ck_assert_msg(isinf(h.out[MARGIN].bound[0]), "a margin is never judged, whatever the file says");
+    ck_assert_msg(isinf(h.out[MARGIN].bound[0]) && isinf(h.out[MARGIN].bound[1]),
+                  "a margin is never judged, whatever the file says");
     ck_assert_mem_eq(c->out[INDEX].i64, the_index, sizeof the_index);
     verdict_golden_clear(&h);
     tensor_file_clear(&f);
@@ -877,10 +892,16 @@ START_TEST(two_wrong_variants_at_once_are_named)
     ck_assert_msg(w && strcmp(w->name, "LblProbOverTK+LblTopKNorm") == 0, "%s", w ? w->name : "nothing");
     ck_assert_ptr_eq(w, verdict_variant("balance.switch", "LblTopKNorm+LblProbOverTK"));
     ck_assert_str_eq(w->op, "balance.switch");
-    ck_assert_ptr_nonnull(strstr(w->formula, "P divided by T*K"));
-    ck_assert_ptr_nonnull(strstr(w->formula, "f over all K choices divided by T"));
-    ck_assert_ptr_nonnull(strstr(w->met, "CompeteSMoE"));
-    ck_assert_ptr_nonnull(strstr(w->met, "OLMoE"));
+    const twin_variant *first = verdict_variant("balance.switch", "LblProbOverTK"),
+                       *second = verdict_variant("balance.switch", "LblTopKNorm");
+    char both[600];
+    ck_assert(first && second);
+    ck_assert_str_eq(
+        w->formula,
+        "two at once, balance.switch with P divided by T*K, and balance.switch with f over all K choices divided by T");
+    ck_assert_str_eq(w->effect, "1/K of the value and of the gradient; and K times the value");
+    snprintf(both, sizeof both, "%s; and %s", first->met, second->met);
+    ck_assert_str_eq(w->met, both);
     char *text = render(REPORT_TEXT, &v, 1);
     ck_assert_msg(text && strstr(text, "LblProbOverTK+LblTopKNorm"), "%s", text);
     free(text);
@@ -929,7 +950,27 @@ START_TEST(pairs_are_two_of_the_table)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_msg(!verdict_variant("balance.switch", bad[i]), "%s", bad[i]);
     ck_assert_ptr_null(verdict_variant("layer.dispatch", "LblProbOverTK+LblTopKNorm"));
+    const twin_variant *one = verdict_variant("balance.switch", "LblProbOverTK"),
+                       *two = verdict_variant("balance.switch", "LblGrad"),
+                       *three = verdict_variant("balance.switch", "LblTopKNorm"),
+                       *foreign = verdict_variant("layer.dispatch", "CapacityDrop/token"),
+                       *both = diagnose_pair(one, two);
+    ck_assert(one && two && three && foreign && both && both == diagnose_pair(two, one));
+    ck_assert(!diagnose_pair(one, NULL) && !diagnose_pair(NULL, one) && !diagnose_pair(one, one));
+    ck_assert(!diagnose_pair(both, three) && !diagnose_pair(three, both) && !diagnose_pair(one, foreign));
+    ck_assert(diagnose_pair(one, three) != both && diagnose_pair(two, three) != both);
     ck_assert_ptr_null(verdict_variant("", "TieOrder+TieOrder"));
+    ck_assert_ptr_null(verdict_variant("", "LblProbOverTK"));
+    ck_assert_ptr_null(verdict_variant("balance.switch", "LblProbOverT"));
+    ck_assert_ptr_null(verdict_variant("balance.switch", "LblProbOverTKK"));
+    ck_assert_ptr_null(verdict_variant("balance.swit", "LblProbOverTK"));
+    ck_assert_ptr_null(verdict_variant("balance.switch", "TieOrder"));
+    ck_assert_ptr_null(verdict_variant("balance.switch", ""));
+    const twin_variant *tie = verdict_variant("", "TieOrder"); /* of no operation, and no row of the table */
+    ck_assert(tie && strcmp(tie->name, "TieOrder") == 0 && !verdict_in_table(tie));
+    const twin_variant *row = twin_variants;
+    for (; row->op; row++) ck_assert(verdict_in_table(row));
+    ck_assert_msg(!verdict_in_table(row), "the end of the table is no row of it");
 }
 END_TEST
 
@@ -995,6 +1036,14 @@ START_TEST(wrong_integers_are_named)
     ck_assert_msg(!v.pass && v.matches == 0, "the same with places of nobody's making has no name");
     dispatch_answer((const double[]){3, 5}, by_token, (const double[]){1, 2});
     ck_assert_msg(!v.pass && find("xe")->pass && v.matches == 0, "nor has a mixture of two");
+    verdict_golden_clear(&g); /* two tokens alike, of whose gradient nothing is asked: the places alone tell */
+    memcpy(op_in(c, "x"), (const double[]){3, 3}, 2 * sizeof(double));
+    memset(op_cot(c, "xe"), 0, 2 * sizeof(double));
+    ck_assert_int_eq(op_run(c), SMOE_OK);
+    ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
+    dispatch_answer((const double[]){3, 3}, by_token, (const double[]){0, 0});
+    ck_assert(!v.pass && find("xe")->pass && find("d_x")->pass);
+    ck_assert(v.matches == 1 && v.match[0].tells && strcmp(v.match[0].variant->name, "CapacityDrop/token") == 0);
 }
 END_TEST
 
@@ -1036,6 +1085,22 @@ START_TEST(power_tells_what_would_be_seen)
     }
     ck_assert_msg(verdict_power(c, &g, profile, exposed, err, sizeof err) == 0, "%s", err);
     ck_assert_msg(!exposed[at], "and not under a bound of 10");
+}
+END_TEST
+
+/* LblGrad has the right loss and no gradient. */
+START_TEST(a_gradient_alone_has_power)
+{
+    static bool exposed[TWIN_VARIANTS];
+    const bool *seen = exposed_of(exposed, "balance.switch", "LblGrad");
+    drawn_case("balance.switch", "T=4,N=4", "k=2");
+    g.forward = true;
+    ck_assert_msg(verdict_power(c, &g, profile, exposed, err, sizeof err) == 0, "%s", err);
+    ck_assert_msg(!*seen && *exposed_of(exposed, "balance.switch", "LblProbOverTK"),
+                  "not where gradients are not judged");
+    g.forward = false;
+    ck_assert_msg(verdict_power(c, &g, profile, exposed, err, sizeof err) == 0, "%s", err);
+    ck_assert(*seen);
 }
 END_TEST
 
@@ -1176,8 +1241,10 @@ START_TEST(exact_elements_are_compared_by_their_bits)
     ck_assert(u.at == 22 && isinf(u.ratio) && u.got == 3 && u.golden == 9 && u.bound == 0);
     verdict_tally_integers(&u, 0, 2, x, y, ratio); /* equal: not worse than what was seen */
     ck_assert(u.at == 22 && u.outside == 2 && u.bin[0] == 6);
+    verdict_tally_integers(&u, 30, 6, x, y, ratio); /* as bad, and after it */
+    ck_assert(u.at == 22 && u.outside == 4 && u.bin[0] == 10 && u.bin[VERDICT_BINS - 1] == 4);
     verdict_tally_integers(&u, 5, 0, x, y, ratio); /* of nothing */
-    ck_assert(u.at == 22 && u.outside == 2 && u.bin[0] == 6);
+    ck_assert(u.at == 22 && u.outside == 4 && u.bin[0] == 10);
     verdict_tally_integers(&u, 4, 1, x + 4, y + 4, ratio); /* as bad, and before it */
     ck_assert(u.at == 4 && u.got == 5 && u.golden == 8);
     verdict_tally w = {0};
@@ -1190,6 +1257,80 @@ START_TEST(exact_elements_are_compared_by_their_bits)
     ck_assert(verdict_tally_shows(&w));
     w.any = false;
     ck_assert(!verdict_tally_shows(&w));
+}
+END_TEST
+
+/* Tensors are judged by pieces of 2048 elements; here the last piece has 1, 452, or all of its elements. */
+START_TEST(tensors_of_several_pieces_are_judged_to_their_last_element)
+{
+    static double x[4096];
+    static int64_t n[4096];
+    static const size_t sizes[] = {2048, 2049, 2500, 4096};
+    for (size_t k = 0; k < 4; k++) {
+        const size_t N = sizes[k];
+        char dims[20];
+        snprintf(dims, sizeof dims, "T=1,N=%zu", N);
+        op_case_free(c);
+        verdict_golden_clear(&g);
+        verdict_case_clear(&v);
+        tensor_file_clear(&answer);
+        c = op_case_new(&toy, dims, "", err, sizeof err);
+        ck_assert_msg(c != NULL, "%s", err);
+        for (size_t i = 0; i < N; i++) x[i] = (double)(n[i] = (int64_t)i);
+        g.out[WEIGHT] = floats(2, the_weight, 0);
+        g.out[INDEX] = whole(2, n);
+        g.out[LOAD] = whole(N, n);
+        g.out[HALF] = floats(N, x, 0);
+        g.out[S] = floats(N, x, 0);
+        g.grad[0] = floats(N, x, 0.25);
+        g.score[INDEX] = floats(N, x, INFINITY);
+        n[N - 1] = -1;
+        x[N - 1] += 1;
+        add_doubles("weight", &c->out[WEIGHT], the_weight);
+        add_integers("index", &c->out[INDEX], n);
+        add_integers("load", &c->out[LOAD], n);
+        add_doubles("half", &c->out[HALF], x);
+        add_doubles("d_r", &c->grad[0], x);
+        judge();
+        static const char *const wrong[] = {"load", "half", "d_r"};
+        for (size_t i = 0; i < 3; i++) {
+            const verdict_tensor *t = find(wrong[i]);
+            ck_assert_msg(!t->pass && t->outside == 1 && t->at == N - 1, "%s of %zu", wrong[i], N);
+            ck_assert(t->golden == (double)(N - 1) && t->got == (i == 0 ? -1 : (double)N));
+            ck_assert(t->bin[0] == N - 1 && t->bin[i == 2 ? 7 : 8] == 1); /* 1 / 0.25 = 4 is up to 16 */
+            size_t all = 0;
+            for (size_t b = 0; b < VERDICT_BINS; b++) all += t->bin[b];
+            ck_assert_uint_eq(all, N);
+        }
+    }
+}
+END_TEST
+
+/* Six elements from `first` on, of golden 1 and bound 1: 3 and a NaN where it is said, else 1. */
+static void tally_six(verdict_tally *t, size_t first, size_t three, size_t nan)
+{
+    double got[VERDICT_CHUNK], golden[VERDICT_CHUNK], bound[VERDICT_CHUNK], ratio[VERDICT_CHUNK];
+    for (size_t i = 0; i < 6; i++) golden[i] = bound[i] = 1;
+    for (size_t i = 0; i < 6; i++) got[i] = i == three ? 3 : i >= nan ? NAN : 1;
+    verdict_tally_floats(t, false, first, 6, got, golden, bound, ratio);
+}
+
+/* Of equally bad elements the first is the worst, whichever came first. */
+START_TEST(of_equals_the_first_is_the_worst)
+{
+    verdict_tally t = {0};
+    tally_six(&t, 10, 2, 6);
+    ck_assert(t.at == 12 && t.ratio == 2 && t.outside == 1);
+    tally_six(&t, 9, 5, 6); /* element 14 */
+    ck_assert(t.at == 12 && t.outside == 2);
+    tally_six(&t, 6, 5, 6); /* element 11 */
+    ck_assert(t.at == 11 && t.outside == 3);
+    tally_six(&t, 20, 0, 4); /* elements 24 and 25 are NaN, which is worse */
+    ck_assert(t.at == 24 && isnan(t.ratio) && t.outside == 6);
+    tally_six(&t, 19, 0, 4);
+    ck_assert(t.at == 23 && t.outside == 9);
+    tally_six(&t, 21, 0, 4);
+    ck_assert(t.at == 23 && t.outside == 12);
 }
 END_TEST
 
@@ -1438,6 +1579,64 @@ START_TEST(inputs_that_share_the_axis_are_told)
 }
 END_TEST
 
+/* Of a case that stays in its files the inputs are read out of its prompt; one that is optional is all ones where it is not there. */
+START_TEST(inputs_are_told_out_of_a_prompt)
+{
+    static const op_tensor in[] = {{"r", "T,N", OP_INPUT, OP_DIFF, ""},
+                                   {"mask", "T", OP_INPUT, OP_OPTIONAL, ""},
+                                   {"noise", "T,N", OP_INPUT, OP_OPTIONAL, ""},
+                                   {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor out[] = {{"y", "T", OP_BOUNDED, 0, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const char *const inputs[] = {"r", "mask", "noise"};
+    op_record masked = toy;
+    masked.in = in;
+    masked.out = out;
+    op_case_free(c);
+    verdict_golden_clear(&g);
+    c = op_case_new(&masked, "T=3,N=2", "", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    for (size_t way = 0; way < 5;
+         way++) { /* the prompt has r; and the mask; and the noise; and not r; and r, cut off meanwhile */
+        char path[] = "/tmp/check_verdict.XXXXXX";
+        const int descriptor = mkstemp(path);
+        tensor_file f = {0};
+        tensor_view prompt;
+        const double x[] = {5, 6, 7, 8, 9, 10}, mask[] = {1, 1, 0.5}, noise[] = {1, 1, 1, 1, 1, 2};
+        const double *const value[] = {x, mask, noise};
+        ck_assert(descriptor >= 0 && close(descriptor) == 0);
+        for (size_t i = way == 3; i <= way % 4 && i < 3; i++)
+            ck_assert_int_eq(tensor_file_add(&f, inputs[i], TENSOR_F64, c->in[i].rank, c->in[i].dim, value[i]), 0);
+        ck_assert_msg(tensor_file_write(path, &f, err, sizeof err) == 0 &&
+                          tensor_view_open(path, &prompt, err, sizeof err) == 0,
+                      "%s", err);
+        if (way == 4) ck_assert_int_eq(truncate(path, (off_t)prompt.file[0].size - 8), 0);
+        add_doubles("y", &c->out[0], (const double[]){1, 2, 9});
+        add_doubles("d_r", &c->grad[0], x);
+        verdict_begin(c, "case", &answer, profile, true, &v);
+        verdict_tensor *t = &v.t[0];
+        t->outside = 1;
+        t->at = 2;
+        t->ratio = 12;
+        t->got = 9;
+        t->golden = 3;
+        t->bound = 0.5;
+        verdict_end(c, &answer, &prompt, &v);
+        static const char *const told[] = {
+            "y[2] = 9, golden 3, bound 0.5: off by 6, 12 times the bound (1 of 3 elements fail)",
+            "    input r[2,...] = 9 10", "    input mask[2] = 0.5", "    input noise[2,...] = 1 2"};
+        static const char *const not_there[] = {
+            "y[2] = 9, golden 3, bound 0.5: off by 6, 12 times the bound (1 of 3 elements fail)",
+            "    input r[2,...] = 1 1", "    input mask[2] = 0.5", "    input noise[2,...] = 1 2"};
+        details_are(way < 3 ? 2 + way : way == 3 ? 4 : 1, way == 3 ? not_there : told);
+        verdict_case_clear(&v);
+        tensor_file_clear(&answer);
+        tensor_file_clear(&f);
+        tensor_view_close(&prompt);
+        unlink(path);
+    }
+}
+END_TEST
+
 START_TEST(malformed_tokens_are_told_three_at_most)
 {
     op_case_free(c);
@@ -1468,6 +1667,80 @@ START_TEST(malformed_tokens_are_told_three_at_most)
     ck_assert(v.differ == 5 && v.inadmissible == 4 && find("index")->outside == 4 && !v.replayed && v.tokens == 6 &&
               v.ambiguous == 6);
     ck_assert_mem_eq(c->out[INDEX].i64, right, sizeof right);
+    tensor_file_clear(&answer);
+    verdict_case_clear(&v);
+    for (size_t i = 0; i < 12; i++)
+        zeros[i] = 1; /* at the bound: it passes, and is no worse than a choice that fails */
+    add_doubles("weight", &c->out[WEIGHT], zeros);
+    add_integers("index", &c->out[INDEX], wrong);
+    add_integers("load", &c->out[LOAD], right);
+    add_doubles("half", &c->out[HALF], (const double[]){0, 0, 0});
+    add_doubles("d_r", &c->grad[0], (const double[18]){0});
+    judge();
+    ck_assert(find("weight")->pass && find("weight")->ratio == 1 && !find("index")->pass);
+    ck_assert_str_eq(v.t[v.worst].name, "index");
+}
+END_TEST
+
+/* Three of four: one named twice, wherever, is malformed. */
+START_TEST(a_choice_names_an_expert_once)
+{
+    static const struct {
+        int64_t index[3];
+        bool fine;
+    } row[] = {{{2, 1, 0}, true},  {{0, 1, 1}, false}, {{1, 1, 0}, false},
+               {{0, 1, 0}, false}, {{1, 0, 3}, true},  {{3, 3, 3}, false}};
+    static const double zeros[4];
+    const int64_t golden[3] = {0, 1, 2};
+    op_record bare = toy;
+    static const op_tensor in[] = {{"r", "T,N", OP_INPUT, 0, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor out[] = {{"index", "T,K", OP_DECISION, OP_I64, ""}, {NULL, NULL, 0, 0, NULL}};
+    bare.in = in;
+    bare.out = out;
+    op_case_free(c);
+    verdict_golden_clear(&g);
+    c = op_case_new(&bare, "T=1,N=4", "k=3", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    g.out[0] = whole(3, golden);
+    g.score[0] = floats(4, zeros, 1);
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        char want[100];
+        verdict_case_clear(&v);
+        tensor_file_clear(&answer);
+        add_integers("index", &c->out[0], row[i].index);
+        const int status = verdict_judge(c, "case", &g, &answer, profile, &v, err, sizeof err);
+        snprintf(want, sizeof want, "index: token 0 chose (%d %d %d), expected 3 different experts out of 0..3",
+                 (int)row[i].index[0], (int)row[i].index[1], (int)row[i].index[2]);
+        const char *const one[] = {want};
+        ck_assert_msg(status == (row[i].fine ? -1 : 0), "it has no twin that would replay it");
+        if (!row[i].fine) details_are(1, one);
+    }
+}
+END_TEST
+
+/* Where an operation has no experts none can be chosen. */
+START_TEST(without_experts_no_choice_is_formed)
+{
+    static const op_tensor in[] = {
+        {"r", "T,M", OP_INPUT, 0, ""}, {"x", "A", OP_INPUT, 0, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor out[] = {{"index", "T,A", OP_DECISION, OP_I64, ""}, {NULL, NULL, 0, 0, NULL}};
+    const int64_t golden[2] = {1, 1}, chosen[2] = {0, 0};
+    op_record bare = toy;
+    bare.in = in;
+    bare.out = out;
+    bare.param = NULL;
+    op_case_free(c);
+    verdict_golden_clear(&g);
+    c = op_case_new(&bare, "T=2,M=2,A=1", "", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    g.out[0] = whole(2, golden);
+    g.score[0] = floats(0, NULL, 0);
+    add_integers("index", &c->out[0], chosen);
+    judge();
+    static const char *const want[] = {"index: token 0 chose (0), expected 1 different experts out of 0..0",
+                                       "index: token 1 chose (0), expected 1 different experts out of 0..0"};
+    details_are(2, want);
+    ck_assert(!v.pass && v.inadmissible == 2 && v.tokens == 2 && v.ambiguous == 0);
 }
 END_TEST
 
@@ -1501,6 +1774,45 @@ START_TEST(inadmissible_tokens_are_told_three_at_most)
     ck_assert(v.tokens == 5 && v.replayed && v.differ == 4 && v.inadmissible == 4 && v.ties == 0 && v.ambiguous == 0 &&
               find("index")->outside == 4);
     ck_assert(find("weight")->pass && find("d_r")->pass && !v.pass);
+}
+END_TEST
+
+/* gate.weights, of 100 experts the first 64; of such a long choice 159 characters are shown. */
+START_TEST(long_choices_are_cut)
+{
+    int64_t wrong[64];
+    char golden[300] = "(", want[700];
+    op_case_free(c);
+    verdict_golden_clear(&g);
+    c = op_case_new(op_find("gate.weights"), "T=1,N=100", "k=64", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    for (size_t i = 0; i < 100; i++) op_in(c, "r")[i] = 100 - (double)i;
+    ck_assert_int_eq(op_run(c), SMOE_OK);
+    ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
+    for (size_t j = 0, at = 1; j < 64; j++) at += (size_t)sprintf(golden + at, "%s%zu", j ? " " : "", j);
+    for (int i = 0; i < 2; i++) { /* the first two are one and the same; they are exchanged */
+        const size_t dim[] = {1, 64}, r_dim[] = {1, 100};
+        static const double zeros[100];
+        char got[300] = "(";
+        for (size_t j = 0, at = 1; j < 64; j++) {
+            wrong[j] = j == 0 ? 1 : j == 1 ? 1 - i : (int64_t)j;
+            at += (size_t)sprintf(got + at, "%s%d", j ? " " : "", (int)wrong[j]);
+        }
+        verdict_case_clear(&v);
+        tensor_file_clear(&answer);
+        ck_assert_int_eq(tensor_file_add(&answer, "index", TENSOR_I64, 2, dim, wrong), 0);
+        add_scalars("weight", 2, dim, zeros);
+        add_scalars("d_r", 2, r_dim, zeros);
+        judge();
+        if (i == 0)
+            snprintf(want, sizeof want, "index: token 0 chose %.159s, expected 64 different experts out of 0..99", got);
+        else
+            snprintf(want, sizeof want,
+                     "index: token 0 chose %.159s, golden %.159s: expert 1 (score 99 +- 0) stands before expert 0 "
+                     "(score 100 +- 0); it is behind by 1, the bounds excuse 0",
+                     got, golden);
+        ck_assert_msg(strcmp(v.detail[0], want) == 0, "%s\n%s", v.detail[0], want);
+    }
 }
 END_TEST
 
@@ -1686,6 +1998,130 @@ START_TEST(what_a_golden_file_lacks_is_found)
 }
 END_TEST
 
+/* Under other roundoffs than the precision's the bounds of a file are no bounds: the twin's are taken for all of it. */
+START_TEST(bounds_of_other_roundoffs_are_computed)
+{
+    drawn_case("gate.weights", "T=2,N=3", "k=2");
+    twin_profile apart = *profile;
+    verdict_golden own, read;
+    tensor_file f = {0};
+    apart.arithmetic = twin_profile_find("f32")->arithmetic;
+    apart.apart = true;
+    ck_assert_msg(verdict_golden_run(c, &apart, &own, err, sizeof err) == 0, "%s", err);
+    const size_t scores[2] = {2, 3};
+    for (size_t i = 0; c->op->out[i].name; i++) {
+        const op_tensor *t = &c->op->out[i];
+        char name[80];
+        ck_assert_int_eq(tensor_file_add(&f, t->name, c->out[i].i64 ? TENSOR_I64 : TENSOR_F64, c->out[i].rank,
+                                         c->out[i].dim, c->out[i].i64 ? (const void *)c->out[i].i64 : c->out[i].f64),
+                         0);
+        snprintf(name, sizeof name, "bound.f64.%s", t->name);
+        if (!c->out[i].i64) tensor_file_add(&f, name, TENSOR_F64, c->out[i].rank, c->out[i].dim, g.out[i].bound);
+        if (t->kind != OP_DECISION) continue;
+        tensor_file_add(&f, "score.index", TENSOR_F64, 2, scores, g.score[i].value);
+        tensor_file_add(&f, "score_bound.f64.index", TENSOR_F64, 2, scores, g.score[i].bound);
+    }
+    tensor_file_add(&f, "d_r", TENSOR_F64, 2, c->grad[0].dim, c->grad[0].f64);
+    tensor_file_add(&f, "bound.f64.d_r", TENSOR_F64, 2, c->grad[0].dim, g.grad[0].bound);
+    ck_assert_msg(verdict_golden_read(c, &f, "file", &apart, &read, err, sizeof err) == 0, "%s", err);
+    for (size_t i = 0; i < OP_TENSORS; i++) {
+        const golden_tensor *a[3] = {&own.out[i], &own.grad[i], &own.score[i]},
+                            *b[3] = {&read.out[i], &read.grad[i], &read.score[i]};
+        for (size_t k = 0; k < 3; k++)
+            if (a[k]->bound) ck_assert_mem_eq(a[k]->bound, b[k]->bound, a[k]->count * sizeof(double));
+    }
+    ck_assert_msg(read.grad[0].bound[0] > 1e6 * g.grad[0].bound[0], "binary32 rounds 2^29 times as much");
+    verdict_golden_clear(&own);
+    ck_assert_msg(verdict_golden_read(c, &f, "file", profile, &own, err, sizeof err) == 0, "%s", err);
+    ck_assert_mem_eq(own.grad[0].bound, g.grad[0].bound, 6 * sizeof(double));
+    verdict_golden_clear(&own);
+    verdict_golden_clear(&read);
+    tensor_file_clear(&f);
+}
+END_TEST
+
+/* Other roundoffs need the twin's bounds, be it of an output, of a gradient or of the scores alone. */
+START_TEST(other_roundoffs_need_every_bound_anew)
+{
+    static const op_tensor in[] = {{"r", "T,N", OP_INPUT, 0, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor d_in[] = {{"r", "T,N", OP_INPUT, OP_DIFF, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor out[][2] = {{{"y", "T", OP_BOUNDED, 0, ""}, {NULL, NULL, 0, 0, NULL}},
+                                       {{"load", "T", OP_EXACT, OP_I64, ""}, {NULL, NULL, 0, 0, NULL}},
+                                       {{"index", "T,K", OP_DECISION, OP_I64, ""}, {NULL, NULL, 0, 0, NULL}},
+                                       {{"load", "T", OP_EXACT, OP_I64, ""}, {NULL, NULL, 0, 0, NULL}}};
+    static const double zeros[8];
+    op_record one = toy;
+    twin_profile apart = *profile;
+    apart.apart = true;
+    for (int way = 0; way < 4; way++) { /* an output; a gradient; scores; integers alone, which have no bounds */
+        tensor_file f = {0};
+        one.in = way == 1 ? d_in : in;
+        one.out = out[way];
+        op_case_free(c);
+        c = op_case_new(&one, "T=2,N=4", "", err, sizeof err);
+        ck_assert_msg(c != NULL, "%s", err);
+        const op_value *o = &c->out[0], *r = &c->in[0];
+        tensor_file_add(&f, out[way]->name, way == 0 ? TENSOR_F64 : TENSOR_I64, o->rank, o->dim, zeros);
+        if (way == 0) tensor_file_add(&f, "bound.f64.y", TENSOR_F64, o->rank, o->dim, zeros);
+        if (way == 1) tensor_file_add(&f, "d_r", TENSOR_F64, r->rank, r->dim, zeros);
+        if (way == 1) tensor_file_add(&f, "bound.f64.d_r", TENSOR_F64, r->rank, r->dim, zeros);
+        if (way == 2) tensor_file_add(&f, "score.index", TENSOR_F64, r->rank, r->dim, zeros);
+        if (way == 2) tensor_file_add(&f, "score_bound.f64.index", TENSOR_F64, r->rank, r->dim, zeros);
+        ck_assert_msg(verdict_golden_find(c, &f, "file", profile, err, sizeof err) == 0, "%d: %s", way, err);
+        ck_assert_msg(verdict_golden_find(c, &f, "file", &apart, err, sizeof err) == (way < 3), "%d: %s", way, err);
+        tensor_file_clear(&f);
+    }
+}
+END_TEST
+
+/* The toy has no twin that could compute what is missing. */
+START_TEST(bounds_that_cannot_be_computed_are_an_error)
+{
+    tensor_file f;
+    verdict_golden h;
+    expected_file(&f, "", ' ');
+    ck_assert_int_eq(verdict_golden_read(c, &f, "file", twin_profile_find("f32"), &h, err, sizeof err), -1);
+    ck_assert_msg(strstr(err, "toy.gate") != NULL, "%s", err);
+    ck_assert(!h.out[WEIGHT].value && h.out[WEIGHT].count == 0);
+    memcpy(c->out[INDEX].i64, the_index, sizeof the_index);
+    ck_assert_int_eq(verdict_golden_run(c, profile, &h, err, sizeof err), -1);
+    ck_assert(!h.out[WEIGHT].value && h.out[WEIGHT].count == 0);
+    ck_assert_int_eq(verdict_replay(c, profile, NULL, &h, err, sizeof err), -1);
+    tensor_file_clear(&f);
+}
+END_TEST
+
+/* No tokens, no scores: neither is asked for, nor does the twin have to compute them. */
+START_TEST(a_golden_file_of_no_tokens_lacks_nothing)
+{
+    static const double none[8] = {0};
+    static const int64_t no_load[4] = {0};
+    tensor_file f;
+    verdict_golden h;
+    op_case_free(c);
+    c = op_case_new(&toy, "T=0,N=4", "", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    const op_value *const o = c->out;
+    memset(&f, 0, sizeof f);
+    tensor_file_add(&f, "weight", TENSOR_F64, 2, o[WEIGHT].dim, none);
+    tensor_file_add(&f, "index", TENSOR_I64, 2, o[INDEX].dim, none);
+    tensor_file_add(&f, "load", TENSOR_I64, 1, o[LOAD].dim, no_load);
+    tensor_file_add(&f, "half", TENSOR_F64, 1, o[HALF].dim, the_half);
+    tensor_file_add(&f, "s", TENSOR_F64, 2, o[S].dim, none);
+    tensor_file_add(&f, "margin", TENSOR_F64, 1, o[MARGIN].dim, none);
+    tensor_file_add(&f, "d_r", TENSOR_F64, 2, c->grad[0].dim, none);
+    tensor_file_add(&f, "bound.f64.weight", TENSOR_F64, 2, o[WEIGHT].dim, none);
+    tensor_file_add(&f, "bound.f64.half", TENSOR_F64, 1, o[HALF].dim, none);
+    tensor_file_add(&f, "bound.f64.s", TENSOR_F64, 2, o[S].dim, none);
+    tensor_file_add(&f, "bound.f64.d_r", TENSOR_F64, 2, c->grad[0].dim, none);
+    ck_assert_msg(verdict_golden_find(c, &f, "file", profile, err, sizeof err) == 0, "%s", err);
+    ck_assert_msg(verdict_golden_read(c, &f, "file", profile, &h, err, sizeof err) == 0, "%s", err);
+    ck_assert(h.score[INDEX].count == 0 && h.out[WEIGHT].count == 0 && h.out[HALF].count == 4);
+    verdict_golden_clear(&h);
+    tensor_file_clear(&f);
+}
+END_TEST
+
 START_TEST(names_of_a_golden_file_are_known_or_refused)
 {
     static const char *const known[] = {"radius.weight",   "radius.d_r",      "score.index",
@@ -1746,7 +2182,8 @@ START_TEST(golden_choices_name_experts)
 }
 END_TEST
 
-/* The file of a case without any bound of it, or of its scores: the twin's are those of verdict_golden_run(). */
+/* The file of a case without any bound of it, or of its scores: the twin's are those of verdict_golden_run().  Bounds that the file
+ * has, twice as wide, are kept. */
 START_TEST(bounds_that_are_missing_are_computed)
 {
     const int64_t none[3] = {7, 7, 7};
@@ -1762,12 +2199,15 @@ START_TEST(bounds_that_are_missing_are_computed)
          way++) { /* nothing, half of the bounds, all but the scores', all, and one more choice that is none */
         tensor_file f;
         verdict_golden h;
+        double twice[2][OP_TENSORS][6], score_twice[6]; /* outputs', gradients', scores' */
         memset(&f, 0, sizeof f);
         size_t decision = 0;
         for (size_t i = 0; c->op->out[i].name; i++) {
             const op_value *o = &c->out[i];
             char name[80];
             const char *of = c->op->out[i].name;
+            const bool given = way == 1 ? i % 2 : way > 1;
+            for (size_t e = 0; !o->i64 && e < o->count; e++) twice[0][i][e] = (given ? 2 : 1) * g.out[i].bound[e];
             if (c->op->out[i].kind == OP_DECISION) decision = i;
             if (o->i64) {
                 ck_assert_int_eq(tensor_file_add(&f, of, TENSOR_I64, o->rank, o->dim, way == 4 ? none : o->i64), 0);
@@ -1775,14 +2215,16 @@ START_TEST(bounds_that_are_missing_are_computed)
             }
             ck_assert_int_eq(tensor_file_add(&f, of, TENSOR_F64, o->rank, o->dim, o->f64), 0);
             snprintf(name, sizeof name, "bound.f64.%s", of);
-            if (way == 1 ? i % 2 : way > 1) tensor_file_add(&f, name, TENSOR_F64, o->rank, o->dim, g.out[i].bound);
+            if (given) tensor_file_add(&f, name, TENSOR_F64, o->rank, o->dim, twice[0][i]);
         }
         const op_value *d = &c->grad[0];
         const size_t scores[2] = {2, 3};
+        for (size_t e = 0; e < 6; e++) twice[1][0][e] = (way > 1 ? 2 : 1) * g.grad[0].bound[e];
+        for (size_t e = 0; e < 6; e++) score_twice[e] = (way > 2 ? 2 : 1) * (g.score[decision].bound[e] + (way > 2));
         tensor_file_add(&f, "d_r", TENSOR_F64, d->rank, d->dim, d->f64);
-        if (way > 1) tensor_file_add(&f, "bound.f64.d_r", TENSOR_F64, d->rank, d->dim, g.grad[0].bound);
+        if (way > 1) tensor_file_add(&f, "bound.f64.d_r", TENSOR_F64, d->rank, d->dim, twice[1][0]);
         if (way > 2) tensor_file_add(&f, "score.index", TENSOR_F64, 2, scores, g.score[decision].value);
-        if (way > 2) tensor_file_add(&f, "score_bound.f64.index", TENSOR_F64, 2, scores, g.score[decision].bound);
+        if (way > 2) tensor_file_add(&f, "score_bound.f64.index", TENSOR_F64, 2, scores, score_twice);
         const int status = verdict_golden_read(c, &f, "file", profile, &h, err, sizeof err);
         ck_assert_msg(status == (way == 4 ? -1 : 0), "%s", err);
         if (status == 0)
@@ -1793,7 +2235,8 @@ START_TEST(bounds_that_are_missing_are_computed)
                     ck_assert(a[k]->count == b[k]->count && !a[k]->value == !b[k]->value &&
                               !a[k]->index == !b[k]->index);
                     if (a[k]->value) ck_assert_mem_eq(a[k]->value, b[k]->value, a[k]->count * sizeof(double));
-                    if (a[k]->value) ck_assert_mem_eq(a[k]->bound, b[k]->bound, a[k]->count * sizeof(double));
+                    if (a[k]->value)
+                        ck_assert_mem_eq(k < 2 ? twice[k][i] : score_twice, b[k]->bound, a[k]->count * sizeof(double));
                     if (a[k]->index) ck_assert_mem_eq(a[k]->index, b[k]->index, a[k]->count * sizeof(int64_t));
                 }
             }
@@ -1880,6 +2323,17 @@ START_TEST(a_factor_holds_for_every_element_that_fails)
     ck_assert(find("d_r")->factors & factor_bit("1/2"));
     diagnose_toy(the_weight, off);
     ck_assert_uint_eq(find("d_r")->factors, 0);
+    const double beside[8] = {0.5, 2 + 0x1p-11, 1.5, 2, 2.5, 3, 3.5, 4},
+                 behind[8] = {0.5, 2 + 0x1.8p-10, 1.5, 2, 2.5, 3, 3.5, 4};
+    diagnose_toy(the_weight, beside); /* what passes need not be half of golden, though it is not golden itself */
+    ck_assert(find("d_r")->factors & factor_bit("1/2") && find("d_r")->outside == 7);
+    diagnose_toy(the_weight, behind);
+    ck_assert(find("d_r")->factors == 0 && find("d_r")->outside == 8);
+    double outside[8];
+    memcpy(outside, the_gradient, sizeof outside);
+    outside[3] = nextafter(4 + 0x1p-10, 5); /* an ulp beyond the bound, and no number times golden; 1 is none */
+    diagnose_toy(the_weight, outside);
+    ck_assert(!find("d_r")->pass && find("d_r")->factors == 0);
     double eight[8];
     for (size_t i = 0; i < 8; i++) eight[i] = 8 * the_gradient[i] + 0x1.ffp-8; /* eight times the bound */
     diagnose_toy(the_weight, eight);
@@ -1890,6 +2344,22 @@ START_TEST(a_factor_holds_for_every_element_that_fails)
     eight[7] += 0x1p-12;
     diagnose_toy(the_weight, eight);
     ck_assert_uint_eq(find("d_r")->factors, 0);
+}
+END_TEST
+
+/* The stage stands first among the tensors of a verdict. */
+START_TEST(the_first_tensor_is_diagnosed_like_the_others)
+{
+    double s[8];
+    for (size_t i = 0; i < 8; i++) s[i] = 2 * the_score[i];
+    answer_without("");
+    add_doubles("s", &c->out[S], s);
+    judge();
+    ck_assert(v.t == find("s") && !v.t->pass && v.t->outside == 6); /* twice 0 is 0 */
+    ck_assert_msg(verdict_diagnose(c, &g, &answer, profile, NULL, &v, err, sizeof err) == 0, "%s", err);
+    ck_assert(v.t->factors == (factor_bit("2") | factor_bit("K") | factor_bit("T") | factor_bit("N/K")) &&
+              v.t->factor == 2 && !v.t->zeros);
+    for (size_t i = 1; i < v.tensors; i++) ck_assert_uint_eq(v.t[i].factors, 0);
 }
 END_TEST
 
@@ -1930,6 +2400,309 @@ START_TEST(right_numbers_in_wrong_places_are_told)
     memset(g.out[S].value, 0, 8 * sizeof(double));
     diagnose_toy(the_weight, (const double[8]){0});
     ck_assert_msg(!tells_places(), "zeros are like any others");
+}
+END_TEST
+
+static golden_tensor copy_of(const golden_tensor *t)
+{
+    golden_tensor w = {t->count, NULL, NULL, NULL};
+    if (t->index) w.index = integers(t->count, t->index);
+    if (t->value) w.value = doubles(t->count, t->value);
+    if (t->bound) w.bound = doubles(t->count, t->bound);
+    return w;
+}
+
+/* A variant that changes nothing. */
+static verdict_golden like_golden(void)
+{
+    verdict_golden w;
+    memset(&w, 0, sizeof w);
+    for (size_t i = 0; i < OP_TENSORS; i++) {
+        w.out[i] = copy_of(&g.out[i]);
+        w.grad[i] = copy_of(&g.grad[i]);
+        w.score[i] = copy_of(&g.score[i]);
+    }
+    return w;
+}
+
+/* Judges an answer with this weight, choice, counts and gradient. */
+static void judge_all(const double *weight, const int64_t *index, const int64_t *load, const double *gradient)
+{
+    verdict_case_clear(&v);
+    tensor_file_clear(&answer);
+    add_doubles("weight", &c->out[WEIGHT], weight);
+    add_integers("index", &c->out[INDEX], index);
+    add_integers("load", &c->out[LOAD], load);
+    add_doubles("half", &c->out[HALF], the_half);
+    add_doubles("d_r", &c->grad[0], gradient);
+    judge();
+}
+
+/* One variant has another weight[0] and another load[1], the second another weight[1] and another d_r[7], both another weight[2]. */
+START_TEST(what_speaks_against_a_pair_is_counted)
+{
+    verdict_golden a = like_golden(), b = like_golden();
+    const patient x = {.c = c, .golden = &g, .equation = &g, .answer = &answer, .p = profile, .v = &v};
+    const double both[4] = {3, 4, 99, 0.5}, first[4] = {3, 0.25, 0.5, 0.5}, none[4] = {7, 7, 7, 7},
+                 edge[4] = {3 + 0x1p-10, 4 - 0x1p-10, 99, 0.5}, beyond[4] = {3 + 0x1.1p-10, 4, 99, 0.5};
+    const int64_t load[4] = {1, 5, 1, 1}, other[4] = {0, 0, 0, 0}, twice[4] = {2, 2, 1, 3};
+    double gradient[8];
+    memcpy(gradient, the_gradient, sizeof gradient);
+    a.out[WEIGHT].value[0] = 3;
+    b.out[WEIGHT].value[1] = gradient[7] = b.grad[0].value[7] = 4;
+    a.out[WEIGHT].value[2] = b.out[WEIGHT].value[2] = 6;
+    a.out[LOAD].index[1] = 5;
+    judge_all(both, the_index, load, gradient);
+    ck_assert_uint_eq(diagnose_misfit(&x, &a, &b), 0);
+    ck_assert_uint_eq(diagnose_misfit(&x, &b, &a), 0);
+    ck_assert_uint_eq(diagnose_misfit(&x, &a, &a), 1 + 1); /* weight[1] and d_r[7]; what both change is not looked at */
+    ck_assert_uint_eq(diagnose_misfit(&x, &b, &b), 1 + 1); /* weight[0] and load[1] */
+    judge_all(edge, the_index, load, gradient);
+    ck_assert_uint_eq(diagnose_misfit(&x, &a, &b), 0);
+    judge_all(beyond, the_index, load, gradient);
+    ck_assert_uint_eq(diagnose_misfit(&x, &a, &b), 1);
+    judge_all(first, the_index, load, the_gradient);
+    ck_assert_uint_eq(diagnose_misfit(&x, &a, &b), 1 + 1); /* weight[1] and d_r[7] */
+    judge_all(none, the_index, other, gradient);
+    ck_assert_uint_eq(diagnose_misfit(&x, &a, &b), 3 + 4);
+    add_doubles("s", &c->out[S], the_score); /* a stage that is right, and not answered above */
+    verdict_case_clear(&v);
+    judge();
+    ck_assert_uint_eq(diagnose_misfit(&x, &a, &b), 3 + 4);
+    b.out[S].value[3] = 9;
+    ck_assert_uint_eq(diagnose_misfit(&x, &a, &b), 3 + 4 + 1);
+    judge_all(both, twice, load, gradient); /* a choice that fails, and two that leave the scores alone */
+    ck_assert(!find("index")->pass);
+    ck_assert_uint_eq(diagnose_misfit(&x, &a, &b), 4);
+    b.score[INDEX].value[7] = 5;
+    ck_assert_uint_eq(diagnose_misfit(&x, &a, &b), 0);
+    ck_assert_uint_eq(diagnose_misfit(&x, &b, &a), 0);
+    golden_tensor mine = b.out[LOAD]; /* a variant that says nothing of the counts has the equation's */
+    free(mine.index);
+    memset(&b.out[LOAD], 0, sizeof b.out[LOAD]);
+    judge_all(both, the_index, load, gradient);
+    ck_assert_uint_eq(diagnose_misfit(&x, &a, &b), 0);
+    ck_assert_uint_eq(diagnose_misfit(&x, &b, &b), 1 + 1);
+    verdict_golden silent =
+        like_golden(); /* nor does the equation, under another choice: then what passes is right, and all else wrong */
+    free(silent.out[LOAD].index);
+    memset(&silent.out[LOAD], 0, sizeof silent.out[LOAD]);
+    const patient replayed = {.c = c, .golden = &g, .equation = &silent, .answer = &answer, .p = profile, .v = &v};
+    ck_assert_uint_eq(diagnose_misfit(&replayed, &a, &b), 4);
+    judge_all(both, the_index, the_load, gradient);
+    ck_assert_uint_eq(diagnose_misfit(&replayed, &a, &b), 0);
+    verdict_golden_clear(&silent);
+    verdict_golden_clear(&a);
+    verdict_golden_clear(&b);
+}
+END_TEST
+
+static bool is_variant(const char *name, const verdict_golden *w, double *ratio, bool *told)
+{
+    const patient x = {.c = c, .golden = &g, .equation = &g, .answer = &answer, .p = profile, .v = &v};
+    *told = false;
+    *ratio = diagnose_tensor(&x, find(name), w, told);
+    return !isinf(*ratio);
+}
+
+/* A variant whose weight[0] is 3 and weight[1] 0.25 + 1.5 * 2^-10, where both bounds of golden and of it are 2^-10. */
+START_TEST(a_tensor_is_a_variants_or_not)
+{
+    verdict_golden w = like_golden();
+    double x[4], ratio;
+    bool told;
+    w.out[WEIGHT].value[0] = 3;
+    w.out[WEIGHT].value[1] = 0.25 + 0x1.8p-10;
+    memcpy(x, w.out[WEIGHT].value, sizeof x);
+    judge_all(x, the_index, the_load, the_gradient); /* what it would be */
+    ck_assert(is_variant("weight", &w, &ratio, &told) && ratio == 0 && told);
+    x[0] = 3 - 0x1p-11;
+    x[3] = 0.5 + 0x1.8p-11;
+    judge_all(x, the_index, the_load, the_gradient);
+    ck_assert(is_variant("weight", &w, &ratio, &told) && ratio == 0.75 && told);
+    x[3] = 0.5 + 0x1p-10;
+    judge_all(x, the_index, the_load, the_gradient);
+    ck_assert(is_variant("weight", &w, &ratio, &told) && ratio == 1);
+    x[3] = nextafter(x[3], 1);
+    judge_all(x, the_index, the_load, the_gradient);
+    ck_assert(!is_variant("weight", &w, &ratio, &told));
+    x[3] = NAN;
+    judge_all(x, the_index, the_load, the_gradient);
+    ck_assert(!is_variant("weight", &w, &ratio, &told));
+    w.out[WEIGHT].value[0] = 0.75; /* now nothing but weight[1] is another */
+    memcpy(x, the_weight, sizeof x);
+    x[1] = 0.25 + 0x1p-10; /* it passes: that says nothing */
+    judge_all(x, the_index, the_load, the_gradient);
+    ck_assert(find("weight")->pass && is_variant("weight", &w, &ratio, &told) && ratio == 0.5 && !told);
+    x[1] = 0.25 + 0x1.4p-10; /* it fails, and golden is beyond the variant's bound */
+    judge_all(x, the_index, the_load, the_gradient);
+    ck_assert(!find("weight")->pass && is_variant("weight", &w, &ratio, &told) && ratio == 0.25 && told);
+    w.out[WEIGHT].value[1] = 0.25 + 0x1p-10; /* golden is at the variant's bound, so that it might be golden's */
+    judge_all(x, the_index, the_load, the_gradient);
+    ck_assert(is_variant("weight", &w, &ratio, &told) && ratio == 0.25 && !told);
+    free(w.out[WEIGHT].value); /* it says nothing of the weights: then they are golden's or not */
+    free(w.out[WEIGHT].bound);
+    memset(&w.out[WEIGHT], 0, sizeof w.out[WEIGHT]);
+    ck_assert(!is_variant("weight", &w, &ratio, &told));
+    judge_all(the_weight, the_index, the_load, the_gradient);
+    ck_assert(is_variant("weight", &w, &ratio, &told) && ratio == 0 && !told);
+    ck_assert(is_variant("d_r", &w, &ratio, &told) && ratio == 0 && !told);
+    w.grad[0].value[7] = 8.5;
+    ck_assert(!is_variant("d_r", &w, &ratio, &told));
+    verdict_golden_clear(&w);
+}
+END_TEST
+
+/* Counts are a variant's if all are; a choice is, if the variant's scores admit it. */
+START_TEST(counts_and_choices_are_a_variants_or_not)
+{
+    verdict_golden w = like_golden();
+    const int64_t load[4] = {1, 1, 0, 2}, other[4] = {2, 0, 3, 1};
+    double ratio;
+    bool told;
+    judge_all(the_weight, the_index, load, the_gradient);
+    ck_assert(!is_variant("load", &w, &ratio, &told));
+    memcpy(w.out[LOAD].index, load, sizeof load);
+    ck_assert(is_variant("load", &w, &ratio, &told) && ratio == 0 && told);
+    w.out[LOAD].index[0] = 2;
+    ck_assert(!is_variant("load", &w, &ratio, &told));
+    judge_all(the_weight, the_index, the_load, the_gradient);
+    memcpy(w.out[LOAD].index, the_load, sizeof the_load);
+    ck_assert(is_variant("load", &w, &ratio, &told) && !told);
+    free(w.out[LOAD].index); /* nothing is said of the counts */
+    memset(&w.out[LOAD], 0, sizeof w.out[LOAD]);
+    ck_assert(is_variant("load", &w, &ratio, &told) && ratio == 0 && !told);
+    judge_all(the_weight, the_index, load, the_gradient);
+    ck_assert(!is_variant("load", &w, &ratio, &told));
+    /* The scores of the second token are (-1 4 0 2); with (-1 2 0 4) its choice would be (3 1). */
+    memcpy(c->out[INDEX].i64, the_index, sizeof the_index);
+    ck_assert(is_variant("index", &w, &ratio, &told) && ratio == 0 && !told);
+    memcpy(c->out[INDEX].i64, other, sizeof other);
+    ck_assert(!is_variant("index", &w, &ratio, &told));
+    w.score[INDEX].value[5] = 2;
+    w.score[INDEX].value[7] = 4;
+    ck_assert(is_variant("index", &w, &ratio, &told) && ratio == 0 && told);
+    memcpy(c->out[INDEX].i64, the_index, sizeof the_index);
+    ck_assert(!is_variant("index", &w, &ratio, &told));
+    w.score[INDEX].count = 0; /* nothing is said of the scores: the choice is golden's, or one that golden admits */
+    ck_assert(is_variant("index", &w, &ratio, &told) && ratio == 0 && !told);
+    for (size_t i = 0; i < v.tensors; i++)
+        if (v.t[i].kind == OP_DECISION) v.t[i].outside = 1;
+    ck_assert(!is_variant("index", &w, &ratio, &told));
+    verdict_golden_clear(&w);
+}
+END_TEST
+
+/* Ten for what fails and is left alone, one for what passes and is changed.  A bound is 2^-10, and of scores 2^-8. */
+START_TEST(unlike_effects_are_counted)
+{
+    verdict_golden w = like_golden();
+    const double wrong[4] = {3, 0.25, 0.5, 0.5};
+    const int64_t other[4] = {2, 1, 1, 0}, twice[4] = {2, 2, 1, 3};
+    judge_all(wrong, twice, other,
+              the_gradient); /* weight and load fail, and so does the choice, which does not count */
+    ck_assert_uint_eq(diagnose_unlikeness(&v, &g, &w), 20);
+    w.out[LOAD].index[3] = 7;
+    ck_assert_uint_eq(diagnose_unlikeness(&v, &g, &w), 10);
+    w.out[WEIGHT].value[3] = 0.5 + 0x1p-9;
+    ck_assert_uint_eq(diagnose_unlikeness(&v, &g, &w), 10);
+    w.out[WEIGHT].value[3] = 0.5 - 0x1.01p-9;
+    ck_assert_uint_eq(diagnose_unlikeness(&v, &g, &w), 0);
+    w.grad[0].value[7] = 9;
+    ck_assert_uint_eq(diagnose_unlikeness(&v, &g, &w), 1);
+    w.out[HALF].value[0] = 9;
+    ck_assert_uint_eq(diagnose_unlikeness(&v, &g, &w), 2);
+    w.out[S].value[0] = 99; /* it was not answered */
+    w.score[INDEX].value[0] = 99;
+    ck_assert_uint_eq(diagnose_unlikeness(&v, &g, &w), 2);
+    free(w.out[LOAD].index); /* the variant says nothing of it */
+    memset(&w.out[LOAD], 0, sizeof w.out[LOAD]);
+    ck_assert_uint_eq(diagnose_unlikeness(&v, &g, &w), 2);
+    verdict_golden_clear(&w);
+}
+END_TEST
+
+/* An order is told in full up to 152 characters, and cut after the number that crosses them. */
+START_TEST(long_orders_are_cut)
+{
+    static const op_tensor in[] = {{"r", "T", OP_INPUT, OP_DIFF, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor out[] = {{"y", "", OP_BOUNDED, 0, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const struct {
+        size_t T;
+        bool back; /* from the last to the first; or the first two exchanged */
+        size_t told;
+    } row[] = {
+        {64, true, 51}, /* two characters, and fifty times three: 152 */
+        {51, true, 51}, /* 10 .. 50 and 0 .. 9: 2 + 40 * 3 + 10 * 2 = 142 */
+        {54, false, 54}, /* 0 .. 9 and 10 .. 53: 19 + 44 * 3 = 151 */
+        {55, false, 55}, /* 154, of which nothing is left */
+        {56, false, 55},
+    };
+    op_record vector = toy;
+    vector.in = in;
+    vector.out = out;
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+        double x[64], golden[64];
+        char dims[20], want[300];
+        snprintf(dims, sizeof dims, "T=%zu", row[k].T);
+        op_case_free(c);
+        verdict_golden_clear(&g);
+        verdict_case_clear(&v);
+        tensor_file_clear(&answer);
+        c = op_case_new(&vector, dims, "", err, sizeof err);
+        ck_assert_msg(c != NULL, "%s", err);
+        for (size_t i = 0; i < row[k].T; i++) golden[i] = (double)i;
+        for (size_t i = 0; i < row[k].T; i++)
+            x[i] = row[k].back ? (double)(row[k].T - 1 - i) : (double)(i < 2 ? 1 - i : i);
+        g.out[0] = floats(1, (const double[]){1}, 0.25);
+        g.grad[0] = floats(row[k].T, golden, 0.25);
+        add_doubles("y", &c->out[0], (const double[]){1});
+        add_doubles("d_r", &c->grad[0], x);
+        judge();
+        ck_assert_msg(verdict_diagnose(c, &g, &answer, profile, NULL, &v, err, sizeof err) == 0, "%s", err);
+        size_t at = (size_t)snprintf(want, sizeof want, "    d_r is golden with its first axis in another order: (");
+        for (size_t i = 0; i < row[k].told; i++)
+            at += (size_t)snprintf(want + at, sizeof want - at, "%s%.0f", i ? " " : "", x[i]);
+        snprintf(want + at, sizeof want - at, row[k].told < row[k].T ? " ...)" : ")");
+        ck_assert_msg(tells(want), "%zu rows: %s", row[k].T, v.detail[v.details - 1]);
+    }
+}
+END_TEST
+
+/* As many numbers in another shape are no exchange: [2,3] and [3,2], [6] and [6,1]; [2,3] and [2,3] are one. */
+START_TEST(exchanged_tensors_have_one_shape)
+{
+    static const op_tensor in[] = {{"a", "T,N", OP_INPUT, OP_DIFF, ""}, {"b", "N,T", OP_INPUT, OP_DIFF, ""},
+                                   {"x", "V", OP_INPUT, OP_DIFF, ""},   {"y", "V,O", OP_INPUT, OP_DIFF, ""},
+                                   {"e", "T,N", OP_INPUT, OP_DIFF, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor out[] = {{"loss", "", OP_BOUNDED, OP_DIFF, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const char *const names[] = {"d_a", "d_b", "d_x", "d_y", "d_e"};
+    op_record shapes = toy;
+    shapes.in = in;
+    shapes.out = out;
+    op_case_free(c);
+    verdict_golden_clear(&g);
+    c = op_case_new(&shapes, "T=2,N=3,V=6,O=1", "", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    double x[5][6];
+    for (size_t i = 0; i < 5; i++)
+        for (size_t e = 0; e < 6; e++) x[i][e] = (double)(10 * (i + 1) + e * e);
+    g.out[0] = floats(1, x[0], 0.25);
+    for (size_t i = 0; i < 5; i++) g.grad[i] = floats(6, x[i], 0.25);
+    for (size_t i = 0; i < 5; i++)
+        for (size_t k = 0; k < 5; k++) { /* the answer's i is golden's k */
+            char want[80];
+            if (i == k) continue;
+            verdict_case_clear(&v);
+            tensor_file_clear(&answer);
+            add_doubles("loss", &c->out[0], x[0]);
+            for (size_t j = 0; j < 5; j++) add_doubles(names[j], &c->grad[j], x[j == i ? k : j]);
+            judge();
+            ck_assert_msg(verdict_diagnose(c, &g, &answer, profile, NULL, &v, err, sizeof err) == 0, "%s", err);
+            snprintf(want, sizeof want, "    %s is what %s should be: were the two exchanged?", names[i], names[k]);
+            ck_assert_msg(tells(want) == (i + k == 4 && i != 1 && i != 3), "%s is %s", names[i], names[k]);
+            ck_assert(tells_places() == (i + k == 4 && i != 1 && i != 3));
+        }
 }
 END_TEST
 
@@ -2159,6 +2932,20 @@ START_TEST(formats_go_by_extension)
 }
 END_TEST
 
+/* Names come out of files: what looks like a format is text. */
+START_TEST(per_cent_signs_are_text)
+{
+    answer_without("weight");
+    add_doubles("%s%n", &c->out[WEIGHT], the_weight);
+    ck_assert_int_eq(verdict_judge(c, "50% of %s", &g, &answer, profile, &v, err, sizeof err), 0);
+    ck_assert_str_eq(v.name, "50% of %s");
+    ck_assert(find("%s%n")->present && says("'%s%n' is unknown: toy.gate has no output and no gradient of this name"));
+    verdict_fail(&v, "%d of %s", "%x%%");
+    ck_assert_str_eq(v.fault, "%d of %s");
+    ck_assert_str_eq(v.output, "%x%%");
+}
+END_TEST
+
 START_TEST(sentences_are_clean)
 {
     char *s = verdict_say("%s", "a\x1b[31m\xe2\x82\xac\xc0\xaf\xed\xa0\x80\xf5\x7f\xc2\x80z");
@@ -2316,7 +3103,8 @@ START_TEST(parameters_go_back_to_their_defaults)
     ck_assert_uint_eq((size_t)op_int(step_called(&l, "k=2")->c, "k"), 2);
     ck_assert(op_is(step_called(&l, "count=all")->c, "count", "all"));
     ck_assert_msg(!step_called(&l, "N=2"), "three of two experts cannot be chosen");
-    for (size_t i = 0; i < l.steps; i++) ck_assert_msg(strncmp(l.step[i].what, "mask", 4) != 0, "it is as if it were not there");
+    for (size_t i = 0; i < l.steps; i++)
+        ck_assert_msg(strncmp(l.step[i].what, "mask", 4) != 0, "it is as if it were not there");
     shrink_list_clear(&l);
     op_in(x, "mask")[1] = 0;
     ck_assert_int_eq(op_run(x), SMOE_OK);
@@ -2324,7 +3112,8 @@ START_TEST(parameters_go_back_to_their_defaults)
     const shrink_step *ones = step_called(&l, "mask ones");
     ck_assert_ptr_nonnull(ones);
     ck_assert_double_eq(op_in(ones->c, "mask")[1], 1);
-    ck_assert_msg(!step_called(&l, "mask zeros") && !step_called(&l, "element 0 of mask 0"), "and becomes nothing else");
+    ck_assert_msg(!step_called(&l, "mask zeros") && !step_called(&l, "element 0 of mask 0"),
+                  "and becomes nothing else");
     const shrink_step *s = step_called(&l, "every size at most 2");
     ck_assert_msg(s && op_int(s->c, "k") == 2, "k goes with the sizes");
     shrink_list_clear(&l);
@@ -2883,9 +3672,9 @@ START_TEST(explanations_word_by_word)
                      "toy.gate: the 1 failing case equals the gate halved: Beta; met in there#2; effect: half as much\n"
                      "    or equal no gate: Gamma; met in nowhere; effect: nothing\n");
     r = failing_cases(&toy, 3);
-    many[1].pass = true; /* of those that pass nothing is asked */
+    many[1].pass = many_t[1].pass = true; /* of those that pass nothing is asked */
     explanations_are(&r, "toy.gate: no known wrong variant explains all failing cases\n");
-    many[1].pass = false;
+    many[1].pass = many_t[1].pass = false;
     agrees(0, &alpha, false);
     agrees(1, &alpha, false);
     agrees(2, &alpha, true);
@@ -2897,11 +3686,85 @@ START_TEST(explanations_word_by_word)
         "toy.gate: all 3 failing cases equal the gate doubled: Alpha; met in here#1; effect: twice as much\n"
         "    every number of the failing answers is a float32 number: if that is your precision, --precision f32\n");
     many[2].narrow = false;
-    many[2].pass = true;
+    many[2].pass = many_t[2].pass = true;
     explanations_are(
         &r,
         "toy.gate: no known wrong variant explains all failing cases\n"
         "    every number of the failing answers is a float32 number: if that is your precision, --precision f32\n");
+}
+END_TEST
+
+/* A loss is made of the other outputs, wherever it is listed. */
+START_TEST(what_departs_first_is_told)
+{
+    static const struct {
+        bool fraction, loss, share, gradient; /* which fail */
+        const char *want;
+    } row[] = {
+        {true, true, true, true, "    first to depart: fraction\n"},
+        {false, true, true, false, "    first to depart: share (right before it: fraction)\n"},
+        {false, true, false, false, "    first to depart: loss (right before it: fraction, share)\n"},
+        {false, true, false, true, "    first to depart: loss (right before it: fraction, share)\n"},
+        {false, false, false, true, "    first to depart: the gradient d_r (right before it: fraction, loss, share)\n"},
+        {false, false, false, false, ""},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        verdict_tensor t[4] = {row_of("fraction", OP_BOUNDED, 0, 2, 0, 0), row_of("loss", OP_BOUNDED, 1, 1, 0, 0),
+                               row_of("share", OP_BOUNDED, 2, 2, 0, 0), row_of("d_r", OP_BOUNDED, 0, 2, 2, 0)};
+        t[0].pass = !row[i].fraction;
+        t[1].pass = !row[i].loss;
+        t[2].pass = !row[i].share;
+        t[3].pass = !row[i].gradient;
+        const verdict_case one = {.name = writable("x"),
+                                  .op = &toy,
+                                  .sizes = writable("T=2"),
+                                  .parameters = writable(""),
+                                  .tensors = 4,
+                                  .t = t};
+        char *text = NULL, want[200];
+        size_t n;
+        FILE *f = open_memstream(&text, &n);
+        ck_assert_ptr_nonnull(f);
+        report_print_failure(f, &one);
+        fclose(f);
+        snprintf(want, sizeof want, "FAIL x: toy.gate (G.1), T=2\n%s", row[i].want);
+        same_words(text, want);
+        free(text);
+    }
+}
+END_TEST
+
+/* Those that tell first, then the smaller ratio, then as they came. */
+START_TEST(matches_are_kept_in_order)
+{
+    static const verdict_match m[] = {{&alpha, 0.5, false}, {&beta, 0.5, true},   {&gamma_, 0.25, false},
+                                      {&alpha, 0.25, true}, {&gamma_, 0.5, true}, {&beta, 0.25, false},
+                                      {&beta, 0.125, true}, {&alpha, 1, false}};
+    static const size_t want[] = {6, 3, 1, 4, 2, 5, 0, 7};
+    for (size_t i = 0; i < 8; i++) diagnose_add(&v, m[i]);
+    ck_assert_uint_eq(v.matches, 8);
+    for (size_t i = 0; i < 8; i++)
+        ck_assert_msg(v.match[i].variant == m[want[i]].variant && v.match[i].ratio == m[want[i]].ratio &&
+                          v.match[i].tells == m[want[i]].tells,
+                      "match %zu", i);
+}
+END_TEST
+
+START_TEST(the_smallest_case_is_pointed_at)
+{
+    report r = failing_cases(&toy, 4);
+    many[3].op = &rich;
+    many[3].shrunk = true;
+    explanations_are(&r, "toy.gate: no known wrong variant explains all failing cases\n"
+                         "toy.rich: no known wrong variant explains the failing case\n"
+                         "    the smallest case found that fails so is shown under toy.gate.case3\n");
+    many[2].shrunk = true;
+    many[0].shrunk = true;
+    explanations_are(&r, "toy.gate: no known wrong variant explains all failing cases\n"
+                         "    the smallest case found that fails so is shown under toy.gate.case0\n"
+                         "    the smallest case found that fails so is shown under toy.gate.case2\n"
+                         "toy.rich: no known wrong variant explains the failing case\n"
+                         "    the smallest case found that fails so is shown under toy.gate.case3\n");
 }
 END_TEST
 
@@ -3029,7 +3892,7 @@ START_TEST(parameters_away_from_their_defaults_are_told)
              "leaves them out\n",
              said);
     explanations_are(&r, want);
-    many[1].pass = true;
+    many[1].pass = many_t[1].pass = true;
     many[3].fault = writable("it ended");
     snprintf(want, sizeof want,
              "%s    1 of these sets scale or mode: if your code has no such variants, --defaults or --where leaves "
@@ -3051,6 +3914,27 @@ START_TEST(parameters_away_from_their_defaults_are_told)
              "out\n",
              said);
     explanations_are(&r, want);
+}
+END_TEST
+
+/* The same where the first parameter is no k. */
+START_TEST(the_first_parameter_is_told_too)
+{
+    static op_record mode;
+    mode = rich;
+    mode.param = rich_param + 1;
+    report r = failing_cases(&mode, 2);
+    many[0].parameters = writable("order=softmax scale=0.5 mode=on");
+    many[1].parameters = writable("order=topk scale=0.5 mode=on");
+    explanations_are(&r, "toy.rich: no known wrong variant explains all failing cases\n"
+                         "    1 of these sets order: if your code has no such variants, --defaults or --where leaves "
+                         "them out\n");
+    many[1].parameters = many[0].parameters;
+    explanations_are(&r, "toy.rich: no known wrong variant explains all failing cases\n");
+    many[1].op = &toy; /* of another operation: what all of this one set has been asked for */
+    many[1].parameters = writable("k=2");
+    explanations_are(&r, "toy.rich: no known wrong variant explains the failing case\n"
+                         "toy.gate: no known wrong variant explains the failing case\n");
 }
 END_TEST
 
@@ -3111,6 +3995,17 @@ START_TEST(power_word_by_word)
     free(said);
     json_decref(o);
     free(text);
+    many[0].op = op_find("similarity.hsic"); /* one that similarity.kernel cannot show either, for another reason */
+    char *power = NULL;
+    FILE *f = open_memstream(&power, &n);
+    ck_assert_ptr_nonnull(f);
+    report_print_power(f, &r);
+    fclose(f);
+    ck_assert_ptr_nonnull(strstr(power, "    bf16 cannot show BandwidthDetached of similarity.hsic: exponents that are "
+                                        "stored in bf16 at each step are uncertain by 1 in 15, and HSIC by a third of "
+                                        "itself or more\n"));
+    free(power);
+    many[0].op = gelu;
     twin_profile apart = *r.precision; /* what a format cannot show other roundoffs may */
     apart.apart = true;
     r.precision = &apart;
@@ -3437,6 +4332,16 @@ START_TEST(roundoffs_are_merged_and_put_into_a_profile)
     memset(name, 'a', sizeof name);
     strcpy(name + ROUNDOFF_NAME, "=f32");
     ck_assert_int_eq(roundoff_tensor(&b, name, err, sizeof err), -1);
+    char longest[70] = "r=f32+", want[200];
+    memset(&b, 0, sizeof b);
+    memset(longest + 6, 'x', 59); /* 63 characters after the sign are read as what they are */
+    snprintf(want, sizeof want, "tensor r has '%s', expected P, P+A, P+Nulp or P+A+Nulp", longest + 2);
+    ck_assert_int_eq(roundoff_tensor(&b, longest, err, sizeof err), -1);
+    ck_assert_str_eq(err, want);
+    longest[65] = 'x'; /* 64 are not */
+    snprintf(want, sizeof want, "the storage is '%.40s', expected one of f64, f32, tf32, bf16, f16", longest + 2);
+    ck_assert_int_eq(roundoff_tensor(&b, longest, err, sizeof err), -1);
+    ck_assert_str_eq(err, want);
 }
 END_TEST
 
@@ -3655,6 +4560,92 @@ START_TEST(what_the_twin_does_not_compute)
 }
 END_TEST
 
+/* The same with a decision more, of which it has no scores. */
+START_TEST(scores_that_the_twin_does_not_compute)
+{
+    static op_tensor out[8];
+    static op_record copy;
+    size_t n = 0;
+    copy = *op_find("gate.weights");
+    for (; copy.out[n].name; n++) out[n] = copy.out[n];
+    out[n] = (op_tensor){"other", "T,K", OP_DECISION, OP_I64, ""};
+    copy.out = out;
+    op_case_free(c);
+    c = op_case_new(&copy, "T=2,N=2", "k=1", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    ck_assert_int_eq(op_run(c), SMOE_OK);
+    verdict_golden_clear(&g);
+    ck_assert_int_eq(verdict_golden_run(c, profile, &g, err, sizeof err), -1);
+    ck_assert_str_eq(err, "gate.weights: the twin computes no scores of other, so it has no bound");
+}
+END_TEST
+
+static smoe_status nothing_to_do(op_case *of) { return of->op ? SMOE_OK : SMOE_EDOM; }
+
+/* Large is more than 20,000 elements of inputs and outputs together. */
+START_TEST(twenty_thousand_elements_are_not_large)
+{
+    static const op_tensor in[] = {{"r", "T,N", OP_INPUT, 0, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor out[] = {{"y", "T", OP_BOUNDED, 0, ""}, {NULL, NULL, 0, 0, NULL}};
+    op_record wide = toy;
+    wide.in = in;
+    wide.out = out;
+    wide.forward = nothing_to_do;
+    for (size_t N = 19999; N <= 20000; N++) {
+        char dims[20];
+        snprintf(dims, sizeof dims, "T=1,N=%zu", N);
+        op_case_free(c);
+        verdict_golden_clear(&g);
+        verdict_case_clear(&v);
+        tensor_file_clear(&answer);
+        c = op_case_new(&wide, dims, "", err, sizeof err);
+        ck_assert_msg(c != NULL, "%s", err);
+        g.out[0] = floats(1, (const double[]){1}, 0.25);
+        add_doubles("y", &c->out[0], (const double[]){3});
+        judge();
+        ck_assert_msg(verdict_diagnose(c, &g, &answer, profile, NULL, &v, err, sizeof err) == 0, "%s", err);
+        ck_assert(!v.pass && v.ranked == (N == 20000) && v.matches == 0);
+    }
+}
+END_TEST
+
+/* The small case that the variants of a large one are tried on: at most 6 tokens or two sequences, k + 5 experts, 5 of all else. */
+START_TEST(small_cases_are_like_the_large_one)
+{
+    static const struct {
+        const char *op, *dims, *set, *small;
+    } row[] = {{"layer.smoe", "T=100,N=16,d=8,h=9", "k=3,order=softmax-topk", "T=6,N=8,d=5,h=5"},
+               {"layer.smoe", "T=4,N=6,d=2,h=3", "k=2", "T=4,N=6,d=2,h=3"},
+               {"balance.switch", "T=700,N=40", "k=4,scope=sequence,sequence=7", "T=14,N=9"},
+               {"layer.dispatch", "T=9,d=9,K=7", "experts=8,capacity=2", "T=6,d=5,K=7"}};
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+        op_case_free(c);
+        c = op_case_new(op_find(row[k].op), row[k].dims, row[k].set, err, sizeof err);
+        ck_assert_msg(c != NULL, "%s", err);
+        op_case *s = diagnose_small(c),
+                *want = op_case_new(op_find(row[k].op), row[k].small, row[k].set, err, sizeof err);
+        ck_assert_msg(s && want, "%s: %s", row[k].op, err);
+        ck_assert(s->op == c->op && s->dims == want->dims);
+        for (size_t i = 0; i < s->dims; i++)
+            ck_assert_msg(s->dim_name[i] == want->dim_name[i] && s->dim_size[i] == want->dim_size[i], "%s: %c is %zu",
+                          row[k].op, s->dim_name[i], s->dim_size[i]);
+        for (size_t i = 0; c->op->param[i].name; i++)
+            ck_assert_msg(c->op->param[i].type == OP_CHOICE ? strcmp(s->choice[i], c->choice[i]) == 0
+                                                            : s->number[i] == c->number[i],
+                          "%s", c->op->param[i].name);
+        bool run = false;
+        for (size_t i = 0; c->op->out[i].name; i++)
+            for (size_t e = 0; c->op->out[i].flags & OP_DIFF && e < s->cot[i].count; e++) {
+                ck_assert_msg(s->cot[i].f64[e] < 0 || s->cot[i].f64[e] > 0, "each cotangent is drawn");
+                run = run || s->out[i].f64[e] < 0 || s->out[i].f64[e] > 0;
+            }
+        ck_assert_msg(run, "it has been run");
+        op_case_free(s);
+        op_case_free(want);
+    }
+}
+END_TEST
+
 /* --- memory ----------------------------------------------------------------------------------------------------------------- */
 
 /* A case from its file to its reports, in all formats. */
@@ -3730,11 +4721,48 @@ static void another_life(void)
     make_toy();
 }
 
+/* A case that is large, so that its variants are tried on a small one first, and what is remembered of the first variant of all. */
+static void a_large_life(void)
+{
+    verdict_memory *m = verdict_memory_new();
+    ck_assert_str_eq(twin_variants[0].op, "numerics.softplus");
+    drawn_case("numerics.softplus", "n=10001", "");
+    answer_as(NULL);
+    ck_assert_msg(v.pass, "no variant, no failure");
+    ((double *)answer.t[0].data)[0] += 1;
+    for (int i = 0; i < 2; i++) {
+        verdict_case_clear(&v);
+        judge();
+        ck_assert_int_eq(verdict_diagnose_again(c, &g, &answer, profile, NULL, m, &v, err, sizeof err), 0);
+        ck_assert(v.ranked && !v.pass && v.matches == 0);
+    }
+    verdict_memory_free(m);
+    free_toy();
+    make_toy();
+}
+
+/* Two wrong variants at once.  The pairs that have been named stay, so they are all named in the first life. */
+static void a_life_of_pairs(void)
+{
+    profile = twin_profile_find("f32");
+    balance_case();
+    two_at_once(1, 1, 0.125);
+    const twin_variant *w = pair_found();
+    ck_assert_ptr_nonnull(w);
+    ck_assert_int_eq(verdict_diagnose_as(c, &g, &answer, profile, w, &v, err, sizeof err), 0);
+    two_at_once(0.9, 1, 0.125);
+    ck_assert_ptr_null(pair_found());
+    free_toy();
+    make_toy();
+}
+
 START_TEST(nothing_is_kept)
 {
     if (!in_own_process("check_verdict")) return;
     keeps_nothing(one_life, 4);
     keeps_nothing(another_life, 4);
+    keeps_nothing(a_large_life, 2);
+    keeps_nothing(a_life_of_pairs, 4);
 }
 END_TEST
 
@@ -3795,6 +4823,7 @@ int main(void)
     tcase_add_test(twin, wrong_integers_are_named);
     tcase_add_test(twin, integers_have_power_too);
     tcase_add_test(twin, power_tells_what_would_be_seen);
+    tcase_add_test(twin, a_gradient_alone_has_power);
     tcase_add_test(reports, a_picture_has_the_worst_of_each_cell);
     tcase_add_test(reports, a_picture_of_narrow_rows);
     tcase_add_test(reports, reports_count_and_escape);
@@ -3805,28 +4834,46 @@ int main(void)
     tcase_add_test(reports, a_loss_is_before_the_gradients);
     tcase_add_test(reports, formats_go_by_extension);
     tcase_add_test(reports, sentences_are_clean);
+    tcase_add_test(reports, per_cent_signs_are_text);
     tcase_add_test(pieces, tallies_are_those_of_a_plain_loop);
     tcase_add_test(pieces, tallies_of_pieces_are_those_of_the_whole);
     tcase_add_test(pieces, exact_elements_are_compared_by_their_bits);
+    tcase_add_test(pieces, of_equals_the_first_is_the_worst);
+    tcase_add_test(pieces, tensors_of_several_pieces_are_judged_to_their_last_element);
     tcase_add_test(pieces, pictures_are_those_of_a_plain_loop);
     tcase_add_test(pieces, edges_of_utf8_are_kept_or_replaced);
     tcase_add_test(pieces, all_choices_of_two_out_of_four);
     tcase_add_test(pieces, the_worst_element_is_told_with_its_inputs);
     tcase_add_test(pieces, inputs_that_share_the_axis_are_told);
+    tcase_add_test(pieces, inputs_are_told_out_of_a_prompt);
     tcase_add_test(pieces, malformed_tokens_are_told_three_at_most);
+    tcase_add_test(pieces, a_choice_names_an_expert_once);
+    tcase_add_test(pieces, without_experts_no_choice_is_formed);
     tcase_add_test(pieces, inadmissible_tokens_are_told_three_at_most);
+    tcase_add_test(pieces, long_choices_are_cut);
     tcase_add_test(pieces, an_underflow_of_the_softmax_is_told);
     tcase_add_test(pieces, numbers_of_a_narrower_format_are_noticed);
     tcase_add_test(pieces, what_the_dtype_would_be_judged_as_is_said);
     tcase_add_test(pieces, an_optional_choice_that_is_missing_is_assumed);
     tcase_add_test(pieces, forward_alone_owes_no_gradients);
     tcase_add_test(pieces, what_a_golden_file_lacks_is_found);
+    tcase_add_test(pieces, bounds_of_other_roundoffs_are_computed);
+    tcase_add_test(pieces, other_roundoffs_need_every_bound_anew);
+    tcase_add_test(pieces, bounds_that_cannot_be_computed_are_an_error);
+    tcase_add_test(pieces, a_golden_file_of_no_tokens_lacks_nothing);
     tcase_add_test(pieces, names_of_a_golden_file_are_known_or_refused);
     tcase_add_test(pieces, golden_choices_name_experts);
     tcase_add_test(pieces, bounds_that_are_missing_are_computed);
     tcase_add_test(pieces, factors_are_what_their_names_say);
     tcase_add_test(pieces, a_factor_holds_for_every_element_that_fails);
+    tcase_add_test(pieces, the_first_tensor_is_diagnosed_like_the_others);
     tcase_add_test(pieces, right_numbers_in_wrong_places_are_told);
+    tcase_add_test(pieces, long_orders_are_cut);
+    tcase_add_test(pieces, what_speaks_against_a_pair_is_counted);
+    tcase_add_test(pieces, a_tensor_is_a_variants_or_not);
+    tcase_add_test(pieces, counts_and_choices_are_a_variants_or_not);
+    tcase_add_test(pieces, unlike_effects_are_counted);
+    tcase_add_test(pieces, exchanged_tensors_have_one_shape);
     tcase_add_test(pieces, places_in_vectors_and_boxes);
     tcase_add_test(written, a_text_report_word_by_word);
     tcase_add_test(written, a_coloured_report_word_by_word);
@@ -3834,10 +4881,14 @@ int main(void)
     tcase_add_test(written, an_xml_report_word_by_word);
     tcase_add_test(written, a_json_report_value_by_value);
     tcase_add_test(written, explanations_word_by_word);
+    tcase_add_test(written, what_departs_first_is_told);
+    tcase_add_test(written, matches_are_kept_in_order);
+    tcase_add_test(written, the_smallest_case_is_pointed_at);
     tcase_add_test(written, parts_word_by_word);
     tcase_add_test(written, factors_word_by_word);
     tcase_add_test(written, a_factor_that_explains_more_leads);
     tcase_add_test(written, parameters_away_from_their_defaults_are_told);
+    tcase_add_test(written, the_first_parameter_is_told_too);
     tcase_add_test(written, power_word_by_word);
     tcase_add_test(written, long_reports_are_cut);
     tcase_add_test(written, failures_that_differ_are_told_apart);
@@ -3850,6 +4901,9 @@ int main(void)
     tcase_add_test(written, what_is_remembered_is_what_is_computed);
     tcase_add_test(written, a_choice_alone_has_power);
     tcase_add_test(written, what_the_twin_does_not_compute);
+    tcase_add_test(written, scores_that_the_twin_does_not_compute);
+    tcase_add_test(written, twenty_thousand_elements_are_not_large);
+    tcase_add_test(written, small_cases_are_like_the_large_one);
     tcase_add_test(memory, nothing_is_kept);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

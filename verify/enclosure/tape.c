@@ -49,6 +49,7 @@ static bool fits(const twin_format *f, arf_srcptr x)
 void tape_grow(arb_t v, double r)
 {
     if (r == 0) return;
+    if (r < 0) abort(); /* Arb would take its magnitude */
     mag_t m;
     mag_init(m);
     mag_set_d(m, r * (1 + 0x1p-40) + 0x1p-1074); /* r was computed in doubles: cover that as well */

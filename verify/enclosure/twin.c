@@ -127,13 +127,12 @@ bool twin_is(const twin_eval *x, const char *variant)
 static bool choose(twin_eval *x, const char *name, const int64_t *index, size_t T, size_t K, size_t N)
 {
     free(x->choice.of);
-    x->choice = (twin_choice){T, K, N, malloc((T * K + 1) * sizeof(size_t))};
-    if (!x->choice.of) abort();
+    x->choice = (twin_choice){T, K, N, op_room(T * K, sizeof(size_t))};
     for (size_t i = 0; i < T * K; i++) {
         if (index[i] < 0 || (uint64_t)index[i] >= N) {
             if (!x->failed)
-                snprintf(x->err, x->errlen, "%s: %s[%zu] is %lld, which is not one of %zu experts", x->c->op->id,
-                         name, i, (long long)index[i], N);
+                snprintf(x->err, x->errlen, "%s: %s[%zu] is %lld, which is not one of %zu experts", x->c->op->id, name,
+                         i, (long long)index[i], N);
             x->failed = true;
             return false;
         }
@@ -161,13 +160,6 @@ bool twin_given(twin_eval *x, const char *input, size_t T, size_t K, size_t N)
 }
 
 /* --- results --- */
-
-static void *get(size_t n)
-{
-    void *p = calloc(n ? n : 1, sizeof(double));
-    if (!p) abort();
-    return p;
-}
 
 /* The ball as hi + lo and a radius that covers what those leave over. */
 static void to_doubles(arb_srcptr v, double *hi, double *lo, double *rad)
@@ -205,7 +197,7 @@ static void to_doubles(arb_srcptr v, double *hi, double *lo, double *rad)
 
 static twin_tensor tensor_of(arb_srcptr v, size_t n)
 {
-    twin_tensor y = {n, get(n), get(n), get(n)};
+    twin_tensor y = {n, op_room(n, sizeof(double)), op_room(n, sizeof(double)), op_room(n, sizeof(double))};
     for (size_t i = 0; v && i < n; i++) to_doubles(v + i, y.hi + i, y.lo + i, y.rad + i);
     return y;
 }
@@ -285,8 +277,7 @@ static void reverse(twin_eval *x)
 static twin_eval *eval_new(const op_case *c, const twin_profile *profile, const char *variant, long prec, char *err,
                            size_t errlen)
 {
-    twin_eval *x = calloc(1, sizeof *x);
-    if (!x) abort();
+    twin_eval *x = op_room(1, sizeof *x);
     x->c = c;
     x->profile = profile;
     x->variant = variant;

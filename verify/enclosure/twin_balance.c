@@ -87,10 +87,9 @@ static census census_of(const twin_eval *x, const rules *a, size_t from, size_t 
 {
     const twin_choice *c = &x->choice;
     const size_t used = a->first ? 1 : c->K;
-    census m = {.count = calloc(c->N + 1, sizeof(size_t)),
-                .token = calloc(n + 1, sizeof(size_t)),
-                .kept = calloc(n + 1, sizeof(size_t))};
-    if (!m.count || !m.token || !m.kept) abort();
+    census m = {.count = op_room(c->N, sizeof(size_t)),
+                .token = op_room(n, sizeof(size_t)),
+                .kept = op_room(n, sizeof(size_t))};
     for (size_t t = from; t < from + n; t++) {
         if (a->mask && !(a->mask[t] > 0)) continue;
         bool stays = false;
@@ -149,18 +148,11 @@ static tape_node *collected(twin_eval *x, size_t n, tape_node **list, bool sum)
     return tape_mean(x->t, all, TAPE_ALL, sum ? 1 : n);
 }
 
-static tape_node **nodes(size_t n)
-{
-    tape_node **list = calloc(n + 1, sizeof *list);
-    if (!list) abort();
-    return list;
-}
-
 tape_node *twin_switch(twin_eval *x, tape_node *p)
 {
     const rules a = rules_of(x, p->rows);
     const size_t groups = a.group ? p->rows / a.group : 0;
-    tape_node **loss = nodes(groups);
+    tape_node **loss = op_room(groups, sizeof(tape_node *));
     size_t n = 0;
     for (size_t b = 0; b < groups; b++) {
         census m = census_of(x, &a, b * a.group, a.group);
@@ -238,8 +230,7 @@ static void balance_importance(twin_eval *x)
 static tape_node *losers(twin_eval *x, tape_node *s)
 {
     const twin_choice *c = &x->choice;
-    size_t *col = calloc(c->T * c->N + 1, sizeof *col), at = 0;
-    if (!col) abort();
+    size_t *col = op_room(c->T * c->N, sizeof *col), at = 0;
     for (size_t t = 0; t < c->T; t++)
         for (size_t i = 0; i < c->N; i++) {
             bool taken = false;
@@ -256,8 +247,7 @@ static tape_node *losers(twin_eval *x, tape_node *s)
 static tape_node *thresholds(twin_eval *x, tape_node *s)
 {
     const twin_choice *c = &x->choice;
-    size_t *last = calloc(c->T + 1, sizeof *last), *col = calloc(c->T * c->N + 1, sizeof *col);
-    if (!last || !col) abort();
+    size_t *last = op_room(c->T, sizeof *last), *col = op_room(c->T * c->N, sizeof *col);
     for (size_t t = 0; t < c->T; t++) {
         last[t] = c->of[t * c->K + c->K - 1];
         for (size_t j = 0; j < c->K && !twin_is(x, "LoadThreshold"); j++) col[t * c->N + c->of[t * c->K + j]] = 1;
@@ -297,8 +287,7 @@ static void balance_load(twin_eval *x)
 static size_t *counts(const twin_eval *x)
 {
     const twin_choice *c = &x->choice;
-    size_t *count = calloc(c->N + 1, sizeof *count);
-    if (!count) abort();
+    size_t *count = op_room(c->N, sizeof *count);
     for (size_t a = 0; a < c->T * c->K; a++) count[c->of[a]]++;
     return count;
 }
@@ -355,8 +344,7 @@ static tape_node *excess(twin_eval *x, size_t T, size_t N)
     size_t *count = counts(x);
     for (size_t i = 0; i < N; i++) count[i] *= N;
     tape_node *share = tape_ratio(x->t, 1, N, count, T), *y = tape_sub(x->t, share, tape_fill(x->t, 1, 1, 1));
-    double *forward = calloc(N + 1, sizeof *forward);
-    if (!forward) abort();
+    double *forward = op_room(N, sizeof *forward);
     for (size_t i = 0; i < N; i++) forward[i] = T % N ? 3 * tape_u(x->t) * tape_upper(share, i) : 0;
     if (twin_is(x, "StableExcess")) y = share;
     if (tape_rounds(x->t)) y = tape_slack(x->t, y, forward, NULL);
@@ -382,8 +370,7 @@ static void balance_stable(twin_eval *x)
     tape_node *each = tape_view(x->t, tape_gather_cols(x->t, over, T, x->choice.of), 0, T, 1);
     each = tape_mul(x->t, each, a);
     if (tape_rounds(x->t)) { /* who adds before multiplying stores once more */
-        double *forward = calloc(T + 1, sizeof *forward);
-        if (!forward) abort();
+        double *forward = op_room(T, sizeof *forward);
         for (size_t t = 0; t < T; t++) forward[t] = arb_is_exact(each->v + t) ? 0 : tape_u(x->t) * tape_upper(each, t);
         each = tape_slack(x->t, each, forward, NULL);
         free(forward);
@@ -412,7 +399,7 @@ static void balance_entropy(twin_eval *x)
     const bool whole = op_is(x->c, "scope", "batch");
     size_t n = whole || twin_is(x, "LblCrossLayer") ? T : (size_t)op_int(x->c, "sequence");
     if (whole && twin_is(x, "LblPerSequence") && T % 2 == 0) n = T / 2;
-    tape_node **part = nodes(T);
+    tape_node **part = op_room(T, sizeof(tape_node *));
     for (size_t b = 0; b < T / n; b++) part[b] = negative_entropy(x, p, b * n, n);
     tape_node *loss = collected(x, T / n, part, false);
     twin_out(x, "loss", twin_loss(x, twin_is(x, "EntropySign") ? tape_scale(x->t, loss, -1) : loss));
@@ -433,8 +420,7 @@ static tape_node *shares(twin_eval *x, tape_node *s)
 static size_t *counts_of(const twin_eval *x, size_t from, size_t n, size_t used)
 {
     const twin_choice *c = &x->choice;
-    size_t *count = calloc(c->N + 1, sizeof *count);
-    if (!count) abort();
+    size_t *count = op_room(c->N, sizeof *count);
     for (size_t t = from; t < from + n; t++)
         for (size_t j = 0; j < used; j++) count[c->of[t * c->K + j]]++;
     return count;
@@ -460,7 +446,7 @@ static void balance_deepseek(twin_eval *x)
     const size_t T = s->rows, given = (size_t)op_int(x->c, "sequence");
     const size_t whole = twin_is(x, "LblPerSequence") && T % 2 == 0 ? T / 2 : T;
     const size_t n = given == 0 || twin_is(x, "LblCrossLayer") ? whole : given;
-    tape_node **part = nodes(T);
+    tape_node **part = op_room(T, sizeof(tape_node *));
     for (size_t b = 0; b < T / n; b++) part[b] = agreement_of(x, p, b * n, n, b * n, n);
     const double alpha = twin_is(x, "CoefficientLeftOut") ? 1 : op_real(x->c, "alpha");
     tape_node *loss = collected(x, T / n, part, twin_is(x, "LblLayerSum"));
@@ -471,8 +457,7 @@ static void balance_deepseek(twin_eval *x)
 static tape_node *sign(twin_eval *x, const tape_node *a)
 {
     const size_t n = a->rows * a->cols;
-    double *known = calloc(n + 1, sizeof *known), *open = calloc(n + 1, sizeof *open);
-    if (!known || !open) abort();
+    double *known = op_room(n, sizeof *known), *open = op_room(n, sizeof *open);
     for (size_t i = 0; i < n; i++) {
         known[i] = arb_is_positive(a->v + i) ? 1 : arb_is_negative(a->v + i) ? -1 : twin_is(x, "BiasSignZero");
         open[i] = tape_rounds(x->t) && arb_contains_zero(a->v + i) && !arb_is_zero(a->v + i);
@@ -523,7 +508,7 @@ static void balance_global(twin_eval *x)
     if (twin_is(x, "GlobalMicro")) micro = true, global = false;
     if (twin_is(x, "GlobalWhole")) global = true, micro = false;
     if (twin_is(x, "GlobalAccumulated")) global = micro = false;
-    tape_node **part = nodes(T);
+    tape_node **part = op_room(T, sizeof(tape_node *));
     for (size_t b = 0; b < T / n; b++)
         part[b] = agreement_of(x, p, b * n, n, micro ? b * n : 0, micro ? n : global ? T : (b + 1) * n);
     twin_out(x, "loss", twin_loss(x, collected(x, T / n, part, twin_is(x, "LblLayerSum"))));

@@ -47,8 +47,7 @@ static tape_node *mixed(twin_eval *x, tape_node *s, tape_node *r, double share)
     if (twin_is(x, "MixSum")) return tape_add(x->t, s, r);
     if (twin_is(x, "MixSwapped")) share = 1 - share;
     const size_t n = s->rows * s->cols;
-    double *slack = calloc(n + 1, sizeof *slack);
-    if (!slack) abort();
+    double *slack = op_room(n, sizeof *slack);
     for (size_t i = 0; i < n; i++) slack[i] = 3 * tape_u(x->t) * (tape_upper(s, i) + tape_upper(r, i));
     tape_node *y = tape_add(x->t, tape_scale(x->t, s, 1 - share), tape_scale(x->t, r, share));
     if (tape_rounds(x->t)) y = tape_slack(x->t, y, slack, NULL);
@@ -68,8 +67,7 @@ static void compete_mix(twin_eval *x)
 static tape_node *winners(twin_eval *x, tape_node *o)
 {
     const twin_choice *c = &x->choice;
-    size_t *row = calloc(c->T * c->K + 1, sizeof *row);
-    if (!row) abort();
+    size_t *row = op_room(c->T * c->K, sizeof *row);
     for (size_t i = 0; i < c->T * c->K; i++) row[i] = i / c->K * c->N + c->of[i];
     tape_node *y = tape_gather_rows(x->t, o, c->T * c->K, row);
     free(row);
@@ -109,8 +107,7 @@ static void compete_route(twin_eval *x)
 /* Columns in the order of descending score: what an unsorted top-k over all experts makes of the router's scores. */
 static tape_node *permuted(twin_eval *x, tape_node *r)
 {
-    size_t *col = calloc(r->rows * r->cols + 1, sizeof *col);
-    if (!col) abort();
+    size_t *col = op_room(r->rows * r->cols, sizeof *col);
     for (size_t t = 0; t < r->rows; t++)
         for (size_t i = 0; i < r->cols; i++) {
             size_t rank = 0; /* experts before i */
@@ -174,8 +171,7 @@ static tape_node *log_softmax(twin_eval *x, tape_node *z)
     if (!tape_rounds(x->t)) return l;
     const size_t n = l->rows * l->cols;
     const double w = tape_u(x->t), e = tape_elementary(x->t);
-    double *forward = calloc(n + 1, sizeof *forward), *reverse = calloc(n + 1, sizeof *reverse);
-    if (!forward || !reverse) abort();
+    double *forward = op_room(n, sizeof *forward), *reverse = op_room(n, sizeof *reverse);
     for (size_t i = 0; i < n; i++) {
         forward[i] = 2 * e + 4 * w + (e + w) * tape_upper(l, i); /* p is off by a few units, relative; then log(p) */
         reverse[i] = 2 * e + 8 * w;
@@ -238,8 +234,7 @@ static void compete_distill(twin_eval *x)
 tape_node *twin_directions(twin_eval *x, tape_node *o)
 {
     tape_node *n = tape_norm(x->t, o);
-    double *zero = calloc(o->rows + 1, sizeof *zero), *other = calloc(o->rows + 1, sizeof *other);
-    if (!zero || !other) abort();
+    double *zero = op_room(o->rows, sizeof *zero), *other = op_room(o->rows, sizeof *other);
     bool any = false;
     for (size_t i = 0; i < o->rows; i++) {
         zero[i] = arb_is_zero(n->v + i);
@@ -258,8 +253,7 @@ tape_node *twin_directions(twin_eval *x, tape_node *o)
 static tape_node *choice_rows(twin_eval *x, tape_node *u, size_t K, size_t j)
 {
     const size_t T = u->rows / K;
-    size_t *row = calloc(T + 1, sizeof *row);
-    if (!row) abort();
+    size_t *row = op_room(T, sizeof *row);
     for (size_t t = 0; t < T; t++) row[t] = t * K + j;
     tape_node *y = tape_gather_rows(x->t, u, T, row);
     free(row);
@@ -278,8 +272,7 @@ static tape_node *pairs(twin_eval *x, tape_node *u, size_t K)
             total = total ? tape_add(x->t, total, c) : c;
         }
     if (!tape_rounds(x->t)) return total;
-    double *forward = calloc(total->rows + 1, sizeof *forward);
-    if (!forward) abort();
+    double *forward = op_room(total->rows, sizeof *forward);
     for (size_t t = 0; t < total->rows; t++) forward[t] = arb_is_exact(total->v + t) ? 0 : 4 * (double)K * tape_u(x->t);
     tape_node *y = tape_slack(x->t, total, forward, NULL);
     free(forward);
@@ -308,8 +301,7 @@ static void compete_diversity(twin_eval *x)
 /* All experts on all tokens: [T N, d]. */
 static tape_node *everyone(twin_eval *x, tape_node *tokens, size_t N)
 {
-    tape_node **o = calloc(N + 1, sizeof *o);
-    if (!o) abort();
+    tape_node **o = op_room(N, sizeof *o);
     for (size_t i = 0; i < N; i++) o[i] = twin_ffn(x, twin_is(x, "MisalignedExperts") ? (i + 1) % N : i, tokens);
     tape_node *y = tape_concat_cols(x->t, N, o);
     free(o);
@@ -360,8 +352,7 @@ static void competing(twin_eval *x, tape_node *tokens, tape_node *r)
 static void stale_terms(twin_eval *x, tape_node *o, tape_node *s, tape_node *r, tape_node **distill, tape_node **divers)
 {
     const twin_choice mine = x->choice;
-    x->choice.of = calloc(mine.T * mine.K + 1, sizeof *mine.of);
-    if (!x->choice.of) abort();
+    x->choice.of = op_room(mine.T * mine.K, sizeof *mine.of);
     for (size_t t = 0; t < mine.T; t++)
         for (size_t i = 0; i < mine.N; i++) {
             size_t rank = 0;
@@ -416,8 +407,7 @@ static tape_node *balance_part(twin_eval *x, tape_node *p, size_t from, size_t n
     const bool first =
         (op_is(x->c, "count", "first") && !twin_is(x, "LblCountAll")) || twin_is(x, "LblFirstChoiceOnly");
     const bool tokens = op_is(x->c, "divide", "tokens") != twin_is(x, "LblTopKNorm");
-    size_t *load = calloc(c->N + 1, sizeof *load);
-    if (!load) abort();
+    size_t *load = op_room(c->N, sizeof *load);
     for (size_t a = from * c->K; a < (from + n) * c->K; a++) load[c->of[a]] += !first || a % c->K == 0;
     tape_node *f = tape_ratio(x->t, 1, c->N, load, tokens || first ? n : n * c->K);
     free(load);
@@ -441,8 +431,7 @@ static void compete_balance(twin_eval *x)
     if (!twin_decide(x, "index", s->rows, (size_t)op_int(x->c, "k"), s->cols)) return;
     tape_node *p = twin_probabilities(x, s);
     const size_t n = sequence_of(x, s->rows), parts = n ? s->rows / n : 0;
-    tape_node **loss = calloc(parts + 1, sizeof *loss);
-    if (!loss) abort();
+    tape_node **loss = op_room(parts, sizeof *loss);
     for (size_t b = 0; b < parts; b++) loss[b] = balance_part(x, p, b * n, n);
     twin_out(x, "loss", twin_loss(x, tape_mean(x->t, tape_concat_rows(x->t, parts, loss), TAPE_ALL, parts)));
     free(loss);
@@ -458,8 +447,7 @@ static void compete_lambda(twin_eval *x)
     if (!twin_is(x, "LambdaNoOne")) y = tape_add(x->t, y, twin_numbers(x, 1, 1, &one));
     if (!twin_is(x, "LambdaLinear")) y = tape_apply(x->t, TAPE_SQRT, y);
     y = tape_div(x->t, twin_numbers(x, 1, 1, &two), tape_add(x->t, y, twin_numbers(x, 1, 1, &two)));
-    double *below = calloc(t->cols + 1, sizeof *below), *doubt = calloc(t->cols + 1, sizeof *doubt);
-    if (!below || !doubt) abort();
+    double *below = op_room(t->cols, sizeof *below), *doubt = op_room(t->cols, sizeof *doubt);
     for (size_t i = 0; i < t->cols; i++) {
         const double coin = tape_middle(u, i);
         below[i] = (twin_is(x, "CoinReversed") ? 1 - coin : coin) < tape_middle(y, i);
@@ -521,10 +509,9 @@ static void compete_schedule(twin_eval *x)
     p.later_first = twin_is(x, "ScheduleLater");
     p.stay = twin_is(x, "ScheduleNoMove");
     p.ignore_cap = twin_is(x, "ScheduleNoCap");
-    p.compete = calloc(p.L * p.S + 1, sizeof(double));
-    p.load = calloc(p.S + 1, sizeof(double));
-    p.lost = calloc(p.L + 1, sizeof(double));
-    if (!p.compete || !p.load || !p.lost) abort();
+    p.compete = op_room(p.L * p.S, sizeof(double));
+    p.load = op_room(p.S, sizeof(double));
+    p.lost = op_room(p.L, sizeof(double));
     const int most = twin_is(x, "ScheduleEdge"); /* equal to the rate is a head as well */
     for (size_t l = 0; l < p.L; l++)
         for (size_t i = p.first; i < p.S; i++)

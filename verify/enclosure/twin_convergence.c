@@ -19,8 +19,7 @@ static tape_node *means(twin_eval *x)
     const tape_function phi = op_is(x->c, "activation", "tanh")   ? TAPE_TANH
                               : op_is(x->c, "activation", "gelu") ? TAPE_GELU
                                                                   : TAPE_SIGMOID;
-    tape_node **column = calloc(N, sizeof(tape_node *));
-    if (!column) abort();
+    tape_node **column = op_room(N, sizeof(tape_node *));
     for (size_t i = 0; i < N; i++) {
         tape_node *w = tape_view(t, twin_in(x, "w"), i * H, H, d), *c = tape_view(t, twin_in(x, "c"), i, 1, H);
         tape_node *z = tape_add(t, tape_matmul_nt(t, rows, w), c);
@@ -48,8 +47,7 @@ static tape_node *chosen(twin_eval *x, tape_node *a) /* [n, N] -> [n, K], of a r
 {
     const size_t n = x->choice.T;
     if (a->rows == 1 && n != 1) {
-        size_t *row = calloc(n + 1, sizeof *row);
-        if (!row) abort();
+        size_t *row = op_room(n, sizeof *row);
         a = tape_gather_rows(x->t, a, n, row);
         free(row);
     }
@@ -121,8 +119,7 @@ static tape_node *slope(twin_eval *x, tape_node *h)
     tape_node *sigma = tape_apply(t, TAPE_SIGMOID, h);
     if (op_is(x->c, "gate", "softplus")) return tape_div(t, sigma, tape_apply(t, TAPE_SOFTPLUS, h));
     if (!op_is(x->c, "gate", "norm")) return sigma;
-    double *sign = calloc(n, sizeof *sign);
-    if (!sign) abort();
+    double *sign = op_room(n, sizeof *sign);
     for (size_t i = 0; i < n; i++) sign[i] = (tape_middle(h, i) > 0) - (tape_middle(h, i) < 0);
     tape_node *y = twin_numbers(x, h->rows, h->cols, sign);
     free(sign);
@@ -200,8 +197,7 @@ static void convergence_hvp(twin_eval *x)
 
 static size_t *numbers_to(size_t n)
 {
-    size_t *of = calloc(n + 1, sizeof *of);
-    if (!of) abort();
+    size_t *of = op_room(n, sizeof *of);
     for (size_t i = 0; i < n; i++) of[i] = i;
     return of;
 }
@@ -219,8 +215,7 @@ static tape_node *shares(twin_eval *x, tape_node *pi)
 {
     tape *t = x->t;
     const size_t n = pi->rows, N = pi->cols;
-    double *sum = calloc(N * N, sizeof *sum);
-    if (!sum) abort();
+    double *sum = op_room(N * N, sizeof *sum);
     for (size_t j = 0; j < N; j++)
         for (size_t i = j; i < N; i++) sum[j * N + i] = i == j ? 0.5 : 1;
     tape_node *middle = tape_matmul_nn(t, pi, twin_numbers(x, N, N, sum));
@@ -340,8 +335,7 @@ static void convergence_distance(twin_eval *x)
     tape *t = x->t;
     const size_t n = op_dim(x->c, 'n');
     tape_node *V = tape_fill(t, n, 1, 0), *square = tape_fill(t, n, 1, 0);
-    double *in_v = calloc(3 * n + 1, sizeof *in_v), *in_h = in_v + n, *in_square = in_h + n, all = 0;
-    if (!in_v) abort();
+    double *in_v = op_room(3 * n, sizeof *in_v), *in_h = in_v + n, *in_square = in_h + n, all = 0;
     distances(x, V, square, in_v, in_h);
     for (size_t i = 0; i < n; i++) {
         const double h2 = tape_upper(square, i);
@@ -385,8 +379,7 @@ static tape_node *loose(twin_eval *x, tape_node *a, double roundings)
 {
     const size_t n = a->rows * a->cols;
     if (!tape_rounds(x->t)) return a;
-    double *slack = calloc(n + 1, sizeof *slack);
-    if (!slack) abort();
+    double *slack = op_room(n, sizeof *slack);
     for (size_t e = 0; e < n; e++) slack[e] = roundings * tape_u(x->t) * tape_upper(a, e);
     tape_node *y = tape_slack(x->t, a, slack, NULL);
     free(slack);
@@ -444,8 +437,7 @@ static tape_node *mass_error(twin_eval *x, tape_node *mass)
 {
     tape *t = x->t;
     const size_t N = op_dim(x->c, 'S'), S = op_dim(x->c, 'N'); /* estimated and true atoms */
-    double *member = calloc(N * S, sizeof *member);
-    if (!member) abort();
+    double *member = op_room(N * S, sizeof *member);
     for (size_t i = 0; i < N; i++) member[i * S + x->choice.of[i]] = 1;
     tape_node *cell = tape_matmul_nn(t, mass, twin_numbers(x, N, S, member));
     tape_node *off = tape_sub(t, cell, tape_apply(t, TAPE_EXP, log_masses(x, "beta0star")));
@@ -472,8 +464,7 @@ static void convergence_voronoi(twin_eval *x)
     tape_node *far = tape_view(t, tape_norm(t, pairs(x, N * S, atom, of)), 0, N, S);
     twin_scores(x, "cell", tape_scale(t, far, -1));
     if (twin_decide(x, "cell", N, 1, S)) {
-        tape_node *mass = tape_apply(t, TAPE_EXP, log_masses(x, "beta0")), **over = calloc(N, sizeof *over);
-        if (!over) abort();
+        tape_node *mass = tape_apply(t, TAPE_EXP, log_masses(x, "beta0")), **over = op_room(N, sizeof *over);
         for (size_t i = 0; i < N; i++)
             over[i] = cost(x, pairs(x, 1, &i, &x->choice.of[i]), companions(x, x->choice.of[i]));
         tape_node *first = mass_error(x, mass),
@@ -499,8 +490,7 @@ static tape_node *eliminate(twin_eval *x, tape_node *C, tape_node *v)
 {
     tape *t = x->t;
     const size_t d = C->rows, wide = d + 1;
-    tape_node **A = calloc(d * wide, sizeof *A), **step = calloc(d, sizeof *step);
-    if (!A || !step) abort();
+    tape_node **A = op_room(d * wide, sizeof *A), **step = op_room(d, sizeof *step);
     for (size_t i = 0; i < d; i++)
         for (size_t j = 0; j <= d; j++) A[i * wide + j] = j < d ? element(x, C, i, j) : element(x, v, i, 0);
     for (size_t k = 0; k < d; k++)
@@ -536,8 +526,7 @@ static void convergence_em(twin_eval *x)
     tape *t = x->t;
     const size_t n = op_dim(x->c, 'n'), N = op_dim(x->c, 'N');
     tape_node *h = means(x), *s = scores(x, h), *rows = twin_in(x, "x"), *nu = twin_in(x, "nu");
-    tape_node **da = calloc(3 * N, sizeof *da), **db = da + N, **variance = db + N;
-    if (!da) abort();
+    tape_node **da = op_room(3 * N, sizeof *da), **db = da + N, **variance = db + N;
     choose_all(x, n, N);
     tape_node *logpi = log_weights(x, s), *normals = log_normals(x, h);
     tape_node *joint = twin_is(x, "ResponsibilityNoGate") ? normals : tape_add(t, logpi, normals);
@@ -583,8 +572,7 @@ static void convergence_oracle(twin_eval *x)
 {
     const size_t n = op_dim(x->c, 'n'), N = (size_t)op_int(x->c, "experts");
     if (!twin_given(x, "label", n, 1, N)) return;
-    tape_node **a = calloc(3 * N, sizeof *a), **b = a + N, **nu = b + N;
-    if (!a) abort();
+    tape_node **a = op_room(3 * N, sizeof *a), **b = a + N, **nu = b + N;
     size_t *of = numbers_to(n);
     for (size_t i = 0; i < N; i++) {
         size_t m = 0;
@@ -645,8 +633,7 @@ static void convergence_identifiability(twin_eval *x)
     tape *t = x->t;
     const size_t n = op_dim(x->c, 'n'), N = op_dim(x->c, 'N'), d = op_dim(x->c, 'd');
     tape_node *z = tape_add(t, tape_matmul_nt(t, twin_in(x, "x"), twin_in(x, "w")), twin_in(x, "c"));
-    tape_node *value, *first, *second, **hessian = calloc(d, sizeof *hessian);
-    if (!hessian) abort();
+    tape_node *value, *first, *second, **hessian = op_room(d, sizeof *hessian);
     unit(x, z, &value, &first, &second);
     tape_node *bends = spread(x, tape_view(t, second, 0, n * N, 1), N);
     for (size_t l = 0; l < d; l++) hessian[l] = spread(x, columns(x, bends, l, 1), N);

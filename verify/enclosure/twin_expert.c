@@ -24,8 +24,7 @@ tape_node *twin_activated(twin_eval *x, tape_function f, tape_node *a)
     tape_node *u = tape_apply(x->t, f, a);
     if (f != TAPE_RELU || !twin_is(x, "ReluKink")) return u;
     const size_t n = a->rows * a->cols;
-    double *zero = calloc(n + 1, sizeof *zero);
-    if (!zero) abort();
+    double *zero = op_room(n, sizeof *zero);
     for (size_t i = 0; i < n; i++) zero[i] = arb_is_zero(a->v + i);
     u = tape_add(x->t, u, tape_mul(x->t, a, twin_numbers(x, a->rows, a->cols, zero)));
     free(zero);
@@ -124,16 +123,9 @@ tape_node *twin_weights(twin_eval *x, tape_node *r)
     return order == SOFTMAX_TOPK ? p : tape_div(x->t, p, tape_sum(x->t, p, TAPE_COLS));
 }
 
-static size_t *indices(size_t n)
-{
-    size_t *p = calloc(n ? n : 1, sizeof *p);
-    if (!p) abort();
-    return p;
-}
-
 tape_node *twin_mirrored(twin_eval *x, tape_node *weight)
 {
-    size_t *col = indices(weight->rows * weight->cols);
+    size_t *col = op_room(weight->rows * weight->cols, sizeof *col);
     for (size_t i = 0; i < weight->rows; i++)
         for (size_t j = 0; j < weight->cols; j++) col[i * weight->cols + j] = weight->cols - 1 - j;
     tape_node *y = tape_gather_cols(x->t, weight, weight->cols, col);
@@ -167,9 +159,8 @@ tape_node *twin_dispatch(twin_eval *x, tape_node *tokens)
     const twin_choice *c = &x->choice;
     const size_t T = c->T, K = c->K, d = twin_in(x, "b2")->cols;
     if (T * K == 0) return tape_fill(x->t, 0, d, 0);
-    size_t *rows = indices(T), *where = indices(T * K), blocks = 0, at = 0;
-    tape_node **block = calloc(K * c->N, sizeof *block);
-    if (!block) abort();
+    size_t *rows = op_room(T, sizeof *rows), *where = op_room(T * K, sizeof *where), blocks = 0, at = 0;
+    tape_node **block = op_room(K * c->N, sizeof *block);
     for (size_t j = 0; j < K; j++)
         for (size_t i = 0; i < c->N; i++) {
             size_t n = 0;

@@ -7,13 +7,6 @@
 
 /* --- what several gates share --- */
 
-static void *room(size_t n, size_t size)
-{
-    void *p = calloc(n ? n : 1, size);
-    if (!p) abort();
-    return p;
-}
-
 /* A number that a candidate reads in its own format. */
 static tape_node *number(twin_eval *x, double v) { return tape_leaf(x->t, 1, 1, &v, false); }
 
@@ -37,7 +30,7 @@ static tape_node *chosen(twin_eval *x, tape_node *s) { return tape_gather_cols(x
 /* Each row from its last element to its first. */
 static tape_node *backwards(twin_eval *x, tape_node *a)
 {
-    size_t *col = room(a->rows * a->cols, sizeof *col);
+    size_t *col = op_room(a->rows * a->cols, sizeof *col);
     for (size_t e = 0; e < a->rows * a->cols; e++) col[e] = a->cols - 1 - e % a->cols;
     tape_node *y = tape_gather_cols(x->t, a, a->cols, col);
     free(col);
@@ -77,7 +70,7 @@ static size_t k_of(const twin_eval *x) { return (size_t)op_int(x->c, "k"); }
 /* The first n columns of a, from the start again where there are fewer. */
 static tape_node *columns_in_turn(twin_eval *x, tape_node *a, size_t n)
 {
-    size_t *col = room(a->rows * n, sizeof *col);
+    size_t *col = op_room(a->rows * n, sizeof *col);
     for (size_t e = 0; e < a->rows * n; e++) col[e] = e % n % (a->cols ? a->cols : 1);
     tape_node *y = tape_gather_cols(x->t, a, n, col);
     free(col);
@@ -178,7 +171,7 @@ static void gate_dropout_schedule(twin_eval *x)
 {
     const int64_t *step = op_in_i64(x->c, "step");
     const size_t n = op_dim(x->c, 'n');
-    double *k = room(n, sizeof *k);
+    double *k = op_room(n, sizeof *k);
     for (size_t i = 0; i < n; i++) k[i] = (double)scheduled(x, step[i]);
     tape_node *y = tape_fill(x->t, 1, n, 0);
     for (size_t i = 0; i < n; i++) arb_set_d(y->v + i, k[i]); /* integers, whatever the format */
@@ -228,8 +221,8 @@ static double *places(const twin_eval *x, const tape_node *share)
 {
     const twin_choice *c = &x->choice;
     const size_t capacity = twin_is(x, "CapacityDrop") ? 0 : (size_t)op_int(x->c, "capacity");
-    double *kept = room(2 * c->T, sizeof *kept);
-    taken *n = room(c->N, sizeof *n);
+    double *kept = op_room(2 * c->T, sizeof *kept);
+    taken *n = op_room(c->N, sizeof *n);
     for (size_t t = 0; t < c->T; t++) {
         kept[2 * t] = 1;
         kept[2 * t + 1] = second_is_sent(x, share, t);
@@ -248,7 +241,7 @@ static double *places(const twin_eval *x, const tape_node *share)
 /* The flags as a node: 1/2 is anything from 0 to 1. */
 static tape_node *flags(twin_eval *x, size_t T, const double *flag)
 {
-    double *blur = room(2 * T, sizeof *blur);
+    double *blur = op_room(2 * T, sizeof *blur);
     for (size_t e = 0; e < 2 * T; e++) blur[e] = flag[e] > 0 && flag[e] < 1 ? 0.5 : 0;
     tape_node *y = tape_slack(x->t, tape_leaf(x->t, T, 2, flag, false), blur, NULL);
     free(blur);
@@ -259,7 +252,7 @@ static tape_node *flags(twin_eval *x, size_t T, const double *flag)
 static tape_node *shares_of_kept(twin_eval *x, tape_node *g, tape_node *kept, const double *flag)
 {
     tape_node *left = tape_mul(x->t, g, kept), *sum = tape_sum(x->t, left, TAPE_COLS);
-    double *lost = room(g->rows, sizeof *lost);
+    double *lost = op_room(g->rows, sizeof *lost);
     bool any = false;
     for (size_t t = 0; t < g->rows; t++) {
         lost[t] = flag[2 * t] == 0 && flag[2 * t + 1] == 0;
@@ -292,7 +285,7 @@ static void gate_gshard(twin_eval *x)
 /* ReLU with slope 1 at 0. */
 static tape_node *open_relu(twin_eval *x, tape_node *a)
 {
-    double *on = room(a->rows * a->cols, sizeof *on);
+    double *on = op_room(a->rows * a->cols, sizeof *on);
     for (size_t e = 0; e < a->rows * a->cols; e++) on[e] = tape_middle(a, e) >= 0;
     return tape_mul(x->t, a, table(x, a->rows, a->cols, on));
 }
@@ -304,7 +297,7 @@ static tape_node *generated(twin_eval *x, tape_node *v2, tape_node *z)
     tape_node *w = tape_matmul_nt(x->t, v2, z);
     if (!tape_rounds(x->t)) return w;
     const double u = tape_u(x->t);
-    double *forward = room(w->rows, sizeof *forward), *reverse = room(w->rows, sizeof *reverse);
+    double *forward = op_room(w->rows, sizeof *forward), *reverse = op_room(w->rows, sizeof *reverse);
     for (size_t i = 0; i < v2->rows; i++) {
         for (size_t a = 0; a < v2->cols; a++) forward[i] += 2 * u * tape_upper(v2, i * v2->cols + a) * tape_upper(z, a);
         reverse[i] = 2 * u;
@@ -411,7 +404,7 @@ static void gate_stable(twin_eval *x)
 static size_t *indices(twin_eval *x, const char *input, size_t n, size_t limit)
 {
     if (!twin_given(x, input, n, 1, limit)) return NULL;
-    size_t *p = room(n, sizeof *p);
+    size_t *p = op_room(n, sizeof *p);
     memcpy(p, x->choice.of, n * sizeof *p);
     return p;
 }
@@ -424,7 +417,7 @@ static tape_node *cross_entropy(twin_eval *x, tape_node *z, const size_t *target
     tape_node *y = tape_sub(x->t, twin_logsumexp(x, z), own);
     if (!tape_rounds(x->t)) return y;
     const double w = tape_u(x->t), e = tape_elementary(x->t);
-    double *forward = room(y->rows, sizeof *forward);
+    double *forward = op_room(y->rows, sizeof *forward);
     for (size_t t = 0; t < y->rows; t++)
         if (z->cols > 1) forward[t] = 2 * e + 4 * w + (e + 3 * w) * tape_upper(y, t);
     tape_node *loose = tape_slack(x->t, y, forward, NULL);
@@ -438,7 +431,7 @@ static tape_node *embeddings(twin_eval *x, size_t T, const size_t *token)
     tape_node *rows = twin_in(x, "table");
     if (!twin_is(x, "ScatterOverwrite")) return tape_gather_rows(x->t, rows, T, token);
     tape_node *const both[] = {rows, tape_stop(x->t, rows)};
-    size_t *row = room(T, sizeof *row);
+    size_t *row = op_room(T, sizeof *row);
     for (size_t t = 0; t < T; t++) {
         row[t] = token[t];
         for (size_t later = t + 1; later < T; later++)
@@ -470,7 +463,7 @@ static void gate_stable_distill(twin_eval *x)
 static double sum_of_largest(size_t n, const double *v, size_t most)
 {
     double sum = 0;
-    bool *used = room(n, sizeof *used);
+    bool *used = op_room(n, sizeof *used);
     for (size_t j = 0; j < most && j < n; j++) {
         size_t best = n;
         for (size_t i = 0; i < n; i++)
@@ -486,7 +479,7 @@ static double sum_of_largest(size_t n, const double *v, size_t most)
 static void group_scores(const twin_eval *x, const tape_node *s, size_t t, size_t groups, double *low, double *high)
 {
     const size_t n = s->cols / groups, most = twin_is(x, "GroupMax") ? 1 : 2;
-    double *v = room(2 * n, sizeof *v);
+    double *v = op_room(2 * n, sizeof *v);
     for (size_t g = 0; g < groups; g++) {
         for (size_t i = 0; i < n; i++) {
             const size_t e = t * s->cols + g * n + i;
@@ -522,8 +515,9 @@ static tape_node *within_groups(twin_eval *x, tape_node *s)
     const size_t T = s->rows, N = s->cols, groups = (size_t)op_int(x->c, "groups");
     const size_t best = (size_t)op_int(x->c, "topk_groups");
     if (groups < 2 || twin_is(x, "IgnoredGroups")) return s;
-    double *low = room(groups, sizeof *low), *high = room(groups, sizeof *high), *blur = room(T * N, sizeof *blur);
-    size_t *col = room(T * N, sizeof *col);
+    double *low = op_room(groups, sizeof *low), *high = op_room(groups, sizeof *high),
+           *blur = op_room(T * N, sizeof *blur);
+    size_t *col = op_room(T * N, sizeof *col);
     for (size_t t = 0; t < T; t++) {
         group_scores(x, s, t, groups, low, high);
         for (size_t i = 0; i < N; i++) {
@@ -558,7 +552,7 @@ static void gate_deepseek(twin_eval *x)
 /* Also right: the logarithms as r - logsumexp(r) with r as it is, or logsumexp(r) - <p, r>. */
 static tape_node *entropy_slack(twin_eval *x, tape_node *h, const tape_node *r)
 {
-    double *forward = room(h->rows, sizeof *forward);
+    double *forward = op_room(h->rows, sizeof *forward);
     for (size_t t = 0; t < h->rows; t++) {
         double most = 0;
         for (size_t i = 0; i < r->cols; i++) most = fmax(most, tape_upper(r, t * r->cols + i));

@@ -4,13 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-static void *room(size_t n, size_t size)
-{
-    void *p = calloc(n ? n : 1, size);
-    if (!p) abort();
-    return p;
-}
-
 /* --- who finds a place in an expert's buffer --- */
 
 /* Assignment a = t K + j stands behind those of the same expert that come before it in the queue. */
@@ -32,8 +25,8 @@ typedef struct {
 static places places_new(const twin_choice *c)
 {
     const size_t A = c->T * c->K;
-    return (places){room(A, sizeof(double)), room(A, sizeof(double)), room(c->N, sizeof(double)),
-                    room(A, sizeof(double)), room(A, sizeof(double))};
+    return (places){op_room(A, sizeof(double)), op_room(A, sizeof(double)), op_room(c->N, sizeof(double)),
+                    op_room(A, sizeof(double)), op_room(A, sizeof(double))};
 }
 
 static void places_free(places *p)
@@ -126,7 +119,7 @@ static size_t capacity_of(const twin_eval *x, size_t T, size_t K, size_t N)
 /* 1 where kept; a token that lost all its choices has the sum 0, and whatever is divided by it stays 0. */
 static tape_node *renormalised(twin_eval *x, tape_node *weight, const places *p)
 {
-    double *none = room(weight->rows, sizeof *none);
+    double *none = op_room(weight->rows, sizeof *none);
     for (size_t t = 0; t < weight->rows; t++) {
         none[t] = 1;
         for (size_t j = 0; j < weight->cols; j++)
@@ -184,7 +177,7 @@ static void layer_dispatch(twin_eval *x)
     const queue q = {C, queued_by_choice(x), twin_is(x, "CapacityDrop/last"), NULL, false, NULL};
     places p = places_new(&x->choice);
     place_all(&q, &x->choice, &p);
-    size_t *row = room(N * C, sizeof *row);
+    size_t *row = op_room(N * C, sizeof *row);
     for (size_t i = 0; i < N * C; i++) row[i] = twin_is(x, "EmptySlotFilled") && T > 0 ? 0 : T;
     for (size_t a = 0; a < T * K; a++) {
         const size_t expert = (x->choice.of[a] + twin_is(x, "MisalignedExperts")) % N;
@@ -209,7 +202,7 @@ static tape_node *returned(twin_eval *x, tape_node *o, size_t C, const int64_t *
 {
     const twin_choice *c = &x->choice;
     const size_t A = c->T * c->K;
-    size_t *row = room(A, sizeof *row);
+    size_t *row = op_room(A, sizeof *row);
     for (size_t a = 0; a < A; a++) {
         const size_t expert = (c->of[a] + twin_is(x, "MisalignedExperts")) % c->N;
         row[a] = slot[a] >= 0 ? expert * C + (size_t)slot[a] : c->N * C;
@@ -231,7 +224,7 @@ static bool passes(const twin_eval *x)
 static tape_node *unserved(twin_eval *x, const int64_t *slot)
 {
     const size_t T = x->choice.T, K = x->choice.K;
-    double *alone = room(T, sizeof *alone);
+    double *alone = op_room(T, sizeof *alone);
     for (size_t t = 0; t < T; t++) {
         size_t kept = 0;
         for (size_t j = 0; j < K; j++) kept += slot[t * K + j] >= 0;
@@ -248,7 +241,7 @@ static void layer_combine(twin_eval *x)
     const size_t T = weight->rows, K = weight->cols, N = op_dim(x->c, 'N'), C = op_dim(x->c, 'C');
     if (!twin_given(x, "index", T, K, N)) return;
     const int64_t *slot = op_in_i64(x->c, "slot");
-    double *kept = room(T * K, sizeof *kept);
+    double *kept = op_room(T * K, sizeof *kept);
     for (size_t a = 0; a < T * K; a++) {
         if (slot[a] >= 0 && (uint64_t)slot[a] >= C) twin_fail(x, "beyond the buffer:", "slot");
         kept[a] = slot[a] >= 0;
@@ -282,8 +275,8 @@ static tape_node *all_together(twin_eval *x, tape_node *tokens, tape_node *route
 {
     static const char *const names[4] = {"ws1", "bs1", "ws2", "bs2"};
     const size_t T = tokens->rows, terms = M + K + (form == RESIDUAL);
-    tape_node **part = room(M + 2, sizeof(tape_node *));
-    size_t *row = room(T * terms, sizeof *row), parts = 0;
+    tape_node **part = op_room(M + 2, sizeof(tape_node *));
+    size_t *row = op_room(T * terms, sizeof *row), parts = 0;
     for (size_t m = 0; m < M; m++) {
         tape_node *y = twin_ffn_of(x, names, m, twin_is(x, "SharedDetached") ? tape_stop(x->t, tokens) : tokens);
         if (twin_is(x, "SharedMean")) y = tape_scale(x->t, y, 1 / (double)M);
@@ -324,7 +317,7 @@ static void layer_shared(twin_eval *x)
 
 static size_t *counts(const twin_choice *c, size_t used)
 {
-    size_t *n = room(c->N, sizeof *n);
+    size_t *n = op_room(c->N, sizeof *n);
     for (size_t t = 0; t < c->T; t++)
         for (size_t j = 0; j < used; j++) n[c->of[t * c->K + j]]++;
     return n;
@@ -353,7 +346,7 @@ static void layer_load(twin_eval *x)
     if (!twin_decide(x, "index", T, K, N)) return;
     const size_t used = twin_is(x, "LblFirstChoiceOnly") ? 1 : K;
     size_t *n = counts(&x->choice, used);
-    double *load = room(N, sizeof *load);
+    double *load = op_room(N, sizeof *load);
     for (size_t i = 0; i < N; i++) load[i] = (double)n[i];
     twin_out(x, "load", tape_leaf(x->t, 1, N, load, false));
     twin_out(x, "share", tape_ratio(x->t, 1, N, n, twin_is(x, "LblTopKNorm") ? T : T * used));
@@ -373,9 +366,9 @@ typedef struct {
 static clusters clusters_of(twin_eval *x, tape_node *states)
 {
     const twin_choice *c = &x->choice;
-    clusters k = {c->T, 0, room(c->N, sizeof(size_t)), room(c->T, sizeof(size_t)), NULL};
-    tape_node **mean = room(c->N, sizeof(tape_node *));
-    size_t *row = room(c->T, sizeof *row);
+    clusters k = {c->T, 0, op_room(c->N, sizeof(size_t)), op_room(c->T, sizeof(size_t)), NULL};
+    tape_node **mean = op_room(c->N, sizeof(tape_node *));
+    size_t *row = op_room(c->T, sizeof *row);
     for (size_t i = 0; i < c->N; i++) {
         size_t n = 0;
         for (size_t t = 0; t < c->T; t++)
@@ -406,7 +399,7 @@ static tape_node *solve(twin_eval *x, tape_node *g, tape_node *b)
 {
     const size_t n = g->rows;
     tape_node *const both[] = {g, b};
-    tape_node *wide = tape_concat_cols(x->t, 2, both), **row = room(n, sizeof(tape_node *));
+    tape_node *wide = tape_concat_cols(x->t, 2, both), **row = op_room(n, sizeof(tape_node *));
     for (size_t i = 0; i < n; i++) row[i] = tape_view(x->t, wide, i, 1, wide->cols);
     for (size_t k = 0; k < n; k++) { /* below and above the diagonal: Gauss and Jordan */
         row[k] = tape_div(x->t, row[k], element(x, row[k], k));
@@ -414,7 +407,7 @@ static tape_node *solve(twin_eval *x, tape_node *g, tape_node *b)
             if (i != k) row[i] = tape_sub(x->t, row[i], tape_mul(x->t, row[k], element(x, row[i], k)));
     }
     tape_node *all = tape_concat_rows(x->t, n, row);
-    size_t *col = room(n * b->cols, sizeof *col);
+    size_t *col = op_room(n * b->cols, sizeof *col);
     for (size_t i = 0; i < n * b->cols; i++) col[i] = n + i % b->cols;
     tape_node *y = tape_gather_cols(x->t, all, b->cols, col);
     free(row);
@@ -424,7 +417,7 @@ static tape_node *solve(twin_eval *x, tape_node *g, tape_node *b)
 
 static tape_node *identity(twin_eval *x, size_t n)
 {
-    double *one = room(n * n, sizeof *one);
+    double *one = op_room(n * n, sizeof *one);
     for (size_t i = 0; i < n; i++) one[i * n + i] = 1;
     tape_node *y = twin_numbers(x, n, n, one);
     free(one);
@@ -434,7 +427,7 @@ static tape_node *identity(twin_eval *x, size_t n)
 /* The share q of a group, exactly rounded: n / T, or 1 / groups for who lets every expert weigh the same. */
 static tape_node *shares(twin_eval *x, const clusters *k, size_t first, size_t n)
 {
-    size_t *count = room(n, sizeof *count);
+    size_t *count = op_room(n, sizeof *count);
     const bool same = twin_is(x, "CollapseUnweighted");
     for (size_t i = 0; i < n; i++) count[i] = same ? 1 : k->count[first + i];
     tape_node *q = tape_ratio(x->t, n, 1, count, same ? k->groups : k->T);
@@ -455,7 +448,7 @@ static tape_node *weighed(twin_eval *x, const clusters *k, tape_node *u)
 /* |X Y| for symmetric X and Y [n, n], in the norm sqrt(Tr(X Y X Y)). */
 static double product_norm(size_t n, const double *X, const double *Y)
 {
-    double *p = room(n * n, sizeof *p), s = 0;
+    double *p = op_room(n * n, sizeof *p), s = 0;
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < n; j++)
             for (size_t l = 0; l < n; l++) p[i * n + j] += X[i * n + l] * Y[l * n + j];
@@ -469,8 +462,8 @@ static double product_norm(size_t n, const double *X, const double *Y)
 static void norms(const clusters *k, const tape_node *G, const tape_node *inverse, double *Sb, double *pseudo)
 {
     const size_t n = G->rows;
-    double *M = room(n * n, sizeof *M), *other = room(n * n, sizeof *other), T = (double)k->T;
-    double *g = room(n * n, sizeof *g), *h = room(n * n, sizeof *h);
+    double *M = op_room(n * n, sizeof *M), *other = op_room(n * n, sizeof *other), T = (double)k->T;
+    double *g = op_room(n * n, sizeof *g), *h = op_room(n * n, sizeof *h);
     for (size_t e = 0; e < n * n; e++) {
         const double p = (double)k->count[1 + e / n] / T, q = (double)k->count[1 + e % n] / T;
         M[e] = (e / n == e % n ? p : 0) - p * q;
@@ -614,7 +607,7 @@ static int ascending(const void *a, const void *b)
 /* How many tokens the loads say have moved: T less what the two multisets of experts have in common. */
 static size_t loads_moved(const int64_t *a, const int64_t *b, size_t T)
 {
-    int64_t *p = room(T, sizeof *p), *q = room(T, sizeof *q);
+    int64_t *p = op_room(T, sizeof *p), *q = op_room(T, sizeof *q);
     size_t i = 0, j = 0, same = 0;
     for (size_t t = 0; t < T; t++) {
         p[t] = a[t];
@@ -655,7 +648,7 @@ static size_t common(const int64_t *a, const int64_t *b, size_t K, bool by_place
 /* The mean over tokens of 1 - n / (2 K - n), n the experts in common. */
 static tape_node *jaccard(twin_eval *x, size_t T, const double *n, double K)
 {
-    double *both = room(T, sizeof *both);
+    double *both = op_room(T, sizeof *both);
     for (size_t t = 0; t < T; t++) both[t] = twin_is(x, "ChangePerExpert") ? K : 2 * K - n[t];
     tape_node *same = tape_div(x->t, twin_numbers(x, T, 1, n), twin_numbers(x, T, 1, both));
     free(both);
@@ -670,7 +663,7 @@ static void layer_change(twin_eval *x)
     const size_t T = op_dim(x->c, 'T'), K = op_dim(x->c, 'K'), used = twin_is(x, "ChangeFirst") ? 1 : K;
     const bool sets = twin_is(x, "ChangeSet") ||
                       (op_is(x->c, "measure", "set") && !twin_is(x, "ChangeJaccard") && !twin_is(x, "ChangePerExpert"));
-    double *n = room(T, sizeof *n);
+    double *n = op_room(T, sizeof *n);
     size_t changed = 0;
     for (size_t t = 0; t < T; t++) {
         const size_t k = common(a + t * K, b + t * K, used, twin_is(x, "ChangeOfOrder"));

@@ -7,17 +7,10 @@
 
 /* --- composites --- */
 
-static double *doubles(size_t n)
-{
-    double *p = calloc(n ? n : 1, sizeof *p);
-    if (!p) abort();
-    return p;
-}
-
 /* The centre of each row's largest element: softmax(z - c) = softmax(z) for any c, so the number itself is free. */
 static double *row_maxima(const tape_node *z, double sign)
 {
-    double *c = doubles(z->rows);
+    double *c = op_room(z->rows, sizeof(double));
     for (size_t i = 0; i < z->rows; i++) {
         double m = z->cols ? tape_middle(z, i * z->cols) : 0;
         for (size_t j = 1; j < z->cols; j++) m = fmax(m, tape_middle(z, i * z->cols + j));
@@ -32,7 +25,7 @@ static tape_node *softmax_slack(tape *t, tape_node *p, const tape_node *zs, cons
 {
     const size_t n = p->rows * p->cols;
     const double w = tape_u_next(t), e = tape_elementary_next(t);
-    double *forward = doubles(n), *reverse = doubles(n);
+    double *forward = op_room(n, sizeof(double)), *reverse = op_room(n, sizeof(double));
     for (size_t i = 0; i < n; i++) {
         const double z = tape_upper(zs, i), l = fabs(log(fmax(tape_upper(s, i / p->cols), 1)));
         const double off = e * l + w * (z + l);
@@ -49,8 +42,8 @@ static tape_node *softmax_slack(tape *t, tape_node *p, const tape_node *zs, cons
 static tape_node *factor_slack(tape *t, tape_node *zs)
 {
     const size_t n = zs->rows * zs->cols;
-    const double w = tape_u_next(t), e = tape_elementary_next(t), l = log((double)(zs->cols ? zs->cols : 1));
-    double *reverse = doubles(n);
+    const double w = tape_u_next(t), e = tape_elementary_next(t), l = log((double)zs->cols);
+    double *reverse = op_room(n, sizeof(double));
     for (size_t i = 0; i < n; i++) reverse[i] = e * l + w * (tape_upper(zs, i) + l);
     tape_node *y = tape_slack(t, zs, NULL, reverse);
     free(reverse);
@@ -72,8 +65,8 @@ tape_node *twin_softmax(twin_eval *x, tape_node *z)
 /* Who takes the gradient as exp(z - lse) uses the stored lse: its rounding, absolute, is a relative error there. */
 static tape_node *logsumexp_slack(tape *t, tape_node *z)
 {
-    const double w = tape_u_next(t), e = tape_elementary_next(t), spread = log((double)(z->cols ? z->cols : 1));
-    double *reverse = doubles(z->rows * z->cols);
+    const double w = tape_u_next(t), e = tape_elementary_next(t), spread = log((double)z->cols);
+    double *reverse = op_room(z->rows * z->cols, sizeof(double));
     for (size_t i = 0; i < z->rows; i++) {
         double m = -INFINITY;
         for (size_t j = 0; j < z->cols; j++) m = fmax(m, tape_middle(z, i * z->cols + j));

@@ -53,13 +53,6 @@ static bool unbiased(const twin_eval *x)
 
 /* --- small things -------------------------------------------------------------------------------------------------- */
 
-static void *room(size_t n, size_t size)
-{
-    void *p = calloc(n + 1, size);
-    if (!p) abort();
-    return p;
-}
-
 static tape_node *number(twin_eval *x, double v) { return tape_leaf(x->t, 1, 1, &v, false); }
 
 /* a number c that a candidate has exactly, or by an operation more */
@@ -70,7 +63,7 @@ static tape_node *loose(twin_eval *x, tape_node *y, double operations)
 {
     const size_t n = y->rows * y->cols;
     if (!tape_rounds(x->t)) return y;
-    double *forward = room(n, sizeof *forward), *reverse = room(n, sizeof *reverse);
+    double *forward = op_room(n, sizeof *forward), *reverse = op_room(n, sizeof *reverse);
     for (size_t i = 0; i < n; i++) {
         reverse[i] = operations * tape_u(x->t);
         forward[i] = reverse[i] * tape_upper(y, i);
@@ -84,7 +77,7 @@ static tape_node *loose(twin_eval *x, tape_node *y, double operations)
 /* The unit matrix, or minus it plus 1: [n, n] of what is on the diagonal and what is off it. */
 static tape_node *diagonal(twin_eval *x, size_t n, double on, double off)
 {
-    double *v = room(n * n, sizeof *v);
+    double *v = op_room(n * n, sizeof *v);
     for (size_t i = 0; i < n * n; i++) v[i] = i % (n + 1) == 0 ? on : off;
     tape_node *y = twin_numbers(x, n, n, v);
     free(v);
@@ -113,7 +106,7 @@ static tape_node *doubly_centred(twin_eval *x, tape_node *K)
 static tape_node *by_products(twin_eval *x, tape_node *K)
 {
     const size_t n = K->rows;
-    size_t *one = room(n * n, sizeof *one);
+    size_t *one = op_room(n * n, sizeof *one);
     for (size_t i = 0; i < n * n; i++) one[i] = 1;
     tape_node *H = tape_sub(x->t, diagonal(x, n, 1, 0), tape_ratio(x->t, n, n, one, n));
     free(one);
@@ -126,7 +119,7 @@ static tape_node *by_products(twin_eval *x, tape_node *K)
 static tape_node *pairs(twin_eval *x, tape_node *D)
 {
     const size_t n = D->rows;
-    size_t *at = room(n * n, sizeof *at), m = 0;
+    size_t *at = op_room(n * n, sizeof *at), m = 0;
     for (size_t i = 0; i < n; i++)
         for (size_t j = i + 1; j < n; j++) at[m++] = i * n + j;
     tape_node *y = tape_gather_cols(x->t, tape_view(x->t, D, 0, 1, n * n), m, at);
@@ -212,7 +205,7 @@ static tape_node *expanded(twin_eval *x, tape_node *a, int digits)
 {
     const size_t n = a->rows, p = a->cols;
     tape_node *D = tape_distances(x->t, a);
-    double *row = room(n * p, sizeof *row), *off = room(n * n, sizeof *off), *open = room(n * n, sizeof *open);
+    double *row = op_room(n * p, sizeof *row), *off = op_room(n * n, sizeof *off), *open = op_room(n * n, sizeof *open);
     for (size_t e = 0; e < n * p; e++) row[e] = tape_middle(a, e);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < n; j++) {
@@ -536,7 +529,7 @@ static void similarity_cka(twin_eval *x)
 /* Batch b of k: `each` consecutive rows, or every k-th row. */
 static tape_node *batch_of(twin_eval *x, tape_node *a, size_t b, size_t k, size_t each)
 {
-    size_t *row = room(each, sizeof *row);
+    size_t *row = op_room(each, sizeof *row);
     for (size_t i = 0; i < each; i++) row[i] = twin_is(x, "MinibatchStrided") ? b + i * k : b * each + i;
     tape_node *y = tape_gather_rows(x->t, a, each, row);
     free(row);
@@ -553,7 +546,7 @@ static void similarity_minibatch(twin_eval *x)
     tape_node *a = twin_in(x, "x"), *b = twin_in(x, "y"), *cka;
     const size_t each = twin_is(x, "MinibatchWhole") ? a->rows : (size_t)op_int(x->c, "batch"), k = a->rows / each;
     tape_node **h[4];
-    for (size_t i = 0; i < 4; i++) h[i] = room(k, sizeof **h);
+    for (size_t i = 0; i < 4; i++) h[i] = op_room(k, sizeof **h);
     for (size_t i = 0; i < k; i++) {
         tape_node *s = batch_of(x, a, i, k, each), *r = batch_of(x, b, i, k, each);
         prepare(x, &s, &r);
@@ -608,7 +601,7 @@ static void similarity_cosine(twin_eval *x)
     const bool absolute = op_is(x->c, "form", "absolute") != twin_is(x, "CosineSign");
     if (twin_is(x, "OneSideDetached")) b = tape_stop(x->t, b);
     if (twin_is(x, "Centred")) a = centred_rows(x, a), b = centred_rows(x, b);
-    size_t n = a->rows, *row = room(n, sizeof *row), m = 0;
+    size_t n = a->rows, *row = op_room(n, sizeof *row), m = 0;
     if (twin_is(x, "CosineFlattened")) {
         a = tape_view(x->t, a, 0, 1, n * a->cols);
         b = tape_view(x->t, b, 0, 1, n * b->cols);

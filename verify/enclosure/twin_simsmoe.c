@@ -8,13 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *room(size_t n, size_t size)
-{
-    void *p = calloc(n + 1, size);
-    if (!p) abort();
-    return p;
-}
-
 /* --- yes, no, or not known ---------------------------------------------------------------------------------------- */
 
 /* 1 if element e of v is above the limit (or at it, with equal), 0 if not, 1/2 where its ball leaves it open.  Without
@@ -35,7 +28,7 @@ static bool open(double flag) { return flag > 0 && flag < 1; }
 /* Flags as a node: 1/2 is anything from 0 to 1. */
 static tape_node *flags(twin_eval *x, size_t rows, size_t cols, const double *flag)
 {
-    double *blur = room(rows * cols, sizeof *blur);
+    double *blur = op_room(rows * cols, sizeof *blur);
     for (size_t e = 0; e < rows * cols; e++) blur[e] = open(flag[e]) ? 0.5 : 0;
     tape_node *y = tape_slack(x->t, twin_numbers(x, rows, cols, flag), blur, NULL);
     free(blur);
@@ -113,8 +106,8 @@ static size_t rows_of(const twin_eval *x, size_t i, size_t j, size_t *row)
 static double *shared_tokens(const twin_eval *x)
 {
     const size_t N = x->choice.N;
-    size_t *row = room(x->choice.T, sizeof *row);
-    double *shared = room(N * N, sizeof *shared);
+    size_t *row = op_room(x->choice.T, sizeof *row);
+    double *shared = op_room(N * N, sizeof *shared);
     for (size_t i = 0; i < N; i++)
         for (size_t j = i + 1; j < N; j++) shared[i * N + j] = (double)rows_of(x, i, j, row);
     free(row);
@@ -128,8 +121,8 @@ static tape_node *counted(twin_eval *x, const double *shared)
 {
     const size_t T = x->choice.T, N = x->choice.N, by = twin_is(x, "PairsOverTK") ? T * x->choice.K : T;
     const bool tokens = asked(x, "unit", "tokens", "PairsUnit");
-    double *upper = room(N * N, sizeof *upper), *slack = room(N * N, sizeof *slack);
-    size_t *n = room(N * N, sizeof *n);
+    double *upper = op_room(N * N, sizeof *upper), *slack = op_room(N * N, sizeof *slack);
+    size_t *n = op_room(N * N, sizeof *n);
     for (size_t e = 0; e < N * N; e++) {
         upper[e] = e / N < e % N;
         n[e] = (size_t)shared[e];
@@ -153,7 +146,7 @@ static double *selected_pairs(twin_eval *x, const tape_node *c, const double *sh
     const bool equal = asked(x, compare, "atleast", "PairsEdge");
     const bool waits = asked(x, "absent", "keep", "PairsAbsent");
     const tape_node *by = twin_is(x, "PairsBeforeBatch") ? twin_in(x, "counter") : c;
-    double *selected = room(N * N, sizeof *selected);
+    double *selected = op_room(N * N, sizeof *selected);
     for (size_t i = 0; i < N; i++)
         for (size_t j = i + 1; j < N; j++) {
             const size_t e = i * N + j;
@@ -167,7 +160,7 @@ static double *selected_pairs(twin_eval *x, const tape_node *c, const double *sh
 static tape_node *next_counters(twin_eval *x, tape_node *c, const double *selected)
 {
     const size_t N = x->choice.N;
-    double *kept = room(N * N, sizeof *kept), most = 0;
+    double *kept = op_room(N * N, sizeof *kept), most = 0;
     for (size_t e = 0; e < N * N; e++) most = fmax(most, selected[e]);
     for (size_t e = 0; e < N * N; e++) kept[e] = 1 - (twin_is(x, "CounterResetAll") ? most : selected[e]);
     tape_node *y = c;
@@ -212,8 +205,8 @@ typedef struct {
 static pooled pool(const twin_eval *x, const double *selected)
 {
     const twin_choice *c = &x->choice;
-    size_t *row = room(c->T, sizeof *row);
-    pooled p = {room(c->N, sizeof *p.expert), 0};
+    size_t *row = op_room(c->T, sizeof *row);
+    pooled p = {op_room(c->N, sizeof *p.expert), 0};
     for (size_t a = 0; a < c->T * c->K; a++) p.expert[c->of[a]]++;
     for (size_t e = 0; e < c->N * c->N; e++) {
         if (!(selected[e] > 0)) continue;
@@ -239,7 +232,7 @@ static tape_node *relu_expert(twin_eval *x, size_t i, tape_node *X)
 /* The weights of expert i on these tokens as a column: what the router sees if a layer's own outputs are compared. */
 static tape_node *weights_of(twin_eval *x, tape_node *weight, size_t i, size_t n, const size_t *row)
 {
-    size_t *col = room(n, sizeof *col);
+    size_t *col = op_room(n, sizeof *col);
     for (size_t k = 0; k < n; k++) col[k] = place(&x->choice, row[k], i, x->choice.K);
     tape_node *y = tape_gather_cols(x->t, tape_gather_rows(x->t, weight, n, row), 1, col);
     free(col);
@@ -345,8 +338,8 @@ static tape_node *over_pairs(twin_eval *x, tape_node *sum, size_t least, size_t 
 static void pairs_out(twin_eval *x, const pair *p)
 {
     const size_t N = x->choice.N;
-    tape_node **cka = room(N * N, sizeof *cka), *zero = tape_fill(x->t, 1, 1, 0);
-    double *active = room(N * N, sizeof *active);
+    tape_node **cka = op_room(N * N, sizeof *cka), *zero = tape_fill(x->t, 1, 1, 0);
+    double *active = op_room(N * N, sizeof *active);
     for (size_t e = 0; e < N * N; e++) {
         cka[e] = p[e].cka ? p[e].cka : zero;
         active[e] = p[e].active;
@@ -363,9 +356,9 @@ static tape_node *similarity(twin_eval *x, const double *selected, tape_node *we
     const size_t N = x->choice.N;
     const bool all = twin_is(x, "UnselectedPairs");
     pooled p = pool(x, selected);
-    pair *of = room(N * N, sizeof *of);
-    tape_node **term = room(N * N, sizeof *term), *sum = tape_fill(x->t, 1, 1, 0);
-    size_t *row = room(x->choice.T, sizeof *row), n = 0, least = 0, most = 0;
+    pair *of = op_room(N * N, sizeof *of);
+    tape_node **term = op_room(N * N, sizeof *term), *sum = tape_fill(x->t, 1, 1, 0);
+    size_t *row = op_room(x->choice.T, sizeof *row), n = 0, least = 0, most = 0;
     for (size_t i = 0; i < N; i++)
         for (size_t j = i + 1; j < N; j++) {
             const size_t e = i * N + j;
@@ -393,7 +386,7 @@ static void simsmoe_loss(twin_eval *x)
 {
     const size_t T = op_dim(x->c, 'T'), N = op_dim(x->c, 'N'), K = op_dim(x->c, 'K');
     if (!twin_given(x, "index", T, K, N)) return;
-    double *selected = room(N * N, sizeof *selected);
+    double *selected = op_room(N * N, sizeof *selected);
     for (size_t i = 0; i < N; i++)
         for (size_t j = i + 1; j < N; j++) selected[i * N + j] = (double)op_in_i64(x->c, "selected")[i * N + j];
     twin_out(x, "loss", twin_loss(x, similarity(x, selected, NULL)));

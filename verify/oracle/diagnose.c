@@ -79,19 +79,23 @@ static double tensor_under_variant(const verdict_tensor *t, const tensor *got, c
     return worst;
 }
 
+static bool admits(const golden_tensor *score, size_t row, size_t N, size_t K, const int64_t *index)
+{
+    int64_t taken, left;
+    return verdict_admissible(score, row, N, K, index, &taken, &left);
+}
+
 /* Is every row of the candidate's decision admissible on the variant's scores?  *tells if one is not so on the
  * equation's. */
 static bool decision_under_variant(const op_case *c, const verdict_tensor *t, const golden_tensor *golden,
                                    const golden_tensor *variant, bool *tells)
 {
     const op_value *o = &c->out[t->slot];
-    const size_t K = o->rank > 0 ? o->dim[o->rank - 1] : 1, rows = K ? o->count / K : 0;
-    const size_t N = rows ? golden->count / rows : 0;
-    int64_t a, b;
+    const size_t K = verdict_row_length(o), N = verdict_experts(c), rows = verdict_rows(o);
     if (variant->count != golden->count) return t->outside == 0;
     for (size_t row = 0; row < rows; row++) {
-        if (!verdict_admissible(variant, row, N, K, o->i64 + row * K, &a, &b)) return false;
-        *tells |= !verdict_admissible(golden, row, N, K, o->i64 + row * K, &a, &b);
+        if (!admits(variant, row, N, K, o->i64 + row * K)) return false;
+        *tells |= !admits(golden, row, N, K, o->i64 + row * K);
     }
     return true;
 }
@@ -109,8 +113,7 @@ static double integers_under_variant(const tensor *got, const golden_tensor *gol
 
 static bool integer_tensor(const op_case *c, const verdict_tensor *t) { return !t->gradient && c->out[t->slot].i64; }
 
-/* The worst ratio of one tensor of the answer under a variant, +inf if it is not that variant's; *tells as above. */
-static double tensor_of_answer(const patient *x, const verdict_tensor *t, const verdict_golden *variant, bool *tells)
+double diagnose_tensor(const patient *x, const verdict_tensor *t, const verdict_golden *variant, bool *tells)
 {
     if (t->kind == OP_DECISION)
         return decision_under_variant(x->c, t, &x->golden->score[t->slot], &variant->score[t->slot], tells) ? 0
@@ -130,8 +133,8 @@ static double case_under_variant(const patient *x, bool gradients, const verdict
     for (size_t i = 0; i < x->v->tensors; i++) {
         const verdict_tensor *t = &x->v->t[i];
         if (!t->judged || t->gradient != gradients) continue;
-        const double ratio = tensor_of_answer(x, t, variant, tells);
-        if (!(ratio <= 1)) return INFINITY;
+        const double ratio = diagnose_tensor(x, t, variant, tells);
+        if (isinf(ratio)) return ratio;
         if (ratio > worst) worst = ratio;
     }
     return worst;
@@ -191,11 +194,12 @@ static bool is_element(const tensor *got, size_t e, const golden_tensor *g, size
     return isfinite(g->bound[at]) && verdict_ratio(tensor_get(got, e), g->value[at], g->bound[at]) <= 1;
 }
 
+/* What follows is asked of tensors that fail: they are not golden as it stands, and not empty. */
+
 /* Golden with its last two axes exchanged, or written column by column: as bytes the two are the same. */
 static bool is_transposed(const verdict_tensor *t, const tensor *got, const golden_tensor *g)
 {
-    const size_t a = t->rank > 1 ? t->dim[t->rank - 2] : 0, b = t->rank > 1 ? t->dim[t->rank - 1] : 0;
-    if (a < 2 || b < 2) return false;
+    const size_t a = t->rank > 1 ? t->dim[t->rank - 2] : 1, b = t->rank > 1 ? t->dim[t->rank - 1] : 1;
     for (size_t e = 0; e < t->count; e++) {
         const size_t i = e % (a * b);
         if (!is_element(got, e, g, e - i + i % a * b + i / a)) return false;
@@ -215,9 +219,9 @@ enum { MOST_ROWS = 64 };
 /* Golden with the entries of its first axis in another order; `from` says which. */
 static bool is_permuted(const verdict_tensor *t, const tensor *got, const golden_tensor *g, size_t from[MOST_ROWS])
 {
-    const size_t rows = t->rank > 0 ? t->dim[0] : 0, width = rows ? t->count / rows : 0;
+    const size_t rows = t->rank > 0 ? t->dim[0] : 1, width = t->count / rows;
     bool used[MOST_ROWS] = {false};
-    if (rows < 2 || rows > MOST_ROWS || width == 0) return false;
+    if (rows > MOST_ROWS) return false;
     for (size_t r = 0; r < rows; r++) {
         size_t u = 0;
         while (u < rows && (used[u] || !is_row(got, r * width, g, u * width, width))) u++;
@@ -241,7 +245,7 @@ static const verdict_tensor *is_another(const op_case *c, const verdict_golden *
 {
     for (size_t i = 0; i < v->tensors; i++) {
         const verdict_tensor *u = &v->t[i];
-        if (u == t || u->slot == OP_TENSORS || integer_tensor(c, u) || u->rank != t->rank || t->count == 0 ||
+        if (u->slot == OP_TENSORS || integer_tensor(c, u) || u->rank != t->rank ||
             memcmp(u->dim, t->dim, t->rank * sizeof *t->dim) != 0 || diagnose_reference(equation, u)->count != t->count)
             continue;
         if (is_row(got, 0, diagnose_reference(equation, u), 0, t->count) && !is_zero(diagnose_reference(equation, u)))
@@ -264,11 +268,11 @@ static void say_once(verdict_case *v, char *sentence)
 static char *say_order(const verdict_tensor *t, const size_t *from)
 {
     char text[160] = "";
-    size_t at = 0, rows = t->dim[0];
-    for (size_t r = 0; r < rows && at < sizeof text - 8; r++)
+    size_t at = 0, r = 0;
+    for (; r < t->dim[0] && at < sizeof text - 8; r++)
         at += (size_t)snprintf(text + at, sizeof text - at, "%s%zu", r ? " " : "", from[r]);
     return verdict_say("    %s is golden with its first axis in another order: (%s%s)", t->name, text,
-                       at < sizeof text - 8 ? "" : " ...");
+                       r < t->dim[0] ? " ..." : "");
 }
 
 static void try_places(const op_case *c, const verdict_golden *equation, const tensor_file *answer, verdict_case *v)
@@ -298,18 +302,25 @@ static const twin_variant tie_order = {
     .met = "vllm-project/vllm#55514, vllm-project/vllm#54403, intel/intel-xpu-backend-for-triton#7580, "
            "NVIDIA-NeMo/Automodel#3140"};
 
+/* Is it of this operation, and its name the first n characters of this text? */
+static bool is_called(const twin_variant *w, const char *op, const char *name, size_t n)
+{
+    return strcmp(op, w->op) == 0 && strncmp(name, w->name, n) == 0 && !w->name[n];
+}
+
+static const twin_variant *single(const char *op, const char *name, size_t n)
+{
+    if (is_called(&tie_order, op, name, n)) return &tie_order;
+    for (const twin_variant *w = twin_variants; w->op; w++)
+        if (is_called(w, op, name, n)) return w;
+    return NULL;
+}
+
 const twin_variant *verdict_variant(const char *op, const char *name)
 {
-    if (strcmp(op, tie_order.op) == 0 && strcmp(name, tie_order.name) == 0) return &tie_order;
     const char *plus = strchr(name, '+');
-    if (plus) {
-        char first[80];
-        if ((size_t)snprintf(first, sizeof first, "%.*s", (int)(plus - name), name) >= sizeof first) return NULL;
-        return diagnose_pair(verdict_variant(op, first), verdict_variant(op, plus + 1));
-    }
-    for (const twin_variant *w = twin_variants; w->op; w++)
-        if (strcmp(op, w->op) == 0 && strcmp(name, w->name) == 0) return w;
-    return NULL;
+    const twin_variant *w = single(op, name, strcspn(name, "+"));
+    return plus ? diagnose_pair(w, verdict_variant(op, plus + 1)) : w;
 }
 
 static void try_ties(verdict_case *v)
@@ -346,7 +357,12 @@ static bool golden_decisions(const op_case *c, const verdict_golden *g)
     return true;
 }
 
-bool verdict_in_table(const twin_variant *w) { return w >= twin_variants && w < twin_variants + TWIN_VARIANTS; }
+bool verdict_in_table(const twin_variant *w)
+{
+    const twin_variant *row = twin_variants;
+    while (row->op && row != w) row++;
+    return row->op;
+}
 
 int diagnose_equation(patient *x, verdict_golden *replay, char *err, size_t errlen)
 {
@@ -380,8 +396,8 @@ int diagnose_variant(const patient *x, verdict_match *m, char *err, size_t errle
         if (!variant) return -1;
         const double ratio = case_under_variant(x, gradients, variant, &m->tells);
         if (variant == &own) verdict_golden_clear(&own);
-        if (!(ratio <= m->ratio)) m->ratio = ratio;
-        if (!(ratio <= 1)) break;
+        if (ratio > m->ratio) m->ratio = ratio;
+        if (isinf(ratio)) break;
     }
     return 0;
 }
@@ -407,8 +423,7 @@ static bool is_large(const op_case *c)
     return elements > LARGE;
 }
 
-/* A small case with the parameters of c and inputs drawn at random; NULL if there is none. */
-static op_case *small_like(const op_case *c)
+op_case *diagnose_small(const op_case *c)
 {
     char err[256];
     const op_param *p = c->op->param;
@@ -430,16 +445,14 @@ static op_case *small_like(const op_case *c)
     }
     op_rng *r = op_rng_new(1, "diagnose");
     op_fill_default(s, r);
-    for (size_t i = 0; s->op->out[i].name; i++)
-        if (s->op->out[i].flags & OP_DIFF) op_fill_normal(r, 1, s->cot[i].count, s->cot[i].f64);
+    for (size_t i = 0; s->op->out[i].name; i++) op_fill_normal(r, 1, s->cot[i].count, s->cot[i].f64);
     op_rng_free(r);
     if (op_run(s) == SMOE_OK) return s;
     op_case_free(s);
     return NULL;
 }
 
-/* Ten for each tensor that failed and that the variant leaves alone, one for each that passed and that it changes. */
-static unsigned unlikeness(const verdict_case *v, const verdict_golden *equation, const verdict_golden *variant)
+unsigned diagnose_unlikeness(const verdict_case *v, const verdict_golden *equation, const verdict_golden *variant)
 {
     unsigned n = 0;
     for (size_t i = 0; i < v->tensors; i++) {
@@ -459,7 +472,7 @@ static unsigned unlikeness(const verdict_case *v, const verdict_golden *equation
 static void rank_variants(const patient *x, const bool *tried, unsigned *by)
 {
     char err[256];
-    op_case *s = is_large(x->c) ? small_like(x->c) : NULL;
+    op_case *s = is_large(x->c) ? diagnose_small(x->c) : NULL;
     const twin_profile *exact = twin_profile_find("f64");
     verdict_golden equation, variant;
     for (size_t i = 0; twin_variants[i].op; i++) by[i] = 0;
@@ -469,7 +482,7 @@ static void rank_variants(const patient *x, const bool *tried, unsigned *by)
             if (!tried[i]) continue;
             by[i] = UINT_MAX;
             if (verdict_replay(s, exact, twin_variants[i].name, &variant, err, sizeof err) != 0) continue;
-            by[i] = unlikeness(x->v, &equation, &variant);
+            by[i] = diagnose_unlikeness(x->v, &equation, &variant);
             verdict_golden_clear(&variant);
         }
         verdict_golden_clear(&equation);
@@ -480,30 +493,24 @@ static void rank_variants(const patient *x, const bool *tried, unsigned *by)
 /* Tries variants, the likeliest first; once one matches and tells, those that are less likely are left out. */
 static int try_variants(const patient *x, const bool *alive, char *err, size_t errlen)
 {
-    size_t variants = 0, most = 0;
-    while (twin_variants[variants].op) variants++;
-    unsigned *by = verdict_allocate(variants + 1, sizeof *by), limit = UINT_MAX;
-    bool *untried = verdict_allocate(variants + 1, sizeof *untried);
+    unsigned by[TWIN_VARIANTS], limit = UINT_MAX;
+    bool untried[TWIN_VARIANTS] = {false};
     int status = 0;
-    for (size_t i = 0; i < variants; i++) {
+    for (size_t i = 0; twin_variants[i].op; i++)
         untried[i] = strcmp(twin_variants[i].op, x->c->op->id) == 0 && (!alive || alive[i]);
-        most += untried[i];
-    }
     rank_variants(x, untried, by);
-    for (size_t n = 0; n < most && status == 0; n++) {
-        size_t next = variants;
-        for (size_t i = 0; i < variants; i++)
-            if (untried[i] && (next == variants || by[i] < by[next])) next = i;
-        if (by[next] > limit) break;
+    while (status == 0) {
+        size_t next = TWIN_VARIANTS;
+        for (size_t i = 0; twin_variants[i].op; i++)
+            if (untried[i] && (next == TWIN_VARIANTS || by[i] < by[next])) next = i;
+        if (next == TWIN_VARIANTS || by[next] > limit) break;
         untried[next] = false;
         verdict_match m = {.variant = &twin_variants[next]};
         status = diagnose_variant(x, &m, err, errlen);
-        if (status != 0 || !(m.ratio <= 1)) continue;
+        if (status != 0 || isinf(m.ratio)) continue;
         diagnose_add(x->v, m);
         if (m.tells) limit = by[next];
     }
-    free(by);
-    free(untried);
     return status;
 }
 
@@ -534,20 +541,20 @@ int verdict_diagnose_again(op_case *c, const verdict_golden *g, const tensor_fil
 /* --- power --------------------------------------------------------------------------------------------------- */
 
 /* Is there a row in which the variant cannot choose as golden does, and golden's scores do not admit what it chooses? */
-static bool chooses_apart(const op_value *decision, const golden_tensor *golden, const golden_tensor *score,
-                          const golden_tensor *variant)
+static bool chooses_apart(const op_case *c, const op_value *decision, const golden_tensor *golden,
+                          const golden_tensor *score, const golden_tensor *variant)
 {
-    enum { MOST = 64 };
-    const size_t K = decision->rank ? decision->dim[decision->rank - 1] : 0, rows = K ? decision->count / K : 0;
-    if (rows == 0 || K > MOST || variant->count == 0 || variant->count != score->count) return false;
-    const size_t N = score->count / rows;
-    for (size_t row = 0; row < rows; row++) {
-        int64_t mine[MOST], a, b;
-        if (verdict_admissible(variant, row, N, K, golden->index + row * K, &a, &b)) continue;
+    const size_t K = verdict_row_length(decision), N = verdict_experts(c), rows = verdict_rows(decision);
+    if (variant->count != score->count) return false;
+    int64_t *mine = verdict_allocate(K, sizeof *mine);
+    bool apart = false;
+    for (size_t row = 0; row < rows && !apart; row++) {
+        if (admits(variant, row, N, K, golden->index + row * K)) continue;
         verdict_choose(variant->value + row * N, N, K, mine);
-        if (!verdict_admissible(score, row, N, K, mine, &a, &b)) return true;
+        apart = !admits(score, row, N, K, mine);
     }
-    return false;
+    free(mine);
+    return apart;
 }
 
 static bool told_apart(const op_case *c, const verdict_golden *g, const verdict_golden *variant)
@@ -556,16 +563,16 @@ static bool told_apart(const op_case *c, const verdict_golden *g, const verdict_
         const golden_tensor *a = &g->out[i], *b = &variant->out[i];
         if (c->op->out[i].kind == OP_STAGE) continue;
         if (c->op->out[i].kind == OP_DECISION) {
-            if (!(c->op->out[i].flags & OP_OPTIONAL) && chooses_apart(&c->out[i], a, &g->score[i], &variant->score[i]))
+            if (!(c->op->out[i].flags & OP_OPTIONAL) &&
+                chooses_apart(c, &c->out[i], a, &g->score[i], &variant->score[i]))
                 return true;
             continue;
         }
-        if (!(a->value || a->index) || b->count != a->count) continue;
-        if (disjoint(a, b)) return true;
+        if (b->count == a->count && disjoint(a, b)) return true;
     }
     for (size_t i = 0; c->op->in[i].name && !g->forward; i++) {
         const golden_tensor *a = &g->grad[i], *b = &variant->grad[i];
-        if (a->value && b->count == a->count && disjoint(a, b)) return true;
+        if (b->count == a->count && disjoint(a, b)) return true;
     }
     return false;
 }

@@ -3,6 +3,7 @@
  * Where both show in one case, no single variant is the answer.  All pairs are too many to try, so each variant is run once, and
  * the likeliest pairs come first: an element that one of the two changes should be as that one has it, and one that neither
  * changes as the equation has it, unless one changes it because of the other.  What both change is left to the trial. */
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,8 +59,7 @@ static const golden_tensor *tensor_of(const golden_tensor *equation, const verdi
                                       const verdict_tensor *t)
 {
     const golden_tensor *w = t->kind == OP_DECISION ? &variant->score[t->slot] : diagnose_reference(variant, t);
-    const bool alike = w->count == equation->count && (w->value || !equation->value) && (w->index || !equation->index);
-    return alike ? w : NULL;
+    return w->count == equation->count ? w : NULL;
 }
 
 /* Has the variant another element e than the equation? */
@@ -103,8 +103,7 @@ static size_t misfit_of_tensor(const patient *x, const verdict_tensor *t, const 
     return n;
 }
 
-/* Elements of the answer that speak against this pair. */
-static size_t misfit(const patient *x, const verdict_golden *a, const verdict_golden *b)
+size_t diagnose_misfit(const patient *x, const verdict_golden *a, const verdict_golden *b)
 {
     size_t n = 0;
     for (size_t i = 0; i < x->v->tensors; i++)
@@ -116,36 +115,37 @@ static size_t misfit(const patient *x, const verdict_golden *a, const verdict_go
 
 typedef struct {
     size_t a, b, misfit;
+    bool tried;
 } candidate;
 
-static int by_misfit(const void *a, const void *b)
+/* Of those that were not tried, the first of the likeliest; NULL if there is none. */
+static candidate *likeliest(candidate *list, size_t n)
 {
-    const candidate *x = a, *y = b;
-    if (x->misfit != y->misfit) return x->misfit < y->misfit ? -1 : 1;
-    if (x->a != y->a) return x->a < y->a ? -1 : 1;
-    return x->b < y->b ? -1 : x->b > y->b;
+    candidate *best = NULL;
+    for (size_t i = 0; i < n; i++)
+        if (!list[i].tried && (!best || list[i].misfit < best->misfit)) best = &list[i];
+    return best;
 }
-
-enum { MOST_TRIED = 400, MOST_FOUND = 64 };
 
 /* The likeliest first; once one is the answer, those that are less likely are left out. */
 static int try_pairs(const patient *x, size_t n, const twin_variant *const *variant, const verdict_golden *of,
                      char *err, size_t errlen)
 {
-    candidate *list = verdict_allocate(n * n + 1, sizeof *list);
-    size_t pairs_of = 0, found = 0, limit = SIZE_MAX;
+    candidate *list = verdict_allocate(n * n, sizeof *list);
+    size_t pairs_of = 0, limit = SIZE_MAX;
     int status = 0;
     for (size_t i = 0; i < n; i++)
-        for (size_t j = i + 1; j < n; j++) list[pairs_of++] = (candidate){i, j, misfit(x, &of[i], &of[j])};
-    qsort(list, pairs_of, sizeof *list, by_misfit);
-    for (size_t k = 0; k < pairs_of && k < MOST_TRIED && found < MOST_FOUND && status == 0; k++) {
-        if (list[k].misfit > limit) break;
-        verdict_match m = {.variant = diagnose_pair(variant[list[k].a], variant[list[k].b])};
+        for (size_t j = i + 1; j < n; j++)
+            list[pairs_of++] = (candidate){.a = i, .b = j, .misfit = diagnose_misfit(x, &of[i], &of[j])};
+    while (status == 0) {
+        candidate *next = likeliest(list, pairs_of);
+        if (!next || next->misfit > limit) break;
+        next->tried = true;
+        verdict_match m = {.variant = diagnose_pair(variant[next->a], variant[next->b])};
         status = diagnose_variant(x, &m, err, errlen);
-        if (status != 0 || !(m.ratio <= 1) || !m.tells) continue;
+        if (status != 0 || isinf(m.ratio) || !m.tells) continue;
         diagnose_add(x->v, m);
-        limit = list[k].misfit;
-        found++;
+        limit = next->misfit;
     }
     free(list);
     return status;
@@ -196,7 +196,7 @@ int verdict_diagnose_as(op_case *c, const verdict_golden *g, const tensor_file *
     verdict_match m = {.variant = w};
     int status = diagnose_equation(&x, &replay, err, errlen);
     if (status == 0) status = diagnose_variant(&x, &m, err, errlen);
-    if (status == 0 && m.ratio <= 1) diagnose_add(v, m);
+    if (status == 0 && !isinf(m.ratio)) diagnose_add(v, m);
     verdict_golden_clear(&replay);
     return status;
 }

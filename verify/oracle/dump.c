@@ -84,8 +84,9 @@ static int go_to(const dump_source *s, const tensor_place *t, zip_uint64_t entry
     }
     while (stream->at < at) {
         const size_t step = at - stream->at < sizeof passed ? at - stream->at : sizeof passed;
-        if (inflate(stream->file, step, passed) != 0) return damaged(s, t->name, err, errlen);
-        stream->at += step;
+        const zip_int64_t r = zip_fread(stream->file, passed, step);
+        if (r <= 0) return damaged(s, t->name, err, errlen);
+        stream->at += (size_t)r;
     }
     return 0;
 }

@@ -77,7 +77,7 @@ static const verdict_tensor *worst_of(const verdict_case *v) { return v->worst <
 
 static void print_worst(FILE *f, const verdict_case *v)
 {
-    char ratio[24] = "-";
+    char ratio[REPORT_RATIO] = "-";
     const verdict_tensor *t = v->fault ? NULL : worst_of(v);
     if (t) report_ratio(ratio, t);
     fprintf(f, "<td>%s</td><td class=\"t\">", ratio);

@@ -10,7 +10,8 @@ const op_record *report_operation(const report *r, size_t which);
 /* All cases, the worst first; to be freed.  NULL out of memory. */
 const verdict_case **report_worst_first(const report *r);
 const char *report_kind(const verdict_tensor *t);
-void report_ratio(char s[24], const verdict_tensor *t);
+enum { REPORT_RATIO = 24 };
+void report_ratio(char s[REPORT_RATIO], const verdict_tensor *t);
 /* A failing case in full; the diagnosis of each operation; what the cases would have exposed.  Plain text, lines. */
 void report_print_failure(FILE *f, const verdict_case *v);
 void report_print_explanations(FILE *f, const report *r);

@@ -131,17 +131,16 @@ void verdict_golden_clear(verdict_golden *g)
     }
 }
 
-static size_t experts(const op_case *c)
+size_t verdict_experts(const op_case *c)
 {
     for (size_t i = 0; i < c->dims; i++)
         if (c->dim_name[i] == 'N') return c->dim_size[i];
     return 0;
 }
 
-static size_t row_length(const op_value *v) { return v->rank > 0 ? v->dim[v->rank - 1] : 1; }
+size_t verdict_row_length(const op_value *v) { return v->dim[v->rank - 1]; }
 
-/* The number of rows: the product of all sizes but the last. */
-static size_t rows_of(const op_value *v)
+size_t verdict_rows(const op_value *v)
 {
     size_t rows = 1;
     for (size_t i = 0; i + 1 < v->rank; i++) rows *= v->dim[i];
@@ -153,7 +152,8 @@ static void golden_new(const op_case *c, verdict_golden *g)
     memset(g, 0, sizeof *g);
     for (size_t i = 0; c->op->out[i].name; i++) {
         golden_tensor_new(&g->out[i], c->out[i].count, c->out[i].i64);
-        if (c->op->out[i].kind == OP_DECISION) golden_tensor_new(&g->score[i], rows_of(&c->out[i]) * experts(c), false);
+        if (c->op->out[i].kind == OP_DECISION)
+            golden_tensor_new(&g->score[i], verdict_rows(&c->out[i]) * verdict_experts(c), false);
     }
     for (size_t i = 0; c->op->in[i].name; i++)
         if (c->op->in[i].flags & OP_DIFF) golden_tensor_new(&g->grad[i], c->grad[i].count, false);
@@ -175,7 +175,7 @@ typedef struct {
 static int bound_tensor(const op_case *c, const char *prefix, const char *name, const twin_tensor *w, bool centred,
                         golden_tensor *g, char *err, size_t errlen)
 {
-    if (w->count != g->count || (g->count > 0 && !w->rad)) {
+    if (w->count != g->count) {
         snprintf(err, errlen, "%s: the twin computes no %s%s, so it has no bound", c->op->id, prefix, name);
         return -1;
     }
@@ -249,7 +249,7 @@ typedef struct {
 static int read_tensor(const expected_reader *r, const char *name, tensor_dtype dtype, size_t rank, const size_t *dim,
                        bool optional, void *to)
 {
-    char want[128];
+    char want[VERDICT_TEXT];
     const tensor *t = tensor_file_find(r->file, name);
     if (!t && optional) return 1;
     bool same = t && t->dtype == dtype && t->rank == rank;
@@ -287,7 +287,7 @@ static int check_numbers(const expected_reader *r, const char *name, const golde
 static int read_golden(const expected_reader *r, const op_tensor *t, const char *prefix, const op_value *v,
                        golden_tensor *g, bool *bounded)
 {
-    char name[160], bound[200];
+    char name[VERDICT_NAME], bound[VERDICT_BOUND];
     snprintf(name, sizeof name, "%s%s", prefix, t->name);
     *bounded = true;
     if (g->index) return read_tensor(r, name, TENSOR_I64, v->rank, v->dim, false, g->index);
@@ -303,23 +303,23 @@ static int read_golden(const expected_reader *r, const op_tensor *t, const char 
     }
     const int status = read_tensor(r, bound, TENSOR_F64, v->rank, v->dim, true, g->bound);
     *bounded = status == 0;
-    return status < 0 ? -1 : check_numbers(r, name, g);
+    return status < 0 ? status : check_numbers(r, name, g);
 }
 
 /* The scores of a decision, and their bounds. */
 static int read_scores(const expected_reader *r, const op_tensor *t, const op_value *v, size_t N, golden_tensor *g,
                        bool *bounded)
 {
-    char name[160], bound[200];
-    const size_t dim[2] = {rows_of(v), N};
+    char name[VERDICT_NAME], bound[VERDICT_BOUND];
+    const size_t dim[2] = {verdict_rows(v), N};
     *bounded = true;
     if (g->count == 0) return 0; /* no tokens, no scores */
     snprintf(name, sizeof name, "score.%s", t->name);
     snprintf(bound, sizeof bound, "score_bound.%s.%s", r->profile->name, t->name);
-    const int value = read_tensor(r, name, TENSOR_F64, 2, dim, true, g->value);
-    const int radius = value == 0 && !r->profile->apart ? read_tensor(r, bound, TENSOR_F64, 2, dim, true, g->bound) : 1;
-    *bounded = value == 0 && radius == 0;
-    return value < 0 || radius < 0 ? -1 : check_numbers(r, name, g);
+    int status = read_tensor(r, name, TENSOR_F64, 2, dim, true, g->value);
+    if (status == 0 && !r->profile->apart) status = read_tensor(r, bound, TENSOR_F64, 2, dim, true, g->bound);
+    *bounded = status == 0 && !r->profile->apart;
+    return status < 0 ? status : check_numbers(r, name, g);
 }
 
 /* Is `name` one of an operation's outputs or gradients? */
@@ -362,12 +362,12 @@ static int check_known(const expected_reader *r, const op_case *c)
 /* Is a golden tensor there as it should be, and with what it is judged by?  0: yes; 1: its bound is missing; -1: no. */
 static int find_golden(const expected_reader *r, const op_tensor *t, const char *prefix, const op_value *v, size_t N)
 {
-    char name[160], bound[200];
+    char name[VERDICT_NAME], bound[VERDICT_BOUND];
     snprintf(name, sizeof name, "%s%s", prefix, t->name);
     const bool integer = !*prefix && (t->flags & OP_I64);
     if (read_tensor(r, name, integer ? TENSOR_I64 : TENSOR_F64, v->rank, v->dim, false, NULL) != 0) return -1;
-    if (!*prefix && t->kind == OP_DECISION && rows_of(v) * N > 0) {
-        const size_t dim[2] = {rows_of(v), N};
+    if (!*prefix && t->kind == OP_DECISION && verdict_rows(v) * N > 0) {
+        const size_t dim[2] = {verdict_rows(v), N};
         snprintf(name, sizeof name, "score.%s", t->name);
         snprintf(bound, sizeof bound, "score_bound.%s.%s", r->profile->name, t->name);
         const int value = read_tensor(r, name, TENSOR_F64, 2, dim, true, NULL);
@@ -386,7 +386,7 @@ int verdict_golden_find(const op_case *c, const tensor_file *expected, const cha
     const expected_reader r = {expected, label, p, err, errlen};
     int missing = check_known(&r, c);
     for (size_t i = 0; c->op->out[i].name && missing >= 0; i++) {
-        const int status = find_golden(&r, &c->op->out[i], "", &c->out[i], experts(c));
+        const int status = find_golden(&r, &c->op->out[i], "", &c->out[i], verdict_experts(c));
         if (status != 0) missing = status;
     }
     for (size_t i = 0; c->op->in[i].name && missing >= 0; i++) {
@@ -416,11 +416,11 @@ static int read_all(const expected_reader *r, const op_case *c, verdict_golden *
         bool bounded, scored = true;
         if (read_golden(r, &c->op->out[i], "", &c->out[i], &g->out[i], &bounded) != 0) return -1;
         if (c->op->out[i].kind == OP_DECISION &&
-            verdict_check_decision(r->label, c->op->out[i].name, experts(c), row_length(&c->out[i]), 0,
-                                   rows_of(&c->out[i]), g->out[i].index, r->err, r->errlen) != 0)
+            verdict_check_decision(r->label, c->op->out[i].name, verdict_experts(c), verdict_row_length(&c->out[i]), 0,
+                                   verdict_rows(&c->out[i]), g->out[i].index, r->err, r->errlen) != 0)
             return -1;
         if (c->op->out[i].kind == OP_DECISION &&
-            read_scores(r, &c->op->out[i], &c->out[i], experts(c), &g->score[i], &scored) != 0)
+            read_scores(r, &c->op->out[i], &c->out[i], verdict_experts(c), &g->score[i], &scored) != 0)
             return -1;
         want->out[i] = !bounded;
         want->score[i] = !scored;
@@ -454,7 +454,7 @@ int verdict_golden_read(op_case *c, const tensor_file *expected, const char *lab
 
 static void take_balls(const twin_tensor *w, golden_tensor *g)
 {
-    if (w->count == 0 || !w->rad) return;
+    if (!w->rad) return;
     golden_tensor_new(g, w->count, false);
     for (size_t e = 0; e < g->count; e++) {
         g->value[e] = w->hi[e];
@@ -466,7 +466,7 @@ static void take_balls(const twin_tensor *w, golden_tensor *g)
 /* Integers that are no decision: what the twin says, where its balls are numbers.  Otherwise nothing is known. */
 static void take_integers(const twin_tensor *w, golden_tensor *g)
 {
-    if (w->count == 0 || !w->rad) return;
+    if (!w->rad) return;
     for (size_t e = 0; e < w->count; e++)
         if (w->rad[e] != 0 || w->lo[e] != 0 || fabs(w->hi[e]) > 0x1p53) return;
     golden_tensor_new(g, w->count, true);
@@ -542,6 +542,9 @@ static pair choose(pair_mask mask, pair yes, pair no)
     return (pair)((mask & (pair_mask)yes) | (~mask & (pair_mask)no));
 }
 
+/* Of each two the larger; y where x is NaN. */
+static pair larger(pair x, pair y) { return choose(x > y, x, y); }
+
 /* Fills ratio[] as verdict_ratio() would. */
 static void chunk_of_ratios(const double *got, const double *golden, const double *bound, double *ratio)
 {
@@ -584,13 +587,12 @@ static double largest(const double *x, size_t n, size_t *numbers)
     double most = 0;
     size_t i = 0;
     for (; i + 4 <= n; i += 4) {
-        const pair c = load(x + i), d = load(x + i + 2);
-        a = choose(c > a, c, a);
-        b = choose(d > b, d, b);
+        a = larger(load(x + i), a);
+        b = larger(load(x + i + 2), b);
     }
-    for (; i < n; i++) most = x[i] > most ? x[i] : most;
-    a = choose(b > a, b, a);
-    for (size_t j = 0; j < 2; j++) most = a[j] > most ? a[j] : most;
+    for (; i < n; i++) most = fmax(x[i], most);
+    a = larger(a, b);
+    for (size_t j = 0; j < 2; j++) most = fmax(a[j], most);
     *numbers = count_up_to(x, n, INFINITY);
     return most;
 }
@@ -629,7 +631,8 @@ static bool is_worse(const verdict_tally *t, size_t e, double ratio)
 {
     if (!t->any) return true;
     if (isnan(ratio) != isnan(t->ratio)) return isnan(ratio);
-    if (!isnan(ratio) && (ratio > t->ratio || ratio < t->ratio)) return ratio > t->ratio;
+    if (ratio > t->ratio) return true;
+    if (ratio < t->ratio) return false;
     return e < t->at;
 }
 
@@ -640,7 +643,7 @@ static void note_elements(verdict_tally *t, size_t first, size_t n, const double
     size_t numbers, at = 0;
     const double most = largest(ratio, n, &numbers);
     note_bins(t, ratio, n, most, numbers);
-    if (numbers < n || most > 1) t->outside += n - count_up_to(ratio, n, 1);
+    t->outside = t->bin[6] + t->bin[7] + t->bin[8]; /* those beyond 1 */
     if (n == 0 || (numbers == n && !is_worse(t, first, most))) return;
     if (numbers < n)
         while (!isnan(ratio[at])) at++;
@@ -846,7 +849,7 @@ enum { SHOWN = 3 }; /* sentences on the same tensor; the rest is counted */
 static void take_decision(op_case *c, verdict_case *v, verdict_tensor *t, const tensor *got, const golden_tensor *g)
 {
     op_value *const o = &c->out[t->slot];
-    const size_t K = row_length(o), N = experts(c), rows = rows_of(o);
+    const size_t K = verdict_row_length(o), N = verdict_experts(c), rows = verdict_rows(o);
     const int64_t *x = got->data;
     size_t malformed = 0, differ = 0;
     char text[160];
@@ -906,7 +909,7 @@ static void judge_decision(const op_case *c, verdict_case *v, verdict_tensor *t,
 {
     const op_value *o = &c->out[t->slot];
     const golden_tensor *score = &g->score[t->slot];
-    const size_t K = row_length(o), N = experts(c), rows = rows_of(o);
+    const size_t K = verdict_row_length(o), N = verdict_experts(c), rows = verdict_rows(o);
     size_t wrong = 0;
     for (size_t row = 0; row < rows; row++) {
         const int64_t *mine = o->i64 + row * K, *golden = g->out[t->slot].index + row * K;
@@ -926,10 +929,10 @@ static void count_decisions(const op_case *c, verdict_case *v, const verdict_gol
 {
     for (size_t i = 0; c->op->out[i].name; i++) {
         if (c->op->out[i].kind != OP_DECISION) continue;
-        const size_t K = row_length(&c->out[i]), rows = rows_of(&c->out[i]);
+        const size_t K = verdict_row_length(&c->out[i]), rows = verdict_rows(&c->out[i]);
         v->tokens += rows;
         for (size_t row = 0; row < rows; row++)
-            v->ambiguous += verdict_ambiguous(&g->score[i], row, experts(c), K, g->out[i].index + row * K);
+            v->ambiguous += verdict_ambiguous(&g->score[i], row, verdict_experts(c), K, g->out[i].index + row * K);
     }
 }
 
@@ -979,43 +982,34 @@ static bool is_gradient(const op_case *c, const char *name)
     return false;
 }
 
-static int digits(tensor_dtype t)
-{
-    switch (t) {
-    case TENSOR_F64:
-        return 53;
-    case TENSOR_F32:
-        return 24;
-    case TENSOR_F16:
-        return 11;
-    case TENSOR_BF16:
-        return 8;
-    case TENSOR_I64:
-        return 0;
-    }
-    return 0;
-}
-
-bool verdict_dtype_holds(tensor_dtype t, const twin_profile *p) { return digits(t) >= p->storage.digits; }
-
-/* NULL if the tensor can be judged, else why not. */
+/* The precision that such a tensor is stored in; NULL: in none. */
 static const char *precision_of(tensor_dtype t)
 {
     switch (t) {
+    case TENSOR_F64:
+        return "f64";
     case TENSOR_F32:
-        return " (--precision f32 judges it as what it is)";
-    case TENSOR_BF16:
-        return " (--precision bf16 judges it as what it is)";
+        return "f32";
     case TENSOR_F16:
-        return " (--precision f16 judges it as what it is)";
-    default:
-        return "";
+        return "f16";
+    case TENSOR_BF16:
+        return "bf16";
+    case TENSOR_I64:
+        break;
     }
+    return NULL;
 }
 
+bool verdict_dtype_holds(tensor_dtype t, const twin_profile *p)
+{
+    const char *mine = precision_of(t);
+    return mine && twin_profile_find(mine)->storage.digits >= p->storage.digits;
+}
+
+/* NULL if the tensor can be judged, else why not. */
 static char *unfit(const verdict_tensor *t, bool integer, const tensor *got, const twin_profile *p)
 {
-    char want[128], have[256];
+    char want[VERDICT_TEXT], have[VERDICT_TEXT];
     shape_text(want, sizeof want, t->rank, t->dim);
     shape_text(have, sizeof have, got->rank, got->dim);
     bool same = got->rank == t->rank;
@@ -1026,8 +1020,9 @@ static char *unfit(const verdict_tensor *t, bool integer, const tensor *got, con
     if (!same) return verdict_say("'%s' has shape %s, expected %s", t->name, have, want);
     const twin_profile *mine = twin_profile_of(p, t->name);
     if (!integer && !verdict_dtype_holds(got->dtype, mine))
-        return verdict_say("'%s' is %s, which cannot hold the precision %s that was promised%s", t->name,
-                           tensor_dtype_name(got->dtype), mine->storage.name, precision_of(got->dtype));
+        return verdict_say("'%s' is %s, which cannot hold the precision %s that was promised (--precision %s judges it "
+                           "as what it is)",
+                           t->name, tensor_dtype_name(got->dtype), mine->storage.name, precision_of(got->dtype));
     return NULL;
 }
 
@@ -1043,7 +1038,7 @@ static void match_tensors(const op_case *c, verdict_case *v, const tensor_file *
         if (got) {
             t->fault = unfit(t, integer, got, p);
         } else if (t->owed) {
-            char want[128];
+            char want[VERDICT_TEXT];
             shape_text(want, sizeof want, t->rank, t->dim);
             t->fault = verdict_say("'%s' is missing, expected %s %s", t->name, integer ? "I64" : "floats", want);
         }
@@ -1066,8 +1061,8 @@ static void element_text(char *s, size_t len, const verdict_tensor *t)
 {
     size_t index[OP_RANK], e = t->at;
     for (size_t i = t->rank; i-- > 0;) {
-        index[i] = t->dim[i] ? e % t->dim[i] : 0;
-        e = t->dim[i] ? e / t->dim[i] : 0;
+        index[i] = e % t->dim[i];
+        e /= t->dim[i];
     }
     const size_t at = (size_t)snprintf(s, len, "%s", t->name);
     if (t->rank > 0 && at < len) shape_text(s + at, len - at, t->rank, index);
@@ -1097,19 +1092,18 @@ static bool all_one(size_t n, const double *x)
 static void say_inputs(const op_case *c, verdict_case *v, const verdict_tensor *t, const tensor_view *prompt)
 {
     const op_tensor *mine = t->gradient ? &c->op->in[t->slot] : &c->op->out[t->slot];
-    if (t->rank == 0 || t->dim[0] == 0) return;
+    if (t->rank == 0) return;
     const size_t row = t->at / (t->count / t->dim[0]);
     for (size_t i = 0; c->op->in[i].name; i++) {
         const op_value *x = &c->in[i];
-        if ((c->op->in[i].flags & OP_I64) || x->rank == 0 || x->dim[0] == 0 || c->op->in[i].shape[0] != mine->shape[0])
-            continue;
+        if ((c->op->in[i].flags & OP_I64) || c->op->in[i].shape[0] != mine->shape[0]) continue;
         const size_t width = x->count / x->dim[0], n = width < VALUES ? width : VALUES;
-        char text[256];
+        char text[VERDICT_TEXT];
         double value[VALUES];
         size_t at = 0;
         if (!input_values(c, prompt, i, row * width, n, value)) continue;
         if ((c->op->in[i].flags & OP_OPTIONAL) && width <= VALUES && all_one(n, value)) continue;
-        for (size_t j = 0; j < n && at < sizeof text; j++)
+        for (size_t j = 0; j < n; j++) /* at most 8 of 15 characters */
             at += (size_t)snprintf(text + at, sizeof text - at, " %.7g", value[j]);
         if (width > 0)
             verdict_detail(v, verdict_say("    input %s[%zu%s] =%s%s", c->op->in[i].name, row,
@@ -1132,7 +1126,7 @@ static void say_failures(const op_case *c, verdict_case *v, const tensor_view *p
 {
     for (size_t i = 0; i < v->tensors; i++) {
         const verdict_tensor *t = &v->t[i];
-        char where[192];
+        char where[VERDICT_TEXT];
         if (t->fault) verdict_detail(v, verdict_say("%s", t->fault));
         if (t->pass || t->fault || t->kind == OP_DECISION || t->at >= t->count) continue;
         element_text(where, sizeof where, t);
@@ -1154,7 +1148,7 @@ static double badness(const verdict_tensor *t)
 {
     if (t->fault || isnan(t->ratio)) return INFINITY;
     if (!t->judged || (t->kind == OP_DECISION && t->pass)) return -1; /* has no ratio to show */
-    return t->pass ? fmin(t->ratio, 1) : fmax(t->ratio, nextafter(1, 2));
+    return t->pass ? t->ratio : fmax(t->ratio, nextafter(1, 2));
 }
 
 static void sum_up(verdict_case *v)
@@ -1174,15 +1168,15 @@ static void sum_up(verdict_case *v)
 
 static char *sizes_text(const op_case *c)
 {
-    char text[256] = "";
-    for (size_t i = 0, at = 0; i < c->dims && at < sizeof text; i++)
+    char text[VERDICT_TEXT] = "";
+    for (size_t i = 0, at = 0; i < c->dims; i++) /* at most 16 of 23 characters */
         at += (size_t)snprintf(text + at, sizeof text - at, "%s%c=%zu", i ? " " : "", c->dim_name[i], c->dim_size[i]);
     return verdict_say("%s", text);
 }
 
 static char *parameters_text(const op_case *c)
 {
-    char text[512] = "";
+    char text[VERDICT_TEXT] = "";
     const op_param *p = c->op->param;
     for (size_t i = 0, at = 0; p && p[i].name && at < sizeof text; i++)
         if (p[i].type == OP_CHOICE)

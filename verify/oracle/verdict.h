@@ -45,7 +45,9 @@ int verdict_golden_run(op_case *c, const twin_profile *p, verdict_golden *g, cha
 void verdict_golden_clear(verdict_golden *g);
 
 /* --- verdict ------------------------------------------------------------------------------------------------- */
-enum { VERDICT_FACTORS = 21, VERDICT_TEXT = 400 };
+enum { VERDICT_FACTORS = 21 };
+/* Room for a tensor's name, for that of its bound, and for a shape or the sizes or parameters of a case. */
+enum { VERDICT_NAME = 160, VERDICT_BOUND = 200, VERDICT_TEXT = 512 };
 enum { VERDICT_BINS = 9, VERDICT_HEAT = 48, VERDICT_LEVELS = 6 };
 
 typedef struct {

@@ -10,7 +10,7 @@ The list is a function of the sources: FILE:LINE:COLUMN:KIND:OLD->NEW, of the ki
     constant    0 and 1 swapped, one more, one less, negated
     index       a loop's variable another loop's, a stride left out (t * N + i: t + i)
     statement   an assignment, a call or a guarded return left out
-    argument    two neighbours in a call swapped
+    argument    two neighbours in a call swapped, but for fmax(a, b), strcmp(a, b) == 0 and their like, the same either way round
     variable    a parameter another one of the same declared type
 
 Comments, annotations, strings and preprocessor lines (so the macros that numerics.c builds its kernels from) are left alone.
@@ -24,6 +24,8 @@ TOKEN = re.compile(r"""(?P<skip>^[ \t]*\#(?:\\\n|/\*.*?\*/|[^\n])*|/\*.*?\*/|//[
     |(?P<mark><<=|>>=|\+\+|--|->|<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^]=|.)""", re.M | re.S | re.X)
 TYPES = {"void", "bool", "char", "int", "unsigned", "long", "float", "double", "size_t", "const", "static", "struct", "enum", "inline",
          "uint64_t", "int64_t", "uint32_t", "int32_t", "smoe_status"}
+ALIKE = {"fmax", "fmin", "calloc", "verdict_allocate"}  # the same either way round
+EQUAL = {"strcmp", "strncmp", "memcmp"}  # and so are these where it is asked whether they are 0
 CONTROL = {"if", "for", "while", "do", "switch", "else", "case", "default", "sizeof", "goto", "return", "break", "continue"}
 OTHERS = {"+": "-", "-": "+", "*": "/", "/": "*", "%": "*", "+=": "-=", "-=": "+=", "*=": "/=", "/=": "*=", "++": "--", "--": "++",
           "<<": ">>", ">>": "<<", "&": "|", "|": "&"}
@@ -120,7 +122,9 @@ class Source:
             return
         if self.tok[i + 1] == "(" and t not in CONTROL | TYPES:
             args = self.arguments(i + 1)
-            for (a, b), (c, d) in zip(args, args[1:]):
+            compared = self.tok[self.pair[i + 1] + 1] in ("==", "!=") and self.tok[self.pair[i + 1] + 2] == "0"
+            alike = t in ALIKE or (t in EQUAL and compared)
+            for (a, b), (c, d) in list(zip(args, args[1:]))[alike:]:
                 left, right = (self.text[self.at[p]:self.at[q] + len(self.tok[q])] for p, q in ((a, b), (c, d)))
                 if left != right:
                     self.add(a, d, "argument", " ".join(f"{right}, {left}".split()), function)

@@ -27,11 +27,13 @@ static ssize_t any_piece(int fd, void *to, size_t n)
     (void)fd;
     errno = Frama_C_interval(1, 133);
     if (n > 0) Frama_C_make_unknown(to, n);
-#ifdef ANY_PIECES /* of each length apart */
-    return Frama_C_interval_split(-1, (int)n);
-#else
-    return Frama_C_long_interval(-1, (long)n);
+#ifdef ANY_PIECES /* of each length up to this apart */
+    if (n <= ANY_PIECES) {
+        const int got = Frama_C_interval_split(-1, ANY_PIECES);
+        return got <= (int)n ? got : -1;
+    }
 #endif
+    return Frama_C_long_interval(-1, (long)n);
 }
 
 static ssize_t any_piece_at(int fd, void *to, size_t n, off_t at)

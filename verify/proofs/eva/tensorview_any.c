@@ -2,7 +2,7 @@
  * from a file that may be cut off meanwhile.
  *
  * Left out: opening, which reads a header (safetensors_any.c, npy_any.c) and moves names. */
-#define ANY_PIECES
+#define ANY_PIECES 16
 #include "any.h"
 #include "files_any.h"
 
