@@ -32,6 +32,8 @@ static json_t *any_value(any_json *v)
     v->json.refcount = 2; /* never the last */
 #ifdef ANY_MEMBERS /* no more than these, each number apart */
     v->members = (size_t)Frama_C_interval_split(0, ANY_MEMBERS);
+#elif defined ANY_MOST /* no more than these, not apart */
+    v->members = Frama_C_size_t_interval(0, ANY_MOST);
 #else
     v->members = Frama_C_size_t_interval(0, (size_t)1 << 48);
 #endif

@@ -13,9 +13,7 @@
 #   where the room of a text follows from what snprintf() counted before: tensor_shape_text(), the message about an unknown
 #   parameter in registry.c (more than one parameter);
 #   where a room is known by counting what is there once: tensor_file_sha256(), add_names() and all_default() in main.c;
-#   manifest.c: flags, writing, and how a file's parts are put together; verdict_store.c: the root, writing, joining;
-#   stream.c: elements of I64, how a tensor's parts are put together, writing;
-#   shards.c: the map as a whole, whose lists are sorted and searched;
+#   manifest.c: flags, and how a file's parts are put together; verdict_store.c: the root, joining; writing, in both and in stream.c;
 #   prompt.c: all but the sizes that its tensors bind;
 #   opening a tensorview; dump.c: how tensors are chosen and named, and the shards of an index.
 set -u
@@ -52,10 +50,18 @@ options() { # options READER DEFINITIONS
         -eva-split-return-function any_string:full,any_text:full,any_value:full,any_copy:0,any_field:full,any_unpacked:full,read_text:0:-1,read_bins:0:-1,read_shape:full,read_heat:0:-1,read_tensor:0:-1,read_match:0:-1,read_real:0,read_lists:0:-1,in_range:0,tensor_count:0:-1
         $oracle/tensorfile.c" ;;
     stream) echo "-eva-slevel 200 -warn-special-float none -eva-slevel-function any_fabs:3,any_compared:1,any_message:1,any_copy:3,has_fields:20,set_element:300
-        -eva-split-return-function any_string:full,any_text:full,any_value:full,has_fields:0:1,read_dtype:full,any_fabs:full,read_shape:0:-1,tensor_count:0:-1,set_element:0
-        $oracle/tensorfile.c" ;;
-    shards) echo "-eva-slevel 1200 -eva-slevel-function any_compared:100,any_message:1,any_last:60,beside:60,any_copied:60,is_printable:60,any_found:60,find_shard:5
-        -eva-split-return-function add_shard:full,any_last:full,any_copied:full,any_found:0,beside:0,is_printable:0,ends_in:0" ;;
+        -eva-split-return-function any_string:full,any_value:full,has_fields:0:1,read_dtype:full,any_fabs:full,read_shape:0:-1,set_element:0
+        $oracle/tensorfile.c"
+        case $2 in
+        -DPART=4*) echo '-eva-slevel-function any_text:1,read_shape:3,add_tensor:300,read_tensors:5 -eva-split-return-function any_product:0,any_added:0,add_tensor:0,read_tensors:0' ;;
+        *) echo '-eva-split-return-function any_text:full,tensor_count:0:-1' ;;
+        esac ;;
+    shards) echo "-eva-slevel 1200 -eva-slevel-function any_compared:100,any_message:1,any_last:60,beside:60,any_copied:60,is_printable:60,any_found:60,any_text:1,any_search:1
+        -eva-split-return-function add_shard:full,any_last:full,any_copied:full,any_found:0,beside:0,is_printable:0,ends_in:0"
+        case $2 in
+        -DPART=1*) echo '-eva-slevel-function find_shard:5' ;;
+        *) echo '-eva-split-return-function any_copy:full,any_whole_file:0,find_shard:full,any_map:full,any_order_of_two:full,take_map:full,shards_read:full' ;;
+        esac ;;
     prompt) echo "-eva-slevel 300 -eva-slevel-function fail:3,any_message:1,wrong_shape:3
         -eva-split-return-function any_input:0,bind_shape:0,check_dtype:0,any_cspn:full" ;;
     dump) echo "-warn-special-float none -eva-auto-loop-unroll 300 -eva-slevel-function go_to:3,any_message:1,any_copy:3,any_text:1,any_place:1,any_compared:1,any_descriptor:1,pattern_of:3,unsuitable:1
@@ -199,19 +205,29 @@ for reader in $readers; do
         ;;
     stream)
         right 'every line of 9 bytes' '-DPART=1 -DMEMBERS=1 -DTEXT=8 -DLENGTH=9'
-        right 'an element of each float dtype, of any JSON' '-DPART=2 -DMEMBERS=1 -DANY_MEMBERS=0 -DTEXT=8 -DLENGTH=9'
+        right 'an element of each dtype, of any JSON' '-DPART=2 -DMEMBERS=1 -DANY_MEMBERS=0 -DTEXT=8 -DLENGTH=9'
         few='-DPART=3 -DMEMBERS=1 -DANY_MEMBERS=9 -DTEXT=8 -DLENGTH=9'
         right 'fields, dtype and shape of any JSON, of up to 9 members' "$few"
+        answer='-DMEMBERS=2 -DANY_MOST=3 -DTEXT=4 -DLENGTH=9'
+        for n in 0 2; do right "an answer of any JSON, of up to 3 tensors of $n elements" "-DPART=4 -DCOUNT=$n $answer"; done
         wrong 'a byte past the end' '-DPART=1 -DMEMBERS=1 -DTEXT=8 -DLENGTH=9' 's/i < n; i++) brackets/i <= n; i++) brackets/'
         wrong 'an element wider than its room' '-DPART=2 -DMEMBERS=1 -DANY_MEMBERS=0 -DTEXT=8 -DLENGTH=9' 's/((float \*)t->data)\[i\] = (float)x/((double *)t->data)[i] = x/'
+        wrong 'a whole number of any size' '-DPART=2 -DMEMBERS=1 -DANY_MEMBERS=0 -DTEXT=8 -DLENGTH=9' 's/if (!(x >= -0x1p53 \&\& x <= 0x1p53) || /if (/'
+        wrong 'room for one element' "-DPART=4 -DCOUNT=2 $answer" 's/calloc(t.count ? t.count : 1,/calloc(1,/'
+        wrong 'a name that is no text' "-DPART=4 -DCOUNT=2 $answer" 's/if (!json_is_string(given))/if (!given)/'
         wrong 'more dimensions than there is room for' "$few" 's/if (!json_is_array(j) || json_array_size(j) > TENSOR_RANK)/if (!json_is_array(j))/'
         wrong 'fields that are longer than their room' "$few" 's/known\[100\]/known[10]/'
         ;;
     shards)
-        right 'names of up to 3 bytes and an end' -DTEXT=16
-        wrong 'more shards than there is room for' -DTEXT=16 's/if (x->shards == SHARDS) {/if (0) {/'
-        wrong 'no room for the NUL after a path' -DTEXT=16 's/malloc(n + strlen(file) + 1)/malloc(n + strlen(file))/'
-        wrong 'a name shorter than its end' -DTEXT=16 's/return n > m \&\& strcmp/return strcmp/'
+        few='-DPART=1 -DMEMBERS=1 -DTEXT=16'
+        right 'names of up to 3 bytes and an end' "$few"
+        for n in 0 1 2; do right "an index with a map of $n" "-DPART=2 -DMEMBERS=$n -DTEXT=2"; done
+        wrong 'more shards than there is room for' "$few" 's/if (x->shards == SHARDS) {/if (0) {/'
+        wrong 'no room for the NUL after a path' "$few" 's/malloc(n + strlen(file) + 1)/malloc(n + strlen(file))/'
+        wrong 'a name shorter than its end' "$few" 's/return n > m \&\& strcmp/return strcmp/'
+        wrong 'a file that is no text' '-DPART=2 -DMEMBERS=1 -DTEXT=2' 's/if (!json_is_string(file))/if (0)/'
+        wrong 'room for one tensor' '-DPART=2 -DMEMBERS=2 -DTEXT=2' 's/calloc(json_object_size(map), sizeof/calloc(1, sizeof/'
+        wrong 'a name that was not copied' '-DPART=2 -DMEMBERS=2 -DTEXT=2' 's/if (!path || !copy) return/if (!path) return/'
         ;;
     dump)
         few='-DFILE_SIZE=0 -DTEXT=2' any=-DFORMAT=TENSOR_NPY
