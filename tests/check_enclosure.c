@@ -4912,6 +4912,61 @@ START_TEST(a_share_is_open_within_its_bound)
 }
 END_TEST
 
+/* Said twice, a batch has the same means; stored in few digits and added in many, which then err by nothing that shows, they have the
+ * same bounds too, to first order. */
+START_TEST(a_batch_said_twice_is_the_same)
+{
+    static const struct {
+        const char *op, *two, *four, *set, *name;
+    } row[] = {
+        {"compete.diversity", "T=2,K=3,d=4", "T=4,K=3,d=4", "", "loss"},
+        {"compete.diversity", "T=2,K=3,d=4", "T=4,K=3,d=4", "mean=square", "loss"},
+        {"compete.distill", "T=2,N=4", "T=4,N=4", "k=2", "loss"},
+        {"compete.distill", "T=2,N=4", "T=4,N=4", "k=2,version=1", "loss"},
+        {"compete.distill", "T=2,N=4", "T=4,N=4", "k=2,version=1,loss=kl", "loss"},
+        {"compete.distill", "T=2,N=4", "T=4,N=4", "k=2,version=1,loss=kl-clamped", "loss"},
+        {"compete.balance", "T=2,N=4", "T=4,N=4", "k=2", "loss"},
+        {"balance.switch", "T=2,N=4", "T=4,N=4", "k=2", "loss"},
+        {"balance.switch", "T=2,N=4", "T=4,N=4", "k=2,divide=tokens", "loss"},
+        {"balance.zloss", "T=2,N=4", "T=4,N=4", "", "loss"},
+        {"balance.gshard", "T=2,N=4", "T=4,N=4", "", "loss"},
+        {"balance.xmoe", "T=2,N=4", "T=4,N=4", "", "loss"},
+        {"balance.entropy", "T=2,N=4", "T=4,N=4", "", "loss"},
+        {"balance.deepseek", "T=2,N=4", "T=4,N=4", "k=2", "loss"},
+        {"gate.entropy", "T=2,N=4", "T=4,N=4", "", "mean"},
+        {"gate.stable.distill", "T=2,V=4,m=3,N=4", "T=4,V=4,m=3,N=4", "reduce=mean", "loss"},
+        {"layer.load", "T=2,N=4", "T=4,N=4", "k=2", "max_violation"},
+        {"layer.change", "T=2,K=3", "T=4,K=3", "measure=jaccard", "rate"},
+        {"convergence.loglik", "n=2,N=3,d=2", "n=4,N=3,d=2", "k=3", "loglik"},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        make(row[i].op, row[i].two, row[i].set);
+        const char letter = row[i].two[0];
+        run_in(&coarse);
+        const double value = out(row[i].name, 0), once = bound(row[i].name, 0);
+        twin_result_clear(&r);
+        op_case *two = c;
+        c = op_case_new(two->op, row[i].four, row[i].set, err, sizeof err);
+        ck_assert_msg(c != NULL, "%s", err);
+        for (size_t k = 0; c->op->in[k].name; k++)
+            for (size_t e = 0; e < c->in[k].count; e++) {
+                const size_t from = c->op->in[k].shape[0] == letter ? e % two->in[k].count : e;
+                if (c->in[k].f64) c->in[k].f64[e] = two->in[k].f64[from];
+                if (c->in[k].i64) c->in[k].i64[e] = two->in[k].i64[from];
+            }
+        op_case_free(two);
+        decide();
+        run_in(&coarse);
+        const double twice = bound(row[i].name, 0);
+        ck_assert_msg(fabs(out(row[i].name, 0) - value) <= once, "%s (%s): %.17g, and said twice %.17g", row[i].op,
+                      row[i].set, value, out(row[i].name, 0));
+        ck_assert_msg(once > 0 && fabs(twice - once) <= 0x1p-9 * once, "%s (%s): a bound of %.9g, and said twice %.9g",
+                      row[i].op, row[i].set, once, twice);
+        done();
+    }
+}
+END_TEST
+
 /* --- memory --------------------------------------------------------------------------------------------------------- */
 
 /* Every operation under a profile with a tensor of its own. */
@@ -5013,6 +5068,7 @@ static Suite *suite(void)
     tcase_add_test(radii, many_roundings_in_few_digits);
     tcase_add_test(radii, a_kernel_less_one_is_a_route_of_near_pairs);
     tcase_add_test(radii, a_share_is_open_within_its_bound);
+    tcase_add_test(radii, a_batch_said_twice_is_the_same);
     tcase_add_test(radii, bounds_know_no_unit);
     tcase_add_test(radii, one_expert_leaves_nothing_to_err);
     tcase_add_test_raise_signal(radii, a_negative_radius_is_a_mistake, SIGABRT);
