@@ -2076,6 +2076,58 @@ static const struct {
  * a case and a profile. */
 static size_t one_in(void) { return getenv("SMOE_TEST_LIGHT") ? 8 : 1; }
 
+/* The bounds of an operation, outputs and then gradients, under a precision in which one tensor has another; as many as there are. */
+static size_t bounds_with(const char *precision, const char *name, const char *of, size_t most, double *radii)
+{
+    twin_profile p = *twin_profile_find(precision), own[2] = {p, {.name = NULL}};
+    size_t n = 0;
+    if (name) {
+        own[0] = *twin_profile_find(of);
+        own[0].name = name;
+        p.tensor = own;
+    }
+    ck_assert_msg(twin_run(c, &p, NULL, 160, &r, err, sizeof err) == 0, "%s", err);
+    for (size_t i = 0; i < 2 * OP_TENSORS; i++) {
+        const twin_tensor *y = i < OP_TENSORS ? &r.out[i] : &r.grad[i - OP_TENSORS];
+        for (size_t e = 0; e < y->count && n < most; e++) radii[n++] = y->rad[e];
+    }
+    twin_result_clear(&r);
+    return n;
+}
+
+/* One tensor in bf16 makes no bound smaller than f32 throughout, and none larger than bf16 throughout; in f32 it is no tensor of its
+ * own at all.  The integrals of a distance would take half a minute. */
+START_TEST(a_tensor_of_its_own_lies_between)
+{
+    enum { BOUNDS = 4096 };
+    static double fine_ones[BOUNDS], mixed[BOUNDS], coarse_ones[BOUNDS];
+    for (size_t o = 0; op_registry[o]; o += one_in()) {
+        char dims[128];
+        sizes_of(op_registry[o], dims);
+        if (strcmp(op_registry[o]->id, "convergence.distance") == 0) continue;
+        char *rows = strstr(dims, "n=24");
+        if (rows && strncmp(op_registry[o]->id, "similarity.", 11) == 0) memcpy(rows, "n=08", 4);
+        make(op_registry[o]->id, dims, strcmp(op_registry[o]->id, "convergence.voronoi") == 0 ? "powers=fixed" : "");
+        const size_t n = bounds_with("f32", NULL, NULL, BOUNDS, fine_ones);
+        bounds_with("bf16", NULL, NULL, BOUNDS, coarse_ones);
+        const op_tensor *const list[] = {c->op->in, c->op->out};
+        for (size_t k = 0; k < 2; k++)
+            for (const op_tensor *own = list[k]; own->name; own++) {
+                ck_assert_uint_eq(bounds_with("f32", own->name, "bf16", BOUNDS, mixed), n);
+                for (size_t e = 0; e < n; e++)
+                    ck_assert_msg(mixed[e] >= fine_ones[e] * (1 - 1e-6) && mixed[e] <= coarse_ones[e] * (1 + 1e-6),
+                                  "%s with %s in bf16: bound %zu is %g, in f32 %g, in bf16 %g", c->op->id, own->name, e,
+                                  mixed[e], fine_ones[e], coarse_ones[e]);
+                bounds_with("f32", own->name, "f32", BOUNDS, mixed);
+                for (size_t e = 0; e < n; e++)
+                    ck_assert_msg(mixed[e] == fine_ones[e], "%s with %s in f32: bound %zu is %g, not %g", c->op->id,
+                                  own->name, e, mixed[e], fine_ones[e]);
+            }
+        done();
+    }
+}
+END_TEST
+
 START_TEST(gradients_of_operations_agree_with_differences)
 {
     state = 8;
@@ -5057,6 +5109,7 @@ static Suite *suite(void)
     tcase_add_test(twins, results_are_rounded_outwards);
     tcase_add_test(wrong, every_variant_departs_from_its_equation);
     tcase_add_test(equations, a_variant_may_be_the_equation_of_other_numbers);
+    tcase_add_test(every_twin, a_tensor_of_its_own_lies_between);
     tcase_add_test(every_twin, nothing_has_an_order_of_its_own);
     tcase_add_test(by_hand, variants_of_gates_by_hand);
     tcase_add_test(by_hand, variants_of_layers_by_hand);
