@@ -17,6 +17,15 @@
 #include "verdict_parts.h"
 
 enum { ERROR = 512 };
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+enum { SANITIZED = 1 };
+#elif defined __has_feature
+enum {
+    SANITIZED = __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || __has_feature(thread_sanitizer)
+};
+#else
+enum { SANITIZED = 0 };
+#endif
 
 /* --- an operation of this test's own ------------------------------------------------------------------------- */
 
@@ -1682,6 +1691,53 @@ START_TEST(malformed_tokens_are_told_three_at_most)
 }
 END_TEST
 
+/* In a process of its own: what it says on standard error, and its status. */
+static int end_of(void (*what)(void), char said[100])
+{
+    int ends[2], status;
+    ck_assert_int_eq(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], 2);
+        what();
+        _exit(0);
+    }
+    close(ends[1]);
+    const ssize_t n = read(ends[0], said, 99);
+    close(ends[0]);
+    said[n > 0 ? n : 0] = '\0';
+    ck_assert(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void too_many_numbers(void) { free(verdict_allocate(SIZE_MAX / 4, 8)); }
+
+static void too_many_sentences(void)
+{
+    v.details = SIZE_MAX / 16;
+    verdict_detail(&v, NULL);
+}
+
+static void too_many_matches(void)
+{
+    v.matches = SIZE_MAX / 48;
+    diagnose_add(&v, (verdict_match){NULL, 0, false});
+}
+
+/* Under the sanitizers and under Valgrind to ask for so much is a mistake. */
+START_TEST(out_of_memory_ends_the_process)
+{
+    static void (*const what[])(void) = {too_many_numbers, too_many_sentences, too_many_matches};
+    const char *preloaded = getenv("LD_PRELOAD");
+    if (SANITIZED || (preloaded && strstr(preloaded, "vgpreload"))) return;
+    for (size_t i = 0; i < 3; i++) {
+        char said[100];
+        ck_assert_int_eq(end_of(what[i], said), 3);
+        ck_assert_str_eq(said, "smoeref: out of memory\n");
+    }
+}
+END_TEST
+
 /* Three of four: one named twice, wherever, is malformed. */
 START_TEST(a_choice_names_an_expert_once)
 {
@@ -2195,8 +2251,9 @@ START_TEST(bounds_that_are_missing_are_computed)
     memcpy(op_cot(c, "weight"), (const double[]){1, 0.5}, 2 * sizeof(double));
     ck_assert_int_eq(op_run(c), SMOE_OK);
     ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
-    for (int way = 0; way < 5;
-         way++) { /* nothing, half of the bounds, all but the scores', all, and one more choice that is none */
+    for (
+        int way = 0; way < 6;
+        way++) { /* nothing, half of the bounds, all but the scores', all, a choice that is none, all but a gradient's */
         tensor_file f;
         verdict_golden h;
         double twice[2][OP_TENSORS][6], score_twice[6]; /* outputs', gradients', scores' */
@@ -2219,10 +2276,10 @@ START_TEST(bounds_that_are_missing_are_computed)
         }
         const op_value *d = &c->grad[0];
         const size_t scores[2] = {2, 3};
-        for (size_t e = 0; e < 6; e++) twice[1][0][e] = (way > 1 ? 2 : 1) * g.grad[0].bound[e];
+        for (size_t e = 0; e < 6; e++) twice[1][0][e] = (way > 1 && way < 5 ? 2 : 1) * g.grad[0].bound[e];
         for (size_t e = 0; e < 6; e++) score_twice[e] = (way > 2 ? 2 : 1) * (g.score[decision].bound[e] + (way > 2));
         tensor_file_add(&f, "d_r", TENSOR_F64, d->rank, d->dim, d->f64);
-        if (way > 1) tensor_file_add(&f, "bound.f64.d_r", TENSOR_F64, d->rank, d->dim, twice[1][0]);
+        if (way > 1 && way < 5) tensor_file_add(&f, "bound.f64.d_r", TENSOR_F64, d->rank, d->dim, twice[1][0]);
         if (way > 2) tensor_file_add(&f, "score.index", TENSOR_F64, 2, scores, g.score[decision].value);
         if (way > 2) tensor_file_add(&f, "score_bound.f64.index", TENSOR_F64, 2, scores, score_twice);
         const int status = verdict_golden_read(c, &f, "file", profile, &h, err, sizeof err);
@@ -4663,6 +4720,11 @@ static void one_life(void)
     expected_file(&f, "load", 'f');
     ck_assert_int_eq(verdict_golden_read(c, &f, "file", profile, &h, err, sizeof err), -1);
     tensor_file_clear(&f);
+    answer_without("index"); /* another choice, and no twin that would replay it */
+    add_integers("index", &c->out[INDEX], (const int64_t[]){0, 2, 1, 3});
+    ck_assert_int_eq(verdict_judge(c, "case", &g, &answer, profile, &v, err, sizeof err), -1);
+    ck_assert(v.tensors == 0 && !v.name && !v.t);
+    tensor_file_clear(&answer);
     memset(list, 0, sizeof list);
     for (int i = 0; i < 3; i++) {
         answer_without(i == 1 ? "weight half" : "weight");
@@ -4847,6 +4909,7 @@ int main(void)
     tcase_add_test(pieces, inputs_that_share_the_axis_are_told);
     tcase_add_test(pieces, inputs_are_told_out_of_a_prompt);
     tcase_add_test(pieces, malformed_tokens_are_told_three_at_most);
+    tcase_add_test(pieces, out_of_memory_ends_the_process);
     tcase_add_test(pieces, a_choice_names_an_expert_once);
     tcase_add_test(pieces, without_experts_no_choice_is_formed);
     tcase_add_test(pieces, inadmissible_tokens_are_told_three_at_most);
