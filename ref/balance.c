@@ -182,12 +182,24 @@ smoe_status smoe_balance_loss(size_t B, size_t S, size_t N, const double *z, con
                               double *loss)
 {
     if (B == 0 || S == 0 || N == 0) return SMOE_EINVAL;
+    //@ assert (size_t)(B * S) == B * S && (size_t)(B * S * N) == B * S * N;
     if (!smoe_all_finite(B * S * N, z) || !smoe_all_finite(B * N, f)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= t <= B*S;
+        loop assigns t, p[0 .. B*S*N-1]; loop variant B*S - t; */
     for (size_t t = 0; t < B * S; t++) {
+        //@ ghost row_is_inside(t, B * S, N);
         smoe_status status = smoe_softmax(N, z + t * N, p + t * N);
         if (status != SMOE_OK) return status;
     }
+    /*@ loop invariant 0 <= b <= B;
+        loop assigns b, P[0 .. B*N-1]; loop variant B - b; */
     for (size_t b = 0; b < B; b++) {
+        //@ ghost row_is_inside(b, B, N);
+        //@ ghost row_is_inside(b, B, S);
+        //@ ghost row_is_inside(b, B, S * N);
+        //@ assert (size_t)(S * N) == S * N && (size_t)(b * S) == b * S;
+        //@ assert b*(S*N) == (b*S)*N && B*(S*N) == B*S*N;
+        //@ assert (size_t)(b * S * N) == b * S * N && b*S*N + S*N <= B*S*N;
         smoe_status status = smoe_mean_probability(S, N, p + b * S * N, P + b * N); /* (B.3) of sequence b */
         if (status != SMOE_OK) return status;
     }
@@ -198,15 +210,26 @@ smoe_status smoe_balance_loss_vjp(size_t B, size_t S, size_t N, const double *f,
                                   const double *dP, double *dp, double *dz)
 {
     if (B == 0 || S == 0 || N == 0) return SMOE_EINVAL;
+    //@ assert (size_t)(B * S) == B * S && (size_t)(B * S * N) == B * S * N;
     if (!smoe_all_finite(B * N, f) || !smoe_all_finite(B * S * N, p)) return SMOE_EDOM;
     if (!isfinite(dloss) || !smoe_all_finite(B * N, dP)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= b <= B;
+        loop assigns b, dp[0 .. N-1], dz[0 .. B*S*N-1]; loop variant B - b; */
     for (size_t b = 0; b < B; b++) {
+        //@ ghost row_is_inside(b, B, N);
+        //@ ghost row_is_inside(b, B, S);
+        /*@ loop invariant 0 <= i <= N;
+            loop assigns i, dp[0 .. N-1]; loop variant N - i; */
         for (size_t i = 0; i < N; i++) {
             double total = dP[b * N + i] + dloss / (double)B * (double)N * f[b * N + i]; /* (B.5') */
             dp[i] = total / (double)S;                                  /* (B.3') */
         }
         if (!smoe_all_finite(N, dp)) return SMOE_EOVRFLW;
+        //@ assert (size_t)((b + 1) * S) == b*S + S;
+        /*@ loop invariant b*S <= t <= b*S + S;
+            loop assigns t, dz[0 .. B*S*N-1]; loop variant b*S + S - t; */
         for (size_t t = b * S; t < (b + 1) * S; t++) {
+            //@ ghost row_is_inside(t, B * S, N);
             smoe_status status = smoe_softmax_vjp(N, p + t * N, dp, dz + t * N); /* (N.22') */
             if (status != SMOE_OK) return status;
         }

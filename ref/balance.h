@@ -202,6 +202,7 @@ smoe_status smoe_switch_loss_vjp(size_t N, const double *f, double dloss, double
  */
 /*@ requires smoe_size(B*N) && \valid_read(f + (0 .. B*N-1)) && \valid_read(P + (0 .. B*N-1)) && \valid(loss);
     requires \separated(loss, f + (0 .. B*N-1)) && \separated(loss, P + (0 .. B*N-1));
+    assigns *loss;
     behavior sizes:
       assumes B == 0 || N == 0;
       assigns \nothing;
