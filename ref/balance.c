@@ -289,30 +289,13 @@ smoe_status smoe_expert_load_masked(size_t T, size_t K, size_t J, size_t N, cons
     size_t real;
     const smoe_status status = smoe_real_tokens(T, mask, &real);
     if (status != SMOE_OK) return status;
-    /*@ loop invariant 0 <= t <= T;
-        loop invariant \forall integer s, i; 0 <= s < t && 0 <= i < J && mask[s] == 1 ==> index[s*K + i] < N;
-        loop assigns t; loop variant T - t; */
     for (size_t t = 0; t < T; t++)
-        /*@ loop invariant 0 <= j <= J;
-            loop invariant \forall integer i; 0 <= i < j && mask[t] == 1 ==> index[t*K + i] < N;
-            loop assigns j; loop variant J - j; */
-        for (size_t j = 0; j < J; j++) {
-            //@ ghost row_is_inside(t, T, K);
+        for (size_t j = 0; j < J; j++)
             if (mask[t] == 1 && index[t * K + j] >= N) return SMOE_EDOM;
-        }
-    /*@ loop invariant 0 <= i <= N;
-        loop assigns i, count[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++) count[i] = 0;
-    /*@ loop invariant 0 <= t <= T;
-        loop assigns t, count[0 .. N-1]; loop variant T - t; */
     for (size_t t = 0; t < T; t++)
-        /*@ loop invariant 0 <= j <= J;
-            loop assigns j, count[0 .. N-1]; loop variant J - j; */
-        for (size_t j = 0; j < J; j++) {
-            //@ ghost row_is_inside(t, T, K);
-            //@ assert \forall integer a; 0 <= a < T*K ==> index[a] == \at(index[a], Pre);
+        for (size_t j = 0; j < J; j++)
             if (mask[t] == 1) count[index[t * K + j]]++;                /* (B.7), (B.1) of the real tokens */
-        }
     return SMOE_OK;
 }
 
