@@ -1279,6 +1279,7 @@ smoe_status smoe_group_limit(size_t N, size_t G, size_t kept, const double *b, d
         loop assigns j, limited[0 .. N-1]; loop variant kept - j; */
     for (size_t j = 0; j < kept; j++)
         //@ assert group[j] < G;
+        //@ assert 0 <= (G - 1 - group[j])*n;
         //@ assert group[j]*n + n <= G*n;
         /*@ loop invariant 0 <= i <= n;
             loop assigns i, limited[0 .. N-1]; loop variant n - i; */
