@@ -381,8 +381,23 @@ smoe_status smoe_capacity(double factor, size_t minimum, smoe_rounding round, si
 smoe_status smoe_queue(smoe_priority priority, size_t T, size_t K, size_t *queue)
 {
     if (priority != SMOE_BY_CHOICE && priority != SMOE_BY_TOKEN) return SMOE_EINVAL;
-    for (size_t q = 0; q < T * K; q++)
+    /*@ loop invariant 0 <= q <= T*K;
+        loop invariant priority == SMOE_BY_TOKEN ==> \forall integer p; 0 <= p < q ==> queue[p] == p;
+        loop invariant priority == SMOE_BY_CHOICE ==> \forall integer p; 0 <= p < q ==>
+          queue[p] < T*K && queue[p] / K == p % T && queue[p] % K == p / T;
+        loop assigns q, queue[0 .. T*K-1]; loop variant T*K - q; */
+    for (size_t q = 0; q < T * K; q++) {
+        //@ assert T > 0 && K > 0;
+        //@ assert q == (q / T)*T + q % T && 0 <= q % T < T;
+        //@ assert 0 <= q / T < K;
+        //@ assert (q % T)*K + K <= T*K;
+        //@ assert 0 <= (q % T)*K + q / T < T*K;
+        //@ assert \let a = (q % T)*K + q / T; a == (a / K)*K + a % K && 0 <= a % K < K;
+        //@ assert \let a = (q % T)*K + q / T; (a / K - q % T)*K == q / T - a % K;
+        //@ assert \let a = (q % T)*K + q / T; -K < (a / K - q % T)*K < K;
+        //@ assert \let a = (q % T)*K + q / T; a / K == q % T && a % K == q / T;
         queue[q] = priority == SMOE_BY_TOKEN ? q : q % T * K + q / T;   /* a = t K + j: by (t, j), or by (j, t) */
+    }
     return SMOE_OK;
 }
 
@@ -534,8 +549,18 @@ bool smoe_slots_fit(size_t A, size_t N, size_t C, const size_t *index, const siz
     return true;
 }
 
+/*@ ghost
+    /@ requires i < n && smoe_size(n*width);
+       assigns \nothing;
+       ensures 0 <= i*width && i*width + width <= n*width; @/
+    static void row_is_inside(size_t i, size_t n, size_t width) { } */
+
+/*@ requires \valid(x + (0 .. n-1));
+    assigns x[0 .. n-1]; */
 static void clear(size_t n, double *x)
 {
+    /*@ loop invariant 0 <= k <= n;
+        loop assigns k, x[0 .. n-1]; loop variant n - k; */
     for (size_t k = 0; k < n; k++)
         x[k] = 0.0;
 }
@@ -545,10 +570,21 @@ smoe_status smoe_buffer_dispatch(size_t T, size_t d, size_t N, size_t K, size_t 
 {
     if (d == 0 || K == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(T * d, x) || !smoe_slots_fit(T * K, N, C, index, slot)) return SMOE_EDOM;
+    //@ assert (size_t)(N * C) == N * C && (size_t)(N * C * d) == N * C * d;
     clear(N * C * d, xe);
-    for (size_t a = 0; a < T * K; a++)
+    /*@ loop invariant 0 <= a <= T*K;
+        loop assigns a, xe[0 .. N*C*d-1]; loop variant T*K - a; */
+    for (size_t a = 0; a < T * K; a++) {
+        //@ assert index[a] < N && (slot[a] < C || slot[a] == SIZE_MAX);
+        //@ ghost row_is_inside(index[a], N, C);
+        //@ ghost if (slot[a] < C) row_is_inside(index[a] * C + slot[a], N * C, d);
+        //@ assert a / K < T;
+        //@ ghost row_is_inside(a / K, T, d);
+        /*@ loop invariant 0 <= k <= d;
+            loop assigns k, xe[0 .. N*C*d-1]; loop variant d - k; */
         for (size_t k = 0; slot[a] != SMOE_DROPPED && k < d; k++)
             xe[(index[a] * C + slot[a]) * d + k] = x[a / K * d + k];    /* xe_{i,c} = x_t   (L.5) */
+    }
     return SMOE_OK;
 }
 
@@ -556,11 +592,22 @@ smoe_status smoe_buffer_dispatch_vjp(size_t T, size_t d, size_t N, size_t K, siz
                                      const size_t *slot, const double *dxe, double *dx)
 {
     if (d == 0 || K == 0) return SMOE_EINVAL;
+    //@ assert (size_t)(N * C) == N * C && (size_t)(N * C * d) == N * C * d;
     if (!smoe_all_finite(N * C * d, dxe) || !smoe_slots_fit(T * K, N, C, index, slot)) return SMOE_EDOM;
     clear(T * d, dx);
-    for (size_t a = 0; a < T * K; a++)
+    /*@ loop invariant 0 <= a <= T*K;
+        loop assigns a, dx[0 .. T*d-1]; loop variant T*K - a; */
+    for (size_t a = 0; a < T * K; a++) {
+        //@ assert index[a] < N && (slot[a] < C || slot[a] == SIZE_MAX);
+        //@ ghost row_is_inside(index[a], N, C);
+        //@ ghost if (slot[a] < C) row_is_inside(index[a] * C + slot[a], N * C, d);
+        //@ assert a / K < T;
+        //@ ghost row_is_inside(a / K, T, d);
+        /*@ loop invariant 0 <= k <= d;
+            loop assigns k, dx[0 .. T*d-1]; loop variant d - k; */
         for (size_t k = 0; slot[a] != SMOE_DROPPED && k < d; k++)
             dx[a / K * d + k] += dxe[(index[a] * C + slot[a]) * d + k];
+    }
     return smoe_all_finite(T * d, dx) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
@@ -573,6 +620,7 @@ bool smoe_any_kept(size_t K, const size_t *slot)
     return false;
 }
 
+//@ assigns \nothing;
 static bool combine_makes_sense(smoe_overflow overflow, size_t d, size_t K)
 {
     return d > 0 && K > 0 && (overflow == SMOE_OVERFLOW_ZERO || overflow == SMOE_OVERFLOW_PASS);
@@ -583,15 +631,28 @@ smoe_status smoe_buffer_combine(smoe_overflow overflow, size_t T, size_t d, size
                                 const double *x, double *y)
 {
     if (!combine_makes_sense(overflow, d, K)) return SMOE_EINVAL;
+    //@ assert (size_t)(N * C) == N * C && (size_t)(N * C * d) == N * C * d;
     if (!smoe_all_finite(N * C * d, o) || !smoe_all_finite(T * K, weight) || !smoe_all_finite(T * d, x) ||
         !smoe_slots_fit(T * K, N, C, index, slot)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, y[0 .. T*d-1]; loop variant T - t; */
     for (size_t t = 0; t < T; t++) {
+        //@ ghost row_is_inside(t, T, K);
+        //@ ghost row_is_inside(t, T, d);
         bool pass = overflow == SMOE_OVERFLOW_PASS && !smoe_any_kept(K, slot + t * K);
+        /*@ loop invariant 0 <= k <= d;
+            loop assigns k, y[0 .. T*d-1]; loop variant d - k; */
         for (size_t k = 0; k < d; k++)
             y[t * d + k] = pass ? x[t * d + k] : 0.0;
-        for (size_t a = t * K; a < t * K + K; a++)
+        /*@ loop invariant t*K <= a <= t*K + K;
+            loop assigns a, y[0 .. T*d-1]; loop variant t*K + K - a; */
+        for (size_t a = t * K; a < t * K + K; a++) {
+            //@ assert index[a] < N && (slot[a] < C || slot[a] == SIZE_MAX);
+            //@ ghost row_is_inside(index[a], N, C);
+            //@ ghost if (slot[a] < C) row_is_inside(index[a] * C + slot[a], N * C, d);
             if (slot[a] != SMOE_DROPPED)
                 smoe_axpy(d, weight[a], o + (index[a] * C + slot[a]) * d, y + t * d);               /* (L.6) */
+        }
     }
     return smoe_all_finite(T * d, y) ? SMOE_OK : SMOE_EOVRFLW;
 }
@@ -601,14 +662,26 @@ smoe_status smoe_buffer_combine_vjp(smoe_overflow overflow, size_t T, size_t d, 
                                     const double *dy, double *do_, double *dweight, double *dx)
 {
     if (!combine_makes_sense(overflow, d, K)) return SMOE_EINVAL;
+    //@ assert (size_t)(N * C) == N * C && (size_t)(N * C * d) == N * C * d;
     if (!smoe_all_finite(N * C * d, o) || !smoe_all_finite(T * K, weight) || !smoe_all_finite(T * d, dy) ||
         !smoe_slots_fit(T * K, N, C, index, slot)) return SMOE_EDOM;
     clear(N * C * d, do_);
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, do_[0 .. N*C*d-1], dweight[0 .. T*K-1], dx[0 .. T*d-1]; loop variant T - t; */
     for (size_t t = 0; t < T; t++) {
+        //@ ghost row_is_inside(t, T, K);
+        //@ ghost row_is_inside(t, T, d);
         bool pass = overflow == SMOE_OVERFLOW_PASS && !smoe_any_kept(K, slot + t * K);
+        /*@ loop invariant 0 <= k <= d;
+            loop assigns k, dx[0 .. T*d-1]; loop variant d - k; */
         for (size_t k = 0; k < d; k++)
             dx[t * d + k] = pass ? dy[t * d + k] : 0.0;
+        /*@ loop invariant t*K <= a <= t*K + K;
+            loop assigns a, do_[0 .. N*C*d-1], dweight[0 .. T*K-1]; loop variant t*K + K - a; */
         for (size_t a = t * K; a < t * K + K; a++) {
+            //@ assert index[a] < N && (slot[a] < C || slot[a] == SIZE_MAX);
+            //@ ghost row_is_inside(index[a], N, C);
+            //@ ghost if (slot[a] < C) row_is_inside(index[a] * C + slot[a], N * C, d);
             dweight[a] = 0.0;
             if (slot[a] == SMOE_DROPPED) continue;
             size_t row = (index[a] * C + slot[a]) * d;

@@ -239,9 +239,15 @@ smoe_status smoe_capacity(double factor, size_t minimum, smoe_rounding round, si
  *
  * Errors: SMOE_EINVAL for an unknown priority.
  */
-/*@ requires \valid(queue + (0 .. T*K-1));
+/*@ requires smoe_size(T*K) && \valid(queue + (0 .. T*K-1));
     assigns queue[0 .. T*K-1];
-    ensures \result == SMOE_OK || \result == SMOE_EINVAL; */
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL;
+    ensures \result == SMOE_OK <==> priority == SMOE_BY_CHOICE || priority == SMOE_BY_TOKEN;
+    ensures \result == SMOE_OK && priority == SMOE_BY_TOKEN ==> \forall integer q; 0 <= q < T*K ==> queue[q] == q;
+    ensures \result == SMOE_OK && priority == SMOE_BY_CHOICE ==> \forall integer q; 0 <= q < T*K ==>
+              queue[q] / K == q % T && queue[q] % K == q / T;
+    ensures \result == SMOE_OK ==> \forall integer q; 0 <= q < T*K ==> queue[q] < T*K;
+    ensures \result == SMOE_OK ==> \forall integer p, q; 0 <= p < q < T*K ==> queue[p] != queue[q]; */
 smoe_status smoe_queue(smoe_priority priority, size_t T, size_t K, size_t *queue);
 
 /* (L.4) Places by position:  the queue is served in order; an expert takes an assignment while it has fewer than C
@@ -363,7 +369,7 @@ bool smoe_slots_fit(size_t A, size_t N, size_t C, const size_t *index, const siz
  * is not finite or a place is outside the buffers.  Source: GShard and Mesh TensorFlow, by an einsum; spec L.5.
  */
 /*@ requires \valid_read(x + (0 .. T*d-1)) && \valid_read(index + (0 .. T*K-1)) && \valid_read(slot + (0 .. T*K-1));
-    requires \valid(xe + (0 .. N*C*d-1));
+    requires smoe_size(T*d) && smoe_size(T*K) && smoe_size(N*C) && smoe_size(N*C*d) && \valid(xe + (0 .. N*C*d-1));
     assigns xe[0 .. N*C*d-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM; */
 smoe_status smoe_buffer_dispatch(size_t T, size_t d, size_t N, size_t K, size_t C, const double *x,
@@ -372,7 +378,7 @@ smoe_status smoe_buffer_dispatch(size_t T, size_t d, size_t N, size_t K, size_t 
 /* dx_t = sum_j dxe_{index_tj, slot_tj} over the kept, j ascending, from 0.   dxe [N,C,d]   dx [T,d]  out */
 /*@ requires \valid_read(dxe + (0 .. N*C*d-1)) && \valid_read(index + (0 .. T*K-1)) &&
              \valid_read(slot + (0 .. T*K-1));
-    requires \valid(dx + (0 .. T*d-1));
+    requires smoe_size(T*d) && smoe_size(T*K) && smoe_size(N*C) && smoe_size(N*C*d) && \valid(dx + (0 .. T*d-1));
     assigns dx[0 .. T*d-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_buffer_dispatch_vjp(size_t T, size_t d, size_t N, size_t K, size_t C, const size_t *index,
@@ -398,7 +404,8 @@ bool smoe_any_kept(size_t K, const size_t *slot);
  */
 /*@ requires \valid_read(o + (0 .. N*C*d-1)) && \valid_read(weight + (0 .. T*K-1)) &&
              \valid_read(index + (0 .. T*K-1)) && \valid_read(slot + (0 .. T*K-1)) && \valid_read(x + (0 .. T*d-1));
-    requires \valid(y + (0 .. T*d-1));
+    requires smoe_size(T*d) && smoe_size(T*K) && smoe_size(N*C) && smoe_size(N*C*d);
+    requires \valid(y + (0 .. T*d-1)) && \separated(o + (0 .. N*C*d-1), y + (0 .. T*d-1));
     assigns y[0 .. T*d-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_buffer_combine(smoe_overflow overflow, size_t T, size_t d, size_t N, size_t K, size_t C,
@@ -413,7 +420,9 @@ smoe_status smoe_buffer_combine(smoe_overflow overflow, size_t T, size_t d, size
  */
 /*@ requires \valid_read(o + (0 .. N*C*d-1)) && \valid_read(weight + (0 .. T*K-1)) &&
              \valid_read(index + (0 .. T*K-1)) && \valid_read(slot + (0 .. T*K-1)) && \valid_read(dy + (0 .. T*d-1));
+    requires smoe_size(T*d) && smoe_size(T*K) && smoe_size(N*C) && smoe_size(N*C*d);
     requires \valid(do_ + (0 .. N*C*d-1)) && \valid(dweight + (0 .. T*K-1)) && \valid(dx + (0 .. T*d-1));
+    requires \separated(dy + (0 .. T*d-1), do_ + (0 .. N*C*d-1));
     assigns do_[0 .. N*C*d-1], dweight[0 .. T*K-1], dx[0 .. T*d-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_buffer_combine_vjp(smoe_overflow overflow, size_t T, size_t d, size_t N, size_t K, size_t C,

@@ -1250,6 +1250,52 @@ START_TEST(two_plans_for_a_node_are_the_coarsest_of_both)
 }
 END_TEST
 
+/* In a format of few digits second orders show: u = 2^-8, and 64 roundings make n u / (1 - n u) = 1/3 of the magnitudes. */
+static void is_near(double got, double want, const char *what)
+{
+    ck_assert_msg(fabs(got - want) <= 1e-7 * want, "%s: a bound of %.12g, by hand %.12g", what, got, want);
+}
+
+START_TEST(many_roundings_in_few_digits)
+{
+    static const twin_profile crude = {"crude", FORMAT(8), FORMAT(8), 0x1p-20, false, NULL};
+    static const twin_profile stored = {"stored", FORMAT(8), FORMAT(12), 0x1p-20, false, NULL};
+    const double u = 0x1p-8, v = 0x1p-12;
+    double x[66], tiny[66];
+    for (size_t e = 0; e < 66; e++) {
+        x[e] = 1.5;
+        tiny[e] = 0x1p-200; /* not known to be exact */
+    }
+    tape *t = tape_new(&crude, 200);
+    tape_node *a = tape_slack(t, tape_leaf(t, 66, 1, x, false), tiny, NULL), *b = tape_view(t, a, 0, 1, 64);
+    is_near(radius(tape_sum(t, tape_view(t, a, 0, 65, 1), TAPE_ALL)->v), 65 * 1.5 / 3, "a sum of 65");
+    is_near(radius(tape_sum_groups(t, a, 66)->v), u * (99 + 64 / 0.75 * 99), "66 stored one after the other");
+    is_near(radius(tape_matmul_nt(t, b, tape_view(t, a, 1, 1, 64))->v), 64 * 2.25 / 3, "a product of 64");
+    const double length = sqrt(63 * 2.25), grown = (0.5 * (1 / 3.0 + 2 * u) + 2 * u) * (1 + 8 * u) * length;
+    is_near(radius(tape_norm(t, tape_view(t, a, 0, 1, 63))->v), grown + u * (length + grown), "a length of 63");
+    double far[120], near_nothing[120];
+    for (size_t e = 0; e < 120; e++) {
+        far[e] = e < 60 ? 0 : 0.5;
+        near_nothing[e] = 0x1p-200;
+    }
+    tape_node *two = tape_slack(t, tape_leaf(t, 2, 60, far, false), near_nothing, NULL),
+              *apart_by = tape_distances(t, two);
+    /* |x - y|^2 = 15 by differences; or by |x|^2 + |y|^2 - 2 <x, y>, which errs by (|x| + |y|)^2, of rows as they are, 0 and
+     * sqrt(15) long, or centred, each of half that: the longer of the two for either row. */
+    is_near(radius(apart_by->v + 1), (4 * u + 1 / 3.0) * 15 + 2 / 3.0 * 1.5 * 1.5 * 15, "a distance in 60 dimensions");
+    tape_free(t);
+    t = tape_new(&stored, 200);
+    a = tape_slack(t, tape_leaf(t, 2, 1, x, false), tiny, NULL);
+    const double w = (u + v) * (1 + u), once = v + u * (1 + v);
+    is_near(radius(tape_mul(t, tape_view(t, a, 0, 1, 1), tape_view(t, a, 1, 1, 1))->v), 2.25 * once,
+            "a product, stored");
+    is_near(radius(tape_scale(t, tape_view(t, a, 0, 1, 1), 1 + 0x1p-10)->v), 1.5 * (1 + 0x1p-10) * (w + (1 + w) * once),
+            "a product with a rounded number, stored");
+    is_near(radius(tape_sum_groups(t, a, 2)->v), 3 * w, "a sum of two, stored");
+    tape_free(t);
+}
+END_TEST
+
 /* --- where nothing is rounded the bound is 0 --------------------------------------------------------------------- */
 
 static tape_node *integer_product(tape *t, double scale, size_t k)
@@ -1404,6 +1450,24 @@ START_TEST(a_kink_within_the_bound_is_a_ball)
 END_TEST
 
 /* 2 and 2 + 1e-8, blurred by 1e-6: either may be the largest; 1 is not.  Exactly, the first of two equals is. */
+/* 5.5 +- 0.5 has the larger middle, but 5 +- 2 may be 7: wherever they stand, the largest is between 5 and 7. */
+START_TEST(the_largest_may_be_a_wide_one)
+{
+    for (size_t k = 0; k < 3; k++) {
+        double x[3] = {0, 0, 0}, wide[3] = {0, 0, 0};
+        x[k] = 5;
+        wide[k] = 2;
+        x[(k + 1) % 3] = 5.5;
+        wide[(k + 1) % 3] = 0.5;
+        tape *t = tape_new(&fine, 200);
+        tape_node *y = tape_max(t, tape_slack(t, tape_leaf(t, 1, 3, x, false), wide, NULL));
+        ck_assert_msg(fabs(centre(y->v) - 6) < 1e-6 && fabs(radius(y->v) - 1) < 1e-6, "place %zu: %g +- %g", k,
+                      centre(y->v), radius(y->v));
+        tape_free(t);
+    }
+}
+END_TEST
+
 START_TEST(the_largest_may_be_in_doubt)
 {
     const double x[] = {2, 2 + 0x1p-27, 1}, equal[] = {1, 2, 2}, one = 1, blur[] = {1e-6, 1e-6, 1e-6};
@@ -2012,6 +2076,58 @@ static const struct {
  * a case and a profile. */
 static size_t one_in(void) { return getenv("SMOE_TEST_LIGHT") ? 8 : 1; }
 
+/* The bounds of an operation, outputs and then gradients, under a precision in which one tensor has another; as many as there are. */
+static size_t bounds_with(const char *precision, const char *name, const char *of, size_t most, double *radii)
+{
+    twin_profile p = *twin_profile_find(precision), own[2] = {p, {.name = NULL}};
+    size_t n = 0;
+    if (name) {
+        own[0] = *twin_profile_find(of);
+        own[0].name = name;
+        p.tensor = own;
+    }
+    ck_assert_msg(twin_run(c, &p, NULL, 160, &r, err, sizeof err) == 0, "%s", err);
+    for (size_t i = 0; i < 2 * OP_TENSORS; i++) {
+        const twin_tensor *y = i < OP_TENSORS ? &r.out[i] : &r.grad[i - OP_TENSORS];
+        for (size_t e = 0; e < y->count && n < most; e++) radii[n++] = y->rad[e];
+    }
+    twin_result_clear(&r);
+    return n;
+}
+
+/* One tensor in bf16 makes no bound smaller than f32 throughout, and none larger than bf16 throughout; in f32 it is no tensor of its
+ * own at all.  The integrals of a distance would take half a minute. */
+START_TEST(a_tensor_of_its_own_lies_between)
+{
+    enum { BOUNDS = 4096 };
+    static double fine_ones[BOUNDS], mixed[BOUNDS], coarse_ones[BOUNDS];
+    for (size_t o = 0; op_registry[o]; o += one_in()) {
+        char dims[128];
+        sizes_of(op_registry[o], dims);
+        if (strcmp(op_registry[o]->id, "convergence.distance") == 0) continue;
+        char *rows = strstr(dims, "n=24");
+        if (rows && strncmp(op_registry[o]->id, "similarity.", 11) == 0) memcpy(rows, "n=08", 4);
+        make(op_registry[o]->id, dims, strcmp(op_registry[o]->id, "convergence.voronoi") == 0 ? "powers=fixed" : "");
+        const size_t n = bounds_with("f32", NULL, NULL, BOUNDS, fine_ones);
+        bounds_with("bf16", NULL, NULL, BOUNDS, coarse_ones);
+        const op_tensor *const list[] = {c->op->in, c->op->out};
+        for (size_t k = 0; k < 2; k++)
+            for (const op_tensor *own = list[k]; own->name; own++) {
+                ck_assert_uint_eq(bounds_with("f32", own->name, "bf16", BOUNDS, mixed), n);
+                for (size_t e = 0; e < n; e++)
+                    ck_assert_msg(mixed[e] >= fine_ones[e] * (1 - 1e-6) && mixed[e] <= coarse_ones[e] * (1 + 1e-6),
+                                  "%s with %s in bf16: bound %zu is %g, in f32 %g, in bf16 %g", c->op->id, own->name, e,
+                                  mixed[e], fine_ones[e], coarse_ones[e]);
+                bounds_with("f32", own->name, "f32", BOUNDS, mixed);
+                for (size_t e = 0; e < n; e++)
+                    ck_assert_msg(mixed[e] == fine_ones[e], "%s with %s in f32: bound %zu is %g, not %g", c->op->id,
+                                  own->name, e, mixed[e], fine_ones[e]);
+            }
+        done();
+    }
+}
+END_TEST
+
 START_TEST(gradients_of_operations_agree_with_differences)
 {
     state = 8;
@@ -2584,6 +2700,32 @@ START_TEST(nothing_has_an_order_of_its_own)
 }
 END_TEST
 
+static void is_small(const char *set, const char *what, const char *name, const twin_tensor *y)
+{
+    double most = 0;
+    for (size_t e = 0; e < y->count; e++) most = fmax(most, fabs(y->hi[e]));
+    for (size_t e = 0; e < y->count; e++)
+        ck_assert_msg(y->rad[e] <= 0x1p-16 * fmax(most, 1), "%s (%s) in 40 digits: %s%s[%zu] is %g +- %g", c->op->id,
+                      set, what, name, e, y->hi[e], y->rad[e]);
+}
+
+/* Where there are several right ways to a number the bound holds all of them: in 40 digits they are the same number, but for what
+ * is ill conditioned. */
+START_TEST(all_ways_lead_to_one_number)
+{
+    for (size_t i = 0; i < EVERY + BESIDES; i += one_in()) {
+        const char *set = i < EVERY ? every[i].set : besides[i - EVERY].set;
+        make(i < EVERY ? every[i].op : besides[i - EVERY].op, i < EVERY ? every[i].dims : besides[i - EVERY].dims, set);
+        if (strcmp(c->op->id, "convergence.distance") != 0) { /* an integral is known to 2^-40 at best */
+            ck_assert_msg(twin_run(c, &fine, NULL, 160, &r, err, sizeof err) == 0, "%s", err);
+            for (size_t k = 0; c->op->out[k].name; k++) is_small(set, "", c->op->out[k].name, &r.out[k]);
+            for (size_t k = 0; c->op->in[k].name; k++) is_small(set, "d_", c->op->in[k].name, &r.grad[k]);
+        }
+        done();
+    }
+}
+END_TEST
+
 /* Is the name one of these words? */
 static bool is_word(const char *words, const char *name)
 {
@@ -2684,6 +2826,9 @@ START_TEST(a_negative_radius_is_a_mistake)
     arb_init(v);
     tape_grow(v, 0x1p-10);
     ck_assert(radius(v) >= 0x1p-10 && radius(v) < 0x1.001p-10);
+    arb_zero(v);
+    tape_grow(v, 1 + 0x1p-45); /* a radius keeps 30 bits, and is never less than what it is to be */
+    ck_assert(radius(v) >= 1 + 0x1p-45);
     tape_grow(v, -0x1p-10);
 }
 END_TEST
@@ -3115,6 +3260,7 @@ static const struct {
     {"HeadBias", "simsmoe.step", NULL, "bh:=0 bp:=0"},
     {"PairsUnit", NULL, NULL, "unit=~"},
     {"PairsEdge", NULL, NULL, "due=~"},
+    {"PairsEdge", "simsmoe.pairs", NULL, "compare=~"},
     {"PairsAbsent", NULL, NULL, "absent=~"},
     {"ReluHardCoded", "simsmoe.loss", NULL, "activation=relu"},
     {"XNotDetached", NULL, NULL, "detach_x=no"},
@@ -3278,7 +3424,7 @@ END_TEST
  * "x 1 2; wr 0 1"; the decision is the equation's.  `name`: an output, a gradient (d_x), or the scores of a decision (score_index). */
 typedef struct {
     const char *op, *dims, *set, *given, *variant, *name;
-    double value[8]; /* as many as the tensor has */
+    double value[9]; /* as many as the tensor has */
 } by_formula;
 
 static void put_numbers(const char *name, const char *numbers)
@@ -3322,7 +3468,7 @@ static void follows(const by_formula *f)
     const twin_tensor *y = strncmp(f->name, "d_", 2) == 0       ? &r.grad[tensor(c->op->in, f->name + 2)]
                            : strncmp(f->name, "score_", 6) == 0 ? &r.score[tensor(c->op->out, f->name + 6)]
                                                                 : &r.out[tensor(c->op->out, f->name)];
-    ck_assert(y->count > 0 && y->count <= 8);
+    ck_assert(y->count > 0 && y->count <= 9);
     for (size_t e = 0; e < y->count; e++)
         ck_assert_msg(fabs(y->hi[e] - f->value[e]) <= 4e-15 * fmax(fabs(f->value[e]), 0.25) &&
                           y->rad[e] <= 1e-25 * fmax(fabs(y->hi[e]), 1),
@@ -3650,6 +3796,329 @@ START_TEST(variants_of_balances_by_hand)
         {"balance.deepseek", "T=4,N=2", "k=1,sequence=2", "s 1 1 1 1 1 1 1 1; bias 1 0", "LblLayerSum", "loss", {2}},
         {"balance.entropy", "T=1,N=2", "", THREE, NULL, "loss", {plogp(0.75) + plogp(0.25)}},
         {"balance.entropy", "T=1,N=2", "", THREE, "EntropyOfProbs", "loss", {plogp(q) + plogp(1 - q)}},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) follows(&row[i]);
+}
+END_TEST
+
+START_TEST(variants_of_competition_by_hand)
+{
+    const double l1 = log1p(exp(1)), l3 = log1p(exp(3)), q = sigmoid(0.5);
+#define ROUTE1   "T=1,N=2,d=1", "k=2,version=1", "o 1 3"
+#define THIRDS   "r 0 0 0; s 0.69314718055994531 0 0"
+#define DISTILL2 "T=1,N=3", "k=2", THIRDS
+#define DISTILL1 "T=1,N=3", "k=2,version=1", THIRDS
+#define TWO_ROWS "T=1,K=2,d=2", "", "o 3 4 6 0"
+#define LAMBDA   "n=2", "", "t 3 8; u 0.4 0.7"
+#define COINS    "L=2,S=3", "rate=0.5,cap=1,warm_up=0", "u 0.75 0.25 0.75 0.75 0.25 0.75"
+    const by_formula row[] = {
+        {"compete.response", "T=1,N=1,d=2", "", "o 1 3", NULL, "s", {(l1 + l3) / 2}},
+        {"compete.response", "T=1,N=1,d=2", "", "o 1 3", "ResponseSum", "s", {l1 + l3}},
+        {"compete.response", "T=1,N=1,d=2", "", "o 3 4", "ResponseNorm", "s", {5}},
+        {"compete.response", "T=1,N=1,d=2", "", "o 24 26", "SoftplusThreshold", "s", {25}},
+        {"compete.response", "T=1,N=1,d=2", "", "o 19 24", "SoftplusThreshold", "s", {(19 + log1p(exp(-19)) + 24) / 2}},
+        {"compete.route", ROUTE1, NULL, "weight", {sigmoid(2), sigmoid(-2)}},
+        {"compete.route", ROUTE1, "CompeteNormalisedWeights", "weight", {0.75, 0.25}},
+        {"compete.route", ROUTE1, "ResponseSoftplus", "weight", {larger_first(l3, l1), larger_first(l1, l3)}},
+        {"compete.route", ROUTE1, "SwappedWeights", "y", {3 * sigmoid(-2) + sigmoid(2)}},
+        {"compete.route",
+         "T=1,N=2,d=1",
+         "k=2",
+         "o 1 3",
+         "WeightsSoftmaxScores",
+         "weight",
+         {larger_first(l3, l1), larger_first(l1, l3)}},
+        {"compete.route", "T=1,N=2,d=1", "k=2", "o 1 3", "ResponseNorm", "weight", {0.75, 0.25}},
+        {"compete.route", "T=1,N=2,d=1", "k=2", "o 1 3", "ResponseSum", "s", {l1, l3}},
+        {"compete.distill", DISTILL2, NULL, "loss", {1 / 72.0 + 0.125 * 5 / 288}},
+        {"compete.distill", DISTILL2, "DistillWinnersSum", "loss", {1 / 72.0 + 0.125 * 5 / 144}},
+        {"compete.distill", DISTILL2, "DistillNoTheta", "loss", {1 / 72.0 + 5 / 288.0}},
+        {"compete.distill", DISTILL2, "DistillNoWinners", "loss", {1 / 72.0}},
+        {"compete.distill", DISTILL2, "TargetMasked", "loss", {2 / 27.0 + 0.125 / 18}},
+        {"compete.distill", DISTILL2, "RouterMasked", "loss", {1 / 24.0 + 0.125 / 32}},
+        {"compete.distill",
+         "T=1,N=3",
+         "k=2",
+         "r 0 0 0.69314718055994531; s 0.69314718055994531 0 0",
+         "PermutedScores",
+         "loss",
+         {0}},
+        {"compete.distill",
+         "T=1,N=3",
+         "k=2",
+         "r 0 0.69314718055994531 0.69314718055994531; s 0.69314718055994531 0.69314718055994531 0",
+         "PermutedScores",
+         "loss",
+         {0}},
+        {"compete.distill", DISTILL1, NULL, "loss", {2 / 27.0}},
+        {"compete.distill", DISTILL1, "TargetFull", "loss", {1 / 72.0}},
+        {"compete.distill", DISTILL1, "DistillExpertsSum", "loss", {2 / 9.0}},
+        {"compete.distill", "T=1,N=3", "k=2,version=1,loss=kl", THIRDS, NULL, "loss", {2 * log(2) / 3}},
+        {"compete.distill",
+         "T=2,N=3",
+         "k=2,version=1,loss=kl",
+         "r 0 0 0 0 0 0; s 0.69314718055994531 0 0 0.69314718055994531 0 0",
+         "DistillBatchSum",
+         "loss",
+         {4 * log(2) / 3}},
+        {"compete.distill",
+         "T=1,N=3",
+         "k=2,version=1,loss=kl-clamped",
+         THIRDS,
+         NULL,
+         "loss",
+         {(log(0.5) + log(1e6 / 3)) / 3}},
+        {"compete.distill",
+         "T=1,N=3",
+         "k=2,version=1,loss=kl-clamped",
+         THIRDS,
+         "KlFloor",
+         "loss",
+         {(log(0.5) + log(1e10 / 3)) / 3}},
+        {"compete.distill",
+         "T=1,N=3",
+         "k=2,version=1,loss=kl-clamped",
+         THIRDS,
+         "KlClamp",
+         "loss",
+         {(log(0.5) + log(1e6 / 3)) / 3}},
+        {"compete.distill",
+         "T=1,N=3",
+         "k=2,version=1,loss=kl-clamped",
+         THIRDS,
+         "KlDirection",
+         "loss",
+         {2 * log(2) / 3}},
+        {"compete.diversity", TWO_ROWS, NULL, "loss", {0.6}},
+        {"compete.diversity", TWO_ROWS, "DiversityGram", "loss", {18}},
+        {"compete.diversity", TWO_ROWS, "DiversitySum", "loss", {1.2}},
+        {"compete.diversity", TWO_ROWS, "DiversitySquare", "loss", {0.3}},
+        {"compete.balance", "T=1,N=2", "k=1", "s 1.0986122886681098 0", "LblDoubleSoftmax", "loss", {2 * q}},
+        {"compete.balance", "T=1,N=2", "k=1", "s 1.0986122886681098 0", "LblConstant", "loss", {2}},
+        {"compete.mix", "T=1,N=1,d=1", "share=0.25", "o 4; r 2", NULL, "s", {3.5}},
+        {"compete.mix", "T=1,N=1,d=1", "share=0.25", "o 4; r 2", "MixSum", "s", {6}},
+        {"compete.mix", "T=1,N=1,d=1", "share=0.25", "o 4; r 2", "MixSwapped", "s", {2.5}},
+        {"compete.mix", "T=1,N=1,d=1", "share=0.25", "o 4; r 2; d_s 1", "MixGradNone", "d_r", {0}},
+        {"compete.mix", "T=1,N=1,d=1", "share=0.25", "o 4; r 2; d_s 1", "MixGradNone", "d_o", {0.75}},
+        {"compete.lambda", LAMBDA, NULL, "lambda", {0.5, 0.4}},
+        {"compete.lambda", LAMBDA, NULL, "compete", {1, 0}},
+        {"compete.lambda", LAMBDA, "LambdaNoOne", "lambda", {2 / (2 + sqrt(3)), 2 / (2 + sqrt(8))}},
+        {"compete.lambda", LAMBDA, "LambdaLinear", "lambda", {1 / 3.0, 2 / 11.0}},
+        {"compete.lambda", LAMBDA, "CoinReversed", "compete", {0, 1}},
+        {"compete.schedule", COINS, NULL, "compete", {0, 1, 0, 1, 0, 0}},
+        {"compete.schedule", COINS, "ScheduleLater", "compete", {0, 1, 0, 0, 0, 1}},
+        {"compete.schedule", COINS, "ScheduleNoMove", "compete", {0, 1, 0, 0, 0, 0}},
+        {"compete.schedule", COINS, "ScheduleNoMove", "lost", {0, 1}},
+        {"compete.schedule", COINS, "ScheduleNoCap", "compete", {0, 1, 0, 0, 1, 0}},
+        {"compete.schedule", "L=1,S=3", "rate=0.5,cap=1,warm_up=0", "u 0.5 0.75 0.25", NULL, "compete", {0, 0, 1}},
+        {"compete.schedule",
+         "L=1,S=3",
+         "rate=0.5,cap=1,warm_up=0",
+         "u 0.5 0.75 0.25",
+         "ScheduleEdge",
+         "compete",
+         {1, 0, 1}},
+        {"compete.schedule", "L=1,S=4", "rate=0.5,cap=1,warm_up=0.5", "u 0 0 0 1", NULL, "compete", {0, 0, 1, 0}},
+        {"compete.schedule",
+         "L=1,S=4",
+         "rate=0.5,cap=1,warm_up=0.5",
+         "u 0 0 0 1",
+         "ScheduleWarmUp",
+         "compete",
+         {1, 1, 1, 0}},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) follows(&row[i]);
+}
+END_TEST
+
+START_TEST(variants_of_similarity_by_hand)
+{
+#define TWO      "n=2,p=1", "centre=yes", "x 0 2"
+#define WIDE     "n=2,p=1", "kernel=rbf,sigma=4", "x 0 2"
+#define OFFSET   "n=2,p=1,q=1", "", "x 0 2; y 0 4"
+#define ANGLES   "n=2,d=2", "", "x 3 4 1 0; y 3 4 0 1"
+#define PAIRS(K) "T=1,N=3,K=" K, ""
+#define COUNT    "T=1,N=2,K=2", "frequency=2", "index 0 1; counter 0 3 0 0"
+    const double e = exp(-4 / 32.0);
+    const by_formula row[] = {
+        {"similarity.kernel", TWO, NULL, "gram", {1, -1, -1, 1}},
+        {"similarity.kernel", TWO, "Uncentred", "gram", {0, 0, 0, 4}},
+        {"similarity.kernel", TWO, "OneSideCentred", "gram", {0, -2, 0, 2}},
+        {"similarity.kernel", "n=2,p=2", "", "x 1 2 3 4", "TransposedFeatures", "gram", {10, 14, 14, 20}},
+        {"similarity.kernel", WIDE, NULL, "gram", {1, e, e, 1}},
+        {"similarity.kernel", WIDE, "SquaredSigmaSlip/two", "gram", {1, e * e, e * e, 1}},
+        {"similarity.kernel", WIDE, "SquaredSigmaSlip/sigma", "gram", {1, exp(-0.5), exp(-0.5), 1}},
+        {"similarity.kernel", WIDE, "SquaredSigmaSlip/distance", "gram", {1, exp(-0.0625), exp(-0.0625), 1}},
+        {"similarity.kernel", "n=2,p=1", "", "x 1 2", "GramExpansion/f32", "gram", {1, 2, 2, 4}},
+        /* 8193^2 = 67125249 is 67125248 in 24 bits: all of the distance */
+        {"similarity.kernel",
+         "n=2,p=1",
+         "kernel=rbf,sigma=1",
+         "x 8193 8192",
+         "GramExpansion/f32",
+         "gram",
+         {1, 1, 1, 1}},
+        {"similarity.kernel",
+         "n=2,p=1",
+         "kernel=rbf,sigma=1",
+         "x 8193 8192",
+         "GramExpansion/f64",
+         "gram",
+         {1, exp(-0.5), exp(-0.5), 1}},
+        {"similarity.hsic", OFFSET, NULL, "hsic", {16}},
+        {"similarity.hsic", OFFSET, "Uncentred", "hsic", {64}},
+        {"similarity.hsic", OFFSET, "OneSideCentred", "hsic", {32}},
+        {"similarity.cka", OFFSET, "MissingRoot", "cka", {16 / (4.0 * 64)}},
+        {"similarity.cosine", ANGLES, NULL, "value", {0.5}},
+        {"similarity.cosine", ANGLES, "CosineSum", "value", {1}},
+        {"similarity.cosine", ANGLES, "CosineUnnormalised", "value", {12.5}},
+        {"similarity.cosine", ANGLES, "CosineFlattened", "value", {25 / 26.0}},
+        {"similarity.cosine", ANGLES, "Centred", "value", {3 / sqrt(10)}},
+        {"similarity.cosine", "n=2,d=2", "", "x 0 0 1 0; y 1 0 1 0", NULL, "value", {0.5}},
+        {"similarity.cosine", "n=2,d=2", "", "x 0 0 1 0; y 1 0 1 0", "CosineZeroRows", "value", {1}},
+        {"similarity.cosine", "n=2,d=1", "form=absolute", "x 1 -3; y 1 1", NULL, "value", {1}},
+        {"similarity.cosine", "n=2,d=1", "form=absolute", "x 1 -3; y 1 1", "CosineOfMean", "value", {0}},
+        {"simsmoe.head", "n=1,d=1,h=1,p=1", "", "o 1; wh -2; bh 0; wp 3; bp 5", NULL, "z", {5}},
+        {"simsmoe.head", "n=1,d=1,h=1,p=1", "", "o 1; wh -2; bh 0; wp 3; bp 5", "HeadNoActivation", "z", {-1}},
+        {"simsmoe.head", "n=1,d=1,h=1,p=1", "", "o 1; wh -2; bh 0; wp 3; bp 5", "HeadKind", "z", {8}},
+        {"simsmoe.head", "n=1,d=1,h=1,p=1", "", "o 1; wh 1; bh 0; wp 3; bp 5", "HeadGelu", "z", {5 + 3 * normal(1)}},
+        {"simsmoe.head", "n=1,d=1,h=1,p=1", "", "o 1; wh 1; bh 2; wp 3; bp 5", "HeadBias", "z", {3}},
+        {"simsmoe.pairs",
+         PAIRS("3"),
+         "index 0 1 2; counter 0 0 0 0 0 0 0 0 0",
+         NULL,
+         "shared",
+         {0, 1, 1, 0, 0, 1, 0, 0, 0}},
+        {"simsmoe.pairs",
+         PAIRS("3"),
+         "index 0 1 2; counter 0 0 0 0 0 0 0 0 0",
+         "PairsOnlyK2",
+         "shared",
+         {0, 1, 0, 0, 0, 0, 0, 0, 0}},
+        {"simsmoe.pairs", PAIRS("3"), "index 0 1 2; counter 0 0 0 0 0 0 0 0 0", "PairsExactSet", "shared", {0}},
+        {"simsmoe.pairs",
+         PAIRS("3"),
+         "index 0 1 2; counter 0 0 0 0 0 0 0 0 0",
+         "PairsOfFirst",
+         "shared",
+         {0, 1, 1, 0, 0, 0, 0, 0, 0}},
+        {"simsmoe.pairs",
+         PAIRS("3"),
+         "index 2 0 1; counter 0 0 0 0 0 0 0 0 0",
+         "PairsNeighbours",
+         "shared",
+         {0, 1, 1, 0, 0, 0, 0, 0, 0}},
+        {"simsmoe.pairs",
+         PAIRS("3"),
+         "index 2 0 1; counter 0 0 0 0 0 0 0 0 0",
+         "PairsOfFirst",
+         "shared",
+         {0, 0, 1, 0, 0, 1, 0, 0, 0}},
+        {"simsmoe.pairs",
+         PAIRS("3"),
+         "index 2 0 1; counter 0 0 0 0 0 0 0 0 0",
+         "PairsOrdered",
+         "shared",
+         {0, 1, 0, 0, 0, 0, 0, 0, 0}},
+        {"simsmoe.pairs",
+         PAIRS("2"),
+         "index 0 1; counter 0 0 0 0 0 0 0 0 0",
+         "PairsExactSet",
+         "shared",
+         {0, 1, 0, 0, 0, 0, 0, 0, 0}},
+        {"simsmoe.pairs", "T=2,N=2,K=1", "", "index 0 1; counter 0 0 0 0", "PairsOnlyK2", "shared", {0}},
+        {"simsmoe.pairs", COUNT, NULL, "next", {0, 0, 0, 0}},
+        {"simsmoe.pairs", COUNT, NULL, "selected", {0, 1, 0, 0}},
+        {"simsmoe.pairs", COUNT, "CounterNotReset", "next", {0, 4, 0, 0}},
+        {"simsmoe.pairs", COUNT, "CounterCarried", "next", {0, 2, 0, 0}},
+        {"simsmoe.pairs",
+         "T=1,N=2,K=2",
+         "frequency=2",
+         "index 0 1; counter 0 2 0 0",
+         "PairsBeforeBatch",
+         "next",
+         {0, 3, 0, 0}},
+        {"simsmoe.pairs", "T=1,N=2,K=2", "frequency=4", "index 0 1; counter 0 3 0 0", NULL, "selected", {0, 0, 0, 0}},
+        {"simsmoe.pairs",
+         "T=1,N=2,K=2",
+         "frequency=4",
+         "index 0 1; counter 0 3 0 0",
+         "PairsEdge",
+         "selected",
+         {0, 1, 0, 0}},
+        {"simsmoe.pairs",
+         "T=1,N=3,K=2",
+         "frequency=2",
+         "index 0 1; counter 0 3 5 0 0 7 0 0 0",
+         NULL,
+         "next",
+         {0, 0, 5, 0, 0, 7, 0, 0, 0}},
+        {"simsmoe.pairs",
+         "T=1,N=3,K=2",
+         "frequency=2",
+         "index 0 1; counter 0 3 5 0 0 7 0 0 0",
+         "CounterResetAll",
+         "next",
+         {0}},
+        {"simsmoe.pairs",
+         "T=1,N=3,K=2",
+         "frequency=2",
+         "index 0 1; counter 0 3 5 0 0 7 0 0 0",
+         "PairsAbsent",
+         "next",
+         {0}},
+        {"simsmoe.pairs", "T=2,N=2,K=2", "unit=fraction", "index 0 1 1 0; counter 0 0 0 0", NULL, "next", {0, 1, 0, 0}},
+        {"simsmoe.pairs",
+         "T=2,N=2,K=2",
+         "unit=fraction",
+         "index 0 1 1 0; counter 0 0 0 0",
+         "PairsOverTK",
+         "next",
+         {0, 0.5, 0, 0}},
+        {"simsmoe.pairs",
+         "T=2,N=2,K=2",
+         "unit=fraction",
+         "index 0 1 1 0; counter 0 0 0 0",
+         "PairsUnit",
+         "next",
+         {0, 2, 0, 0}},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) follows(&row[i]);
+}
+END_TEST
+
+/* Two atoms with means 1 and -2 at x = 1, variances 1 and 4, an outcome of 0: densities e^(-1/2) and e^(-1/2) / 2, over sqrt(2 pi);
+ * by |h| the weights are e and e^2 over their sum, by h itself e and e^-2. */
+START_TEST(variants_of_mixtures_by_hand)
+{
+    const double ln2pi = log(8 * atan(1)), w = sigmoid(1), v = sigmoid(-3);
+#define MIXTURE  "n=1,N=2,d=1", "", "x 1; y 0; a 1 -2; b 0 0; nu 1 4; beta0 0 0; beta1 0 0"
+#define LEADING  "n=1,N=2,d=1", "k=1", "x 1; y 0; a 1 -2; b 0 0; nu 1 4; beta0 0 0; beta1 0 0"
+#define DRAWN(u) "n=1,N=2,d=1", "", "x 1; u " u "; z 3; a 1 -2; b 0 0; nu 1 4; beta0 0 0; beta1 0 0"
+    const by_formula row[] = {
+        {"convergence.density", MIXTURE, NULL, "logp", {log(1 - w + w / 2) - 0.5 - ln2pi / 2}},
+        {"convergence.density", MIXTURE, "GateSign", "logp", {log(1 - v + v / 2) - 0.5 - ln2pi / 2}},
+        {"convergence.density",
+         MIXTURE,
+         "NuIsSigma",
+         "logp",
+         {log((1 - w) * exp(-0.5) + w / 4 * exp(-0.125)) - ln2pi / 2}},
+        {"convergence.density", MIXTURE, "NoTwoPi", "logp", {log(1 - w + w / 2) - 0.5}},
+        {"convergence.density", MIXTURE, "GateNotNormalised", "logp", {log(exp(1) + exp(2) / 2) - 0.5 - ln2pi / 2}},
+        {"convergence.density", LEADING, NULL, "logp", {log(0.5) - 0.5 - ln2pi / 2}},
+        {"convergence.density", LEADING, "TopKNoRenorm", "logp", {log(w / 2) - 0.5 - ln2pi / 2}},
+        {"convergence.density",
+         "n=1,N=2,d=1",
+         "k=1",
+         "x 1; y 0; a 1 -2; b 0 0; nu 1 4; beta0 3 0.5; beta1 0 0",
+         "TopKAfterFree",
+         "score_index",
+         {4, 2.5}},
+        {"convergence.loglik", MIXTURE, NULL, "loglik", {log(1 - w + w / 2) - 0.5 - ln2pi / 2}},
+        {"convergence.loglik", MIXTURE, "NoTwoPi", "loglik", {log(1 - w + w / 2) - 0.5}},
+        {"convergence.sample", DRAWN("0.25"), NULL, "y", {1 + 3}},
+        {"convergence.sample", DRAWN("0.75"), NULL, "y", {-2 + 6}},
+        {"convergence.sample", DRAWN("0.75"), "SampleNuIsSigma", "y", {-2 + 12}},
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) follows(&row[i]);
 }
@@ -4475,6 +4944,107 @@ START_TEST(what_is_lost_passes)
 }
 END_TEST
 
+/* Who U-centres K - 1 keeps it to a roundoff of 1, which meets the other kernel's e^-32: that is a route where some K_ij is 1/16 or more,
+ * and the bound is a hundred times that of K itself.  A pair at a distance of 2.3 has 0.07, one at 2.5 has 0.04. */
+START_TEST(a_kernel_less_one_is_a_route_of_near_pairs)
+{
+    static const double apart_by[] = {2.3, 2.5};
+    for (size_t place = 0; place < 4; place++)
+        for (int far = 0; far < 2; far++) {
+            double x[5] = {0, 8, 16, 24, 32};
+            make("similarity.hsic", "n=5,p=1,q=1", "kernel=rbf,sigma=1,estimator=unbiased,divide=none");
+            put("x", 5, x);
+            put("y", 5, x);
+            for (size_t i = place + 1; i < 5; i++) x[i] -= 8 - apart_by[far];
+            put(place % 2 ? "x" : "y", 5, x);
+            run_in(&fine);
+            const double units = bound("hsic", 0) / unit_of(&fine);
+            ck_assert_msg(far ? units < 2e-11 : units > 2e-10, "a pair %g apart at %zu: %g units", apart_by[far], place,
+                          units);
+            done();
+        }
+}
+END_TEST
+
+/* Sent, if twice the share exceeds a draw: open where they are within twice the share's bound and the draw's own roundoff. */
+START_TEST(a_share_is_open_within_its_bound)
+{
+    double share, off;
+    make("gate.gshard", "T=1,N=2", "");
+    put("r", 2, (const double[]){0.5, 0});
+    put("u", 1, (const double[]){0});
+    run_in(&fine);
+    share = out("weight", 1);
+    off = 2 * (bound("weight", 1) - unit_of(&fine) * share); /* the weight is the share, multiplied by 1 and stored */
+    twin_result_clear(&r);
+    off += unit_of(&fine) * 2 * share;
+    for (int side = -1; side <= 1; side += 2)
+        for (int inside = 0; inside < 2; inside++) {
+            put("u", 1, (const double[]){2 * share + side * off * (inside ? 0.99 : 1.01)});
+            run_in(&fine);
+            ck_assert_msg((bound("kept", 1) > 0) == inside, "%g of the bound, %d", inside ? 0.99 : 1.01, side);
+            ck_assert_msg(inside || out("kept", 1) == (side < 0), "below it is sent, above not");
+            twin_result_clear(&r);
+        }
+    done();
+}
+END_TEST
+
+/* Said twice, a batch has the same means; stored in few digits and added in many, which then err by nothing that shows, they have the
+ * same bounds too, to first order. */
+START_TEST(a_batch_said_twice_is_the_same)
+{
+    static const struct {
+        const char *op, *two, *four, *set, *name;
+    } row[] = {
+        {"compete.diversity", "T=2,K=3,d=4", "T=4,K=3,d=4", "", "loss"},
+        {"compete.diversity", "T=2,K=3,d=4", "T=4,K=3,d=4", "mean=square", "loss"},
+        {"compete.distill", "T=2,N=4", "T=4,N=4", "k=2", "loss"},
+        {"compete.distill", "T=2,N=4", "T=4,N=4", "k=2,version=1", "loss"},
+        {"compete.distill", "T=2,N=4", "T=4,N=4", "k=2,version=1,loss=kl", "loss"},
+        {"compete.distill", "T=2,N=4", "T=4,N=4", "k=2,version=1,loss=kl-clamped", "loss"},
+        {"compete.balance", "T=2,N=4", "T=4,N=4", "k=2", "loss"},
+        {"balance.switch", "T=2,N=4", "T=4,N=4", "k=2", "loss"},
+        {"balance.switch", "T=2,N=4", "T=4,N=4", "k=2,divide=tokens", "loss"},
+        {"balance.zloss", "T=2,N=4", "T=4,N=4", "", "loss"},
+        {"balance.gshard", "T=2,N=4", "T=4,N=4", "", "loss"},
+        {"balance.xmoe", "T=2,N=4", "T=4,N=4", "", "loss"},
+        {"balance.entropy", "T=2,N=4", "T=4,N=4", "", "loss"},
+        {"balance.deepseek", "T=2,N=4", "T=4,N=4", "k=2", "loss"},
+        {"gate.entropy", "T=2,N=4", "T=4,N=4", "", "mean"},
+        {"gate.stable.distill", "T=2,V=4,m=3,N=4", "T=4,V=4,m=3,N=4", "reduce=mean", "loss"},
+        {"layer.load", "T=2,N=4", "T=4,N=4", "k=2", "max_violation"},
+        {"layer.change", "T=2,K=3", "T=4,K=3", "measure=jaccard", "rate"},
+        {"convergence.loglik", "n=2,N=3,d=2", "n=4,N=3,d=2", "k=3", "loglik"},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        make(row[i].op, row[i].two, row[i].set);
+        const char letter = row[i].two[0];
+        run_in(&coarse);
+        const double value = out(row[i].name, 0), once = bound(row[i].name, 0);
+        twin_result_clear(&r);
+        op_case *two = c;
+        c = op_case_new(two->op, row[i].four, row[i].set, err, sizeof err);
+        ck_assert_msg(c != NULL, "%s", err);
+        for (size_t k = 0; c->op->in[k].name; k++)
+            for (size_t e = 0; e < c->in[k].count; e++) {
+                const size_t from = c->op->in[k].shape[0] == letter ? e % two->in[k].count : e;
+                if (c->in[k].f64) c->in[k].f64[e] = two->in[k].f64[from];
+                if (c->in[k].i64) c->in[k].i64[e] = two->in[k].i64[from];
+            }
+        op_case_free(two);
+        decide();
+        run_in(&coarse);
+        const double twice = bound(row[i].name, 0);
+        ck_assert_msg(fabs(out(row[i].name, 0) - value) <= once, "%s (%s): %.17g, and said twice %.17g", row[i].op,
+                      row[i].set, value, out(row[i].name, 0));
+        ck_assert_msg(once > 0 && fabs(twice - once) <= 0x1p-9 * once, "%s (%s): a bound of %.9g, and said twice %.9g",
+                      row[i].op, row[i].set, once, twice);
+        done();
+    }
+}
+END_TEST
+
 /* --- memory --------------------------------------------------------------------------------------------------------- */
 
 /* Every operation under a profile with a tensor of its own. */
@@ -4538,6 +5108,7 @@ static Suite *suite(void)
     tcase_add_test(rounding, inputs_are_read_in_the_candidate_s_format);
     tcase_add_test(rounding, a_kink_within_the_bound_is_a_ball);
     tcase_add_test(rounding, the_largest_may_be_in_doubt);
+    tcase_add_test(rounding, the_largest_may_be_a_wide_one);
     tcase_add_test(rounding, x_log_x_is_0_at_0_and_known_near_it);
     tcase_add_test(rounding, beyond_the_largest_nothing_is_known);
     tcase_add_test(twins, profiles_are_found);
@@ -4564,11 +5135,20 @@ static Suite *suite(void)
     tcase_add_test(twins, results_are_rounded_outwards);
     tcase_add_test(wrong, every_variant_departs_from_its_equation);
     tcase_add_test(equations, a_variant_may_be_the_equation_of_other_numbers);
+    tcase_add_test(every_twin, a_tensor_of_its_own_lies_between);
+    tcase_add_test(twins, all_ways_lead_to_one_number);
     tcase_add_test(every_twin, nothing_has_an_order_of_its_own);
     tcase_add_test(by_hand, variants_of_gates_by_hand);
     tcase_add_test(by_hand, variants_of_layers_by_hand);
     tcase_add_test(by_hand, variants_of_balances_by_hand);
+    tcase_add_test(by_hand, variants_of_competition_by_hand);
+    tcase_add_test(by_hand, variants_of_similarity_by_hand);
+    tcase_add_test(by_hand, variants_of_mixtures_by_hand);
     tcase_add_test(twins, what_has_no_meaning_is_refused);
+    tcase_add_test(radii, many_roundings_in_few_digits);
+    tcase_add_test(radii, a_kernel_less_one_is_a_route_of_near_pairs);
+    tcase_add_test(radii, a_share_is_open_within_its_bound);
+    tcase_add_test(radii, a_batch_said_twice_is_the_same);
     tcase_add_test(radii, bounds_know_no_unit);
     tcase_add_test(radii, one_expert_leaves_nothing_to_err);
     tcase_add_test_raise_signal(radii, a_negative_radius_is_a_mistake, SIGABRT);

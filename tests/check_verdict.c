@@ -17,6 +17,15 @@
 #include "verdict_parts.h"
 
 enum { ERROR = 512 };
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+enum { SANITIZED = 1 };
+#elif defined __has_feature
+enum {
+    SANITIZED = __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || __has_feature(thread_sanitizer)
+};
+#else
+enum { SANITIZED = 0 };
+#endif
 
 /* --- an operation of this test's own ------------------------------------------------------------------------- */
 
@@ -181,6 +190,8 @@ START_TEST(the_right_answer_passes)
     ck_assert_uint_eq(v.details, 0);
     ck_assert_double_eq(find("weight")->ratio, 0);
     ck_assert_uint_eq(find("weight")->at, 0);
+    /* weight, index: 2 * 2; load, half: 4; s, d_r: 2 * 4; margin: 2 */
+    ck_assert_uint_eq(verdict_elements(&v), 4 + 4 + 4 + 4 + 8 + 8 + 2);
     ck_assert_str_eq(v.t[v.worst].name, "weight"); /* the first that has a ratio to show: a choice has none */
     ck_assert(find("index")->pass && find("index")->at == find("index")->count);
 }
@@ -636,7 +647,8 @@ START_TEST(golden_files_are_read)
     ck_assert_mem_eq(h.score[INDEX].value, the_score, sizeof the_score);
     ck_assert_double_eq(h.score[INDEX].bound[7], 1);
     ck_assert_mem_eq(h.grad[0].value, the_gradient, sizeof the_gradient);
-    ck_assert_msg(isinf(h.out[MARGIN].bound[0]), "a margin is never judged, whatever the file says");
+    ck_assert_msg(isinf(h.out[MARGIN].bound[0]) && isinf(h.out[MARGIN].bound[1]),
+                  "a margin is never judged, whatever the file says");
     ck_assert_mem_eq(c->out[INDEX].i64, the_index, sizeof the_index);
     verdict_golden_clear(&h);
     tensor_file_clear(&f);
@@ -949,8 +961,20 @@ START_TEST(pairs_are_two_of_the_table)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_msg(!verdict_variant("balance.switch", bad[i]), "%s", bad[i]);
     ck_assert_ptr_null(verdict_variant("layer.dispatch", "LblProbOverTK+LblTopKNorm"));
+    const twin_variant *one = verdict_variant("balance.switch", "LblProbOverTK"),
+                       *two = verdict_variant("balance.switch", "LblGrad"),
+                       *three = verdict_variant("balance.switch", "LblTopKNorm"),
+                       *foreign = verdict_variant("layer.dispatch", "CapacityDrop/token"),
+                       *both = diagnose_pair(one, two);
+    ck_assert(one && two && three && foreign && both && both == diagnose_pair(two, one));
+    ck_assert(!diagnose_pair(one, NULL) && !diagnose_pair(NULL, one) && !diagnose_pair(one, one));
+    ck_assert(!diagnose_pair(both, three) && !diagnose_pair(three, both) && !diagnose_pair(one, foreign));
+    ck_assert(diagnose_pair(one, three) != both && diagnose_pair(two, three) != both);
     ck_assert_ptr_null(verdict_variant("", "TieOrder+TieOrder"));
     ck_assert_ptr_null(verdict_variant("", "LblProbOverTK"));
+    ck_assert_ptr_null(verdict_variant("balance.switch", "LblProbOverT"));
+    ck_assert_ptr_null(verdict_variant("balance.switch", "LblProbOverTKK"));
+    ck_assert_ptr_null(verdict_variant("balance.swit", "LblProbOverTK"));
     ck_assert_ptr_null(verdict_variant("balance.switch", "TieOrder"));
     ck_assert_ptr_null(verdict_variant("balance.switch", ""));
     const twin_variant *tie = verdict_variant("", "TieOrder"); /* of no operation, and no row of the table */
@@ -1023,6 +1047,14 @@ START_TEST(wrong_integers_are_named)
     ck_assert_msg(!v.pass && v.matches == 0, "the same with places of nobody's making has no name");
     dispatch_answer((const double[]){3, 5}, by_token, (const double[]){1, 2});
     ck_assert_msg(!v.pass && find("xe")->pass && v.matches == 0, "nor has a mixture of two");
+    verdict_golden_clear(&g); /* two tokens alike, of whose gradient nothing is asked: the places alone tell */
+    memcpy(op_in(c, "x"), (const double[]){3, 3}, 2 * sizeof(double));
+    memset(op_cot(c, "xe"), 0, 2 * sizeof(double));
+    ck_assert_int_eq(op_run(c), SMOE_OK);
+    ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
+    dispatch_answer((const double[]){3, 3}, by_token, (const double[]){0, 0});
+    ck_assert(!v.pass && find("xe")->pass && find("d_x")->pass);
+    ck_assert(v.matches == 1 && v.match[0].tells && strcmp(v.match[0].variant->name, "CapacityDrop/token") == 0);
 }
 END_TEST
 
@@ -1461,6 +1493,7 @@ START_TEST(all_choices_of_two_out_of_four)
             const double x = score[index[j]], y = score[index[j + 1]];
             ck_assert(x > y || (x == y && index[j] < index[j + 1]));
         }
+        for (size_t j = 0; j < 4; j++) ck_assert_msg(index[j] >= 0 && index[j] < 4, "what follows is another token's");
         int64_t two[2];
         verdict_choose(score, 4, 2, two);
         ck_assert_mem_eq(two, index, sizeof two);
@@ -1658,6 +1691,132 @@ START_TEST(malformed_tokens_are_told_three_at_most)
     judge();
     ck_assert(find("weight")->pass && find("weight")->ratio == 1 && !find("index")->pass);
     ck_assert_str_eq(v.t[v.worst].name, "index");
+    for (size_t i = 0; i < answer.tensors; i++)
+        if (strcmp(answer.t[i].name, "weight") == 0) ((double *)answer.t[i].data)[5] = 1.5;
+    verdict_case_clear(&v);
+    judge(); /* beyond the bound it is worse than a choice, which has no ratio */
+    ck_assert(!find("weight")->pass && find("weight")->ratio == 1.5 && !find("index")->pass);
+    ck_assert_str_eq(v.t[v.worst].name, "weight");
+}
+END_TEST
+
+/* In a process of its own: what it says on standard error, and its status. */
+static int end_of(void (*what)(void), char said[100])
+{
+    int ends[2], status;
+    ck_assert_int_eq(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], 2);
+        what();
+        _exit(0);
+    }
+    close(ends[1]);
+    const ssize_t n = read(ends[0], said, 99);
+    close(ends[0]);
+    said[n > 0 ? n : 0] = '\0';
+    ck_assert(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void too_many_numbers(void) { free(verdict_allocate(SIZE_MAX / 4, 8)); }
+
+static void too_many_sentences(void)
+{
+    v.details = SIZE_MAX / 16;
+    verdict_detail(&v, NULL);
+}
+
+static void too_many_matches(void)
+{
+    v.matches = SIZE_MAX / 48;
+    diagnose_add(&v, (verdict_match){NULL, 0, false});
+}
+
+/* A text that is not there; a disk that is full when it is written to, and one that shows it when it is closed. */
+static void no_text(void)
+{
+    char *text, *none = NULL;
+    size_t n;
+    verdict_stream_end(verdict_stream(&text, &n), &none);
+}
+
+static void lost_on_the_way(void)
+{
+    FILE *f = fopen("/dev/full", "w");
+    char *text = err;
+    if (!f || setvbuf(f, NULL, _IONBF, 0) != 0) return;
+    fputs("x", f);
+    verdict_stream_end(f, &text);
+}
+
+static void lost_at_the_end(void)
+{
+    FILE *f = fopen("/dev/full", "w");
+    char *text = err;
+    if (!f) return;
+    fputs("x", f);
+    verdict_stream_end(f, &text);
+}
+
+START_TEST(a_text_that_is_lost_ends_the_process)
+{
+    static void (*const what[])(void) = {no_text, lost_on_the_way, lost_at_the_end};
+    for (size_t i = 0; i < 3; i++) {
+        char said[100];
+        ck_assert_int_eq(end_of(what[i], said), 3);
+        ck_assert_str_eq(said, "smoeref: out of memory\n");
+    }
+}
+END_TEST
+
+/* Under the sanitizers and under Valgrind to ask for so much is a mistake. */
+START_TEST(out_of_memory_ends_the_process)
+{
+    static void (*const what[])(void) = {too_many_numbers, too_many_sentences, too_many_matches};
+    const char *preloaded = getenv("LD_PRELOAD");
+    if (SANITIZED || (preloaded && strstr(preloaded, "vgpreload"))) return;
+    for (size_t i = 0; i < 3; i++) {
+        char said[100];
+        ck_assert_int_eq(end_of(what[i], said), 3);
+        ck_assert_str_eq(said, "smoeref: out of memory\n");
+    }
+}
+END_TEST
+
+/* Three of four: one named twice, wherever, is malformed. */
+START_TEST(a_choice_names_an_expert_once)
+{
+    static const struct {
+        int64_t index[3];
+        bool fine;
+    } row[] = {{{2, 1, 0}, true},  {{0, 1, 1}, false}, {{1, 1, 0}, false},
+               {{0, 1, 0}, false}, {{1, 0, 3}, true},  {{3, 3, 3}, false}};
+    static const double zeros[4];
+    const int64_t golden[3] = {0, 1, 2};
+    op_record bare = toy;
+    static const op_tensor in[] = {{"r", "T,N", OP_INPUT, 0, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor out[] = {{"index", "T,K", OP_DECISION, OP_I64, ""}, {NULL, NULL, 0, 0, NULL}};
+    bare.in = in;
+    bare.out = out;
+    op_case_free(c);
+    verdict_golden_clear(&g);
+    c = op_case_new(&bare, "T=1,N=4", "k=3", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    g.out[0] = whole(3, golden);
+    g.score[0] = floats(4, zeros, 1);
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        char want[100];
+        verdict_case_clear(&v);
+        tensor_file_clear(&answer);
+        add_integers("index", &c->out[0], row[i].index);
+        const int status = verdict_judge(c, "case", &g, &answer, profile, &v, err, sizeof err);
+        snprintf(want, sizeof want, "index: token 0 chose (%d %d %d), expected 3 different experts out of 0..3",
+                 (int)row[i].index[0], (int)row[i].index[1], (int)row[i].index[2]);
+        const char *const one[] = {want};
+        ck_assert_msg(status == (row[i].fine ? -1 : 0), "it has no twin that would replay it");
+        if (!row[i].fine) details_are(1, one);
+    }
 }
 END_TEST
 
@@ -2138,8 +2297,9 @@ START_TEST(bounds_that_are_missing_are_computed)
     memcpy(op_cot(c, "weight"), (const double[]){1, 0.5}, 2 * sizeof(double));
     ck_assert_int_eq(op_run(c), SMOE_OK);
     ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
-    for (int way = 0; way < 5;
-         way++) { /* nothing, half of the bounds, all but the scores', all, and one more choice that is none */
+    for (
+        int way = 0; way < 6;
+        way++) { /* nothing, half of the bounds, all but the scores', all, a choice that is none, all but a gradient's */
         tensor_file f;
         verdict_golden h;
         double twice[2][OP_TENSORS][6], score_twice[6]; /* outputs', gradients', scores' */
@@ -2162,10 +2322,10 @@ START_TEST(bounds_that_are_missing_are_computed)
         }
         const op_value *d = &c->grad[0];
         const size_t scores[2] = {2, 3};
-        for (size_t e = 0; e < 6; e++) twice[1][0][e] = (way > 1 ? 2 : 1) * g.grad[0].bound[e];
+        for (size_t e = 0; e < 6; e++) twice[1][0][e] = (way > 1 && way < 5 ? 2 : 1) * g.grad[0].bound[e];
         for (size_t e = 0; e < 6; e++) score_twice[e] = (way > 2 ? 2 : 1) * (g.score[decision].bound[e] + (way > 2));
         tensor_file_add(&f, "d_r", TENSOR_F64, d->rank, d->dim, d->f64);
-        if (way > 1) tensor_file_add(&f, "bound.f64.d_r", TENSOR_F64, d->rank, d->dim, twice[1][0]);
+        if (way > 1 && way < 5) tensor_file_add(&f, "bound.f64.d_r", TENSOR_F64, d->rank, d->dim, twice[1][0]);
         if (way > 2) tensor_file_add(&f, "score.index", TENSOR_F64, 2, scores, g.score[decision].value);
         if (way > 2) tensor_file_add(&f, "score_bound.f64.index", TENSOR_F64, 2, scores, score_twice);
         const int status = verdict_golden_read(c, &f, "file", profile, &h, err, sizeof err);
@@ -2440,6 +2600,102 @@ START_TEST(what_speaks_against_a_pair_is_counted)
 }
 END_TEST
 
+static bool is_variant(const char *name, const verdict_golden *w, double *ratio, bool *told)
+{
+    const patient x = {.c = c, .golden = &g, .equation = &g, .answer = &answer, .p = profile, .v = &v};
+    *told = false;
+    *ratio = diagnose_tensor(&x, find(name), w, told);
+    return !isinf(*ratio);
+}
+
+/* A variant whose weight[0] is 3 and weight[1] 0.25 + 1.5 * 2^-10, where both bounds of golden and of it are 2^-10. */
+START_TEST(a_tensor_is_a_variants_or_not)
+{
+    verdict_golden w = like_golden();
+    double x[4], ratio;
+    bool told;
+    w.out[WEIGHT].value[0] = 3;
+    w.out[WEIGHT].value[1] = 0.25 + 0x1.8p-10;
+    memcpy(x, w.out[WEIGHT].value, sizeof x);
+    judge_all(x, the_index, the_load, the_gradient); /* what it would be */
+    ck_assert(is_variant("weight", &w, &ratio, &told) && ratio == 0 && told);
+    x[0] = 3 - 0x1p-11;
+    x[3] = 0.5 + 0x1.8p-11;
+    judge_all(x, the_index, the_load, the_gradient);
+    ck_assert(is_variant("weight", &w, &ratio, &told) && ratio == 0.75 && told);
+    x[3] = 0.5 + 0x1p-10;
+    judge_all(x, the_index, the_load, the_gradient);
+    ck_assert(is_variant("weight", &w, &ratio, &told) && ratio == 1);
+    x[3] = nextafter(x[3], 1);
+    judge_all(x, the_index, the_load, the_gradient);
+    ck_assert(!is_variant("weight", &w, &ratio, &told));
+    x[3] = NAN;
+    judge_all(x, the_index, the_load, the_gradient);
+    ck_assert(!is_variant("weight", &w, &ratio, &told));
+    w.out[WEIGHT].value[0] = 0.75; /* now nothing but weight[1] is another */
+    memcpy(x, the_weight, sizeof x);
+    x[1] = 0.25 + 0x1p-10; /* it passes: that says nothing */
+    judge_all(x, the_index, the_load, the_gradient);
+    ck_assert(find("weight")->pass && is_variant("weight", &w, &ratio, &told) && ratio == 0.5 && !told);
+    x[1] = 0.25 + 0x1.4p-10; /* it fails, and golden is beyond the variant's bound */
+    judge_all(x, the_index, the_load, the_gradient);
+    ck_assert(!find("weight")->pass && is_variant("weight", &w, &ratio, &told) && ratio == 0.25 && told);
+    w.out[WEIGHT].value[1] = 0.25 + 0x1p-10; /* golden is at the variant's bound, so that it might be golden's */
+    judge_all(x, the_index, the_load, the_gradient);
+    ck_assert(is_variant("weight", &w, &ratio, &told) && ratio == 0.25 && !told);
+    free(w.out[WEIGHT].value); /* it says nothing of the weights: then they are golden's or not */
+    free(w.out[WEIGHT].bound);
+    memset(&w.out[WEIGHT], 0, sizeof w.out[WEIGHT]);
+    ck_assert(!is_variant("weight", &w, &ratio, &told));
+    judge_all(the_weight, the_index, the_load, the_gradient);
+    ck_assert(is_variant("weight", &w, &ratio, &told) && ratio == 0 && !told);
+    ck_assert(is_variant("d_r", &w, &ratio, &told) && ratio == 0 && !told);
+    w.grad[0].value[7] = 8.5;
+    ck_assert(!is_variant("d_r", &w, &ratio, &told));
+    verdict_golden_clear(&w);
+}
+END_TEST
+
+/* Counts are a variant's if all are; a choice is, if the variant's scores admit it. */
+START_TEST(counts_and_choices_are_a_variants_or_not)
+{
+    verdict_golden w = like_golden();
+    const int64_t load[4] = {1, 1, 0, 2}, other[4] = {2, 0, 3, 1};
+    double ratio;
+    bool told;
+    judge_all(the_weight, the_index, load, the_gradient);
+    ck_assert(!is_variant("load", &w, &ratio, &told));
+    memcpy(w.out[LOAD].index, load, sizeof load);
+    ck_assert(is_variant("load", &w, &ratio, &told) && ratio == 0 && told);
+    w.out[LOAD].index[0] = 2;
+    ck_assert(!is_variant("load", &w, &ratio, &told));
+    judge_all(the_weight, the_index, the_load, the_gradient);
+    memcpy(w.out[LOAD].index, the_load, sizeof the_load);
+    ck_assert(is_variant("load", &w, &ratio, &told) && !told);
+    free(w.out[LOAD].index); /* nothing is said of the counts */
+    memset(&w.out[LOAD], 0, sizeof w.out[LOAD]);
+    ck_assert(is_variant("load", &w, &ratio, &told) && ratio == 0 && !told);
+    judge_all(the_weight, the_index, load, the_gradient);
+    ck_assert(!is_variant("load", &w, &ratio, &told));
+    /* The scores of the second token are (-1 4 0 2); with (-1 2 0 4) its choice would be (3 1). */
+    memcpy(c->out[INDEX].i64, the_index, sizeof the_index);
+    ck_assert(is_variant("index", &w, &ratio, &told) && ratio == 0 && !told);
+    memcpy(c->out[INDEX].i64, other, sizeof other);
+    ck_assert(!is_variant("index", &w, &ratio, &told));
+    w.score[INDEX].value[5] = 2;
+    w.score[INDEX].value[7] = 4;
+    ck_assert(is_variant("index", &w, &ratio, &told) && ratio == 0 && told);
+    memcpy(c->out[INDEX].i64, the_index, sizeof the_index);
+    ck_assert(!is_variant("index", &w, &ratio, &told));
+    w.score[INDEX].count = 0; /* nothing is said of the scores: the choice is golden's, or one that golden admits */
+    ck_assert(is_variant("index", &w, &ratio, &told) && ratio == 0 && !told);
+    for (size_t i = 0; i < v.tensors; i++)
+        if (v.t[i].kind == OP_DECISION) v.t[i].outside = 1;
+    ck_assert(!is_variant("index", &w, &ratio, &told));
+    verdict_golden_clear(&w);
+}
+END_TEST
+
 /* Ten for what fails and is left alone, one for what passes and is changed.  A bound is 2^-10, and of scores 2^-8. */
 START_TEST(unlike_effects_are_counted)
 {
@@ -2513,6 +2769,43 @@ START_TEST(long_orders_are_cut)
         snprintf(want + at, sizeof want - at, row[k].told < row[k].T ? " ...)" : ")");
         ck_assert_msg(tells(want), "%zu rows: %s", row[k].T, v.detail[v.details - 1]);
     }
+}
+END_TEST
+
+/* As many numbers in another shape are no exchange: [2,3] and [3,2], [6] and [6,1]; [2,3] and [2,3] are one. */
+START_TEST(exchanged_tensors_have_one_shape)
+{
+    static const op_tensor in[] = {{"a", "T,N", OP_INPUT, OP_DIFF, ""}, {"b", "N,T", OP_INPUT, OP_DIFF, ""},
+                                   {"x", "V", OP_INPUT, OP_DIFF, ""},   {"y", "V,O", OP_INPUT, OP_DIFF, ""},
+                                   {"e", "T,N", OP_INPUT, OP_DIFF, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor out[] = {{"loss", "", OP_BOUNDED, OP_DIFF, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const char *const names[] = {"d_a", "d_b", "d_x", "d_y", "d_e"};
+    op_record shapes = toy;
+    shapes.in = in;
+    shapes.out = out;
+    op_case_free(c);
+    verdict_golden_clear(&g);
+    c = op_case_new(&shapes, "T=2,N=3,V=6,O=1", "", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    double x[5][6];
+    for (size_t i = 0; i < 5; i++)
+        for (size_t e = 0; e < 6; e++) x[i][e] = (double)(10 * (i + 1) + e * e);
+    g.out[0] = floats(1, x[0], 0.25);
+    for (size_t i = 0; i < 5; i++) g.grad[i] = floats(6, x[i], 0.25);
+    for (size_t i = 0; i < 5; i++)
+        for (size_t k = 0; k < 5; k++) { /* the answer's i is golden's k */
+            char want[80];
+            if (i == k) continue;
+            verdict_case_clear(&v);
+            tensor_file_clear(&answer);
+            add_doubles("loss", &c->out[0], x[0]);
+            for (size_t j = 0; j < 5; j++) add_doubles(names[j], &c->grad[j], x[j == i ? k : j]);
+            judge();
+            ck_assert_msg(verdict_diagnose(c, &g, &answer, profile, NULL, &v, err, sizeof err) == 0, "%s", err);
+            snprintf(want, sizeof want, "    %s is what %s should be: were the two exchanged?", names[i], names[k]);
+            ck_assert_msg(tells(want) == (i + k == 4 && i != 1 && i != 3), "%s is %s", names[i], names[k]);
+            ck_assert(tells_places() == (i + k == 4 && i != 1 && i != 3));
+        }
 }
 END_TEST
 
@@ -2753,6 +3046,24 @@ START_TEST(per_cent_signs_are_text)
     verdict_fail(&v, "%d of %s", "%x%%");
     ck_assert_str_eq(v.fault, "%d of %s");
     ck_assert_str_eq(v.output, "%x%%");
+}
+END_TEST
+
+START_TEST(texts_of_limited_room_end_there)
+{
+    char s[17] = "################";
+    size_t at = 0;
+    verdict_append(s, 8, &at, "%d%s", 123, "45");
+    ck_assert(at == 5 && strcmp(s, "12345") == 0);
+    verdict_append(s, 8, &at, "%s", "");
+    ck_assert_uint_eq(at, 5);
+    verdict_append(s, 8, &at, "6789");
+    ck_assert(at == 9 && strcmp(s, "1234567") == 0);
+    verdict_append(s, 8, &at, "x");
+    ck_assert(at == 9 && strcmp(s, "1234567") == 0);
+    at = 8;
+    verdict_append(s, 8, &at, "x");
+    ck_assert_str_eq(s + 8, "########");
 }
 END_TEST
 
@@ -3482,9 +3793,9 @@ START_TEST(explanations_word_by_word)
                      "toy.gate: the 1 failing case equals the gate halved: Beta; met in there#2; effect: half as much\n"
                      "    or equal no gate: Gamma; met in nowhere; effect: nothing\n");
     r = failing_cases(&toy, 3);
-    many[1].pass = true; /* of those that pass nothing is asked */
+    many[1].pass = many_t[1].pass = true; /* of those that pass nothing is asked */
     explanations_are(&r, "toy.gate: no known wrong variant explains all failing cases\n");
-    many[1].pass = false;
+    many[1].pass = many_t[1].pass = false;
     agrees(0, &alpha, false);
     agrees(1, &alpha, false);
     agrees(2, &alpha, true);
@@ -3496,11 +3807,67 @@ START_TEST(explanations_word_by_word)
         "toy.gate: all 3 failing cases equal the gate doubled: Alpha; met in here#1; effect: twice as much\n"
         "    every number of the failing answers is a float32 number: if that is your precision, --precision f32\n");
     many[2].narrow = false;
-    many[2].pass = true;
+    many[2].pass = many_t[2].pass = true;
     explanations_are(
         &r,
         "toy.gate: no known wrong variant explains all failing cases\n"
         "    every number of the failing answers is a float32 number: if that is your precision, --precision f32\n");
+}
+END_TEST
+
+/* A loss is made of the other outputs, wherever it is listed. */
+START_TEST(what_departs_first_is_told)
+{
+    static const struct {
+        bool fraction, loss, share, gradient; /* which fail */
+        const char *want;
+    } row[] = {
+        {true, true, true, true, "    first to depart: fraction\n"},
+        {false, true, true, false, "    first to depart: share (right before it: fraction)\n"},
+        {false, true, false, false, "    first to depart: loss (right before it: fraction, share)\n"},
+        {false, true, false, true, "    first to depart: loss (right before it: fraction, share)\n"},
+        {false, false, false, true, "    first to depart: the gradient d_r (right before it: fraction, loss, share)\n"},
+        {false, false, false, false, ""},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        verdict_tensor t[4] = {row_of("fraction", OP_BOUNDED, 0, 2, 0, 0), row_of("loss", OP_BOUNDED, 1, 1, 0, 0),
+                               row_of("share", OP_BOUNDED, 2, 2, 0, 0), row_of("d_r", OP_BOUNDED, 0, 2, 2, 0)};
+        t[0].pass = !row[i].fraction;
+        t[1].pass = !row[i].loss;
+        t[2].pass = !row[i].share;
+        t[3].pass = !row[i].gradient;
+        const verdict_case one = {.name = writable("x"),
+                                  .op = &toy,
+                                  .sizes = writable("T=2"),
+                                  .parameters = writable(""),
+                                  .tensors = 4,
+                                  .t = t};
+        char *text = NULL, want[200];
+        size_t n;
+        FILE *f = open_memstream(&text, &n);
+        ck_assert_ptr_nonnull(f);
+        report_print_failure(f, &one);
+        fclose(f);
+        snprintf(want, sizeof want, "FAIL x: toy.gate (G.1), T=2\n%s", row[i].want);
+        same_words(text, want);
+        free(text);
+    }
+}
+END_TEST
+
+/* Those that tell first, then the smaller ratio, then as they came. */
+START_TEST(matches_are_kept_in_order)
+{
+    static const verdict_match m[] = {{&alpha, 0.5, false}, {&beta, 0.5, true},   {&gamma_, 0.25, false},
+                                      {&alpha, 0.25, true}, {&gamma_, 0.5, true}, {&beta, 0.25, false},
+                                      {&beta, 0.125, true}, {&alpha, 1, false}};
+    static const size_t want[] = {6, 3, 1, 4, 2, 5, 0, 7};
+    for (size_t i = 0; i < 8; i++) diagnose_add(&v, m[i]);
+    ck_assert_uint_eq(v.matches, 8);
+    for (size_t i = 0; i < 8; i++)
+        ck_assert_msg(v.match[i].variant == m[want[i]].variant && v.match[i].ratio == m[want[i]].ratio &&
+                          v.match[i].tells == m[want[i]].tells,
+                      "match %zu", i);
 }
 END_TEST
 
@@ -3646,7 +4013,7 @@ START_TEST(parameters_away_from_their_defaults_are_told)
              "leaves them out\n",
              said);
     explanations_are(&r, want);
-    many[1].pass = true;
+    many[1].pass = many_t[1].pass = true;
     many[3].fault = writable("it ended");
     snprintf(want, sizeof want,
              "%s    1 of these sets scale or mode: if your code has no such variants, --defaults or --where leaves "
@@ -3668,6 +4035,27 @@ START_TEST(parameters_away_from_their_defaults_are_told)
              "out\n",
              said);
     explanations_are(&r, want);
+}
+END_TEST
+
+/* The same where the first parameter is no k. */
+START_TEST(the_first_parameter_is_told_too)
+{
+    static op_record mode;
+    mode = rich;
+    mode.param = rich_param + 1;
+    report r = failing_cases(&mode, 2);
+    many[0].parameters = writable("order=softmax scale=0.5 mode=on");
+    many[1].parameters = writable("order=topk scale=0.5 mode=on");
+    explanations_are(&r, "toy.rich: no known wrong variant explains all failing cases\n"
+                         "    1 of these sets order: if your code has no such variants, --defaults or --where leaves "
+                         "them out\n");
+    many[1].parameters = many[0].parameters;
+    explanations_are(&r, "toy.rich: no known wrong variant explains all failing cases\n");
+    many[1].op = &toy; /* of another operation: what all of this one set has been asked for */
+    many[1].parameters = writable("k=2");
+    explanations_are(&r, "toy.rich: no known wrong variant explains the failing case\n"
+                         "toy.gate: no known wrong variant explains the failing case\n");
 }
 END_TEST
 
@@ -3728,6 +4116,17 @@ START_TEST(power_word_by_word)
     free(said);
     json_decref(o);
     free(text);
+    many[0].op = op_find("similarity.hsic"); /* one that similarity.kernel cannot show either, for another reason */
+    char *power = NULL;
+    FILE *f = open_memstream(&power, &n);
+    ck_assert_ptr_nonnull(f);
+    report_print_power(f, &r);
+    fclose(f);
+    ck_assert_ptr_nonnull(strstr(power, "    bf16 cannot show BandwidthDetached of similarity.hsic: exponents that are "
+                                        "stored in bf16 at each step are uncertain by 1 in 15, and HSIC by a third of "
+                                        "itself or more\n"));
+    free(power);
+    many[0].op = gelu;
     twin_profile apart = *r.precision; /* what a format cannot show other roundoffs may */
     apart.apart = true;
     r.precision = &apart;
@@ -4385,6 +4784,11 @@ static void one_life(void)
     expected_file(&f, "load", 'f');
     ck_assert_int_eq(verdict_golden_read(c, &f, "file", profile, &h, err, sizeof err), -1);
     tensor_file_clear(&f);
+    answer_without("index"); /* another choice, and no twin that would replay it */
+    add_integers("index", &c->out[INDEX], (const int64_t[]){0, 2, 1, 3});
+    ck_assert_int_eq(verdict_judge(c, "case", &g, &answer, profile, &v, err, sizeof err), -1);
+    ck_assert(v.tensors == 0 && !v.name && !v.t);
+    tensor_file_clear(&answer);
     memset(list, 0, sizeof list);
     for (int i = 0; i < 3; i++) {
         answer_without(i == 1 ? "weight half" : "weight");
@@ -4557,6 +4961,7 @@ int main(void)
     tcase_add_test(reports, formats_go_by_extension);
     tcase_add_test(reports, sentences_are_clean);
     tcase_add_test(reports, per_cent_signs_are_text);
+    tcase_add_test(reports, texts_of_limited_room_end_there);
     tcase_add_test(pieces, tallies_are_those_of_a_plain_loop);
     tcase_add_test(pieces, tallies_of_pieces_are_those_of_the_whole);
     tcase_add_test(pieces, exact_elements_are_compared_by_their_bits);
@@ -4569,6 +4974,9 @@ int main(void)
     tcase_add_test(pieces, inputs_that_share_the_axis_are_told);
     tcase_add_test(pieces, inputs_are_told_out_of_a_prompt);
     tcase_add_test(pieces, malformed_tokens_are_told_three_at_most);
+    tcase_add_test(pieces, a_text_that_is_lost_ends_the_process);
+    tcase_add_test(pieces, out_of_memory_ends_the_process);
+    tcase_add_test(pieces, a_choice_names_an_expert_once);
     tcase_add_test(pieces, without_experts_no_choice_is_formed);
     tcase_add_test(pieces, inadmissible_tokens_are_told_three_at_most);
     tcase_add_test(pieces, long_choices_are_cut);
@@ -4591,7 +4999,10 @@ int main(void)
     tcase_add_test(pieces, right_numbers_in_wrong_places_are_told);
     tcase_add_test(pieces, long_orders_are_cut);
     tcase_add_test(pieces, what_speaks_against_a_pair_is_counted);
+    tcase_add_test(pieces, a_tensor_is_a_variants_or_not);
+    tcase_add_test(pieces, counts_and_choices_are_a_variants_or_not);
     tcase_add_test(pieces, unlike_effects_are_counted);
+    tcase_add_test(pieces, exchanged_tensors_have_one_shape);
     tcase_add_test(pieces, places_in_vectors_and_boxes);
     tcase_add_test(written, a_text_report_word_by_word);
     tcase_add_test(written, a_coloured_report_word_by_word);
@@ -4599,11 +5010,14 @@ int main(void)
     tcase_add_test(written, an_xml_report_word_by_word);
     tcase_add_test(written, a_json_report_value_by_value);
     tcase_add_test(written, explanations_word_by_word);
+    tcase_add_test(written, what_departs_first_is_told);
+    tcase_add_test(written, matches_are_kept_in_order);
     tcase_add_test(written, the_smallest_case_is_pointed_at);
     tcase_add_test(written, parts_word_by_word);
     tcase_add_test(written, factors_word_by_word);
     tcase_add_test(written, a_factor_that_explains_more_leads);
     tcase_add_test(written, parameters_away_from_their_defaults_are_told);
+    tcase_add_test(written, the_first_parameter_is_told_too);
     tcase_add_test(written, power_word_by_word);
     tcase_add_test(written, long_reports_are_cut);
     tcase_add_test(written, failures_that_differ_are_told_apart);

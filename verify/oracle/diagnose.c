@@ -91,8 +91,7 @@ static bool decision_under_variant(const op_case *c, const verdict_tensor *t, co
                                    const golden_tensor *variant, bool *tells)
 {
     const op_value *o = &c->out[t->slot];
-    const size_t K = o->rank > 0 ? o->dim[o->rank - 1] : 1, rows = K ? o->count / K : 0;
-    const size_t N = rows ? golden->count / rows : 0;
+    const size_t K = verdict_row_length(o), N = verdict_experts(c), rows = verdict_rows(o);
     if (variant->count != golden->count) return t->outside == 0;
     for (size_t row = 0; row < rows; row++) {
         if (!admits(variant, row, N, K, o->i64 + row * K)) return false;
@@ -114,8 +113,7 @@ static double integers_under_variant(const tensor *got, const golden_tensor *gol
 
 static bool integer_tensor(const op_case *c, const verdict_tensor *t) { return !t->gradient && c->out[t->slot].i64; }
 
-/* The worst ratio of one tensor of the answer under a variant, +inf if it is not that variant's; *tells as above. */
-static double tensor_of_answer(const patient *x, const verdict_tensor *t, const verdict_golden *variant, bool *tells)
+double diagnose_tensor(const patient *x, const verdict_tensor *t, const verdict_golden *variant, bool *tells)
 {
     if (t->kind == OP_DECISION)
         return decision_under_variant(x->c, t, &x->golden->score[t->slot], &variant->score[t->slot], tells) ? 0
@@ -135,7 +133,7 @@ static double case_under_variant(const patient *x, bool gradients, const verdict
     for (size_t i = 0; i < x->v->tensors; i++) {
         const verdict_tensor *t = &x->v->t[i];
         if (!t->judged || t->gradient != gradients) continue;
-        const double ratio = tensor_of_answer(x, t, variant, tells);
+        const double ratio = diagnose_tensor(x, t, variant, tells);
         if (isinf(ratio)) return ratio;
         if (ratio > worst) worst = ratio;
     }
@@ -272,7 +270,7 @@ static char *say_order(const verdict_tensor *t, const size_t *from)
     char text[160] = "";
     size_t at = 0, r = 0;
     for (; r < t->dim[0] && at < sizeof text - 8; r++)
-        at += (size_t)snprintf(text + at, sizeof text - at, "%s%zu", r ? " " : "", from[r]);
+        verdict_append(text, sizeof text, &at, "%s%zu", r ? " " : "", from[r]);
     return verdict_say("    %s is golden with its first axis in another order: (%s%s)", t->name, text,
                        r < t->dim[0] ? " ..." : "");
 }
@@ -304,18 +302,25 @@ static const twin_variant tie_order = {
     .met = "vllm-project/vllm#55514, vllm-project/vllm#54403, intel/intel-xpu-backend-for-triton#7580, "
            "NVIDIA-NeMo/Automodel#3140"};
 
+/* Is it of this operation, and its name the first n characters of this text? */
+static bool is_called(const twin_variant *w, const char *op, const char *name, size_t n)
+{
+    return strcmp(op, w->op) == 0 && strncmp(name, w->name, n) == 0 && !w->name[n];
+}
+
+static const twin_variant *single(const char *op, const char *name, size_t n)
+{
+    if (is_called(&tie_order, op, name, n)) return &tie_order;
+    for (const twin_variant *w = twin_variants; w->op; w++)
+        if (is_called(w, op, name, n)) return w;
+    return NULL;
+}
+
 const twin_variant *verdict_variant(const char *op, const char *name)
 {
-    if (strcmp(op, tie_order.op) == 0 && strcmp(name, tie_order.name) == 0) return &tie_order;
     const char *plus = strchr(name, '+');
-    if (plus) {
-        char first[80];
-        if ((size_t)snprintf(first, sizeof first, "%.*s", (int)(plus - name), name) >= sizeof first) return NULL;
-        return diagnose_pair(verdict_variant(op, first), verdict_variant(op, plus + 1));
-    }
-    for (const twin_variant *w = twin_variants; w->op; w++)
-        if (strcmp(op, w->op) == 0 && strcmp(name, w->name) == 0) return w;
-    return NULL;
+    const twin_variant *w = single(op, name, strcspn(name, "+"));
+    return plus ? diagnose_pair(w, verdict_variant(op, plus + 1)) : w;
 }
 
 static void try_ties(verdict_case *v)
@@ -536,20 +541,20 @@ int verdict_diagnose_again(op_case *c, const verdict_golden *g, const tensor_fil
 /* --- power --------------------------------------------------------------------------------------------------- */
 
 /* Is there a row in which the variant cannot choose as golden does, and golden's scores do not admit what it chooses? */
-static bool chooses_apart(const op_value *decision, const golden_tensor *golden, const golden_tensor *score,
-                          const golden_tensor *variant)
+static bool chooses_apart(const op_case *c, const op_value *decision, const golden_tensor *golden,
+                          const golden_tensor *score, const golden_tensor *variant)
 {
-    enum { MOST = 64 };
-    const size_t K = decision->rank ? decision->dim[decision->rank - 1] : 0, rows = K ? decision->count / K : 0;
-    if (rows == 0 || K > MOST || variant->count == 0 || variant->count != score->count) return false;
-    const size_t N = score->count / rows;
-    for (size_t row = 0; row < rows; row++) {
-        int64_t mine[MOST];
+    const size_t K = verdict_row_length(decision), N = verdict_experts(c), rows = verdict_rows(decision);
+    if (variant->count != score->count) return false;
+    int64_t *mine = verdict_allocate(K, sizeof *mine);
+    bool apart = false;
+    for (size_t row = 0; row < rows && !apart; row++) {
         if (admits(variant, row, N, K, golden->index + row * K)) continue;
         verdict_choose(variant->value + row * N, N, K, mine);
-        if (!admits(score, row, N, K, mine)) return true;
+        apart = !admits(score, row, N, K, mine);
     }
-    return false;
+    free(mine);
+    return apart;
 }
 
 static bool told_apart(const op_case *c, const verdict_golden *g, const verdict_golden *variant)
@@ -558,7 +563,8 @@ static bool told_apart(const op_case *c, const verdict_golden *g, const verdict_
         const golden_tensor *a = &g->out[i], *b = &variant->out[i];
         if (c->op->out[i].kind == OP_STAGE) continue;
         if (c->op->out[i].kind == OP_DECISION) {
-            if (!(c->op->out[i].flags & OP_OPTIONAL) && chooses_apart(&c->out[i], a, &g->score[i], &variant->score[i]))
+            if (!(c->op->out[i].flags & OP_OPTIONAL) &&
+                chooses_apart(c, &c->out[i], a, &g->score[i], &variant->score[i]))
                 return true;
             continue;
         }

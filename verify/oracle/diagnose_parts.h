@@ -20,6 +20,9 @@ const golden_tensor *diagnose_reference(const verdict_golden *g, const verdict_t
 /* Sets x->equation: golden, or where the verdict was replayed the equation under the candidate's decision, in *replay, which is
  * to be cleared in either case.  0, or -1 with a line in err. */
 int diagnose_equation(patient *x, verdict_golden *replay, char *err, size_t errlen);
+/* The worst ratio of one judged tensor of the answer under a variant, +inf if it is not that variant's.  *tells is set if some
+ * element (or choice) that fails is one where the variant excludes the golden value (or choice), so that the match means something. */
+double diagnose_tensor(const patient *x, const verdict_tensor *t, const verdict_golden *variant, bool *tells);
 /* Is the answer this variant?  m->ratio is +inf if it is not.  0, or -1 with a line in err. */
 int diagnose_variant(const patient *x, verdict_match *m, char *err, size_t errlen);
 /* Adds a match to the verdict: those that tell come first, then the smaller ratio. */

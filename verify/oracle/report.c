@@ -34,6 +34,7 @@ const op_record *report_operation(const report *r, size_t which)
 
 static bool value_failed(const verdict_tensor *t) { return t->judged && !t->pass; }
 
+/* If so the case fails. */
 static bool has_values(const verdict_case *v)
 {
     for (size_t i = 0; i < v->tensors; i++)
@@ -54,7 +55,7 @@ static bool explains(const report *r, const op_record *op, const twin_variant *v
     bool tells = false;
     for (size_t i = 0; i < r->cases; i++) {
         const verdict_case *v = &r->c[i];
-        if (v->op != op || v->pass || !has_values(v)) continue;
+        if (v->op != op || !has_values(v)) continue;
         const verdict_match *m = match_of(v, variant);
         if (!m) return false;
         tells |= m->tells;
@@ -67,7 +68,7 @@ static void common_variants(const report *r, report_explanation *e)
 {
     const verdict_case *first = NULL;
     for (size_t i = 0; i < r->cases && !first; i++)
-        if (r->c[i].op == e->op && !r->c[i].pass && has_values(&r->c[i])) first = &r->c[i];
+        if (r->c[i].op == e->op && has_values(&r->c[i])) first = &r->c[i];
     if (!first || first->matches == 0) return;
     e->variant = verdict_allocate(first->matches, sizeof *e->variant);
     for (size_t m = 0; m < first->matches; m++)
@@ -110,7 +111,7 @@ static void part_cases(const report *r, report_explanation *e)
     const verdict_case **list = e->variants == 0 ? verdict_allocate(e->with_values, sizeof *list) : NULL;
     size_t n = 0;
     for (size_t i = 0; list && i < r->cases; i++)
-        if (r->c[i].op == e->op && !r->c[i].pass && has_values(&r->c[i])) list[n++] = &r->c[i];
+        if (r->c[i].op == e->op && has_values(&r->c[i])) list[n++] = &r->c[i];
     while (n > 0) {
         const twin_variant *best = NULL;
         size_t most = 0;
@@ -158,9 +159,9 @@ report_explanation *report_explain(const report *r, size_t which)
         const verdict_case *v = &r->c[i];
         if (v->op != op) continue;
         e->cases++;
+        e->with_values += has_values(v);
         if (v->pass) continue;
         e->failed++;
-        e->with_values += has_values(v);
         for (size_t j = 0; j < v->tensors; j++)
             if (value_failed(&v->t[j])) add_factor(e, &v->t[j]);
     }
@@ -213,7 +214,7 @@ void report_ratio(char s[REPORT_RATIO], const verdict_tensor *t)
 /* One name: where several coincide, the plain number that they are; a size such as K only if nothing else fits. */
 static void factor_text(char *s, size_t len, unsigned mask, double value, bool zeros)
 {
-    const char *name = NULL;
+    const char *name = "";
     size_t names = 0;
     for (size_t i = 0; verdict_factor(i, NULL, NULL); i++) {
         if (!(mask & 1U << i)) continue;
@@ -228,8 +229,7 @@ static void factor_text(char *s, size_t len, unsigned mask, double value, bool z
         const bool whole = fabs(value) >= 1;
         snprintf(s, len, "%s%.6g", whole ? "" : "1/", whole ? value : 1 / value);
     } else
-        snprintf(s, len, "%s%s", name ? name : "",
-                 name && strcmp(name, "0") == 0 && zeros ? " (all are exactly 0)" : "");
+        snprintf(s, len, "%s%s", name, strcmp(name, "0") == 0 && zeros ? " (all are exactly 0)" : "");
 }
 
 static bool is_loss(const verdict_tensor *t) { return !t->gradient && strcmp(t->name, "loss") == 0; }
@@ -249,26 +249,17 @@ static const verdict_tensor *first_departure(const verdict_case *v)
     return first;
 }
 
-/* Names of tensors that were given, judged and agree, and are computed before this one. */
-static void agreeing(char *s, size_t len, const verdict_case *v, const verdict_tensor *end)
-{
-    size_t at = 0;
-    *s = '\0';
-    for (size_t i = 0; i < v->tensors; i++) {
-        const verdict_tensor *t = &v->t[i];
-        if (t->judged && t->pass && precedes(t, end) && at < len)
-            at += (size_t)snprintf(s + at, len - at, "%s%s", at ? ", " : "", t->name);
-    }
-}
-
+/* With the names of the tensors that were given, judged and agree, and are computed before it. */
 static void print_departure(FILE *f, const char *indent, const verdict_case *v)
 {
     const verdict_tensor *t = first_departure(v);
-    char before[256];
+    size_t told = 0;
     if (!t) return;
-    agreeing(before, sizeof before, v, t);
-    fprintf(f, "%sfirst to depart: %s%s%s%s%s\n", indent, t->gradient ? "the gradient " : "", t->name,
-            *before ? " (right before it: " : "", before, *before ? ")" : "");
+    fprintf(f, "%sfirst to depart: %s%s", indent, t->gradient ? "the gradient " : "", t->name);
+    for (size_t i = 0; i < v->tensors; i++)
+        if (v->t[i].judged && v->t[i].pass && precedes(&v->t[i], t))
+            fprintf(f, "%s%s", told++ ? ", " : " (right before it: ", v->t[i].name);
+    fputs(told ? ")\n" : "\n", f);
 }
 
 static void print_variant(FILE *f, const char *indent, const char *how, const twin_variant *w)
@@ -287,21 +278,19 @@ static palette colours(bool colour)
 
 /* --- tables -------------------------------------------------------------------------------------------------- */
 
-/* Failing before passing; a fault or a NaN before any number; then the larger ratio. */
+/* A fault, a NaN or a choice that fails before any number; then the larger ratio, which is above 1 where a tensor fails. */
 static double severity(const verdict_tensor *t)
 {
     if (t->fault) return INFINITY;
-    const double base = t->pass ? 0 : 2;
-    if (!t->judged) return base - 1;
+    if (!t->judged) return -1;
     if (t->kind == OP_DECISION) return t->pass ? 0 : INFINITY;
-    return isnan(t->ratio) ? INFINITY : base + t->ratio;
+    return isnan(t->ratio) ? INFINITY : t->ratio;
 }
 
 static double case_severity(const verdict_case *v)
 {
     if (v->fault) return INFINITY;
-    if (v->tensors == 0 || v->worst >= v->tensors) return 0;
-    return (v->pass ? 0 : 1) + severity(&v->t[v->worst]);
+    return v->worst < v->tensors ? severity(&v->t[v->worst]) : 0;
 }
 
 /* One tensor of one operation over all cases. */
@@ -351,10 +340,12 @@ static bool answered(const verdict_case *v)
     return false;
 }
 
+enum { ROWS = 3 * OP_TENSORS }; /* more than an operation has outputs and gradients */
+
 /* One table an operation: every tensor that was given or owed, the worst first. */
 static void print_operation(FILE *f, const report *r, const op_record *op, palette c)
 {
-    row list[3 * OP_TENSORS];
+    row list[ROWS];
     size_t n = 0, cases = 0, tokens = 0, ambiguous = 0, differ = 0, inadmissible = 0;
     bool selections = false;
     for (size_t i = 0; i < r->cases; i++) {
@@ -366,7 +357,7 @@ static void print_operation(FILE *f, const report *r, const op_record *op, palet
         ambiguous += answered(v) ? v->ambiguous : 0;
         differ += v->differ;
         inadmissible += v->inadmissible;
-        for (size_t j = 0; j < v->tensors && n < 3 * OP_TENSORS; j++)
+        for (size_t j = 0; j < v->tensors && n < ROWS; j++)
             if (v->t[j].slot != OP_TENSORS && (v->t[j].present || v->t[j].fault)) add_row(list, &n, v, &v->t[j]);
     }
     fprintf(f, "%s%s%s, %zu case%s\n", c.bold, op->id, c.off, cases, cases == 1 ? "" : "s");
@@ -477,8 +468,8 @@ static bool same_failure(const verdict_case *a, const verdict_case *b)
 /* The first in the list that failed in the same way; NULL: this one is the first. */
 static const verdict_case *told_before(const verdict_case **list, size_t i)
 {
-    for (size_t j = 0; j < i && list[i]->fault; j++)
-        if (!list[j]->pass && same_failure(list[j], list[i])) return list[j];
+    for (size_t j = 0; j < i; j++)
+        if (same_failure(list[j], list[i])) return list[j];
     return NULL;
 }
 
@@ -488,7 +479,7 @@ static void print_failures(FILE *f, const verdict_case **list, size_t n, palette
     for (size_t i = 0; i < n; i++) {
         if (list[i]->pass || told_before(list, i)) continue;
         size_t same = 0;
-        for (size_t j = i + 1; j < n; j++) same += !list[j]->pass && same_failure(list[i], list[j]);
+        for (size_t j = i + 1; j < n; j++) same += same_failure(list[i], list[j]);
         if (shown >= DETAILED) {
             more += 1 + same;
             continue;
@@ -659,8 +650,8 @@ void report_print_explanations(FILE *f, const report *r)
         if (!e) return;
         print_explanation(f, e);
         if (e->failed > 0) print_narrow(f, r, e);
-        if (e->failed > 0) print_set(f, r, e);
-        if (e->failed > 0) print_smallest(f, r, e);
+        print_set(f, r, e);
+        print_smallest(f, r, e);
         report_explanation_free(e);
     }
 }

@@ -77,6 +77,15 @@ char *verdict_say(const char *format, ...)
     return text;
 }
 
+void verdict_append(char *s, size_t len, size_t *at, const char *format, ...)
+{
+    va_list ap;
+    if (*at >= len) return;
+    va_start(ap, format);
+    *at += (size_t)vsnprintf(s + *at, len - *at, format, ap);
+    va_end(ap);
+}
+
 void verdict_detail(verdict_case *v, char *sentence)
 {
     char **list = realloc(v->detail, (v->details + 1) * sizeof *list);
@@ -88,10 +97,10 @@ void verdict_detail(verdict_case *v, char *sentence)
 /* "[5,3]"; a scalar is "[]". */
 static void shape_text(char *s, size_t len, size_t rank, const size_t *dim)
 {
-    size_t at = (size_t)snprintf(s, len, "[");
-    for (size_t i = 0; i < rank && at < len; i++)
-        at += (size_t)snprintf(s + at, len - at, "%s%zu", i ? "," : "", dim[i]);
-    if (at < len) snprintf(s + at, len - at, "]");
+    size_t at = 0;
+    verdict_append(s, len, &at, "[");
+    for (size_t i = 0; i < rank; i++) verdict_append(s, len, &at, "%s%zu", i ? "," : "", dim[i]);
+    verdict_append(s, len, &at, "]");
 }
 
 /* --- golden -------------------------------------------------------------------------------------------------- */
@@ -131,17 +140,16 @@ void verdict_golden_clear(verdict_golden *g)
     }
 }
 
-static size_t experts(const op_case *c)
+size_t verdict_experts(const op_case *c)
 {
     for (size_t i = 0; i < c->dims; i++)
         if (c->dim_name[i] == 'N') return c->dim_size[i];
     return 0;
 }
 
-static size_t row_length(const op_value *v) { return v->rank > 0 ? v->dim[v->rank - 1] : 1; }
+size_t verdict_row_length(const op_value *v) { return v->dim[v->rank - 1]; }
 
-/* The number of rows: the product of all sizes but the last. */
-static size_t rows_of(const op_value *v)
+size_t verdict_rows(const op_value *v)
 {
     size_t rows = 1;
     for (size_t i = 0; i + 1 < v->rank; i++) rows *= v->dim[i];
@@ -153,7 +161,8 @@ static void golden_new(const op_case *c, verdict_golden *g)
     memset(g, 0, sizeof *g);
     for (size_t i = 0; c->op->out[i].name; i++) {
         golden_tensor_new(&g->out[i], c->out[i].count, c->out[i].i64);
-        if (c->op->out[i].kind == OP_DECISION) golden_tensor_new(&g->score[i], rows_of(&c->out[i]) * experts(c), false);
+        if (c->op->out[i].kind == OP_DECISION)
+            golden_tensor_new(&g->score[i], verdict_rows(&c->out[i]) * verdict_experts(c), false);
     }
     for (size_t i = 0; c->op->in[i].name; i++)
         if (c->op->in[i].flags & OP_DIFF) golden_tensor_new(&g->grad[i], c->grad[i].count, false);
@@ -175,7 +184,7 @@ typedef struct {
 static int bound_tensor(const op_case *c, const char *prefix, const char *name, const twin_tensor *w, bool centred,
                         golden_tensor *g, char *err, size_t errlen)
 {
-    if (w->count != g->count || (g->count > 0 && !w->rad)) {
+    if (w->count != g->count) {
         snprintf(err, errlen, "%s: the twin computes no %s%s, so it has no bound", c->op->id, prefix, name);
         return -1;
     }
@@ -303,7 +312,7 @@ static int read_golden(const expected_reader *r, const op_tensor *t, const char 
     }
     const int status = read_tensor(r, bound, TENSOR_F64, v->rank, v->dim, true, g->bound);
     *bounded = status == 0;
-    return status < 0 ? -1 : check_numbers(r, name, g);
+    return status < 0 ? status : check_numbers(r, name, g);
 }
 
 /* The scores of a decision, and their bounds. */
@@ -311,15 +320,15 @@ static int read_scores(const expected_reader *r, const op_tensor *t, const op_va
                        bool *bounded)
 {
     char name[VERDICT_NAME], bound[VERDICT_BOUND];
-    const size_t dim[2] = {rows_of(v), N};
+    const size_t dim[2] = {verdict_rows(v), N};
     *bounded = true;
     if (g->count == 0) return 0; /* no tokens, no scores */
     snprintf(name, sizeof name, "score.%s", t->name);
     snprintf(bound, sizeof bound, "score_bound.%s.%s", r->profile->name, t->name);
-    const int value = read_tensor(r, name, TENSOR_F64, 2, dim, true, g->value);
-    const int radius = value == 0 && !r->profile->apart ? read_tensor(r, bound, TENSOR_F64, 2, dim, true, g->bound) : 1;
-    *bounded = value == 0 && radius == 0;
-    return value < 0 || radius < 0 ? -1 : check_numbers(r, name, g);
+    int status = read_tensor(r, name, TENSOR_F64, 2, dim, true, g->value);
+    if (status == 0 && !r->profile->apart) status = read_tensor(r, bound, TENSOR_F64, 2, dim, true, g->bound);
+    *bounded = status == 0 && !r->profile->apart;
+    return status < 0 ? status : check_numbers(r, name, g);
 }
 
 /* Is `name` one of an operation's outputs or gradients? */
@@ -366,8 +375,8 @@ static int find_golden(const expected_reader *r, const op_tensor *t, const char 
     snprintf(name, sizeof name, "%s%s", prefix, t->name);
     const bool integer = !*prefix && (t->flags & OP_I64);
     if (read_tensor(r, name, integer ? TENSOR_I64 : TENSOR_F64, v->rank, v->dim, false, NULL) != 0) return -1;
-    if (!*prefix && t->kind == OP_DECISION && rows_of(v) * N > 0) {
-        const size_t dim[2] = {rows_of(v), N};
+    if (!*prefix && t->kind == OP_DECISION && verdict_rows(v) * N > 0) {
+        const size_t dim[2] = {verdict_rows(v), N};
         snprintf(name, sizeof name, "score.%s", t->name);
         snprintf(bound, sizeof bound, "score_bound.%s.%s", r->profile->name, t->name);
         const int value = read_tensor(r, name, TENSOR_F64, 2, dim, true, NULL);
@@ -386,7 +395,7 @@ int verdict_golden_find(const op_case *c, const tensor_file *expected, const cha
     const expected_reader r = {expected, label, p, err, errlen};
     int missing = check_known(&r, c);
     for (size_t i = 0; c->op->out[i].name && missing >= 0; i++) {
-        const int status = find_golden(&r, &c->op->out[i], "", &c->out[i], experts(c));
+        const int status = find_golden(&r, &c->op->out[i], "", &c->out[i], verdict_experts(c));
         if (status != 0) missing = status;
     }
     for (size_t i = 0; c->op->in[i].name && missing >= 0; i++) {
@@ -416,11 +425,11 @@ static int read_all(const expected_reader *r, const op_case *c, verdict_golden *
         bool bounded, scored = true;
         if (read_golden(r, &c->op->out[i], "", &c->out[i], &g->out[i], &bounded) != 0) return -1;
         if (c->op->out[i].kind == OP_DECISION &&
-            verdict_check_decision(r->label, c->op->out[i].name, experts(c), row_length(&c->out[i]), 0,
-                                   rows_of(&c->out[i]), g->out[i].index, r->err, r->errlen) != 0)
+            verdict_check_decision(r->label, c->op->out[i].name, verdict_experts(c), verdict_row_length(&c->out[i]), 0,
+                                   verdict_rows(&c->out[i]), g->out[i].index, r->err, r->errlen) != 0)
             return -1;
         if (c->op->out[i].kind == OP_DECISION &&
-            read_scores(r, &c->op->out[i], &c->out[i], experts(c), &g->score[i], &scored) != 0)
+            read_scores(r, &c->op->out[i], &c->out[i], verdict_experts(c), &g->score[i], &scored) != 0)
             return -1;
         want->out[i] = !bounded;
         want->score[i] = !scored;
@@ -454,7 +463,7 @@ int verdict_golden_read(op_case *c, const tensor_file *expected, const char *lab
 
 static void take_balls(const twin_tensor *w, golden_tensor *g)
 {
-    if (w->count == 0 || !w->rad) return;
+    if (!w->rad) return;
     golden_tensor_new(g, w->count, false);
     for (size_t e = 0; e < g->count; e++) {
         g->value[e] = w->hi[e];
@@ -466,7 +475,7 @@ static void take_balls(const twin_tensor *w, golden_tensor *g)
 /* Integers that are no decision: what the twin says, where its balls are numbers.  Otherwise nothing is known. */
 static void take_integers(const twin_tensor *w, golden_tensor *g)
 {
-    if (w->count == 0 || !w->rad) return;
+    if (!w->rad) return;
     for (size_t e = 0; e < w->count; e++)
         if (w->rad[e] != 0 || w->lo[e] != 0 || fabs(w->hi[e]) > 0x1p53) return;
     golden_tensor_new(g, w->count, true);
@@ -806,11 +815,8 @@ void verdict_choose(const double *score, size_t N, size_t K, int64_t *index)
 {
     for (size_t j = 0; j < K; j++) {
         index[j] = -1;
-        for (size_t i = 0; i < N; i++) {
-            bool taken = false;
-            for (size_t b = 0; b < j; b++) taken |= index[b] == (int64_t)i;
-            if (!taken && (index[j] < 0 || score[i] > score[index[j]])) index[j] = (int64_t)i;
-        }
+        for (size_t i = 0; i < N; i++)
+            if (!stands_among(index, j, i) && (index[j] < 0 || score[i] > score[index[j]])) index[j] = (int64_t)i;
     }
 }
 
@@ -837,10 +843,10 @@ static bool row_formed(const int64_t *index, size_t K, size_t N)
 
 static void row_text(char *s, size_t len, const int64_t *index, size_t K)
 {
-    size_t at = (size_t)snprintf(s, len, "(");
-    for (size_t j = 0; j < K && at < len; j++)
-        at += (size_t)snprintf(s + at, len - at, "%s%" PRId64, j ? " " : "", index[j]);
-    if (at < len) snprintf(s + at, len - at, ")");
+    size_t at = 0;
+    verdict_append(s, len, &at, "(");
+    for (size_t j = 0; j < K; j++) verdict_append(s, len, &at, "%s%" PRId64, j ? " " : "", index[j]);
+    verdict_append(s, len, &at, ")");
 }
 
 enum { SHOWN = 3 }; /* sentences on the same tensor; the rest is counted */
@@ -849,7 +855,7 @@ enum { SHOWN = 3 }; /* sentences on the same tensor; the rest is counted */
 static void take_decision(op_case *c, verdict_case *v, verdict_tensor *t, const tensor *got, const golden_tensor *g)
 {
     op_value *const o = &c->out[t->slot];
-    const size_t K = row_length(o), N = experts(c), rows = rows_of(o);
+    const size_t K = verdict_row_length(o), N = verdict_experts(c), rows = verdict_rows(o);
     const int64_t *x = got->data;
     size_t malformed = 0, differ = 0;
     char text[160];
@@ -909,7 +915,7 @@ static void judge_decision(const op_case *c, verdict_case *v, verdict_tensor *t,
 {
     const op_value *o = &c->out[t->slot];
     const golden_tensor *score = &g->score[t->slot];
-    const size_t K = row_length(o), N = experts(c), rows = rows_of(o);
+    const size_t K = verdict_row_length(o), N = verdict_experts(c), rows = verdict_rows(o);
     size_t wrong = 0;
     for (size_t row = 0; row < rows; row++) {
         const int64_t *mine = o->i64 + row * K, *golden = g->out[t->slot].index + row * K;
@@ -929,10 +935,10 @@ static void count_decisions(const op_case *c, verdict_case *v, const verdict_gol
 {
     for (size_t i = 0; c->op->out[i].name; i++) {
         if (c->op->out[i].kind != OP_DECISION) continue;
-        const size_t K = row_length(&c->out[i]), rows = rows_of(&c->out[i]);
+        const size_t K = verdict_row_length(&c->out[i]), rows = verdict_rows(&c->out[i]);
         v->tokens += rows;
         for (size_t row = 0; row < rows; row++)
-            v->ambiguous += verdict_ambiguous(&g->score[i], row, experts(c), K, g->out[i].index + row * K);
+            v->ambiguous += verdict_ambiguous(&g->score[i], row, verdict_experts(c), K, g->out[i].index + row * K);
     }
 }
 
@@ -1057,15 +1063,16 @@ static void match_tensors(const op_case *c, verdict_case *v, const tensor_file *
 
 /* --- what failed, in sentences ------------------------------------------------------------------------------- */
 
-static void element_text(char *s, size_t len, const verdict_tensor *t)
+/* Where the worst element is: "[1,0]", or nothing of a scalar. */
+static void place_text(char *s, size_t len, const verdict_tensor *t)
 {
     size_t index[OP_RANK], e = t->at;
     for (size_t i = t->rank; i-- > 0;) {
         index[i] = e % t->dim[i];
         e /= t->dim[i];
     }
-    const size_t at = (size_t)snprintf(s, len, "%s", t->name);
-    if (t->rank > 0 && at < len) shape_text(s + at, len - at, t->rank, index);
+    *s = '\0';
+    if (t->rank > 0) shape_text(s, len, t->rank, index);
 }
 
 enum { VALUES = 8 };
@@ -1098,13 +1105,12 @@ static void say_inputs(const op_case *c, verdict_case *v, const verdict_tensor *
         const op_value *x = &c->in[i];
         if ((c->op->in[i].flags & OP_I64) || c->op->in[i].shape[0] != mine->shape[0]) continue;
         const size_t width = x->count / x->dim[0], n = width < VALUES ? width : VALUES;
-        char text[VERDICT_TEXT];
+        char text[VERDICT_TEXT] = "";
         double value[VALUES];
         size_t at = 0;
         if (!input_values(c, prompt, i, row * width, n, value)) continue;
         if ((c->op->in[i].flags & OP_OPTIONAL) && width <= VALUES && all_one(n, value)) continue;
-        for (size_t j = 0; j < n; j++) /* at most 8 of 15 characters */
-            at += (size_t)snprintf(text + at, sizeof text - at, " %.7g", value[j]);
+        for (size_t j = 0; j < n; j++) verdict_append(text, sizeof text, &at, " %.7g", value[j]);
         if (width > 0)
             verdict_detail(v, verdict_say("    input %s[%zu%s] =%s%s", c->op->in[i].name, row,
                                           x->rank > 1 ? ",..." : "", text, width > VALUES ? " ..." : ""));
@@ -1129,15 +1135,16 @@ static void say_failures(const op_case *c, verdict_case *v, const tensor_view *p
         char where[VERDICT_TEXT];
         if (t->fault) verdict_detail(v, verdict_say("%s", t->fault));
         if (t->pass || t->fault || t->kind == OP_DECISION || t->at >= t->count) continue;
-        element_text(where, sizeof where, t);
+        place_text(where, sizeof where, t);
         if (t->kind == OP_EXACT)
-            verdict_detail(v, verdict_say("%s = %.17g, expected exactly %.17g (%zu of %zu elements differ)", where,
-                                          t->got, t->golden, t->outside, t->count));
+            verdict_detail(v, verdict_say("%s%s = %.17g, expected exactly %.17g (%zu of %zu elements differ)", t->name,
+                                          where, t->got, t->golden, t->outside, t->count));
         else
-            verdict_detail(v, verdict_say("%s = %.9g, %s %.9g, bound %.3g: off by %.3g, %.3g times the bound (%zu of "
-                                          "%zu elements fail)",
-                                          where, t->got, v->replayed ? "by its own decision" : "golden", t->golden,
-                                          t->bound, fabs(t->got - t->golden), t->ratio, t->outside, t->count));
+            verdict_detail(v,
+                           verdict_say("%s%s = %.9g, %s %.9g, bound %.3g: off by %.3g, %.3g times the bound (%zu of "
+                                       "%zu elements fail)",
+                                       t->name, where, t->got, v->replayed ? "by its own decision" : "golden",
+                                       t->golden, t->bound, fabs(t->got - t->golden), t->ratio, t->outside, t->count));
         if (i == v->worst) say_inputs(c, v, t, prompt);
     }
     say_assumed(v);
@@ -1169,8 +1176,8 @@ static void sum_up(verdict_case *v)
 static char *sizes_text(const op_case *c)
 {
     char text[VERDICT_TEXT] = "";
-    for (size_t i = 0, at = 0; i < c->dims; i++) /* at most 16 of 23 characters */
-        at += (size_t)snprintf(text + at, sizeof text - at, "%s%c=%zu", i ? " " : "", c->dim_name[i], c->dim_size[i]);
+    for (size_t i = 0, at = 0; i < c->dims; i++)
+        verdict_append(text, sizeof text, &at, "%s%c=%zu", i ? " " : "", c->dim_name[i], c->dim_size[i]);
     return verdict_say("%s", text);
 }
 
@@ -1178,11 +1185,11 @@ static char *parameters_text(const op_case *c)
 {
     char text[VERDICT_TEXT] = "";
     const op_param *p = c->op->param;
-    for (size_t i = 0, at = 0; p && p[i].name && at < sizeof text; i++)
+    for (size_t i = 0, at = 0; p && p[i].name; i++)
         if (p[i].type == OP_CHOICE)
-            at += (size_t)snprintf(text + at, sizeof text - at, "%s%s=%s", i ? " " : "", p[i].name, c->choice[i]);
+            verdict_append(text, sizeof text, &at, "%s%s=%s", i ? " " : "", p[i].name, c->choice[i]);
         else
-            at += (size_t)snprintf(text + at, sizeof text - at, "%s%s=%.17g", i ? " " : "", p[i].name, c->number[i]);
+            verdict_append(text, sizeof text, &at, "%s%s=%.17g", i ? " " : "", p[i].name, c->number[i]);
     return verdict_say("%s", text);
 }
 

@@ -8,11 +8,11 @@
 # The second leaves out what has been proved as it stands, provers and sources: the groups whose digest is in proved.txt; but of
 # those it takes a tenth, others from day to day, so that a table that is not true is found out.  RECORD=yes writes
 # proved.txt: what the run has proved, and the lines of groups that it left out.  The third sees that a loop without its
-# invariant, a function without a contract and a contract that nothing proves are noticed.
+# invariant, a helper that is called but not proved, a function without a contract and a contract that nothing proves are noticed.
 #
 # goals.txt names what is proved: one line a group, `file model functions...`.  It fails if a goal is not proved, a count differs
-# from the table, a contract in a header is neither named there nor excused in trusted.txt, with a reason, or a function of a
-# header has no contract and is not in uncontracted.txt, with a reason.
+# from the table, a contract in a header is neither named there nor excused in trusted.txt, with a reason, a function that is proved
+# calls one of its own file of which this holds, or a function of a header has no contract and is not in uncontracted.txt, with a reason.
 set -u
 wp='-wp -wp-rte -rte-no-pointer-call -wp-prover z3,cvc4 -wp-timeout 30 -wp-par 2 -wp-cache none'
 
@@ -68,7 +68,7 @@ if [ -n "$selftest" ]; then
         echo "proofs: selftest: $2: $(grep -m 1 -- "$3" "$work/$2.log")"
     }
     group='balance.c Typed smoe_load_kept smoe_accumulate_load'
-    for copy in one_group none without_invariant without_contract without_proof; do
+    for copy in one_group none without_invariant without_helper without_contract without_proof; do
         mkdir -p "$work/$copy/verify/proofs/wp" "$work/$copy/verify/strength"
         cp -R "$root/ref" "$work/$copy"
         cp "$root/verify/strength/side_by_side.sh" "$work/$copy/verify/strength"
@@ -80,6 +80,7 @@ if [ -n "$selftest" ]; then
         case $copy in one_group | without_invariant)
             echo "$group" >"$tables/goals.txt"
             grep "^balance.c Typed [0-9]* ${group#* * }\$" "$here/results.txt" >"$tables/results.txt" ;;
+        without_helper) echo 'balance.c Typed+real smoe_cv_squared_vjp' >"$tables/goals.txt" ;;
         esac
     done
     sed -i '/loop invariant .*total\[j\] + count\[j\] <= /d' "$work/without_invariant/ref/balance.c"
@@ -91,6 +92,7 @@ if [ -n "$selftest" ]; then
     expect 0 one_group 'goals proved,'
     expect 0 none ' 0 of 0 goals proved,'
     expect 1 without_invariant 'smoe_accumulate_load: [0-9]* of [0-9]* goals$'
+    expect 1 without_helper 'variation_vjp, called by smoe_cv_squared_vjp'
     expect 1 without_contract 'without a contract: smoe_of_the_selftest'
     expect 1 without_proof 'that nothing proves: smoe_of_the_selftest'
     exit 0
@@ -165,6 +167,43 @@ sort -u "$work/named.raw" >"$work/named"
 unproved=$(comm -23 "$work/contracts" "$work/named" | tr '\n' ' ')
 if [ -n "$(printf '%s' "$unproved" | tr -d ' ')" ]; then
     echo "proofs: contracts that nothing proves: $unproved" >&2
+    failed=1
+fi
+# What a proved function calls in its own file is proved too, or excused: a contract that nobody proves is worth nothing to its caller.
+while read -r file model functions; do
+    case $file in '' | '#'*) continue ;; esac
+    printf "proved $file %s\n" $functions
+done <"$here/goals.txt" >"$work/known"
+sed -n 's/^\([a-z][a-z0-9_]*\) .*/excused * \1/p' "$here/trusted.txt" >>"$work/known"
+taken=$(awk '
+    $1 == "proved" || $1 == "excused" { known[$2, $3] = $1; next }
+    FNR == 1 { n = split(FILENAME, path, "/"); file = path[n]; name = ""; inside = 0 }
+    { gsub(/\/\*([^*]|\*[^\/])*\*\//, ""); sub(/\/\/.*/, "") }
+    comment { if (!sub(/.*\*\//, "")) next; comment = 0 }
+    sub(/\/\*.*/, "") { comment = 1 }
+    !inside && /^[a-z].*[a-z0-9_]\(/ && !/;[ ]*$/ {
+        match($0, /[a-z0-9_]+\(/); name = substr($0, RSTART, RLENGTH - 1); defined[file, name] = 1
+        if (!/{.*}/) next
+    }
+    /^{/ { inside = 1 }
+    name != "" {
+        rest = inside ? $0 : substr($0, index($0, "{") + 1)
+        while (match(rest, /[a-z][a-z0-9_]*\(/)) {
+            calls[file, name, substr(rest, RSTART, RLENGTH - 1)] = 1
+            rest = substr(rest, RSTART + RLENGTH)
+        }
+    }
+    /^}/ || (!inside && /{.*}/) { inside = 0; name = "" }
+    END {
+        for (call in calls) {
+            split(call, part, SUBSEP)
+            if (((part[1], part[2]) in known) && ((part[1], part[3]) in defined) &&
+                !((part[1], part[3]) in known) && !(("*", part[3]) in known)) print part[1] ": " part[3] ", called by " part[2]
+        }
+    }' "$work/known" "$root"/ref/*.c | sort)
+if [ -n "$taken" ]; then
+    echo 'proofs: neither proved nor in trusted.txt, but called by what is proved:' >&2
+    printf '%s\n' "$taken" >&2
     failed=1
 fi
 if ! cmp -s "$work/results.txt" "$here/results.txt"; then
