@@ -17,6 +17,15 @@
 #include "verdict_parts.h"
 
 enum { ERROR = 512 };
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+enum { SANITIZED = 1 };
+#elif defined __has_feature
+enum {
+    SANITIZED = __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || __has_feature(thread_sanitizer)
+};
+#else
+enum { SANITIZED = 0 };
+#endif
 
 /* --- an operation of this test's own ------------------------------------------------------------------------- */
 
@@ -181,6 +190,8 @@ START_TEST(the_right_answer_passes)
     ck_assert_uint_eq(v.details, 0);
     ck_assert_double_eq(find("weight")->ratio, 0);
     ck_assert_uint_eq(find("weight")->at, 0);
+    /* weight, index: 2 * 2; load, half: 4; s, d_r: 2 * 4; margin: 2 */
+    ck_assert_uint_eq(verdict_elements(&v), 4 + 4 + 4 + 4 + 8 + 8 + 2);
     ck_assert_str_eq(v.t[v.worst].name, "weight"); /* the first that has a ratio to show: a choice has none */
     ck_assert(find("index")->pass && find("index")->at == find("index")->count);
 }
@@ -1482,6 +1493,7 @@ START_TEST(all_choices_of_two_out_of_four)
             const double x = score[index[j]], y = score[index[j + 1]];
             ck_assert(x > y || (x == y && index[j] < index[j + 1]));
         }
+        for (size_t j = 0; j < 4; j++) ck_assert_msg(index[j] >= 0 && index[j] < 4, "what follows is another token's");
         int64_t two[2];
         verdict_choose(score, 4, 2, two);
         ck_assert_mem_eq(two, index, sizeof two);
@@ -1679,6 +1691,96 @@ START_TEST(malformed_tokens_are_told_three_at_most)
     judge();
     ck_assert(find("weight")->pass && find("weight")->ratio == 1 && !find("index")->pass);
     ck_assert_str_eq(v.t[v.worst].name, "index");
+    for (size_t i = 0; i < answer.tensors; i++)
+        if (strcmp(answer.t[i].name, "weight") == 0) ((double *)answer.t[i].data)[5] = 1.5;
+    verdict_case_clear(&v);
+    judge(); /* beyond the bound it is worse than a choice, which has no ratio */
+    ck_assert(!find("weight")->pass && find("weight")->ratio == 1.5 && !find("index")->pass);
+    ck_assert_str_eq(v.t[v.worst].name, "weight");
+}
+END_TEST
+
+/* In a process of its own: what it says on standard error, and its status. */
+static int end_of(void (*what)(void), char said[100])
+{
+    int ends[2], status;
+    ck_assert_int_eq(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], 2);
+        what();
+        _exit(0);
+    }
+    close(ends[1]);
+    const ssize_t n = read(ends[0], said, 99);
+    close(ends[0]);
+    said[n > 0 ? n : 0] = '\0';
+    ck_assert(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void too_many_numbers(void) { free(verdict_allocate(SIZE_MAX / 4, 8)); }
+
+static void too_many_sentences(void)
+{
+    v.details = SIZE_MAX / 16;
+    verdict_detail(&v, NULL);
+}
+
+static void too_many_matches(void)
+{
+    v.matches = SIZE_MAX / 48;
+    diagnose_add(&v, (verdict_match){NULL, 0, false});
+}
+
+/* A text that is not there; a disk that is full when it is written to, and one that shows it when it is closed. */
+static void no_text(void)
+{
+    char *text, *none = NULL;
+    size_t n;
+    verdict_stream_end(verdict_stream(&text, &n), &none);
+}
+
+static void lost_on_the_way(void)
+{
+    FILE *f = fopen("/dev/full", "w");
+    char *text = err;
+    if (!f || setvbuf(f, NULL, _IONBF, 0) != 0) return;
+    fputs("x", f);
+    verdict_stream_end(f, &text);
+}
+
+static void lost_at_the_end(void)
+{
+    FILE *f = fopen("/dev/full", "w");
+    char *text = err;
+    if (!f) return;
+    fputs("x", f);
+    verdict_stream_end(f, &text);
+}
+
+START_TEST(a_text_that_is_lost_ends_the_process)
+{
+    static void (*const what[])(void) = {no_text, lost_on_the_way, lost_at_the_end};
+    for (size_t i = 0; i < 3; i++) {
+        char said[100];
+        ck_assert_int_eq(end_of(what[i], said), 3);
+        ck_assert_str_eq(said, "smoeref: out of memory\n");
+    }
+}
+END_TEST
+
+/* Under the sanitizers and under Valgrind to ask for so much is a mistake. */
+START_TEST(out_of_memory_ends_the_process)
+{
+    static void (*const what[])(void) = {too_many_numbers, too_many_sentences, too_many_matches};
+    const char *preloaded = getenv("LD_PRELOAD");
+    if (SANITIZED || (preloaded && strstr(preloaded, "vgpreload"))) return;
+    for (size_t i = 0; i < 3; i++) {
+        char said[100];
+        ck_assert_int_eq(end_of(what[i], said), 3);
+        ck_assert_str_eq(said, "smoeref: out of memory\n");
+    }
 }
 END_TEST
 
@@ -2195,8 +2297,9 @@ START_TEST(bounds_that_are_missing_are_computed)
     memcpy(op_cot(c, "weight"), (const double[]){1, 0.5}, 2 * sizeof(double));
     ck_assert_int_eq(op_run(c), SMOE_OK);
     ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
-    for (int way = 0; way < 5;
-         way++) { /* nothing, half of the bounds, all but the scores', all, and one more choice that is none */
+    for (
+        int way = 0; way < 6;
+        way++) { /* nothing, half of the bounds, all but the scores', all, a choice that is none, all but a gradient's */
         tensor_file f;
         verdict_golden h;
         double twice[2][OP_TENSORS][6], score_twice[6]; /* outputs', gradients', scores' */
@@ -2219,10 +2322,10 @@ START_TEST(bounds_that_are_missing_are_computed)
         }
         const op_value *d = &c->grad[0];
         const size_t scores[2] = {2, 3};
-        for (size_t e = 0; e < 6; e++) twice[1][0][e] = (way > 1 ? 2 : 1) * g.grad[0].bound[e];
+        for (size_t e = 0; e < 6; e++) twice[1][0][e] = (way > 1 && way < 5 ? 2 : 1) * g.grad[0].bound[e];
         for (size_t e = 0; e < 6; e++) score_twice[e] = (way > 2 ? 2 : 1) * (g.score[decision].bound[e] + (way > 2));
         tensor_file_add(&f, "d_r", TENSOR_F64, d->rank, d->dim, d->f64);
-        if (way > 1) tensor_file_add(&f, "bound.f64.d_r", TENSOR_F64, d->rank, d->dim, twice[1][0]);
+        if (way > 1 && way < 5) tensor_file_add(&f, "bound.f64.d_r", TENSOR_F64, d->rank, d->dim, twice[1][0]);
         if (way > 2) tensor_file_add(&f, "score.index", TENSOR_F64, 2, scores, g.score[decision].value);
         if (way > 2) tensor_file_add(&f, "score_bound.f64.index", TENSOR_F64, 2, scores, score_twice);
         const int status = verdict_golden_read(c, &f, "file", profile, &h, err, sizeof err);
@@ -2943,6 +3046,24 @@ START_TEST(per_cent_signs_are_text)
     verdict_fail(&v, "%d of %s", "%x%%");
     ck_assert_str_eq(v.fault, "%d of %s");
     ck_assert_str_eq(v.output, "%x%%");
+}
+END_TEST
+
+START_TEST(texts_of_limited_room_end_there)
+{
+    char s[17] = "################";
+    size_t at = 0;
+    verdict_append(s, 8, &at, "%d%s", 123, "45");
+    ck_assert(at == 5 && strcmp(s, "12345") == 0);
+    verdict_append(s, 8, &at, "%s", "");
+    ck_assert_uint_eq(at, 5);
+    verdict_append(s, 8, &at, "6789");
+    ck_assert(at == 9 && strcmp(s, "1234567") == 0);
+    verdict_append(s, 8, &at, "x");
+    ck_assert(at == 9 && strcmp(s, "1234567") == 0);
+    at = 8;
+    verdict_append(s, 8, &at, "x");
+    ck_assert_str_eq(s + 8, "########");
 }
 END_TEST
 
@@ -4663,6 +4784,11 @@ static void one_life(void)
     expected_file(&f, "load", 'f');
     ck_assert_int_eq(verdict_golden_read(c, &f, "file", profile, &h, err, sizeof err), -1);
     tensor_file_clear(&f);
+    answer_without("index"); /* another choice, and no twin that would replay it */
+    add_integers("index", &c->out[INDEX], (const int64_t[]){0, 2, 1, 3});
+    ck_assert_int_eq(verdict_judge(c, "case", &g, &answer, profile, &v, err, sizeof err), -1);
+    ck_assert(v.tensors == 0 && !v.name && !v.t);
+    tensor_file_clear(&answer);
     memset(list, 0, sizeof list);
     for (int i = 0; i < 3; i++) {
         answer_without(i == 1 ? "weight half" : "weight");
@@ -4835,6 +4961,7 @@ int main(void)
     tcase_add_test(reports, formats_go_by_extension);
     tcase_add_test(reports, sentences_are_clean);
     tcase_add_test(reports, per_cent_signs_are_text);
+    tcase_add_test(reports, texts_of_limited_room_end_there);
     tcase_add_test(pieces, tallies_are_those_of_a_plain_loop);
     tcase_add_test(pieces, tallies_of_pieces_are_those_of_the_whole);
     tcase_add_test(pieces, exact_elements_are_compared_by_their_bits);
@@ -4847,6 +4974,8 @@ int main(void)
     tcase_add_test(pieces, inputs_that_share_the_axis_are_told);
     tcase_add_test(pieces, inputs_are_told_out_of_a_prompt);
     tcase_add_test(pieces, malformed_tokens_are_told_three_at_most);
+    tcase_add_test(pieces, a_text_that_is_lost_ends_the_process);
+    tcase_add_test(pieces, out_of_memory_ends_the_process);
     tcase_add_test(pieces, a_choice_names_an_expert_once);
     tcase_add_test(pieces, without_experts_no_choice_is_formed);
     tcase_add_test(pieces, inadmissible_tokens_are_told_three_at_most);

@@ -270,7 +270,7 @@ static char *say_order(const verdict_tensor *t, const size_t *from)
     char text[160] = "";
     size_t at = 0, r = 0;
     for (; r < t->dim[0] && at < sizeof text - 8; r++)
-        at += (size_t)snprintf(text + at, sizeof text - at, "%s%zu", r ? " " : "", from[r]);
+        verdict_append(text, sizeof text, &at, "%s%zu", r ? " " : "", from[r]);
     return verdict_say("    %s is golden with its first axis in another order: (%s%s)", t->name, text,
                        r < t->dim[0] ? " ..." : "");
 }

@@ -77,6 +77,15 @@ char *verdict_say(const char *format, ...)
     return text;
 }
 
+void verdict_append(char *s, size_t len, size_t *at, const char *format, ...)
+{
+    va_list ap;
+    if (*at >= len) return;
+    va_start(ap, format);
+    *at += (size_t)vsnprintf(s + *at, len - *at, format, ap);
+    va_end(ap);
+}
+
 void verdict_detail(verdict_case *v, char *sentence)
 {
     char **list = realloc(v->detail, (v->details + 1) * sizeof *list);
@@ -88,10 +97,10 @@ void verdict_detail(verdict_case *v, char *sentence)
 /* "[5,3]"; a scalar is "[]". */
 static void shape_text(char *s, size_t len, size_t rank, const size_t *dim)
 {
-    size_t at = (size_t)snprintf(s, len, "[");
-    for (size_t i = 0; i < rank && at < len; i++)
-        at += (size_t)snprintf(s + at, len - at, "%s%zu", i ? "," : "", dim[i]);
-    if (at < len) snprintf(s + at, len - at, "]");
+    size_t at = 0;
+    verdict_append(s, len, &at, "[");
+    for (size_t i = 0; i < rank; i++) verdict_append(s, len, &at, "%s%zu", i ? "," : "", dim[i]);
+    verdict_append(s, len, &at, "]");
 }
 
 /* --- golden -------------------------------------------------------------------------------------------------- */
@@ -806,11 +815,8 @@ void verdict_choose(const double *score, size_t N, size_t K, int64_t *index)
 {
     for (size_t j = 0; j < K; j++) {
         index[j] = -1;
-        for (size_t i = 0; i < N; i++) {
-            bool taken = false;
-            for (size_t b = 0; b < j; b++) taken |= index[b] == (int64_t)i;
-            if (!taken && (index[j] < 0 || score[i] > score[index[j]])) index[j] = (int64_t)i;
-        }
+        for (size_t i = 0; i < N; i++)
+            if (!stands_among(index, j, i) && (index[j] < 0 || score[i] > score[index[j]])) index[j] = (int64_t)i;
     }
 }
 
@@ -837,10 +843,10 @@ static bool row_formed(const int64_t *index, size_t K, size_t N)
 
 static void row_text(char *s, size_t len, const int64_t *index, size_t K)
 {
-    size_t at = (size_t)snprintf(s, len, "(");
-    for (size_t j = 0; j < K && at < len; j++)
-        at += (size_t)snprintf(s + at, len - at, "%s%" PRId64, j ? " " : "", index[j]);
-    if (at < len) snprintf(s + at, len - at, ")");
+    size_t at = 0;
+    verdict_append(s, len, &at, "(");
+    for (size_t j = 0; j < K; j++) verdict_append(s, len, &at, "%s%" PRId64, j ? " " : "", index[j]);
+    verdict_append(s, len, &at, ")");
 }
 
 enum { SHOWN = 3 }; /* sentences on the same tensor; the rest is counted */
@@ -1057,15 +1063,16 @@ static void match_tensors(const op_case *c, verdict_case *v, const tensor_file *
 
 /* --- what failed, in sentences ------------------------------------------------------------------------------- */
 
-static void element_text(char *s, size_t len, const verdict_tensor *t)
+/* Where the worst element is: "[1,0]", or nothing of a scalar. */
+static void place_text(char *s, size_t len, const verdict_tensor *t)
 {
     size_t index[OP_RANK], e = t->at;
     for (size_t i = t->rank; i-- > 0;) {
         index[i] = e % t->dim[i];
         e /= t->dim[i];
     }
-    const size_t at = (size_t)snprintf(s, len, "%s", t->name);
-    if (t->rank > 0 && at < len) shape_text(s + at, len - at, t->rank, index);
+    *s = '\0';
+    if (t->rank > 0) shape_text(s, len, t->rank, index);
 }
 
 enum { VALUES = 8 };
@@ -1098,13 +1105,12 @@ static void say_inputs(const op_case *c, verdict_case *v, const verdict_tensor *
         const op_value *x = &c->in[i];
         if ((c->op->in[i].flags & OP_I64) || c->op->in[i].shape[0] != mine->shape[0]) continue;
         const size_t width = x->count / x->dim[0], n = width < VALUES ? width : VALUES;
-        char text[VERDICT_TEXT];
+        char text[VERDICT_TEXT] = "";
         double value[VALUES];
         size_t at = 0;
         if (!input_values(c, prompt, i, row * width, n, value)) continue;
         if ((c->op->in[i].flags & OP_OPTIONAL) && width <= VALUES && all_one(n, value)) continue;
-        for (size_t j = 0; j < n; j++) /* at most 8 of 15 characters */
-            at += (size_t)snprintf(text + at, sizeof text - at, " %.7g", value[j]);
+        for (size_t j = 0; j < n; j++) verdict_append(text, sizeof text, &at, " %.7g", value[j]);
         if (width > 0)
             verdict_detail(v, verdict_say("    input %s[%zu%s] =%s%s", c->op->in[i].name, row,
                                           x->rank > 1 ? ",..." : "", text, width > VALUES ? " ..." : ""));
@@ -1129,15 +1135,16 @@ static void say_failures(const op_case *c, verdict_case *v, const tensor_view *p
         char where[VERDICT_TEXT];
         if (t->fault) verdict_detail(v, verdict_say("%s", t->fault));
         if (t->pass || t->fault || t->kind == OP_DECISION || t->at >= t->count) continue;
-        element_text(where, sizeof where, t);
+        place_text(where, sizeof where, t);
         if (t->kind == OP_EXACT)
-            verdict_detail(v, verdict_say("%s = %.17g, expected exactly %.17g (%zu of %zu elements differ)", where,
-                                          t->got, t->golden, t->outside, t->count));
+            verdict_detail(v, verdict_say("%s%s = %.17g, expected exactly %.17g (%zu of %zu elements differ)", t->name,
+                                          where, t->got, t->golden, t->outside, t->count));
         else
-            verdict_detail(v, verdict_say("%s = %.9g, %s %.9g, bound %.3g: off by %.3g, %.3g times the bound (%zu of "
-                                          "%zu elements fail)",
-                                          where, t->got, v->replayed ? "by its own decision" : "golden", t->golden,
-                                          t->bound, fabs(t->got - t->golden), t->ratio, t->outside, t->count));
+            verdict_detail(v,
+                           verdict_say("%s%s = %.9g, %s %.9g, bound %.3g: off by %.3g, %.3g times the bound (%zu of "
+                                       "%zu elements fail)",
+                                       t->name, where, t->got, v->replayed ? "by its own decision" : "golden",
+                                       t->golden, t->bound, fabs(t->got - t->golden), t->ratio, t->outside, t->count));
         if (i == v->worst) say_inputs(c, v, t, prompt);
     }
     say_assumed(v);
@@ -1169,8 +1176,8 @@ static void sum_up(verdict_case *v)
 static char *sizes_text(const op_case *c)
 {
     char text[VERDICT_TEXT] = "";
-    for (size_t i = 0, at = 0; i < c->dims; i++) /* at most 16 of 23 characters */
-        at += (size_t)snprintf(text + at, sizeof text - at, "%s%c=%zu", i ? " " : "", c->dim_name[i], c->dim_size[i]);
+    for (size_t i = 0, at = 0; i < c->dims; i++)
+        verdict_append(text, sizeof text, &at, "%s%c=%zu", i ? " " : "", c->dim_name[i], c->dim_size[i]);
     return verdict_say("%s", text);
 }
 
@@ -1178,11 +1185,11 @@ static char *parameters_text(const op_case *c)
 {
     char text[VERDICT_TEXT] = "";
     const op_param *p = c->op->param;
-    for (size_t i = 0, at = 0; p && p[i].name && at < sizeof text; i++)
+    for (size_t i = 0, at = 0; p && p[i].name; i++)
         if (p[i].type == OP_CHOICE)
-            at += (size_t)snprintf(text + at, sizeof text - at, "%s%s=%s", i ? " " : "", p[i].name, c->choice[i]);
+            verdict_append(text, sizeof text, &at, "%s%s=%s", i ? " " : "", p[i].name, c->choice[i]);
         else
-            at += (size_t)snprintf(text + at, sizeof text - at, "%s%s=%.17g", i ? " " : "", p[i].name, c->number[i]);
+            verdict_append(text, sizeof text, &at, "%s%s=%.17g", i ? " " : "", p[i].name, c->number[i]);
     return verdict_say("%s", text);
 }
 

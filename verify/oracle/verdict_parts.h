@@ -13,6 +13,9 @@ void *verdict_allocate(size_t n, size_t size); /* zeros */
 FILE *verdict_stream(char **text, size_t *n); /* collects a text, which is there after verdict_stream_end(), to be freed */
 void verdict_stream_end(FILE *f, char **text);
 
+/* printf to s[*at], where it has room for len - *at; *at then is where the text ends, or would end. */
+void verdict_append(char *s, size_t len, size_t *at, const char *format, ...) __attribute__((format(printf, 4, 5)));
+
 /* Of a decision [T,K] and its scores [T,N]: N, which is 0 where the case has no experts; K; and the product of all sizes but K. */
 size_t verdict_experts(const op_case *c);
 size_t verdict_row_length(const op_value *v);

@@ -7,15 +7,15 @@
 # What counts: no alarm, every assertion and every precondition of the C library valid.  The controls are readers in which a
 # check has been taken out: Eva must object.
 #
-# READER_any.c says what is analysed, and any.h, files_any.h and jansson_any.h what may come from outside.  Sizes (the bytes of a
+# READER_any.c says what is analysed, and any.h, files_any.h, layout_any.h and jansson_any.h what may come from outside.  Sizes (the bytes of a
 # file, the members of a JSON object) are fixed by an analysis, because buffers are allocated by them; contents are free.  What Eva
 # cannot bring to no alarm is left out, here and in each READER_any.c:
 #   where the room of a text follows from what snprintf() counted before: tensor_shape_text(), the message about an unknown
 #   parameter in registry.c (more than one parameter);
 #   where a room is known by counting what is there once: tensor_file_sha256(), add_names() and all_default() in main.c;
-#   manifest.c: flags, and how a file's parts are put together; verdict_store.c: the root, joining; writing, in both and in stream.c;
+#   verdict_store.c: the root, joining; writing, here and in manifest.c and stream.c;
 #   prompt.c: all but the sizes that its tensors bind;
-#   opening a tensorview; dump.c: how tensors are chosen and named, and the shards of an index.
+#   tensorview.c: the shards of an index; dump.c: how tensors are chosen and named, and the shards of an index.
 set -u
 export LC_ALL=C
 root=$(cd "${1:-$(dirname "$0")/../../..}" && pwd) || exit 1
@@ -36,8 +36,12 @@ options() { # options READER DEFINITIONS
         $oracle/tensorfile.c" ;;
     tensorfile) echo "-eva-slevel 300 -eva-auto-loop-unroll 300 -warn-special-float none
         -eva-split-return-function any_stat:0:-1,any_piece:full,read_fully:full,regular_file_open:-1,whole_file_read:0:-1" ;;
-    tensorview) echo "-eva-slevel 1000 -eva-auto-loop-unroll 300 -warn-special-float none
-        -eva-split-return-function any_piece:full,any_piece_at:full,read_at:0 $oracle/tensorfile.c" ;;
+    tensorview) echo "-eva-auto-loop-unroll 300 -warn-special-float none -eva-split-return-function any_piece:full,any_piece_at:full,read_at:0 $oracle/tensorfile.c"
+        case $2 in
+        -DPART=1*) echo '-eva-slevel 1000' ;;
+        *) echo '-eva-slevel 300 -eva-slevel-function any_copy:3,any_message:1,any_text:1,any_place:1,any_compared:1,any_descriptor:1
+            -eva-split-return-function any_copy:full,any_header:full,any_layout:0,any_layout_npy:full,any_head:full,npy_layout:full,take_layout:full,read_layout:full,open_one:0' ;;
+        esac ;;
     digest) echo "-eva-slevel 300 -eva-auto-loop-unroll 40 -eva-split-return-function any_regular:-1,block_digests_hex:0:-1" ;;
     text) echo "-eva-slevel 10 -warn-special-float none -eva-split-return-function any_stat:0" ;;
     registry) echo "-eva-slevel 3000 -eva-auto-loop-unroll 40 -eva-slevel-function any_copy:2,any_message:1,shape_of:30,shape_list:30,is_letter_of:20,find_dim:20
@@ -75,6 +79,8 @@ options() { # options READER DEFINITIONS
         -eva-split-return-function any_string:full,any_text:full,any_copy:0,any_stream:0,finish:0:-1,start:0:-1,parameters_text:0:-1,value_text:0:-1,parameters_load:0:-1,canonical:0:-1,any_part:0,set_one:0:-1,print_parameters:0:-1,parse_digests:full,parse_blocks:full,check_optional_fields:0:-1,check_fields:0:-1,add_case:full,manifest_parameters_to_set:0:-1,manifest_set_to_parameters:0:-1"
         case $2 in # a loop over copies needs one room for all
         -DPART=1*) echo '-eva-alloc-builtin by_stack -eva-split-return-function any_value:0' ;;
+        -DPART=4*) echo '-eva-slevel-function parse_case:2000,parse_root:2000,parse_flags:100,add_flag:100,manifest_has_flag:100,manifest_parse:1000,manifest_read:1000
+            -eva-split-return-function any_of:full,any_value:0,any_whole_file:0,string_of:full,parse_case:full,add_flag:full,parse_flags:full,parse_root:full,manifest_parse:full,manifest_read:full,manifest_init:0,parse_roundoff:0,check_names:0' ;;
         *) echo '-eva-split-return-function any_value:full' ;;
         esac ;;
     esac
@@ -148,9 +154,14 @@ for reader in $readers; do
         wrong 'division by a dimension of 0' '-DCOUNT=3 -DFILE_SIZE=10' 's/if (dim\[i\] == 0) {/if (0) {/'
         ;;
     tensorview)
-        right 'any pieces of 2 elements of each dtype' '-DCOUNT=2 -DFILE_SIZE=0'
-        wrong 'a piece read past its end' '-DCOUNT=2 -DFILE_SIZE=0' 's/bytes + got, n - got,/bytes + got, n,/'
-        wrong 'narrow elements put beyond the room' '-DCOUNT=2 -DFILE_SIZE=0' 's/n \* (sizeof \*to - tensor_dtype_size(dtype))/n * sizeof *to/'
+        few='-DPART=1 -DFORMAT=TENSOR_NPY -DCOUNT=2 -DFILE_SIZE=0'
+        right 'any pieces of 2 elements of each dtype' "$few"
+        for f in SAFETENSORS NPY; do right "the opening of a file, $f" "-DPART=2 -DFORMAT=TENSOR_$f -DCOUNT=2 -DFILE_SIZE=0 -DTEXT=2"; done
+        wrong 'a piece read past its end' "$few" 's/bytes + got, n - got,/bytes + got, n,/'
+        wrong 'narrow elements put beyond the room' "$few" 's/n \* (sizeof \*to - tensor_dtype_size(dtype))/n * sizeof *to/'
+        few='-DPART=2 -DFORMAT=TENSOR_SAFETENSORS -DCOUNT=2 -DFILE_SIZE=0 -DTEXT=2'
+        wrong 'a name that two own' "$few" 's/p->name = NULL;//'
+        wrong 'room for one place' "$few" 's/calloc(l->tensors + 1, sizeof \*v->place)/calloc(1, sizeof *v->place)/'
         ;;
     digest)
         right 'any block of 3' '-DBLOCKS=3 -DFILE_SIZE=0'
@@ -185,6 +196,10 @@ for reader in $readers; do
         right 'words and parameters of any JSON, of up to 2 members' "-DPART=1 $few"
         right 'blocks and roundoffs of any JSON, of up to 2 members' "-DPART=2 $few"
         right 'up to 3 cases' "-DPART=3 $few"
+        whole='-DPART=4 -DMEMBERS=1 -DANY_MOST=2 -DTEXT=8'
+        right 'a file of any JSON, of up to 2 members' "$whole"
+        wrong 'a flag that is no text' "$whole" 's/if (flag == NULL)/if (0)/'
+        wrong 'room for one flag' "$whole" 's/realloc(c->flag, (c->flags + 1) \* sizeof/realloc(c->flag, sizeof/'
         wrong 'a number longer than its room' "-DPART=1 $few" 's/char text\[40\];/char text[20];/'
         wrong 'a pair without =' "-DPART=1 $few" 's/if (equals == NULL || equals == pair) return/if (equals == pair) return/'
         wrong 'no room for the NUL after the digests' "-DPART=2 $few" 's/malloc(n \* DIGEST_HEX + 1)/malloc(n * DIGEST_HEX)/'

@@ -77,16 +77,6 @@ static const char *any_file_of(const json_t *j)
     for (size_t any_i = 0;                                                                                             \
          any_i < MEMBERS && ((k) = any_member[any_i].key, (v) = &any_member[any_i].value.json, true); any_i++)
 
-static int any_whole_file(unsigned char **bytes, size_t *n, char *err, size_t errlen)
-{
-    *n = 4;
-    *bytes = malloc(*n + 1);
-    if (!*bytes) return any_message(err, errlen);
-    Frama_C_make_unknown((char *)*bytes, *n);
-    return 0;
-}
-#define whole_file_read(path, bytes, n, err, errlen) (any_read(path), any_whole_file((bytes), (n), (err), (errlen)))
-
 #include "shards.c"
 
 static char err[64];
