@@ -1494,9 +1494,10 @@ START_TEST(all_choices_of_two_out_of_four)
             ck_assert(x > y || (x == y && index[j] < index[j + 1]));
         }
         for (size_t j = 0; j < 4; j++) ck_assert_msg(index[j] >= 0 && index[j] < 4, "what follows is another token's");
-        int64_t two[2];
+        int64_t two[4] = {-7, -7, -7, -7};
         verdict_choose(score, 4, 2, two);
-        ck_assert_mem_eq(two, index, sizeof two);
+        ck_assert_mem_eq(two, index, 2 * sizeof *two);
+        ck_assert_msg(two[2] == -7 && two[3] == -7, "two are two");
     }
 }
 END_TEST
@@ -2096,6 +2097,36 @@ START_TEST(what_a_golden_file_lacks_is_found)
     for (size_t i = 0; i < 6; i++) {
         ck_assert_msg(found(bounds[i], "", profile) == 1, "%s", bounds[i]);
         ck_assert_msg(found("", bounds[i], profile) == -1, "%s", bounds[i]);
+    }
+}
+END_TEST
+
+/* Every output and every gradient of an operation with many: its values, with bounds; and its choice, with scores. */
+START_TEST(golden_has_all_of_a_case)
+{
+    drawn_case("layer.smoe", "T=3,d=2,N=3,h=2", "k=2");
+    for (size_t i = 0; c->op->out[i].name; i++) {
+        const op_tensor *t = &c->op->out[i];
+        const golden_tensor *o = &g.out[i];
+        ck_assert_uint_eq(o->count, c->out[i].count);
+        if (c->out[i].i64) ck_assert_mem_eq(o->index, c->out[i].i64, o->count * sizeof *o->index);
+        if (c->out[i].f64) ck_assert_mem_eq(o->value, c->out[i].f64, o->count * sizeof *o->value);
+        size_t some = 0;
+        for (size_t e = 0; o->bound && e < o->count; e++) {
+            ck_assert(t->flags & OP_MARGIN ? isinf(o->bound[e]) : o->bound[e] >= 0 && o->bound[e] < 1e-12);
+            some += o->bound[e] > 0;
+        }
+        if (strcmp(t->name, "y") == 0) ck_assert_msg(some > 0, "y is rounded");
+        ck_assert_uint_eq(g.score[i].count, t->kind == OP_DECISION ? 3 * 3 : 0);
+    }
+    for (size_t i = 0; c->op->in[i].name; i++) {
+        const golden_tensor *d = &g.grad[i];
+        size_t some = 0;
+        ck_assert_uint_eq(d->count, c->grad[i].count);
+        if (d->count == 0) continue;
+        ck_assert_mem_eq(d->value, c->grad[i].f64, d->count * sizeof *d->value);
+        for (size_t e = 0; e < d->count; e++) some += d->bound[e] > 0 && d->bound[e] < 1e-12;
+        ck_assert_msg(some > 0, "d_%s has bounds", c->op->in[i].name);
     }
 }
 END_TEST
@@ -4986,6 +5017,7 @@ int main(void)
     tcase_add_test(pieces, an_optional_choice_that_is_missing_is_assumed);
     tcase_add_test(pieces, forward_alone_owes_no_gradients);
     tcase_add_test(pieces, what_a_golden_file_lacks_is_found);
+    tcase_add_test(pieces, golden_has_all_of_a_case);
     tcase_add_test(pieces, bounds_of_other_roundoffs_are_computed);
     tcase_add_test(pieces, other_roundoffs_need_every_bound_anew);
     tcase_add_test(pieces, bounds_that_cannot_be_computed_are_an_error);
