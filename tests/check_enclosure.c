@@ -3931,8 +3931,13 @@ START_TEST(variants_of_competition_by_hand)
 }
 END_TEST
 
+/* Two experts that are both ReLU: of the tokens 0, 1, 3 centred, (-4 -1 5)/3, the square is 42/9; with its own reverse, (5 -1 -4)/3, the
+ * product is -39/9. */
 START_TEST(variants_of_similarity_by_hand)
 {
+#define ALIKE                                                                                                          \
+    "T=3,d=1,N=2,K=2,h=1,g=1,p=1", "kind=linear,threshold=0.5",                                                        \
+        "x 0 1 3; index 0 1 0 1 0 1; selected 0 1 0 0; w1 1 1; b1 0 0; w2 1 1; b2 0 0; wh 0; bh 0; wp 1; bp 0"
 #define TWO      "n=2,p=1", "centre=yes", "x 0 2"
 #define WIDE     "n=2,p=1", "kernel=rbf,sigma=4", "x 0 2"
 #define OFFSET   "n=2,p=1,q=1", "", "x 0 2; y 0 4"
@@ -4027,6 +4032,11 @@ START_TEST(variants_of_similarity_by_hand)
          "shared",
          {0, 1, 0, 0, 0, 0, 0, 0, 0}},
         {"simsmoe.pairs", "T=2,N=2,K=1", "", "index 0 1; counter 0 0 0 0", "PairsOnlyK2", "shared", {0}},
+        {"simsmoe.loss", ALIKE, NULL, "loss", {1}},
+        {"simsmoe.loss", ALIKE, "RowsShuffled", "loss", {39 * 39 / (42.0 * 42)}},
+        {"simsmoe.loss", ALIKE, "ThresholdSubtracted", "loss", {0.5}},
+        {"simsmoe.loss", ALIKE, "SimilarityDistance", "loss", {0}},
+        {"simsmoe.loss", ALIKE, "PairsTwice", "loss", {2}},
         {"simsmoe.pairs", COUNT, NULL, "next", {0, 0, 0, 0}},
         {"simsmoe.pairs", COUNT, NULL, "selected", {0, 1, 0, 0}},
         {"simsmoe.pairs", COUNT, "CounterNotReset", "next", {0, 4, 0, 0}},
