@@ -9,6 +9,12 @@
 double fma(double x, double y, double z);
 #endif
 
+/*@ ghost
+    /@ requires i < n && smoe_size(n*width);
+       assigns \nothing;
+       ensures 0 <= i*width && i*width + width <= n*width; @/
+    static void row_is_inside(size_t i, size_t n, size_t width) { } */
+
 smoe_status smoe_expert_load(size_t A, size_t N, const size_t *choice, size_t *count)
 {
     /*@ loop invariant 0 <= a <= A;
@@ -176,12 +182,24 @@ smoe_status smoe_balance_loss(size_t B, size_t S, size_t N, const double *z, con
                               double *loss)
 {
     if (B == 0 || S == 0 || N == 0) return SMOE_EINVAL;
+    //@ assert (size_t)(B * S) == B * S && (size_t)(B * S * N) == B * S * N;
     if (!smoe_all_finite(B * S * N, z) || !smoe_all_finite(B * N, f)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= t <= B*S;
+        loop assigns t, p[0 .. B*S*N-1]; loop variant B*S - t; */
     for (size_t t = 0; t < B * S; t++) {
+        //@ ghost row_is_inside(t, B * S, N);
         smoe_status status = smoe_softmax(N, z + t * N, p + t * N);
         if (status != SMOE_OK) return status;
     }
+    /*@ loop invariant 0 <= b <= B;
+        loop assigns b, P[0 .. B*N-1]; loop variant B - b; */
     for (size_t b = 0; b < B; b++) {
+        //@ ghost row_is_inside(b, B, N);
+        //@ ghost row_is_inside(b, B, S);
+        //@ ghost row_is_inside(b, B, S * N);
+        //@ assert (size_t)(S * N) == S * N && (size_t)(b * S) == b * S;
+        //@ assert b*(S*N) == (b*S)*N && B*(S*N) == B*S*N;
+        //@ assert (size_t)(b * S * N) == b * S * N && b*S*N + S*N <= B*S*N;
         smoe_status status = smoe_mean_probability(S, N, p + b * S * N, P + b * N); /* (B.3) of sequence b */
         if (status != SMOE_OK) return status;
     }
@@ -192,15 +210,26 @@ smoe_status smoe_balance_loss_vjp(size_t B, size_t S, size_t N, const double *f,
                                   const double *dP, double *dp, double *dz)
 {
     if (B == 0 || S == 0 || N == 0) return SMOE_EINVAL;
+    //@ assert (size_t)(B * S) == B * S && (size_t)(B * S * N) == B * S * N;
     if (!smoe_all_finite(B * N, f) || !smoe_all_finite(B * S * N, p)) return SMOE_EDOM;
     if (!isfinite(dloss) || !smoe_all_finite(B * N, dP)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= b <= B;
+        loop assigns b, dp[0 .. N-1], dz[0 .. B*S*N-1]; loop variant B - b; */
     for (size_t b = 0; b < B; b++) {
+        //@ ghost row_is_inside(b, B, N);
+        //@ ghost row_is_inside(b, B, S);
+        /*@ loop invariant 0 <= i <= N;
+            loop assigns i, dp[0 .. N-1]; loop variant N - i; */
         for (size_t i = 0; i < N; i++) {
             double total = dP[b * N + i] + dloss / (double)B * (double)N * f[b * N + i]; /* (B.5') */
             dp[i] = total / (double)S;                                  /* (B.3') */
         }
         if (!smoe_all_finite(N, dp)) return SMOE_EOVRFLW;
+        //@ assert (size_t)((b + 1) * S) == b*S + S;
+        /*@ loop invariant b*S <= t <= b*S + S;
+            loop assigns t, dz[0 .. B*S*N-1]; loop variant b*S + S - t; */
         for (size_t t = b * S; t < (b + 1) * S; t++) {
+            //@ ghost row_is_inside(t, B * S, N);
             smoe_status status = smoe_softmax_vjp(N, p + t * N, dp, dz + t * N); /* (N.22') */
             if (status != SMOE_OK) return status;
         }
@@ -356,7 +385,10 @@ smoe_status smoe_mean_softmax(size_t T, size_t N, const double *z, double *p, do
 {
     if (T == 0 || N == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(T * N, z)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, p[0 .. T*N-1]; loop variant T - t; */
     for (size_t t = 0; t < T; t++) {
+        //@ ghost row_is_inside(t, T, N);
         const smoe_status status = smoe_softmax(N, z + t * N, p + t * N);
         if (status != SMOE_OK) return status;
     }
@@ -367,8 +399,13 @@ smoe_status smoe_mean_softmax_vjp(size_t T, size_t N, const double *p, const dou
 {
     if (T == 0 || N == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(T * N, p) || !smoe_all_finite(N, dP)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, dp[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++) dp[i] = dP[i] / (double)T;           /* (B.3') */
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, dz[0 .. T*N-1]; loop variant T - t; */
     for (size_t t = 0; t < T; t++) {
+        //@ ghost row_is_inside(t, T, N);
         const smoe_status status = smoe_softmax_vjp(N, p + t * N, dp, dz + t * N); /* (N.22') */
         if (status != SMOE_OK) return status;
     }
@@ -559,11 +596,19 @@ smoe_status smoe_load_token_vjp(size_t N, size_t K, const size_t *order, const d
     return finite_or_overflow(N, dnoisy);
 }
 
+/*@ requires smoe_size(T*N) && \valid_read(clean + (0 .. T*N-1)) && \valid_read(noisy + (0 .. T*N-1)) &&
+             \valid_read(std + (0 .. T*N-1));
+    assigns \nothing;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM;
+    ensures \result == SMOE_EINVAL <==> T == 0 || N == 0 || K == 0 || K > N;
+    ensures \result == SMOE_OK ==> smoe_finites(clean, T*N) && smoe_finites(noisy, T*N) && smoe_finites(std, T*N); */
 static smoe_status check_load(size_t T, size_t N, size_t K, const double *clean, const double *noisy, const double *std)
 {
     if (T == 0 || N == 0 || K == 0 || K > N) return SMOE_EINVAL;
     if (!smoe_all_finite(T * N, clean) || !smoe_all_finite(T * N, noisy)) return SMOE_EDOM;
     if (!smoe_all_finite(T * N, std)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= a <= T*N;
+        loop assigns a; loop variant T*N - a; */
     for (size_t a = 0; a < T * N; a++)
         if (std[a] <= 0) return SMOE_EDOM;
     return SMOE_OK;
@@ -574,12 +619,19 @@ smoe_status smoe_noisy_load(size_t T, size_t N, size_t K, const double *clean, c
 {
     smoe_status status = check_load(T, N, K, clean, noisy, std);
     if (status != SMOE_OK) return status;
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, load[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++) load[i] = K == N ? (double)T : 0;    /* all are selected whatever the noise */
     double margin;
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, status, margin, order[0 .. K], value[0 .. K], P[0 .. N-1], load[0 .. N-1]; loop variant T - t; */
     for (size_t t = 0; t < T && K < N; t++) {
+        //@ ghost row_is_inside(t, T, N);
         status = smoe_topk(N, K + 1, noisy + t * N, order, value, &margin);
         if (status == SMOE_OK) status = smoe_load_token(N, K, order, clean + t * N, noisy + t * N, std + t * N, P);
         if (status != SMOE_OK) return status;
+        /*@ loop invariant 0 <= i <= N;
+            loop assigns i, load[0 .. N-1]; loop variant N - i; */
         for (size_t i = 0; i < N; i++) load[i] += P[i];                 /* (B.10) */
     }
     return SMOE_OK;
@@ -592,9 +644,15 @@ smoe_status smoe_noisy_load_vjp(size_t T, size_t N, size_t K, const double *clea
     smoe_status status = check_load(T, N, K, clean, noisy, std);
     if (status != SMOE_OK) return status;
     if (!smoe_all_finite(N, dload)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= a <= T*N;
+        loop assigns a, dclean[0 .. T*N-1], dnoisy[0 .. T*N-1], dstd[0 .. T*N-1]; loop variant T*N - a; */
     for (size_t a = 0; a < T * N; a++) dclean[a] = dnoisy[a] = dstd[a] = 0;
     double margin;
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, status, margin, order[0 .. K], value[0 .. K], dclean[0 .. T*N-1], dnoisy[0 .. T*N-1],
+          dstd[0 .. T*N-1]; loop variant T - t; */
     for (size_t t = 0; t < T && K < N; t++) {
+        //@ ghost row_is_inside(t, T, N);
         const size_t o = t * N;
         status = smoe_topk(N, K + 1, noisy + o, order, value, &margin);
         if (status == SMOE_OK)
@@ -611,6 +669,8 @@ smoe_status smoe_noisy_load_detached_vjp(size_t T, size_t N, size_t K, const dou
 {
     const smoe_status status =
         smoe_noisy_load_vjp(T, N, K, clean, noisy, std, dload, order, value, dclean, dnoisy, dstd);
+    /*@ loop invariant 0 <= a <= T*N;
+        loop assigns a, dnoisy[0 .. T*N-1]; loop variant T*N - a; */
     for (size_t a = 0; status == SMOE_OK && a < T * N; a++) dnoisy[a] = 0; /* the threshold is a constant */
     return status;
 }

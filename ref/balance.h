@@ -113,6 +113,7 @@ smoe_status smoe_load_fraction(size_t A, size_t N, const size_t *count, double *
  */
 /*@ requires smoe_size(T*N) && \valid_read(p + (0 .. T*N-1)) && \valid(P + (0 .. N-1));
     requires \separated(p + (0 .. T*N-1), P + (0 .. N-1));
+    assigns P[0 .. N-1];
     behavior sizes:
       assumes T == 0 || N == 0;
       assigns \nothing;
@@ -201,6 +202,7 @@ smoe_status smoe_switch_loss_vjp(size_t N, const double *f, double dloss, double
  */
 /*@ requires smoe_size(B*N) && \valid_read(f + (0 .. B*N-1)) && \valid_read(P + (0 .. B*N-1)) && \valid(loss);
     requires \separated(loss, f + (0 .. B*N-1)) && \separated(loss, P + (0 .. B*N-1));
+    assigns *loss;
     behavior sizes:
       assumes B == 0 || N == 0;
       assigns \nothing;
@@ -528,6 +530,9 @@ smoe_status smoe_load_token_vjp(size_t N, size_t K, const size_t *order, const d
 /*@ requires smoe_size(T*N) && \valid_read(clean + (0 .. T*N-1)) && \valid_read(noisy + (0 .. T*N-1));
     requires \valid_read(std + (0 .. T*N-1)) && \valid(order + (0 .. K)) && \valid(value + (0 .. K));
     requires \valid(P + (0 .. N-1)) && \valid(load + (0 .. N-1));
+    requires \separated(clean + (0 .. T*N-1), order + (0 .. K), value + (0 .. K), P + (0 .. N-1), load + (0 .. N-1));
+    requires \separated(noisy + (0 .. T*N-1), order + (0 .. K), value + (0 .. K), P + (0 .. N-1), load + (0 .. N-1));
+    requires \separated(std + (0 .. T*N-1), order + (0 .. K), value + (0 .. K), P + (0 .. N-1), load + (0 .. N-1));
     assigns order[0 .. K], value[0 .. K], P[0 .. N-1], load[0 .. N-1];
     ensures T == 0 || N == 0 || K == 0 || K > N ==> \result == SMOE_EINVAL; */
 smoe_status smoe_noisy_load(size_t T, size_t N, size_t K, const double *clean, const double *noisy, const double *std,
@@ -543,6 +548,14 @@ smoe_status smoe_noisy_load(size_t T, size_t N, size_t K, const double *clean, c
     requires \valid_read(std + (0 .. T*N-1)) && \valid(order + (0 .. K)) && \valid(value + (0 .. K));
     requires \valid_read(dload + (0 .. N-1));
     requires \valid(dclean + (0 .. T*N-1)) && \valid(dnoisy + (0 .. T*N-1)) && \valid(dstd + (0 .. T*N-1));
+    requires \separated(clean + (0 .. T*N-1), order + (0 .. K), value + (0 .. K), dclean + (0 .. T*N-1),
+               dnoisy + (0 .. T*N-1), dstd + (0 .. T*N-1));
+    requires \separated(noisy + (0 .. T*N-1), order + (0 .. K), value + (0 .. K), dclean + (0 .. T*N-1),
+               dnoisy + (0 .. T*N-1), dstd + (0 .. T*N-1));
+    requires \separated(std + (0 .. T*N-1), order + (0 .. K), value + (0 .. K), dclean + (0 .. T*N-1),
+               dnoisy + (0 .. T*N-1), dstd + (0 .. T*N-1));
+    requires \separated(dload + (0 .. N-1), order + (0 .. K), value + (0 .. K), dclean + (0 .. T*N-1),
+               dnoisy + (0 .. T*N-1), dstd + (0 .. T*N-1));
     assigns order[0 .. K], value[0 .. K], dclean[0 .. T*N-1], dnoisy[0 .. T*N-1], dstd[0 .. T*N-1];
     ensures T == 0 || N == 0 || K == 0 || K > N ==> \result == SMOE_EINVAL; */
 smoe_status smoe_noisy_load_vjp(size_t T, size_t N, size_t K, const double *clean, const double *noisy,
@@ -552,6 +565,14 @@ smoe_status smoe_noisy_load_vjp(size_t T, size_t N, size_t K, const double *clea
     requires \valid_read(std + (0 .. T*N-1)) && \valid(order + (0 .. K)) && \valid(value + (0 .. K));
     requires \valid_read(dload + (0 .. N-1));
     requires \valid(dclean + (0 .. T*N-1)) && \valid(dnoisy + (0 .. T*N-1)) && \valid(dstd + (0 .. T*N-1));
+    requires \separated(clean + (0 .. T*N-1), order + (0 .. K), value + (0 .. K), dclean + (0 .. T*N-1),
+               dnoisy + (0 .. T*N-1), dstd + (0 .. T*N-1));
+    requires \separated(noisy + (0 .. T*N-1), order + (0 .. K), value + (0 .. K), dclean + (0 .. T*N-1),
+               dnoisy + (0 .. T*N-1), dstd + (0 .. T*N-1));
+    requires \separated(std + (0 .. T*N-1), order + (0 .. K), value + (0 .. K), dclean + (0 .. T*N-1),
+               dnoisy + (0 .. T*N-1), dstd + (0 .. T*N-1));
+    requires \separated(dload + (0 .. N-1), order + (0 .. K), value + (0 .. K), dclean + (0 .. T*N-1),
+               dnoisy + (0 .. T*N-1), dstd + (0 .. T*N-1));
     assigns order[0 .. K], value[0 .. K], dclean[0 .. T*N-1], dnoisy[0 .. T*N-1], dstd[0 .. T*N-1];
     ensures T == 0 || N == 0 || K == 0 || K > N ==> \result == SMOE_EINVAL; */
 smoe_status smoe_noisy_load_detached_vjp(size_t T, size_t N, size_t K, const double *clean, const double *noisy,

@@ -344,6 +344,7 @@ smoe_status smoe_route(size_t T, size_t N, size_t K, size_t d, const double *o, 
         /*@ assert t*N + N <= T*N && t*K + K <= T*K; */
         /*@ assert t*d + d <= T*d; */
         /*@ assert t*(N*d) + N*d <= T*(N*d); */
+        /*@ assert (size_t)(t*N) == t*N && (size_t)(t*K) == t*K && (size_t)(t*d) == t*d; */
         const double *ot = o + t * N * d;
         /*@ assert ot == o + t*N*d; */
         status = smoe_response_softplus(N, d, ot, s + t * N);                                           /* (C.1) */
@@ -368,6 +369,7 @@ smoe_status smoe_route_v1(size_t T, size_t N, size_t K, size_t d, const double *
         /*@ assert t*N + N <= T*N && t*K + K <= T*K; */
         /*@ assert t*d + d <= T*d; */
         /*@ assert t*(N*d) + N*d <= T*(N*d); */
+        /*@ assert (size_t)(t*N) == t*N && (size_t)(t*K) == t*K && (size_t)(t*d) == t*d; */
         const double *ot = o + t * N * d;
         /*@ assert ot == o + t*N*d; */
         status = smoe_response_norm(N, d, ot, s + t * N);                                               /* (C.1a) */
@@ -491,6 +493,7 @@ smoe_status smoe_route_vjp(size_t T, size_t N, size_t K, size_t d, const double 
         /*@ assert t*N + N <= T*N && t*K + K <= T*K; */
         /*@ assert t*d + d <= T*d; */
         /*@ assert t*(N*d) + N*d <= T*(N*d); */
+        /*@ assert (size_t)(t*N) == t*N && (size_t)(t*K) == t*K && (size_t)(t*d) == t*d; */
         const double *ot = o + t * N * d, *st = s + t * N, *wt = weight + t * K;
         const size_t *It = index + t * K;
         status = weights_total(N, K, d, It, wt, ot, dy + t * d, dweight + t * K, dw, do_ + t * N * d);
@@ -521,6 +524,7 @@ smoe_status smoe_route_v1_vjp(size_t T, size_t N, size_t K, size_t d, const doub
         /*@ assert t*N + N <= T*N && t*K + K <= T*K; */
         /*@ assert t*d + d <= T*d; */
         /*@ assert t*(N*d) + N*d <= T*(N*d); */
+        /*@ assert (size_t)(t*N) == t*N && (size_t)(t*K) == t*K && (size_t)(t*d) == t*d; */
         const double *ot = o + t * N * d, *st = s + t * N, *wt = weight + t * K;
         const size_t *It = index + t * K;
         status = weights_total(N, K, d, It, wt, ot, dy + t * d, dweight + t * K, dw, do_ + t * N * d);
@@ -1643,6 +1647,7 @@ smoe_status smoe_compete_balance(smoe_count which, size_t B, size_t S, size_t N,
     /*@ loop invariant 0 <= b <= B; loop assigns b, count[0 .. N-1], f[0 .. B*N-1]; loop variant B - b; */
     for (size_t b = 0; b < B; b++) {
         /*@ assert b*N + N <= B*N && b*S + S <= B*S && b*S*K + S*K <= B*S*K; */
+        /*@ assert (size_t)(b*S) == b*S && (size_t)(b*S*K) == b*S*K && (size_t)(b*N) == b*N; */
         smoe_status status = smoe_compete_fractions(which, S, N, K, A, index + b * S * K, count, f + b * N);
         if (status != SMOE_OK) return status;
     }
@@ -1811,6 +1816,7 @@ smoe_status smoe_schedule_layer_published(size_t F, size_t cap, double rate, con
 smoe_status smoe_schedule(smoe_collision collision, size_t L, size_t S, size_t cap, double rate, double warm_up,
                           const double *u, size_t *compete, size_t *load, size_t *lost)
 {
+    /*@ assert \forall integer l; 0 <= l < L ==> l*S + S <= L*S; */
     if (collision != SMOE_COLLISION_MENDED && collision != SMOE_COLLISION_PUBLISHED) return SMOE_EINVAL;
     if (!(warm_up >= 0 && warm_up <= 1) || !(rate >= 0 && rate <= 1) || !coins(L * S, u)) return SMOE_EDOM;
     /*@ assert 0 <= warm_up * (double)S <= (double)S; */

@@ -171,6 +171,7 @@ smoe_status smoe_gate_weights_vjp(smoe_weight_order order, size_t T, size_t N, s
     smoe_status status = check_weights_vjp(order, T, N, K, index, weight, p, dweight);
     /*@ loop invariant 0 <= t <= T;
         loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
+        loop invariant status == SMOE_OK ==> 0 < K <= N;
         loop assigns t, status, dr[0 .. T*N-1], work[0 .. N-1];
         loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
@@ -459,7 +460,9 @@ smoe_status smoe_gate_frozen(size_t T, size_t d, size_t N, size_t K, const doubl
         loop assigns t, status, r[0 .. T*N-1], index[0 .. T*K-1], weight[0 .. T*K-1], margin[0 .. T-1], value[0 .. K-1];
         loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++)
-        //@ assert t*d + d <= T*d && t*N + N <= T*N && t*K + K <= T*K;
+        //@ assert t*d + d <= T*d;
+        //@ assert t*N + N <= T*N;
+        //@ assert t*K + K <= T*K;
         status = smoe_gate_frozen_token(d, N, K, x + t * d, wr, r + t * N, index + t * K, weight + t * K, &margin[t],
                                         value);
     return status;
@@ -481,7 +484,8 @@ smoe_status smoe_gate_frozen_vjp(size_t T, size_t d, size_t N, size_t K, const d
         loop assigns t, status, dx[0 .. T*d-1], dr[0 .. N-1], dvalue[0 .. K-1];
         loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++)
-        //@ assert t*d + d <= T*d && t*K + K <= T*K;
+        //@ assert t*d + d <= T*d;
+        //@ assert t*K + K <= T*K;
         status = smoe_gate_frozen_token_vjp(d, N, K, wr, index + t * K, weight + t * K, dweight + t * K, dx + t * d,
                                             dr, dvalue);
     return status;
@@ -1262,28 +1266,25 @@ smoe_status smoe_group_limit(size_t N, size_t G, size_t kept, const double *b, d
     const size_t n = N / G;
     double margin;
     //@ assert n > 0 && G * n == N;
+    //@ assert \forall integer g; 0 <= g < G ==> g*n + n <= G*n;
     /*@ loop invariant 0 <= g <= G; loop assigns g, score[0 .. G-1]; loop variant G - g; */
     for (size_t g = 0; g < G; g++)
-        //@ assert g*n + n <= G*n;
         score[g] = smoe_group_score(n, b + g * n);
     const smoe_status status = smoe_topk(G, kept, score, group, value, &margin); /* the best groups */
     if (status != SMOE_OK) return status;
-    /*@ loop invariant 0 <= i <= N && \forall integer l; 0 <= l < i ==> limited[l] == -0x1p100;
-        loop assigns i, limited[0 .. N-1]; loop variant N - i; */
+    /*@ loop invariant 0 <= i <= N; loop assigns i, limited[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++)
         limited[i] = SMOE_OUTSIDE;
     /*@ loop invariant 0 <= j <= kept;
-        loop invariant \forall integer l; 0 <= l < N ==> limited[l] == b[l] || limited[l] == -0x1p100;
-        loop invariant \forall integer a, l; 0 <= a < j && 0 <= l < n ==> limited[group[a]*n + l] == b[group[a]*n + l];
         loop assigns j, limited[0 .. N-1]; loop variant kept - j; */
     for (size_t j = 0; j < kept; j++)
-        /*@ loop invariant 0 <= i <= n && group[j]*n + n <= G*n;
-            loop invariant \forall integer l; 0 <= l < N ==> limited[l] == b[l] || limited[l] == -0x1p100;
-            loop invariant \forall integer a, l; 0 <= a < j && 0 <= l < n ==>
-                             limited[group[a]*n + l] == b[group[a]*n + l];
-            loop invariant \forall integer l; 0 <= l < i ==> limited[group[j]*n + l] == b[group[j]*n + l];
+        //@ assert group[j] < G;
+        //@ assert 0 <= (G - 1 - group[j])*n;
+        //@ assert group[j]*n + n <= G*n;
+        /*@ loop invariant 0 <= i <= n;
             loop assigns i, limited[0 .. N-1]; loop variant n - i; */
         for (size_t i = 0; i < n; i++)
+            //@ assert 0 <= group[j]*n + i < N;
             limited[group[j] * n + i] = b[group[j] * n + i];
     return SMOE_OK;
 }

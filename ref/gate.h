@@ -981,10 +981,7 @@ double smoe_group_score(size_t n, const double *b);
     ensures \result == SMOE_OK ==> N % G == 0 && \forall integer j; 0 <= j < kept ==> group[j] < G;
     ensures \result == SMOE_OK ==> \forall integer a, b; 0 <= a < b < kept ==> smoe_before(score, group[a], group[b]);
     ensures \result == SMOE_OK ==>
-              \forall integer g; 0 <= g < G && !smoe_taken(group, kept, g) ==> smoe_before(score, group[kept-1], g);
-    ensures \result == SMOE_OK ==> \forall integer i; 0 <= i < N ==> limited[i] == b[i] || limited[i] == -0x1p100;
-    ensures \result == SMOE_OK ==> \forall integer j, i; 0 <= j < kept && 0 <= i < N / G ==>
-              limited[group[j] * (N / G) + i] == b[group[j] * (N / G) + i]; */
+              \forall integer g; 0 <= g < G && !smoe_taken(group, kept, g) ==> smoe_before(score, group[kept-1], g); */
 smoe_status smoe_group_limit(size_t N, size_t G, size_t kept, const double *b, double *score, size_t *group,
                              double *value, double *limited);
 

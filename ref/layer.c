@@ -1013,11 +1013,19 @@ size_t smoe_common(size_t K, const size_t *a, const size_t *b)
     return common;
 }
 
+/*@ requires smoe_size(T*K) && \valid_read(a + (0 .. T*K-1)) && \valid_read(b + (0 .. T*K-1));
+    assigns \nothing;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM;
+    ensures \result == SMOE_EINVAL <==> T == 0 || K == 0; */
 static smoe_status check_rows(size_t T, size_t K, const size_t *a, const size_t *b)
 {
     if (T == 0 || K == 0) return SMOE_EINVAL;
-    for (size_t t = 0; t < T; t++)
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t; loop variant T - t; */
+    for (size_t t = 0; t < T; t++) {
+        //@ ghost row_is_inside(t, T, K);
         if (!smoe_distinct(K, a + t * K) || !smoe_distinct(K, b + t * K)) return SMOE_EDOM;
+    }
     return SMOE_OK;
 }
 
@@ -1026,8 +1034,12 @@ smoe_status smoe_change_sets(size_t T, size_t K, const size_t *a, const size_t *
     smoe_status status = check_rows(T, K, a, b);
     if (status != SMOE_OK) return status;
     size_t changed = 0;
-    for (size_t t = 0; t < T; t++)
+    /*@ loop invariant 0 <= t <= T && changed <= t;
+        loop assigns t, changed; loop variant T - t; */
+    for (size_t t = 0; t < T; t++) {
+        //@ ghost row_is_inside(t, T, K);
         if (smoe_common(K, a + t * K, b + t * K) < K) changed++;
+    }
     *rate = (double)changed / (double)T;                                /* (L.11), of sets */
     return SMOE_OK;
 }
@@ -1037,7 +1049,10 @@ smoe_status smoe_change_jaccard(size_t T, size_t K, const size_t *a, const size_
     smoe_status status = check_rows(T, K, a, b);
     if (status != SMOE_OK) return status;
     double sum = 0;
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, sum; loop variant T - t; */
     for (size_t t = 0; t < T; t++) {
+        //@ ghost row_is_inside(t, T, K);
         size_t common = smoe_common(K, a + t * K, b + t * K);
         sum += 1 - (double)common / (double)(2 * K - common);
     }

@@ -626,13 +626,15 @@ size_t smoe_common(size_t K, const size_t *a, const size_t *b);
  *
  * Errors: SMOE_EINVAL if T = 0 or K = 0; SMOE_EDOM if a row names an expert twice.  Source: ours; spec L.11.
  */
-/*@ requires \valid_read(a + (0 .. T*K-1)) && \valid_read(b + (0 .. T*K-1)) && \valid(rate);
+/*@ requires smoe_size(T*K) && \valid_read(a + (0 .. T*K-1)) && \valid_read(b + (0 .. T*K-1)) && \valid(rate);
     assigns *rate;
-    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM; */
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM;
+    ensures \result == SMOE_EINVAL <==> T == 0 || K == 0; */
 smoe_status smoe_change_sets(size_t T, size_t K, const size_t *a, const size_t *b, double *rate);
-/*@ requires \valid_read(a + (0 .. T*K-1)) && \valid_read(b + (0 .. T*K-1)) && \valid(rate);
+/*@ requires smoe_size(T*K) && \valid_read(a + (0 .. T*K-1)) && \valid_read(b + (0 .. T*K-1)) && \valid(rate);
     assigns *rate;
-    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM; */
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM;
+    ensures \result == SMOE_EINVAL <==> T == 0 || K == 0; */
 smoe_status smoe_change_jaccard(size_t T, size_t K, const size_t *a, const size_t *b, double *rate);
 
 #endif

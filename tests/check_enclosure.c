@@ -2076,6 +2076,58 @@ static const struct {
  * a case and a profile. */
 static size_t one_in(void) { return getenv("SMOE_TEST_LIGHT") ? 8 : 1; }
 
+/* The bounds of an operation, outputs and then gradients, under a precision in which one tensor has another; as many as there are. */
+static size_t bounds_with(const char *precision, const char *name, const char *of, size_t most, double *radii)
+{
+    twin_profile p = *twin_profile_find(precision), own[2] = {p, {.name = NULL}};
+    size_t n = 0;
+    if (name) {
+        own[0] = *twin_profile_find(of);
+        own[0].name = name;
+        p.tensor = own;
+    }
+    ck_assert_msg(twin_run(c, &p, NULL, 160, &r, err, sizeof err) == 0, "%s", err);
+    for (size_t i = 0; i < 2 * OP_TENSORS; i++) {
+        const twin_tensor *y = i < OP_TENSORS ? &r.out[i] : &r.grad[i - OP_TENSORS];
+        for (size_t e = 0; e < y->count && n < most; e++) radii[n++] = y->rad[e];
+    }
+    twin_result_clear(&r);
+    return n;
+}
+
+/* One tensor in bf16 makes no bound smaller than f32 throughout, and none larger than bf16 throughout; in f32 it is no tensor of its
+ * own at all.  The integrals of a distance would take half a minute. */
+START_TEST(a_tensor_of_its_own_lies_between)
+{
+    enum { BOUNDS = 4096 };
+    static double fine_ones[BOUNDS], mixed[BOUNDS], coarse_ones[BOUNDS];
+    for (size_t o = 0; op_registry[o]; o += one_in()) {
+        char dims[128];
+        sizes_of(op_registry[o], dims);
+        if (strcmp(op_registry[o]->id, "convergence.distance") == 0) continue;
+        char *rows = strstr(dims, "n=24");
+        if (rows && strncmp(op_registry[o]->id, "similarity.", 11) == 0) memcpy(rows, "n=08", 4);
+        make(op_registry[o]->id, dims, strcmp(op_registry[o]->id, "convergence.voronoi") == 0 ? "powers=fixed" : "");
+        const size_t n = bounds_with("f32", NULL, NULL, BOUNDS, fine_ones);
+        bounds_with("bf16", NULL, NULL, BOUNDS, coarse_ones);
+        const op_tensor *const list[] = {c->op->in, c->op->out};
+        for (size_t k = 0; k < 2; k++)
+            for (const op_tensor *own = list[k]; own->name; own++) {
+                ck_assert_uint_eq(bounds_with("f32", own->name, "bf16", BOUNDS, mixed), n);
+                for (size_t e = 0; e < n; e++)
+                    ck_assert_msg(mixed[e] >= fine_ones[e] * (1 - 1e-6) && mixed[e] <= coarse_ones[e] * (1 + 1e-6),
+                                  "%s with %s in bf16: bound %zu is %g, in f32 %g, in bf16 %g", c->op->id, own->name, e,
+                                  mixed[e], fine_ones[e], coarse_ones[e]);
+                bounds_with("f32", own->name, "f32", BOUNDS, mixed);
+                for (size_t e = 0; e < n; e++)
+                    ck_assert_msg(mixed[e] == fine_ones[e], "%s with %s in f32: bound %zu is %g, not %g", c->op->id,
+                                  own->name, e, mixed[e], fine_ones[e]);
+            }
+        done();
+    }
+}
+END_TEST
+
 START_TEST(gradients_of_operations_agree_with_differences)
 {
     state = 8;
@@ -2644,6 +2696,32 @@ START_TEST(nothing_has_an_order_of_its_own)
         for (const char *letter = "TnNSMdhHgmcpq"; *letter; letter++)
             if (has_letter(op_find(op), *letter) && !ordered(op, set, *letter))
                 no_place_is_special(op, dims, set, *letter, "bf16");
+    }
+}
+END_TEST
+
+static void is_small(const char *set, const char *what, const char *name, const twin_tensor *y)
+{
+    double most = 0;
+    for (size_t e = 0; e < y->count; e++) most = fmax(most, fabs(y->hi[e]));
+    for (size_t e = 0; e < y->count; e++)
+        ck_assert_msg(y->rad[e] <= 0x1p-16 * fmax(most, 1), "%s (%s) in 40 digits: %s%s[%zu] is %g +- %g", c->op->id,
+                      set, what, name, e, y->hi[e], y->rad[e]);
+}
+
+/* Where there are several right ways to a number the bound holds all of them: in 40 digits they are the same number, but for what
+ * is ill conditioned. */
+START_TEST(all_ways_lead_to_one_number)
+{
+    for (size_t i = 0; i < EVERY + BESIDES; i += one_in()) {
+        const char *set = i < EVERY ? every[i].set : besides[i - EVERY].set;
+        make(i < EVERY ? every[i].op : besides[i - EVERY].op, i < EVERY ? every[i].dims : besides[i - EVERY].dims, set);
+        if (strcmp(c->op->id, "convergence.distance") != 0) { /* an integral is known to 2^-40 at best */
+            ck_assert_msg(twin_run(c, &fine, NULL, 160, &r, err, sizeof err) == 0, "%s", err);
+            for (size_t k = 0; c->op->out[k].name; k++) is_small(set, "", c->op->out[k].name, &r.out[k]);
+            for (size_t k = 0; c->op->in[k].name; k++) is_small(set, "d_", c->op->in[k].name, &r.grad[k]);
+        }
+        done();
     }
 }
 END_TEST
@@ -3853,8 +3931,13 @@ START_TEST(variants_of_competition_by_hand)
 }
 END_TEST
 
+/* Two experts that are both ReLU: of the tokens 0, 1, 3 centred, (-4 -1 5)/3, the square is 42/9; with its own reverse, (5 -1 -4)/3, the
+ * product is -39/9. */
 START_TEST(variants_of_similarity_by_hand)
 {
+#define ALIKE                                                                                                          \
+    "T=3,d=1,N=2,K=2,h=1,g=1,p=1", "kind=linear,threshold=0.5",                                                        \
+        "x 0 1 3; index 0 1 0 1 0 1; selected 0 1 0 0; w1 1 1; b1 0 0; w2 1 1; b2 0 0; wh 0; bh 0; wp 1; bp 0"
 #define TWO      "n=2,p=1", "centre=yes", "x 0 2"
 #define WIDE     "n=2,p=1", "kernel=rbf,sigma=4", "x 0 2"
 #define OFFSET   "n=2,p=1,q=1", "", "x 0 2; y 0 4"
@@ -3949,6 +4032,11 @@ START_TEST(variants_of_similarity_by_hand)
          "shared",
          {0, 1, 0, 0, 0, 0, 0, 0, 0}},
         {"simsmoe.pairs", "T=2,N=2,K=1", "", "index 0 1; counter 0 0 0 0", "PairsOnlyK2", "shared", {0}},
+        {"simsmoe.loss", ALIKE, NULL, "loss", {1}},
+        {"simsmoe.loss", ALIKE, "RowsShuffled", "loss", {39 * 39 / (42.0 * 42)}},
+        {"simsmoe.loss", ALIKE, "ThresholdSubtracted", "loss", {0.5}},
+        {"simsmoe.loss", ALIKE, "SimilarityDistance", "loss", {0}},
+        {"simsmoe.loss", ALIKE, "PairsTwice", "loss", {2}},
         {"simsmoe.pairs", COUNT, NULL, "next", {0, 0, 0, 0}},
         {"simsmoe.pairs", COUNT, NULL, "selected", {0, 1, 0, 0}},
         {"simsmoe.pairs", COUNT, "CounterNotReset", "next", {0, 4, 0, 0}},
@@ -4912,6 +5000,61 @@ START_TEST(a_share_is_open_within_its_bound)
 }
 END_TEST
 
+/* Said twice, a batch has the same means; stored in few digits and added in many, which then err by nothing that shows, they have the
+ * same bounds too, to first order. */
+START_TEST(a_batch_said_twice_is_the_same)
+{
+    static const struct {
+        const char *op, *two, *four, *set, *name;
+    } row[] = {
+        {"compete.diversity", "T=2,K=3,d=4", "T=4,K=3,d=4", "", "loss"},
+        {"compete.diversity", "T=2,K=3,d=4", "T=4,K=3,d=4", "mean=square", "loss"},
+        {"compete.distill", "T=2,N=4", "T=4,N=4", "k=2", "loss"},
+        {"compete.distill", "T=2,N=4", "T=4,N=4", "k=2,version=1", "loss"},
+        {"compete.distill", "T=2,N=4", "T=4,N=4", "k=2,version=1,loss=kl", "loss"},
+        {"compete.distill", "T=2,N=4", "T=4,N=4", "k=2,version=1,loss=kl-clamped", "loss"},
+        {"compete.balance", "T=2,N=4", "T=4,N=4", "k=2", "loss"},
+        {"balance.switch", "T=2,N=4", "T=4,N=4", "k=2", "loss"},
+        {"balance.switch", "T=2,N=4", "T=4,N=4", "k=2,divide=tokens", "loss"},
+        {"balance.zloss", "T=2,N=4", "T=4,N=4", "", "loss"},
+        {"balance.gshard", "T=2,N=4", "T=4,N=4", "", "loss"},
+        {"balance.xmoe", "T=2,N=4", "T=4,N=4", "", "loss"},
+        {"balance.entropy", "T=2,N=4", "T=4,N=4", "", "loss"},
+        {"balance.deepseek", "T=2,N=4", "T=4,N=4", "k=2", "loss"},
+        {"gate.entropy", "T=2,N=4", "T=4,N=4", "", "mean"},
+        {"gate.stable.distill", "T=2,V=4,m=3,N=4", "T=4,V=4,m=3,N=4", "reduce=mean", "loss"},
+        {"layer.load", "T=2,N=4", "T=4,N=4", "k=2", "max_violation"},
+        {"layer.change", "T=2,K=3", "T=4,K=3", "measure=jaccard", "rate"},
+        {"convergence.loglik", "n=2,N=3,d=2", "n=4,N=3,d=2", "k=3", "loglik"},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        make(row[i].op, row[i].two, row[i].set);
+        const char letter = row[i].two[0];
+        run_in(&coarse);
+        const double value = out(row[i].name, 0), once = bound(row[i].name, 0);
+        twin_result_clear(&r);
+        op_case *two = c;
+        c = op_case_new(two->op, row[i].four, row[i].set, err, sizeof err);
+        ck_assert_msg(c != NULL, "%s", err);
+        for (size_t k = 0; c->op->in[k].name; k++)
+            for (size_t e = 0; e < c->in[k].count; e++) {
+                const size_t from = c->op->in[k].shape[0] == letter ? e % two->in[k].count : e;
+                if (c->in[k].f64) c->in[k].f64[e] = two->in[k].f64[from];
+                if (c->in[k].i64) c->in[k].i64[e] = two->in[k].i64[from];
+            }
+        op_case_free(two);
+        decide();
+        run_in(&coarse);
+        const double twice = bound(row[i].name, 0);
+        ck_assert_msg(fabs(out(row[i].name, 0) - value) <= once, "%s (%s): %.17g, and said twice %.17g", row[i].op,
+                      row[i].set, value, out(row[i].name, 0));
+        ck_assert_msg(once > 0 && fabs(twice - once) <= 0x1p-9 * once, "%s (%s): a bound of %.9g, and said twice %.9g",
+                      row[i].op, row[i].set, once, twice);
+        done();
+    }
+}
+END_TEST
+
 /* --- memory --------------------------------------------------------------------------------------------------------- */
 
 /* Every operation under a profile with a tensor of its own. */
@@ -5002,6 +5145,8 @@ static Suite *suite(void)
     tcase_add_test(twins, results_are_rounded_outwards);
     tcase_add_test(wrong, every_variant_departs_from_its_equation);
     tcase_add_test(equations, a_variant_may_be_the_equation_of_other_numbers);
+    tcase_add_test(every_twin, a_tensor_of_its_own_lies_between);
+    tcase_add_test(twins, all_ways_lead_to_one_number);
     tcase_add_test(every_twin, nothing_has_an_order_of_its_own);
     tcase_add_test(by_hand, variants_of_gates_by_hand);
     tcase_add_test(by_hand, variants_of_layers_by_hand);
@@ -5013,6 +5158,7 @@ static Suite *suite(void)
     tcase_add_test(radii, many_roundings_in_few_digits);
     tcase_add_test(radii, a_kernel_less_one_is_a_route_of_near_pairs);
     tcase_add_test(radii, a_share_is_open_within_its_bound);
+    tcase_add_test(radii, a_batch_said_twice_is_the_same);
     tcase_add_test(radii, bounds_know_no_unit);
     tcase_add_test(radii, one_expert_leaves_nothing_to_err);
     tcase_add_test_raise_signal(radii, a_negative_radius_is_a_mistake, SIGABRT);

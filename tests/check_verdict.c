@@ -190,6 +190,8 @@ START_TEST(the_right_answer_passes)
     ck_assert_uint_eq(v.details, 0);
     ck_assert_double_eq(find("weight")->ratio, 0);
     ck_assert_uint_eq(find("weight")->at, 0);
+    /* weight, index: 2 * 2; load, half: 4; s, d_r: 2 * 4; margin: 2 */
+    ck_assert_uint_eq(verdict_elements(&v), 4 + 4 + 4 + 4 + 8 + 8 + 2);
     ck_assert_str_eq(v.t[v.worst].name, "weight"); /* the first that has a ratio to show: a choice has none */
     ck_assert(find("index")->pass && find("index")->at == find("index")->count);
 }
@@ -1491,9 +1493,11 @@ START_TEST(all_choices_of_two_out_of_four)
             const double x = score[index[j]], y = score[index[j + 1]];
             ck_assert(x > y || (x == y && index[j] < index[j + 1]));
         }
-        int64_t two[2];
+        for (size_t j = 0; j < 4; j++) ck_assert_msg(index[j] >= 0 && index[j] < 4, "what follows is another token's");
+        int64_t two[4] = {-7, -7, -7, -7};
         verdict_choose(score, 4, 2, two);
-        ck_assert_mem_eq(two, index, sizeof two);
+        ck_assert_mem_eq(two, index, 2 * sizeof *two);
+        ck_assert_msg(two[2] == -7 && two[3] == -7, "two are two");
     }
 }
 END_TEST
@@ -1688,6 +1692,12 @@ START_TEST(malformed_tokens_are_told_three_at_most)
     judge();
     ck_assert(find("weight")->pass && find("weight")->ratio == 1 && !find("index")->pass);
     ck_assert_str_eq(v.t[v.worst].name, "index");
+    for (size_t i = 0; i < answer.tensors; i++)
+        if (strcmp(answer.t[i].name, "weight") == 0) ((double *)answer.t[i].data)[5] = 1.5;
+    verdict_case_clear(&v);
+    judge(); /* beyond the bound it is worse than a choice, which has no ratio */
+    ck_assert(!find("weight")->pass && find("weight")->ratio == 1.5 && !find("index")->pass);
+    ck_assert_str_eq(v.t[v.worst].name, "weight");
 }
 END_TEST
 
@@ -1723,6 +1733,43 @@ static void too_many_matches(void)
     v.matches = SIZE_MAX / 48;
     diagnose_add(&v, (verdict_match){NULL, 0, false});
 }
+
+/* A text that is not there; a disk that is full when it is written to, and one that shows it when it is closed. */
+static void no_text(void)
+{
+    char *text, *none = NULL;
+    size_t n;
+    verdict_stream_end(verdict_stream(&text, &n), &none);
+}
+
+static void lost_on_the_way(void)
+{
+    FILE *f = fopen("/dev/full", "w");
+    char *text = err;
+    if (!f || setvbuf(f, NULL, _IONBF, 0) != 0) return;
+    fputs("x", f);
+    verdict_stream_end(f, &text);
+}
+
+static void lost_at_the_end(void)
+{
+    FILE *f = fopen("/dev/full", "w");
+    char *text = err;
+    if (!f) return;
+    fputs("x", f);
+    verdict_stream_end(f, &text);
+}
+
+START_TEST(a_text_that_is_lost_ends_the_process)
+{
+    static void (*const what[])(void) = {no_text, lost_on_the_way, lost_at_the_end};
+    for (size_t i = 0; i < 3; i++) {
+        char said[100];
+        ck_assert_int_eq(end_of(what[i], said), 3);
+        ck_assert_str_eq(said, "smoeref: out of memory\n");
+    }
+}
+END_TEST
 
 /* Under the sanitizers and under Valgrind to ask for so much is a mistake. */
 START_TEST(out_of_memory_ends_the_process)
@@ -2050,6 +2097,36 @@ START_TEST(what_a_golden_file_lacks_is_found)
     for (size_t i = 0; i < 6; i++) {
         ck_assert_msg(found(bounds[i], "", profile) == 1, "%s", bounds[i]);
         ck_assert_msg(found("", bounds[i], profile) == -1, "%s", bounds[i]);
+    }
+}
+END_TEST
+
+/* Every output and every gradient of an operation with many: its values, with bounds; and its choice, with scores. */
+START_TEST(golden_has_all_of_a_case)
+{
+    drawn_case("layer.smoe", "T=3,d=2,N=3,h=2", "k=2");
+    for (size_t i = 0; c->op->out[i].name; i++) {
+        const op_tensor *t = &c->op->out[i];
+        const golden_tensor *o = &g.out[i];
+        ck_assert_uint_eq(o->count, c->out[i].count);
+        if (c->out[i].i64) ck_assert_mem_eq(o->index, c->out[i].i64, o->count * sizeof *o->index);
+        if (c->out[i].f64) ck_assert_mem_eq(o->value, c->out[i].f64, o->count * sizeof *o->value);
+        size_t some = 0;
+        for (size_t e = 0; o->bound && e < o->count; e++) {
+            ck_assert(t->flags & OP_MARGIN ? isinf(o->bound[e]) : o->bound[e] >= 0 && o->bound[e] < 1e-12);
+            some += o->bound[e] > 0;
+        }
+        if (strcmp(t->name, "y") == 0) ck_assert_msg(some > 0, "y is rounded");
+        ck_assert_uint_eq(g.score[i].count, t->kind == OP_DECISION ? 3 * 3 : 0);
+    }
+    for (size_t i = 0; c->op->in[i].name; i++) {
+        const golden_tensor *d = &g.grad[i];
+        size_t some = 0;
+        ck_assert_uint_eq(d->count, c->grad[i].count);
+        if (d->count == 0) continue;
+        ck_assert_mem_eq(d->value, c->grad[i].f64, d->count * sizeof *d->value);
+        for (size_t e = 0; e < d->count; e++) some += d->bound[e] > 0 && d->bound[e] < 1e-12;
+        ck_assert_msg(some > 0, "d_%s has bounds", c->op->in[i].name);
     }
 }
 END_TEST
@@ -3003,6 +3080,24 @@ START_TEST(per_cent_signs_are_text)
 }
 END_TEST
 
+START_TEST(texts_of_limited_room_end_there)
+{
+    char s[17] = "################";
+    size_t at = 0;
+    verdict_append(s, 8, &at, "%d%s", 123, "45");
+    ck_assert(at == 5 && strcmp(s, "12345") == 0);
+    verdict_append(s, 8, &at, "%s", "");
+    ck_assert_uint_eq(at, 5);
+    verdict_append(s, 8, &at, "6789");
+    ck_assert(at == 9 && strcmp(s, "1234567") == 0);
+    verdict_append(s, 8, &at, "x");
+    ck_assert(at == 9 && strcmp(s, "1234567") == 0);
+    at = 8;
+    verdict_append(s, 8, &at, "x");
+    ck_assert_str_eq(s + 8, "########");
+}
+END_TEST
+
 START_TEST(sentences_are_clean)
 {
     char *s = verdict_say("%s", "a\x1b[31m\xe2\x82\xac\xc0\xaf\xed\xa0\x80\xf5\x7f\xc2\x80z");
@@ -3804,6 +3899,19 @@ START_TEST(matches_are_kept_in_order)
         ck_assert_msg(v.match[i].variant == m[want[i]].variant && v.match[i].ratio == m[want[i]].ratio &&
                           v.match[i].tells == m[want[i]].tells,
                       "match %zu", i);
+}
+END_TEST
+
+START_TEST(tap_names_every_variant_that_explains)
+{
+    const report r = failing_cases(&toy, 1);
+    agrees(0, &alpha, true);
+    agrees(0, &beta, true);
+    size_t n;
+    char *text = report_render(&r, REPORT_TAP, &n);
+    ck_assert_ptr_nonnull(strstr(text, "\n# toy.gate the gate doubled: Alpha; met in here#1; effect: twice as much\n"
+                                       "# toy.gate the gate halved: Beta; met in there#2; effect: half as much\n"));
+    free(text);
 }
 END_TEST
 
@@ -4897,6 +5005,7 @@ int main(void)
     tcase_add_test(reports, formats_go_by_extension);
     tcase_add_test(reports, sentences_are_clean);
     tcase_add_test(reports, per_cent_signs_are_text);
+    tcase_add_test(reports, texts_of_limited_room_end_there);
     tcase_add_test(pieces, tallies_are_those_of_a_plain_loop);
     tcase_add_test(pieces, tallies_of_pieces_are_those_of_the_whole);
     tcase_add_test(pieces, exact_elements_are_compared_by_their_bits);
@@ -4909,6 +5018,7 @@ int main(void)
     tcase_add_test(pieces, inputs_that_share_the_axis_are_told);
     tcase_add_test(pieces, inputs_are_told_out_of_a_prompt);
     tcase_add_test(pieces, malformed_tokens_are_told_three_at_most);
+    tcase_add_test(pieces, a_text_that_is_lost_ends_the_process);
     tcase_add_test(pieces, out_of_memory_ends_the_process);
     tcase_add_test(pieces, a_choice_names_an_expert_once);
     tcase_add_test(pieces, without_experts_no_choice_is_formed);
@@ -4920,6 +5030,7 @@ int main(void)
     tcase_add_test(pieces, an_optional_choice_that_is_missing_is_assumed);
     tcase_add_test(pieces, forward_alone_owes_no_gradients);
     tcase_add_test(pieces, what_a_golden_file_lacks_is_found);
+    tcase_add_test(pieces, golden_has_all_of_a_case);
     tcase_add_test(pieces, bounds_of_other_roundoffs_are_computed);
     tcase_add_test(pieces, other_roundoffs_need_every_bound_anew);
     tcase_add_test(pieces, bounds_that_cannot_be_computed_are_an_error);
@@ -4946,6 +5057,7 @@ int main(void)
     tcase_add_test(written, explanations_word_by_word);
     tcase_add_test(written, what_departs_first_is_told);
     tcase_add_test(written, matches_are_kept_in_order);
+    tcase_add_test(written, tap_names_every_variant_that_explains);
     tcase_add_test(written, the_smallest_case_is_pointed_at);
     tcase_add_test(written, parts_word_by_word);
     tcase_add_test(written, factors_word_by_word);

@@ -155,7 +155,7 @@ static tape_node *distillation2(twin_eval *x, tape_node *r, tape_node *s)
     const twin_choice *c = &x->choice;
     tape_node *square = squares(x, r, s);
     tape_node *all = tape_mean(x->t, square, TAPE_ALL, c->T * c->N);
-    const bool both = !twin_chose(x, "terms", "all") && !twin_chose(x, "terms", "winners");
+    const bool both = !twin_chose(x, "terms", "winners"); /* or all experts alone, which returns first */
     if (twin_is(x, "DistillNoWinners") || (twin_chose(x, "terms", "all") && !twin_is(x, "DistillBoth"))) return all;
     const size_t n = c->T * (twin_is(x, "DistillWinnersSum") ? 1 : c->K);
     tape_node *won = tape_mean(x->t, tape_gather_cols(x->t, square, c->K, c->of), TAPE_ALL, n);

@@ -186,7 +186,7 @@ static double round_to(double v, int digits)
  * fusing gives another number, since at most one term leaves the last place of the sum. */
 static double rounded_dot(size_t p, const double *a, const double *b, int digits, double *size, bool *sharp)
 {
-    double s = 0, rest = 0, most = 0;
+    double s = 0, most = 0;
     *size = 0;
     for (size_t k = 0; k < p; k++) {
         s = round_to(s + round_to(a[k] * b[k], digits), digits);
@@ -195,8 +195,7 @@ static double rounded_dot(size_t p, const double *a, const double *b, int digits
     }
     size_t others = 0;
     for (size_t k = 0; k < p; k++) others += a[k] * b[k] != 0 && fabs(a[k] * b[k]) < most;
-    rest = most > 0 ? frexp(most, &(int){0}) : 0.5;
-    *sharp = *size == 0 || (others <= 1 && rest == 0.5);
+    *sharp = *size == 0 || (others <= 1 && frexp(most, &(int){0}) == 0.5);
     return s;
 }
 
