@@ -1816,6 +1816,7 @@ smoe_status smoe_schedule_layer_published(size_t F, size_t cap, double rate, con
 smoe_status smoe_schedule(smoe_collision collision, size_t L, size_t S, size_t cap, double rate, double warm_up,
                           const double *u, size_t *compete, size_t *load, size_t *lost)
 {
+    /*@ assert \forall integer l; 0 <= l < L ==> l*S + S <= L*S; */
     if (collision != SMOE_COLLISION_MENDED && collision != SMOE_COLLISION_PUBLISHED) return SMOE_EINVAL;
     if (!(warm_up >= 0 && warm_up <= 1) || !(rate >= 0 && rate <= 1) || !coins(L * S, u)) return SMOE_EDOM;
     /*@ assert 0 <= warm_up * (double)S <= (double)S; */

@@ -3902,6 +3902,19 @@ START_TEST(matches_are_kept_in_order)
 }
 END_TEST
 
+START_TEST(tap_names_every_variant_that_explains)
+{
+    const report r = failing_cases(&toy, 1);
+    agrees(0, &alpha, true);
+    agrees(0, &beta, true);
+    size_t n;
+    char *text = report_render(&r, REPORT_TAP, &n);
+    ck_assert_ptr_nonnull(strstr(text, "\n# toy.gate the gate doubled: Alpha; met in here#1; effect: twice as much\n"
+                                       "# toy.gate the gate halved: Beta; met in there#2; effect: half as much\n"));
+    free(text);
+}
+END_TEST
+
 START_TEST(the_smallest_case_is_pointed_at)
 {
     report r = failing_cases(&toy, 4);
@@ -5044,6 +5057,7 @@ int main(void)
     tcase_add_test(written, explanations_word_by_word);
     tcase_add_test(written, what_departs_first_is_told);
     tcase_add_test(written, matches_are_kept_in_order);
+    tcase_add_test(written, tap_names_every_variant_that_explains);
     tcase_add_test(written, the_smallest_case_is_pointed_at);
     tcase_add_test(written, parts_word_by_word);
     tcase_add_test(written, factors_word_by_word);
