@@ -1,6 +1,6 @@
 /* The layouts that headers have, which readers of them give (safetensors_any.c, npy_any.c): any, of TENSORS tensors of any names, types,
  * shapes and places; or a header is refused.  A header has HEAD bytes at most, a file any size, and its content is of the given FORMAT. */
-enum { HEAD = 2, TENSORS = 2 };
+enum { TENSORS = 2 };
 
 static void any_place(tensor_place *t)
 {

@@ -13,7 +13,7 @@
 #   where the room of a text follows from what snprintf() counted before: tensor_shape_text(), the message about an unknown
 #   parameter in registry.c (more than one parameter);
 #   where a room is known by counting what is there once: tensor_file_sha256(), add_names() and all_default() in main.c;
-#   verdict_store.c: the root, joining; writing, here and in manifest.c and stream.c;
+#   verdict_store.c: joining; writing, here and in manifest.c and stream.c;
 #   prompt.c: all but the sizes that its tensors bind;
 #   tensorview.c: the shards of an index; dump.c: how tensors are chosen and named, and the shards of an index.
 set -u
@@ -52,7 +52,11 @@ options() { # options READER DEFINITIONS
         -eva-split-return-function any_found:full,any_cspn:full,item_end:full,any_end:full" ;;
     verdict_store) echo "-eva-slevel 200 -warn-special-float none -eva-slevel-function any_unpacked:3000,any_compared:1,any_message:1,any_copy:3,read_tensor:30,read_real:4,check_sums:60,slot_fits:20,in_range:3
         -eva-split-return-function any_string:full,any_text:full,any_value:full,any_copy:0,any_field:full,any_unpacked:full,read_text:0:-1,read_bins:0:-1,read_shape:full,read_heat:0:-1,read_tensor:0:-1,read_match:0:-1,read_real:0,read_lists:0:-1,in_range:0,tensor_count:0:-1
-        $oracle/tensorfile.c" ;;
+        $oracle/tensorfile.c"
+        case $2 in
+        -DPART=5*) echo '-eva-slevel-function read_root:1000,verdict_store_parse:100,read_exposed:3
+            -eva-split-return-function any_whole_file:0,read_case:0,read_exposed:0,read_root:full,verdict_store_parse:full,verdict_store_read:full' ;;
+        esac ;;
     stream) echo "-eva-slevel 200 -warn-special-float none -eva-slevel-function any_fabs:3,any_compared:1,any_message:1,any_copy:3,has_fields:20,set_element:300
         -eva-split-return-function any_string:full,any_value:full,has_fields:0:1,read_dtype:full,any_fabs:full,read_shape:0:-1,set_element:0
         $oracle/tensorfile.c"
@@ -154,12 +158,12 @@ for reader in $readers; do
         wrong 'division by a dimension of 0' '-DCOUNT=3 -DFILE_SIZE=10' 's/if (dim\[i\] == 0) {/if (0) {/'
         ;;
     tensorview)
-        few='-DPART=1 -DFORMAT=TENSOR_NPY -DCOUNT=2 -DFILE_SIZE=0'
+        few='-DPART=1 -DFORMAT=TENSOR_NPY -DHEAD=2 -DCOUNT=2 -DFILE_SIZE=0'
         right 'any pieces of 2 elements of each dtype' "$few"
-        for f in SAFETENSORS NPY; do right "the opening of a file, $f" "-DPART=2 -DFORMAT=TENSOR_$f -DCOUNT=2 -DFILE_SIZE=0 -DTEXT=2"; done
+        for f in SAFETENSORS NPY; do right "the opening of a file, $f" "-DPART=2 -DFORMAT=TENSOR_$f -DHEAD=2 -DCOUNT=2 -DFILE_SIZE=0 -DTEXT=2"; done
         wrong 'a piece read past its end' "$few" 's/bytes + got, n - got,/bytes + got, n,/'
         wrong 'narrow elements put beyond the room' "$few" 's/n \* (sizeof \*to - tensor_dtype_size(dtype))/n * sizeof *to/'
-        few='-DPART=2 -DFORMAT=TENSOR_SAFETENSORS -DCOUNT=2 -DFILE_SIZE=0 -DTEXT=2'
+        few='-DPART=2 -DFORMAT=TENSOR_SAFETENSORS -DHEAD=2 -DCOUNT=2 -DFILE_SIZE=0 -DTEXT=2'
         wrong 'a name that two own' "$few" 's/p->name = NULL;//'
         wrong 'room for one place' "$few" 's/calloc(l->tensors + 1, sizeof \*v->place)/calloc(1, sizeof *v->place)/'
         ;;
@@ -213,6 +217,8 @@ for reader in $readers; do
         right 'pictures of any JSON' "-DPART=2 $few"
         right 'lists of any JSON, of up to 2 members' "-DPART=3 $few"
         right 'a case of any JSON' "-DPART=4 $few"
+        right 'a file of any JSON, of up to one case' "-DPART=5 $few"
+        wrong 'a digest of any length' "-DPART=5 $few" 's/if (!is_digest(manifest) || !is_digest(asked))/if (0)/'
         wrong 'more sizes than there is room for' "-DPART=1 $few" 's/if (!json_is_array(j) || json_array_size(j) > OP_RANK)/if (!json_is_array(j))/'
         wrong 'a text that is none' "-DPART=1 $few" 's/if (!s) return may_be_null/if (!s \&\& json_is_null(j)) return may_be_null/'
         wrong 'a picture of any length' "-DPART=2 $few" 's/strlen(levels) != n || strspn(levels, "012345") != n/strspn(levels, "012345") == 0/'
@@ -245,18 +251,18 @@ for reader in $readers; do
         wrong 'a name that was not copied' '-DPART=2 -DMEMBERS=2 -DTEXT=2' 's/if (!path || !copy) return/if (!path) return/'
         ;;
     dump)
-        few='-DFILE_SIZE=0 -DTEXT=2' any=-DFORMAT=TENSOR_NPY
-        right 'up to 2 rows of 2 elements of a file' "-DPART=1 -DARCHIVE=0 $any $few"
-        right 'up to 2 rows of 2 elements of a compressed entry' "-DPART=1 -DARCHIVE=1 $any $few"
+        few='-DFILE_SIZE=0 -DTEXT=2' any='-DFORMAT=TENSOR_NPY -DHEAD=2'
+        right 'rows of up to 2 elements of a file' "-DPART=1 -DARCHIVE=0 $any $few"
+        right 'rows of up to 2 elements of a compressed entry' "-DPART=1 -DARCHIVE=1 $any $few"
         right 'the matrices of a tensor of any shape' "-DPART=2 $any $few"
-        right 'the opening of safetensors with 2 tensors' "-DPART=3 -DFORMAT=TENSOR_SAFETENSORS $few"
-        right 'the opening of an .npz with up to 2 entries' "-DPART=3 -DFORMAT=TENSOR_NPZ $few"
+        right 'the opening of safetensors with 2 tensors' "-DPART=3 -DFORMAT=TENSOR_SAFETENSORS -DHEAD=2 $few"
+        right 'the opening of an .npz with up to 2 entries' "-DPART=3 -DFORMAT=TENSOR_NPZ -DHEAD=1 $few"
         wrong 'a row longer than its room' "-DPART=1 -DARCHIVE=0 $any $few" 's/malloc(rows \* m->p \* tensor_dtype_size(m->dtype) + 1)/malloc(rows * m->p)/'
         wrong 'what was not read taken for numbers' "-DPART=1 -DARCHIVE=0 $any $few" 's/return result == 0 ? check_finite(\(.*\)) : result;/return check_finite(\1);/'
         wrong 'more passed over at once than there is room for' "-DPART=1 -DARCHIVE=1 $any $few" 's/zip_fread(stream->file, passed, step)/zip_fread(stream->file, passed, at - stream->at)/'
         wrong 'more matrices than there is room for' "-DPART=2 $any $few" 's/if (d->matrices == DUMP_MATRICES)/if (0)/'
-        wrong 'room for one entry' "-DPART=3 -DFORMAT=TENSOR_NPZ $few" 's/calloc((size_t)entries + 1, sizeof \*s->entry)/calloc(1, sizeof *s->entry)/'
-        wrong 'a header without room' "-DPART=3 -DFORMAT=TENSOR_SAFETENSORS $few" 's/realloc(head, need)/realloc(head, need - have)/'
+        wrong 'room for one entry' "-DPART=3 -DFORMAT=TENSOR_NPZ -DHEAD=1 $few" 's/calloc((size_t)entries + 1, sizeof \*s->entry)/calloc(1, sizeof *s->entry)/'
+        wrong 'a header without room' "-DPART=3 -DFORMAT=TENSOR_SAFETENSORS -DHEAD=2 $few" 's/realloc(head, need)/realloc(head, need - have)/'
         ;;
     prompt)
         right 'sizes of 16 letters' -DTEXT=16

@@ -1,11 +1,25 @@
 /* The verdicts of a shard: each part, whatever JSON it is, with at most ANY_MEMBERS members.
  *
  * PART 1: a tensor without its picture, which has as many cells as its shape says; 2: that picture, of tensors of 0, 1, 6 and 12 cells, the last more than a text has;
- * 3: the lists of a case, the tensors being those of part 1 and without bins; 4: a case without lists.  Left out is the
- * root, whose number of cases is divided by that of shards: beyond Eva. */
+ * 3: the lists of a case, the tensors being those of part 1 and without bins; 4: a case without lists; 5: a file of up to one such case.
+ * Left out is joining. */
+#if PART == 5 /* a text of up to TEXT bytes, or of up to those of a digest */
+#define ANY_OWN_TEXT
+static const char *any_text(void);
+#endif
 #include "jansson_any.h"
 
 #include "verdict_store.h"
+
+#if PART == 5
+static char any_digest[65];
+static const char *any_text(void)
+{
+    Frama_C_make_unknown(any_texts[0], TEXT);
+    Frama_C_make_unknown(any_digest, sizeof any_digest - 1);
+    return Frama_C_nondet(0, 1) ? any_texts[0] : any_digest;
+}
+#endif
 
 /* What json_unpack_ex() puts where it is told: a value of any type, a text, any number.  On an error it may have begun to. */
 static json_t *any_field(any_json *v, const char *key)
@@ -18,10 +32,17 @@ static json_t *any_field(any_json *v, const char *key)
     if (key[0] == 's' && key[1] == 'h') v->members = Frama_C_size_t_interval(0, OP_RANK + 1); /* shape */
     if (key[0] == 'b' && key[1] == 'i') v->members = PART == 1 ? VERDICT_BINS : 0; /* bin */
     if (key[0] == 'h' && key[1] == 'e') v->json.type = JSON_NULL; /* heat */
-    if (PART == 4 && (key[0] == 'd' || (key[0] == 't' && key[1] == 'e') || (key[0] == 'm' && key[1] == 'a')))
+    if (key[0] == 'c') v->members = (size_t)Frama_C_interval_split(0, 1); /* cases */
+    if (PART >= 4 && (key[0] == 'd' || (key[0] == 't' && key[1] == 'e') || (key[0] == 'm' && key[1] == 'a')))
         v->members = 0; /* details, tensors, matches */
     return &v->json;
 }
+
+#if PART == 5 /* no digests but where they belong: manifest, asked */
+#define any_field_text(key) ((key)[0] == 'm' || (key)[0] == 'a' ? any_text() : (any_text(), (const char *)any_texts[0]))
+#else
+#define any_field_text(key) any_text()
+#endif
 
 static int any_unpacked(any_json *value, json_error_t *problem, const char *format, ...)
 {
@@ -34,7 +55,7 @@ static int any_unpacked(any_json *value, json_error_t *problem, const char *form
         if (*f != ':') continue;
         const char *key = va_arg(to, const char *);
         if (f[1] == 'o') *va_arg(to, json_t **) = any_field(value++, key);
-        if (f[1] == 's') *va_arg(to, const char **) = any_text();
+        if (f[1] == 's') *va_arg(to, const char **) = any_field_text(key);
         if (f[1] == 'i') *va_arg(to, int *) = Frama_C_interval(INT_MIN, INT_MAX);
         if (f[1] == 'b') *va_arg(to, int *) = Frama_C_interval(0, 1);
         if (f[1] == 'I') *va_arg(to, json_int_t *) = Frama_C_long_long_interval(LLONG_MIN, LLONG_MAX);
@@ -94,6 +115,11 @@ int main(void)
         if (read_lists(&r, j, &none.json, &none.json, &v) == 0) check_sums(&r, &v);
         if (read_lists(&r, &none.json, j, &none.json, &w) == 0) check_sums(&r, &w);
         if (read_lists(&r, &none.json, &none.json, j, &u) == 0) check_sums(&r, &u);
+        break;
+    }
+    case 5: {
+        verdict_store s;
+        if (verdict_store_read("v", &s, "1", err, sizeof err) == 0) verdict_store_clear(&s);
         break;
     }
     default:
