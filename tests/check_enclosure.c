@@ -3935,6 +3935,11 @@ END_TEST
  * product is -39/9. */
 START_TEST(variants_of_similarity_by_hand)
 {
+/* ReLU of x and of x - 1: of tokens that have either (0 1 3 2) and (0 0 2 1), of all (0 1 3 2 5) and (0 0 2 1 4) */
+#define FIVE                                                                                                           \
+    "T=5,d=1,N=4,K=2,h=1,g=1,p=1", "kind=linear,threshold=0",                                                          \
+        "x 0 1 3 2 5; index 0 1 0 2 1 2 1 0 2 3; selected 0 1 0 0 0 0 0 0 0 0 0 0 0 0 0 0; w1 1 1 1 1; b1 0 -1 0 0; "  \
+        "w2 1 1 1 1; b2 0 0 0 0; wh 0; bh 0; wp 1; bp 0"
 #define ALIKE                                                                                                          \
     "T=3,d=1,N=2,K=2,h=1,g=1,p=1", "kind=linear,threshold=0.5",                                                        \
         "x 0 1 3; index 0 1 0 1 0 1; selected 0 1 0 0; w1 1 1; b1 0 0; w2 1 1; b2 0 0; wh 0; bh 0; wp 1; bp 0"
@@ -4032,6 +4037,8 @@ START_TEST(variants_of_similarity_by_hand)
          "shared",
          {0, 1, 0, 0, 0, 0, 0, 0, 0}},
         {"simsmoe.pairs", "T=2,N=2,K=1", "", "index 0 1; counter 0 0 0 0", "PairsOnlyK2", "shared", {0}},
+        {"simsmoe.loss", FIVE, "RowsEither", "loss", {3.5 * 3.5 / (5 * 2.75)}},
+        {"simsmoe.loss", FIVE, "RowsAll", "loss", {12.6 * 12.6 / (14.8 * 11.2)}},
         {"simsmoe.loss", ALIKE, NULL, "loss", {1}},
         {"simsmoe.loss", ALIKE, "RowsShuffled", "loss", {39 * 39 / (42.0 * 42)}},
         {"simsmoe.loss", ALIKE, "ThresholdSubtracted", "loss", {0.5}},

@@ -3915,6 +3915,20 @@ START_TEST(tap_names_every_variant_that_explains)
 }
 END_TEST
 
+START_TEST(of_one_case_no_share_is_told)
+{
+    report r = failing_cases(&toy, 2);
+    size_t n;
+    char *text = report_render(&r, REPORT_TEXT, &n);
+    ck_assert_ptr_nonnull(strstr(text, "  FAIL in 2 of 2 cases\n"));
+    free(text);
+    r.cases = 1;
+    text = report_render(&r, REPORT_TEXT, &n);
+    ck_assert_msg(strstr(text, "  FAIL\n") != NULL && !strstr(text, " in 1 of 1"), "%s", text);
+    free(text);
+}
+END_TEST
+
 START_TEST(the_smallest_case_is_pointed_at)
 {
     report r = failing_cases(&toy, 4);
@@ -5058,6 +5072,7 @@ int main(void)
     tcase_add_test(written, what_departs_first_is_told);
     tcase_add_test(written, matches_are_kept_in_order);
     tcase_add_test(written, tap_names_every_variant_that_explains);
+    tcase_add_test(written, of_one_case_no_share_is_told);
     tcase_add_test(written, the_smallest_case_is_pointed_at);
     tcase_add_test(written, parts_word_by_word);
     tcase_add_test(written, factors_word_by_word);

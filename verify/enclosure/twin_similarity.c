@@ -55,9 +55,6 @@ static bool unbiased(const twin_eval *x)
 
 static tape_node *number(twin_eval *x, double v) { return tape_leaf(x->t, 1, 1, &v, false); }
 
-/* a number c that a candidate has exactly, or by an operation more */
-static tape_node *times(twin_eval *x, tape_node *a, double c) { return c == 1 ? a : tape_scale(x->t, a, c); }
-
 /* y with `times` operations more, relative, forward and in its gradient */
 static tape_node *loose(twin_eval *x, tape_node *y, double operations)
 {
@@ -358,7 +355,7 @@ static tape_node *by_song(twin_eval *x, tape_node *K, tape_node *L)
     tape_node *sums = tape_mul(x->t, tape_sum(x->t, K, TAPE_ALL), tape_sum(x->t, L, TAPE_ALL));
     tape_node *product = tape_sum(x->t, tape_matmul_nn(x->t, K, L), TAPE_ALL);
     tape_node *y = tape_add(x->t, inner(x, K, L), tape_mean(x->t, sums, TAPE_ALL, (n - 1) * (n - 2)));
-    return tape_sub(x->t, y, times(x, tape_mean(x->t, product, TAPE_ALL, n - 2), 2));
+    return tape_sub(x->t, y, tape_scale(x->t, tape_mean(x->t, product, TAPE_ALL, n - 2), 2));
 }
 
 /* K_ij - r_i/(n-2) - r_j/(n-2) + s/((n-1)(n-2)) off the diagonal, with the sums of what is there */
@@ -377,7 +374,7 @@ static tape_node *unbiased_in_features(twin_eval *x, tape_node *rows, tape_node 
     const size_t n = rows->rows;
     tape_node *a = squares(x, rows), *b = squares(x, others);
     tape_node *sums = tape_mul(x->t, tape_sum(x->t, a, TAPE_ALL), tape_sum(x->t, b, TAPE_ALL));
-    tape_node *cross = times(x, tape_mean(x->t, inner(x, a, b), TAPE_ALL, n - 2), (double)n);
+    tape_node *cross = tape_scale(x->t, tape_mean(x->t, inner(x, a, b), TAPE_ALL, n - 2), (double)n);
     tape_node *y = tape_sub(x->t, in_features(x, rows, others), cross);
     return loose(x, tape_add(x->t, y, tape_mean(x->t, sums, TAPE_ALL, (n - 1) * (n - 2))), 2);
 }
