@@ -94,7 +94,7 @@ function add_knob(t, path, lvalue, contract,    part, n, i, saved_type, kind)
         knobs = knobs sprintf("        {\"%s\", %s, %d, &%s},\n", path, kind, index(contract, " " path " == 0 ") > 0, lvalue)
 }
 
-function add_arrays(contract,    s, reads, inside, base, last, root, lvalue)
+function add_arrays(contract,    s, reads, inside, base, last, root, lvalue, i)
 {
     s = contract
     while (match(s, /\\valid(_read)?\(/)) {
@@ -117,16 +117,38 @@ function add_arrays(contract,    s, reads, inside, base, last, root, lvalue)
         lvalue = base
         sub(/->/, "_.", lvalue)
         if (!(base in length_of)) {
-            arrays = arrays sprintf("        {\"%s\", %d, IS_REAL(*%s), sizeof *%s, 0, &%s},\n", base, reads, lvalue, lvalue, lvalue)
+            only_read[count] = 1
+            place[count] = lvalue
+            array[count] = base
             length_of[base] = count++
         }
+        if (!reads) only_read[length_of[base]] = 0
         counts = counts sprintf("        at_least(&the_array[%d], %s ? (size_t)(%s) : 0);\n", length_of[base], lvalue, last)
     }
+    for (i = 0; i < count; i++)
+        arrays = arrays sprintf("        {\"%s\", %d, IS_REAL(*%s), sizeof *%s, 0, &%s},\n", array[i], only_read[i], place[i], place[i], place[i])
 }
 
-# mix_model and mix_sample are predicates that name arrays.
-function spelt_out(s,    name, inside, argument, at)
+# mix_model, mix_sample and smoe_product are predicates that name arrays; `\let room = work + (0 .. L);` names one, too.
+function spelt_out(s,    name, inside, argument, at, m, n, k)
 {
+    while (match(s, /\\let [a-z]+ = [a-z]+ \+ \(0 \.\. [^;]*\);/)) {
+        inside = substr(s, RSTART + 5, RLENGTH - 6)
+        s = substr(s, 1, RSTART - 1) substr(s, RSTART + RLENGTH)
+        name = substr(inside, 1, index(inside, " ") - 1)
+        sub(/^[a-z]+ = /, "", inside)
+        gsub("\\(" name "\\)", "(" inside ")", s)
+    }
+    while (match(s, /smoe_product\(/)) {
+        at = RSTART
+        inside = bracketed(substr(s, RSTART + RLENGTH - 1))
+        split(inside, argument, / *, */)
+        m = "(" argument[1] ")"
+        n = "(" argument[2] ")"
+        k = "(" argument[3] ")"
+        s = substr(s, 1, at - 1) "\\valid_read(" argument[4] " + (0 .. " m "*" k "-1)) && \\valid_read(" argument[5] " + (0 .. " k "*" n "-1)) && " \
+            "\\valid(" argument[6] " + (0 .. " m "*" n "-1))" substr(s, at + length("smoe_product()") + length(inside))
+    }
     while (match(s, /mix_(model|sample)\(/)) {
         name = substr(s, RSTART, RLENGTH - 1)
         at = RSTART
