@@ -10,14 +10,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Does LD_PRELOAD name such a library: Valgrind's, a sanitizer's? */
+static bool is_preloaded(const char *library)
+{
+    const char *preloaded = getenv("LD_PRELOAD");
+    return preloaded && strstr(preloaded, library);
+}
+
 /* True in that process, which runs the test case "memory" of the program alone; elsewhere false, after it has ended well.  (Under the
  * sanitizers the count is 0 throughout: they look for lost memory themselves.  So does Valgrind, which cannot be begun anew.) */
 static bool in_own_process(const char *program)
 {
     int status;
-    const char *preloaded = getenv("LD_PRELOAD");
     if (getenv("SMOE_COUNT_MEMORY")) return true;
-    if (preloaded && strstr(preloaded, "vgpreload")) return false;
+    if (is_preloaded("vgpreload")) return false;
     const pid_t child = fork();
     if (child == 0) {
         setenv("SMOE_COUNT_MEMORY", "1", 1);
