@@ -70,7 +70,7 @@ def tags(root, problems):
                 pending = []
             elif pending:
                 stripped = line.strip()
-                inside = comment or stripped.startswith("/*") or stripped.startswith("*") or not stripped
+                inside = comment or stripped.startswith("/*") or stripped.startswith("*")  # an empty line ends it: its test is gone
                 if not inside:
                     problems.append(f"{source.name}: evidence for {pending[0][1]} is not above a START_TEST")
                     pending = []
