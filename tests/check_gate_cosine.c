@@ -377,6 +377,19 @@ START_TEST(perturbed_gradient)
 }
 END_TEST
 
+/* Without damping a token of zeros has no direction: one of three of two features, but not two zeros of two tokens. */
+START_TEST(perturbed_zero_token)
+{
+    const double none[] = {1, 2, 0, 0, 3, 4}, some[] = {1, 0, 0, 0, 0, 5}, beta[] = {3, 4, 12};
+    double xn[3], u[6], bn[1], v[3], r[3] = {-1, -1, -1};
+    const smoe_perturbed_kept kept = {xn, u, bn, v};
+    ck_assert_int_eq(smoe_gate_perturbed(3, 2, 1, 1, 0, none, beta, &kept, r), SMOE_EDOM);
+    SAME(r, ((double[]){-1, -1, -1}), 3, "G.13: refused");
+    OK(smoe_gate_perturbed(2, 3, 1, 0, 0, some, beta, &kept, r));
+    SAME(r, ((double[]){3.0 / 13, 12.0 / 13}), 2, "G.13: the cosines of the axes");
+}
+END_TEST
+
 /* At x = 0 the damped direction is x / tau to first order: dx = dr v / tau, and r moves with it. */
 /* evidence gradient: G.13 */
 START_TEST(perturbed_gradient_at_zero)
@@ -1497,6 +1510,7 @@ int main(void)
     tcase_add_loop_test(slope, xmoe_gradient, 0, FORMS);
     tcase_add_loop_test(slope, perturbed_gradient, 0, 3);
     tcase_add_test(slope, perturbed_gradient_at_zero);
+    tcase_add_test(slope, perturbed_zero_token);
     tcase_add_loop_test(slope, stable_gradient, 0, 2);
     tcase_add_loop_test(slope, distill_gradient, 0, 2);
     tcase_add_loop_test(slope, deepseek_gradient, 0, 4);
