@@ -164,7 +164,8 @@ static bool set_element(tensor *t, size_t i, const json_t *value)
     case TENSOR_I64:
         break;
     }
-    if (!(x >= -0x1p53 && x <= 0x1p53) || nearbyint(x) != x) return false;
+    const bool is_exact = x >= -0x1p53 && x <= 0x1p53;
+    if (!is_exact || nearbyint(x) != x) return false;
     ((int64_t *)t->data)[i] = (int64_t)x;
     return true;
 }
