@@ -233,7 +233,7 @@ for reader in $readers; do
         for n in 0 2; do right "an answer of any JSON, of up to 3 tensors of $n elements" "-DPART=4 -DCOUNT=$n $answer"; done
         wrong 'a byte past the end' '-DPART=1 -DMEMBERS=1 -DTEXT=8 -DLENGTH=9' 's/i < n; i++) brackets/i <= n; i++) brackets/'
         wrong 'an element wider than its room' '-DPART=2 -DMEMBERS=1 -DANY_MEMBERS=0 -DTEXT=8 -DLENGTH=9' 's/((float \*)t->data)\[i\] = (float)x/((double *)t->data)[i] = x/'
-        wrong 'a whole number of any size' '-DPART=2 -DMEMBERS=1 -DANY_MEMBERS=0 -DTEXT=8 -DLENGTH=9' 's/if (!(x >= -0x1p53 \&\& x <= 0x1p53) || /if (/'
+        wrong 'a whole number of any size' '-DPART=2 -DMEMBERS=1 -DANY_MEMBERS=0 -DTEXT=8 -DLENGTH=9' 's/if (!is_exact || /if (/'
         wrong 'room for one element' "-DPART=4 -DCOUNT=2 $answer" 's/calloc(t.count ? t.count : 1,/calloc(1,/'
         wrong 'a name that is no text' "-DPART=4 -DCOUNT=2 $answer" 's/if (!json_is_string(given))/if (!given)/'
         wrong 'more dimensions than there is room for' "$few" 's/if (!json_is_array(j) || json_array_size(j) > TENSOR_RANK)/if (!json_is_array(j))/'
