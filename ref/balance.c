@@ -9,12 +9,6 @@
 double fma(double x, double y, double z);
 #endif
 
-/*@ ghost
-    /@ requires i < n && smoe_size(n*width);
-       assigns \nothing;
-       ensures 0 <= i*width && i*width + width <= n*width; @/
-    static void row_is_inside(size_t i, size_t n, size_t width) { } */
-
 smoe_status smoe_expert_load(size_t A, size_t N, const size_t *choice, size_t *count)
 {
     /*@ loop invariant 0 <= a <= A;

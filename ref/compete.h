@@ -104,6 +104,7 @@ smoe_status smoe_response_silu_vjp(size_t N, size_t d, const double *o, const do
  */
 /*@ requires \valid_read(value + (0 .. K-1)) && \valid(weight + (0 .. K-1));
     requires \separated(value + (0 .. K-1), weight + (0 .. K-1));
+    assigns weight[0 .. K-1];
     behavior sizes:
       assumes K == 0;
       assigns \nothing;
@@ -125,6 +126,7 @@ smoe_status smoe_compete_weights(size_t K, const double *value, double *weight);
     requires \separated(value + (0 .. K-1), dvalue + (0 .. K-1));
     requires \separated(weight + (0 .. K-1), dvalue + (0 .. K-1));
     requires \separated(dweight + (0 .. K-1), dvalue + (0 .. K-1));
+    assigns dvalue[0 .. K-1];
     behavior sizes:
       assumes K == 0;
       assigns \nothing;

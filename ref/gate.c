@@ -228,6 +228,7 @@ smoe_status smoe_gate_jitter_vjp(size_t T, size_t d, size_t N, const double *noi
 smoe_status smoe_noisy_scores(size_t n, const double *clean, const double *raw, const double *noise, double epsilon,
                               double *std, double *noisy)
 {
+    //@ assert smoe_finites(&epsilon, 1) <==> smoe_finite(epsilon);
     if (!smoe_all_finite(1, &epsilon) || !(epsilon >= 0)) return SMOE_EDOM;
     if (!smoe_all_finite(n, clean) || !smoe_all_finite(n, raw) || !smoe_all_finite(n, noise)) return SMOE_EDOM;
     /*@ loop invariant 0 <= k <= n;
@@ -265,9 +266,11 @@ smoe_status smoe_gate_noisy(size_t T, size_t d, size_t N, size_t K, double epsil
         loop invariant status == SMOE_OK || status == SMOE_EINVAL || status == SMOE_EDOM || status == SMOE_EOVRFLW;
         loop assigns t, status, index[0 .. T*K-1], weight[0 .. T*K-1], margin[0 .. T-1], value[0 .. K-1];
         loop variant T - t; */
-    for (size_t t = 0; t < T && status == SMOE_OK; t++)
-        //@ assert t*N + N <= T*N && t*K + K <= T*K;
+    for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        //@ ghost row_is_inside(t, T, N);
+        //@ ghost row_is_inside(t, T, K);
         status = smoe_weights_topk_softmax(N, K, noisy + t * N, index + t * K, weight + t * K, &margin[t], value);
+    }
     return status;
 }
 
@@ -601,11 +604,12 @@ smoe_status smoe_gate_gshard(size_t T, size_t N, size_t capacity, smoe_second po
     }
     smoe_status status = smoe_gshard_capacity(T, N, capacity, index, kept, count);
     if (status != SMOE_OK) return status;
-    /*@ loop invariant 0 <= a <= 2*T; loop assigns a, weight[0 .. 2*T-1]; loop variant 2*T - a; */
-    for (size_t a = 0; a < 2 * T; a++) {
-        /* one of two that is kept alone has all of what is kept */
-        bool alone = norm == SMOE_NORM_AFTER && !(kept[a] && kept[a ^ 1]);
-        weight[a] = alone ? (double)kept[a] : share[a] * (double)kept[a]; /* (G.10) */
+    /*@ loop invariant 0 <= t <= T; loop assigns t, weight[0 .. 2*T-1]; loop variant T - t; */
+    for (size_t t = 0; t < T; t++) {
+        bool both = kept[2 * t] && kept[2 * t + 1];
+        /*@ loop invariant 2*t <= a <= 2*t + 2; loop assigns a, weight[0 .. 2*T-1]; loop variant 2*t + 2 - a; */
+        for (size_t a = 2 * t; a < 2 * t + 2; a++) /* one of two that is kept alone has all of what is kept */
+            weight[a] = norm == SMOE_NORM_AFTER && !both ? (double)kept[a] : share[a] * (double)kept[a]; /* (G.10) */
     }
     return SMOE_OK;
 }
@@ -795,7 +799,9 @@ smoe_status smoe_cosine_scores_vjp(const smoe_cosine_in *in, const smoe_cosine_k
     const size_t T = in->T, c = in->c, N = in->N;
     smoe_status status = check_cosine(in);
     if (status != SMOE_OK) return status;
-    if (!smoe_all_finite(T * N, ds)) return SMOE_EDOM;
+    if (!smoe_all_finite(T * N, ds) || !smoe_all_finite(N, kept->en) || !smoe_all_finite(N * c, kept->v)) return SMOE_EDOM;
+    if (!smoe_all_finite(T * c, kept->u)) return SMOE_EDOM;
+    if (in->input == SMOE_COSINE_NORMALISED && !smoe_all_finite(T, kept->zn)) return SMOE_EDOM;
     double *g = work, *du = g + T * N, *dv = du + T * c;
     /*@ loop invariant 0 <= k <= T*N; loop assigns k, g[0 .. T*N-1]; loop variant T*N - k; */
     for (size_t k = 0; k < T * N; k++) g[k] = in->norm * ds[k];
@@ -1058,7 +1064,8 @@ smoe_status smoe_gate_perturbed_vjp(size_t T, size_t d, size_t N, double tau1, d
 {
     smoe_status status = check_perturbed(T, d, N, tau1, tau2, x, beta);
     if (status != SMOE_OK) return status;
-    if (!smoe_all_finite(T * N, dr)) return SMOE_EDOM;
+    if (!smoe_all_finite(T * N, dr) || !smoe_all_finite(T, kept->xn) || !smoe_all_finite(N, kept->bn)) return SMOE_EDOM;
+    if (!smoe_all_finite(T * d, kept->u) || !smoe_all_finite(N * d, kept->v)) return SMOE_EDOM;
     double *du = work, *dv = du + T * d;
     smoe_matmul_nn(T, d, N, dr, kept->v, du);                           /* du_t = sum_i dr_ti v_i */
     smoe_matmul_tn(N, d, T, dr, kept->u, dv);                           /* dv_i = sum_t dr_ti u_t */

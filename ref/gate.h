@@ -227,8 +227,8 @@ smoe_status smoe_gate_jitter_vjp(size_t T, size_t d, size_t N, const double *noi
     requires \separated(raw + (0 .. n-1), std + (0 .. n-1), noisy + (0 .. n-1));
     requires \separated(noise + (0 .. n-1), std + (0 .. n-1), noisy + (0 .. n-1));
     assigns std[0 .. n-1], noisy[0 .. n-1];
-    ensures !(smoe_finite(epsilon) && epsilon >= 0 && smoe_finites(clean, n) && smoe_finites(raw, n) &&
-              smoe_finites(noise, n)) <==> \result == SMOE_EDOM;
+    ensures !(smoe_finite(epsilon) && epsilon >= 0 && \at(smoe_finites(clean, n) && smoe_finites(raw, n) &&
+              smoe_finites(noise, n), Pre)) <==> \result == SMOE_EDOM;
     ensures \result == SMOE_OK ==> smoe_finites(std, n) && smoe_finites(noisy, n);
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_noisy_scores(size_t n, const double *clean, const double *raw, const double *noise, double epsilon,

@@ -549,12 +549,6 @@ bool smoe_slots_fit(size_t A, size_t N, size_t C, const size_t *index, const siz
     return true;
 }
 
-/*@ ghost
-    /@ requires i < n && smoe_size(n*width);
-       assigns \nothing;
-       ensures 0 <= i*width && i*width + width <= n*width; @/
-    static void row_is_inside(size_t i, size_t n, size_t width) { } */
-
 /*@ requires \valid(x + (0 .. n-1));
     assigns x[0 .. n-1]; */
 static void clear(size_t n, double *x)

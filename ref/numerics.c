@@ -112,6 +112,8 @@ static bool finite_number(double x)
     return -DBL_MAX <= x && x <= DBL_MAX; /* false for NaN */
 }
 
+//@ ghost void row_is_inside(size_t i, size_t n, size_t width) { }
+
 bool smoe_all_finite(size_t n, const double *x)
 {
     /*@ loop invariant 0 <= i <= n;

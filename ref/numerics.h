@@ -47,6 +47,12 @@ smoe_status smoe_selftest(const char **what);
     predicate smoe_size(integer n) = 0 <= n <= 0xffffffffffffffff;
  */
 
+/*@ ghost // where row i of n rows lies, which the provers do not find by themselves
+    /@ requires i < n && smoe_size(n*width);
+       assigns \nothing;
+       ensures 0 <= i*width && i*width + width <= n*width; @/
+    void row_is_inside(size_t i, size_t n, size_t width); */
+
 /* True if no element is infinite or NaN. */
 /*@ requires \valid_read(x + (0 .. n-1));
     assigns \nothing;

@@ -385,7 +385,14 @@ smoe_status smoe_represent(const smoe_simsmoe_shape *s, const smoe_simsmoe_in *i
 {
     size_t d = s->layer.d, h = s->layer.h;
     if (!shape_makes_sense(s) || i >= s->layer.N) return SMOE_EINVAL;
-    /*@ assert i*(h*d) + h*d <= s->layer.N*(h*d) && i*h + h <= s->layer.N*h && i*d + d <= s->layer.N*d; */
+    //@ ghost row_is_inside(i, s->layer.N, h);
+    //@ ghost row_is_inside(i, s->layer.N, d);
+    //@ ghost row_is_inside(i, s->layer.N, h * d);
+    //@ assert i*(h*d) + h*d <= s->layer.N*(h*d) && i*h + h <= s->layer.N*h && i*d + d <= s->layer.N*d;
+    /*@ assert (size_t)(i*h*d) == i*h*d && (size_t)(i*d*h) == i*d*h && (size_t)(i*h) == i*h && (size_t)(i*d) == i*d; */
+    /*@ assert \valid_read((in->w1 + i*h*d) + (0 .. h*d-1)) && \valid_read((in->w2 + i*d*h) + (0 .. d*h-1)); */
+    /*@ assert smoe_product(n, h, d, X, in->w1 + i*h*d, out->a); */
+    /*@ assert smoe_product(n, d, h, out->u, in->w2 + i*d*h, out->o); */
     smoe_status status = smoe_expert_mlp(s->layer.phi, n, d, h, X, in->w1 + i * h * d, in->b1 + i * h,
                                          in->w2 + i * d * h, in->b2 + i * d, out->a, out->u, out->o);
     if (status != SMOE_OK) return status;
