@@ -232,7 +232,7 @@ static int parse(request *r, int argc, char **argv, bool *stop)
 typedef struct {
     const rates_plan *plan;
     const rates_store *store;
-    const size_t *todo; /* the costliest first */
+    const size_t *pending; /* the costliest first */
     rates_fit *results; /* in shared memory, as is stop */
     atomic_bool *stop;
 } run;
@@ -240,7 +240,7 @@ typedef struct {
 static int one_fit(void *context, size_t piece, char message[JOB_MESSAGE])
 {
     const run *r = context;
-    const size_t i = r->todo[piece];
+    const size_t i = r->pending[piece];
     if (atomic_load(r->stop)) return 0;
     rates_run(r->plan, i, &r->results[i]);
     if (!r->store->path || rates_store_append(r->store, r->plan, i, &r->results[i], message, JOB_MESSAGE) == 0)
@@ -259,30 +259,30 @@ static int costliest_first(const void *a, const void *b)
 }
 
 /* The fits of this shard that are not done. */
-static size_t what_is_left(const request *r, const rates_fit *results, size_t *todo)
+static size_t what_is_left(const request *r, const rates_fit *results, size_t *pending)
 {
     size_t count = 0;
     for (size_t i = 0; i < rates_fits(&r->plan); i++)
-        if (!results[i].done && (r->shards == 0 || i % r->shards == r->shard - 1)) todo[count++] = i;
+        if (!results[i].done && (r->shards == 0 || i % r->shards == r->shard - 1)) pending[count++] = i;
     sorted_plan = &r->plan;
-    qsort(todo, count, sizeof *todo, costliest_first);
+    qsort(pending, count, sizeof *pending, costliest_first);
     return count;
 }
 
 static int run_fits(const request *q, const rates_store *store, rates_fit *results, atomic_bool *stop,
                     int *signal_number)
 {
-    size_t *todo = calloc(rates_fits(&q->plan) + 1, sizeof *todo);
+    size_t *pending = calloc(rates_fits(&q->plan) + 1, sizeof *pending);
     double *cost = calloc(rates_fits(&q->plan) + 1, sizeof *cost);
     int status = STATUS_INPUT;
-    if (todo && cost) {
-        const size_t count = what_is_left(q, results, todo);
-        run r = {&q->plan, store, todo, results, stop};
-        for (size_t i = 0; i < count; i++) cost[i] = rates_fit_cost(&q->plan, todo[i]);
+    if (pending && cost) {
+        const size_t count = what_is_left(q, results, pending);
+        run r = {&q->plan, store, pending, results, stop};
+        for (size_t i = 0; i < count; i++) cost[i] = rates_fit_cost(&q->plan, pending[i]);
         status = jobs_run_costs(q->workers, count, "fits", one_fit, &r, cost, signal_number);
     } else
         cli_input("out of memory");
-    free(todo);
+    free(pending);
     free(cost);
     return status;
 }
@@ -369,21 +369,21 @@ static int run_over_mpi(const request *r)
     int status = STATUS_PASS;
     rates_store store = {NULL, -1};
     rates_fit *results = calloc(rates_fits(&r->plan) + 1, sizeof *results);
-    size_t *todo = calloc(rates_fits(&r->plan) + 1, sizeof *todo), count = 0;
-    if (!results || !todo)
+    size_t *pending = calloc(rates_fits(&r->plan) + 1, sizeof *pending), count = 0;
+    if (!results || !pending)
         status = cli_input("out of memory");
     else if (first && r->out && rates_store_open(&store, r->out, &r->plan, results, err, sizeof err) != 0)
         status = cli_input("%s", err);
     status = rates_mpi_agree(status);
     if (status == STATUS_PASS) {
-        if (first) count = what_is_left(r, results, todo);
-        rates_mpi_run(&r->plan, &store, todo, count, results);
+        if (first) count = what_is_left(r, results, pending);
+        rates_mpi_run(&r->plan, &store, pending, count, results);
         if (first) status = finish(r, &store, results);
         status = rates_mpi_agree(status);
     }
     rates_store_close(&store);
     free(results);
-    free(todo);
+    free(pending);
     rates_mpi_end();
     return status;
 }
