@@ -32,7 +32,7 @@ options() { # options READER DEFINITIONS
     safetensors) echo "-eva-slevel 300 -eva-slevel-function check_fields:3,read_metadata:3,any_value:2,any_text:2,any_order:3,any_copy:2,tensor_count:3,read_shape:20
         -eva-split-return-function size_from:0:-1,tensor_count:0:-1,read_length:0:-1,read_dtype:0:-1,read_shape:0:-1,read_offsets:0:-1,read_tensor:0:-1,read_metadata:0:-1,check_tiling:0:-1,read_header:full,read_layout:full,layout:full,tensor_layout_safetensors:full
         $oracle/tensorfile.c" ;;
-    tensorfile) echo "-eva-slevel 300 -eva-auto-loop-unroll 300 -warn-special-float none
+    tensorfile) echo "-eva-slevel 300 -eva-slevel-function tensor_file_sha256:5 -eva-auto-loop-unroll 300 -warn-special-float none
         -eva-split-return-function any_stat:0:-1,any_piece:full,read_fully:full,regular_file_open:-1,whole_file_read:0:-1" ;;
     tensorview) echo "-eva-auto-loop-unroll 300 -warn-special-float none -eva-split-return-function any_piece:full,any_piece_at:full,read_at:0 $oracle/tensorfile.c"
         case $2 in
@@ -43,7 +43,7 @@ options() { # options READER DEFINITIONS
     digest) echo "-eva-slevel 300 -eva-auto-loop-unroll 40 -eva-split-return-function any_regular:-1,block_digests_hex:0:-1" ;;
     text) echo "-eva-slevel 10 -warn-special-float none -eva-split-return-function any_stat:0" ;;
     registry) echo "-eva-slevel 3000 -eva-auto-loop-unroll 40 -eva-slevel-function any_copy:2,any_message:1,shape_of:30,shape_list:30,is_letter_of:20,find_dim:20
-        -eva-split-return-function any_cspn:full,next_pair:full,find_param:full,bind_dims:0,set_params:0,set_defaults:0,parse_whole:0,parse_real:0,is_choice:0,shape_of:0,shape_list:0" ;;
+        -eva-split-return-function any_cspn:full,next_pair:full,find_param:full,any_count:full,bind_dims:0,set_params:0,set_defaults:0,parse_whole:0,parse_real:0,is_choice:0,shape_of:0,shape_list:0" ;;
     roundoff) echo "-eva-slevel 1000 -eva-auto-loop-unroll 140 -warn-special-float none
         -eva-split-return-function any_copied:full,any_count:full,any_token:full,any_end:full,any_found:full,is_ulp:0,read_tensor:0" ;;
     main) echo "-eva-slevel 500 -eva-auto-loop-unroll 140 -warn-special-float none
@@ -54,6 +54,7 @@ options() { # options READER DEFINITIONS
         case $2 in
         -DPART=5*) echo '-eva-slevel-function read_root:1000,verdict_store_parse:100,read_exposed:3
             -eva-split-return-function any_whole_file:0,read_case:0,read_exposed:0,read_root:full,verdict_store_parse:full,verdict_store_read:full' ;;
+        -DPART=6*) echo '-eva-auto-loop-unroll 10 -eva-slevel-function join:4 -eva-split-return-function same_run:full' ;;
         esac ;;
     stream) echo "-eva-slevel 200 -warn-special-float none -eva-slevel-function any_fabs:3,any_compared:1,any_message:1,any_copy:3,has_fields:20,set_element:300
         -eva-split-return-function any_string:full,any_value:full,has_fields:0:1,read_dtype:full,any_fabs:full,read_shape:0:-1,set_element:0
@@ -196,6 +197,9 @@ for reader in $readers; do
         wrong 'a file read past its end' '-DCOUNT=3 -DFILE_SIZE=10' 's/size_t want = n - got > (1u << 30) ? (1u << 30) : n - got;/size_t want = n;/'
         wrong 'a chunk widened past its end' '-DCOUNT=3 -DFILE_SIZE=10' 's/memcpy(&x, bytes + i \* size, m \* size);/memcpy(\&x, bytes + i * size, CHUNK * size);/'
         wrong 'division by a dimension of 0' '-DCOUNT=3 -DFILE_SIZE=10' 's/if (dim\[i\] == 0) {/if (0) {/'
+        wrong 'sizes longer than their room' '-DCOUNT=3 -DFILE_SIZE=10' 's/n += (size_t)snprintf(out/n += 2 * (size_t)snprintf(out/'
+        wrong 'a block longer than its room' '-DCOUNT=3 -DFILE_SIZE=10' 's/read_fully(fd, block, sizeof block)/read_fully(fd, block, sizeof block + 1)/'
+        wrong 'a digit of a digest past its end' '-DCOUNT=3 -DFILE_SIZE=10' 's/snprintf(hex + 2 \* i, 3,/snprintf(hex + 2 * i + 1, 3,/'
         ;;
     tensorview)
         few='-DPART=1 -DFORMAT=TENSOR_NPY -DHEAD=2 -DCOUNT=2 -DFILE_SIZE=0'
@@ -222,6 +226,7 @@ for reader in $readers; do
         wrong 'a name longer than its room' -DTEXT=0 's/ || n >= 64 || / || /'
         wrong 'a value longer than its room' -DTEXT=0 's/ || item - n - 1 >= 64 || / || /'
         wrong 'a comma at the end' -DTEXT=7 's/\*list = p + item + (p\[item\] == .,.);/*list = p + item + 1;/'
+        wrong 'a list of parameters longer than its room' -DTEXT=0 's/ \&\& at < sizeof known; j++)/; j++)/'
         ;;
     roundoff)
         for n in 0 3; do right "every text of up to $n bytes" "-DTEXT=$n"; done
@@ -230,10 +235,13 @@ for reader in $readers; do
         wrong 'a list of names longer than its room' -DTEXT=0 's/ \&\& at < errlen; i++)/; i++)/'
         ;;
     main)
-        right 'every text of up to 4 bytes' -DTEXT=4
+        right 'every text of up to 4 bytes' -DTEXT=4 6
         wrong 'more conditions than there is room for' -DTEXT=4 's/if (list->count == sizeof list->text \/ sizeof \*list->text) return/if (0) return/'
         wrong 'values past the end' -DTEXT=4 "s/if (\\*p == '.0') return false;//"
         wrong 'an item past the end' -DTEXT=4 "s/for (const char \\*p = set, \\*end; \\*p; p = end + (\\*end == ',')) {/for (const char *p = set, *end; *p; p = end + 1) {/"
+        wrong 'a name that is there already' -DTEXT=4 's/if (j == list->count) list->name/list->name/'
+        wrong 'more precisions than there is room for' -DTEXT=4 's/n < 8; n++) known/n < 9; n++) known/'
+        wrong 'a parameter that is unknown' -DTEXT=4 's/if (!param || p + n >= end) return false/if (p + n >= end) return false/'
         ;;
     manifest)
         few='-DMEMBERS=1 -DANY_MEMBERS=2 -DTEXT=8'
@@ -258,11 +266,14 @@ for reader in $readers; do
         right 'lists of any JSON, of up to 2 members' "-DPART=3 $few"
         right 'a case of any JSON' "-DPART=4 $few"
         right 'a file of any JSON, of up to one case' "-DPART=5 $few"
+        right 'joining up to 2 parts of up to 3, of up to 3 cases' "-DPART=6 $few"
         wrong 'a digest of any length' "-DPART=5 $few" 's/if (!is_digest(manifest) || !is_digest(asked))/if (0)/'
         wrong 'more sizes than there is room for' "-DPART=1 $few" 's/if (!json_is_array(j) || json_array_size(j) > OP_RANK)/if (!json_is_array(j))/'
         wrong 'a text that is none' "-DPART=1 $few" 's/if (!s) return may_be_null/if (!s \&\& json_is_null(j)) return may_be_null/'
         wrong 'a picture of any length' "-DPART=2 $few" 's/strlen(levels) != n || strspn(levels, "012345") != n/strspn(levels, "012345") == 0/'
         wrong 'room for a tensor too few' "-DPART=3 $few" 's/return calloc(n + 1, each);/return calloc(n ? n - 1 : 0, each);/'
+        wrong 'parts of different runs' "-DPART=6 $few" 's/if (!same_run(&s\[0\], &s\[i\]))/if (0)/'
+        wrong 'room for the cases of one part' "-DPART=6 $few" 's/room(s\[0\].total,/room(s[0].cases,/'
         ;;
     stream)
         right 'every line of 9 bytes' '-DPART=1 -DMEMBERS=1 -DTEXT=8 -DLENGTH=9'
