@@ -1,6 +1,11 @@
 /* The layouts that headers have, which readers of them give (safetensors_any.c, npy_any.c): any, of TENSORS tensors of any names, types,
  * shapes and places; or a header is refused.  A header has HEAD bytes at most, a file any size, and its content is of the given FORMAT. */
-enum { TENSORS = 2 };
+#ifndef TENSORS
+#define TENSORS 2
+#endif
+#ifndef FILE_MOST /* bytes */
+#define FILE_MOST (LLONG_MAX - 1)
+#endif
 
 static void any_place(tensor_place *t)
 {
@@ -69,4 +74,4 @@ static int any_head(const char *label, const void *head, size_t have, size_t n, 
 #define tensor_format_of(head, n) (any_bytes((head), (n)), FORMAT)
 #define tensor_stem(path)         any_copy(path)
 #define regular_file_open(path, n, err, errlen)                                                                        \
-    (any_read(path), *(n) = Frama_C_size_t_interval(0, LLONG_MAX - 1), any_message((err), (errlen)), any_descriptor())
+    (any_read(path), *(n) = Frama_C_size_t_interval(0, FILE_MOST), any_message((err), (errlen)), any_descriptor())

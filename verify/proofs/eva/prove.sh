@@ -37,6 +37,8 @@ options() { # options READER DEFINITIONS
     tensorview) echo "-eva-auto-loop-unroll 300 -warn-special-float none -eva-split-return-function any_piece:full,any_piece_at:full,read_at:0 $oracle/tensorfile.c"
         case $2 in
         -DPART=1*) echo '-eva-slevel 1000' ;;
+        -DPART=3*) echo '-eva-slevel 300 -eva-slevel-function any_copy:3,any_message:1,any_text:1,any_place:1,any_compared:1,any_descriptor:1
+            -eva-split-return-function any_copy:full,any_header:full,any_layout:0,any_head:full,take_layout:full,read_layout:full,open_one:full,any_index:full,tensor_view_take:full,check_shard:full,open_shards:full' ;;
         *) echo '-eva-slevel 300 -eva-slevel-function any_copy:3,any_message:1,any_text:1,any_place:1,any_compared:1,any_descriptor:1
             -eva-split-return-function any_copy:full,any_header:full,any_layout:0,any_layout_npy:full,any_head:full,npy_layout:full,take_layout:full,read_layout:full,open_one:0' ;;
         esac ;;
@@ -205,11 +207,15 @@ for reader in $readers; do
         few='-DPART=1 -DFORMAT=TENSOR_NPY -DHEAD=2 -DCOUNT=2 -DFILE_SIZE=0'
         right 'any pieces of 2 elements of each dtype' "$few"
         for f in SAFETENSORS NPY; do right "the opening of a file, $f" "-DPART=2 -DFORMAT=TENSOR_$f -DHEAD=2 -DCOUNT=2 -DFILE_SIZE=0 -DTEXT=2"; done
+        index='-DFORMAT=TENSOR_SAFETENSORS -DHEAD=0 -DFILE_MOST=0 -DCOUNT=2 -DFILE_SIZE=0 -DTEXT=2'
+        for n in 1 2; do right "the shards of an index, $n" "-DPART=3 -DINDEX=$n $index"; done
         wrong 'a piece read past its end' "$few" 's/bytes + got, n - got,/bytes + got, n,/'
         wrong 'narrow elements put beyond the room' "$few" 's/n \* (sizeof \*to - tensor_dtype_size(dtype))/n * sizeof *to/'
         few='-DPART=2 -DFORMAT=TENSOR_SAFETENSORS -DHEAD=2 -DCOUNT=2 -DFILE_SIZE=0 -DTEXT=2'
         wrong 'a name that two own' "$few" 's/p->name = NULL;//'
         wrong 'room for one place' "$few" 's/calloc(l->tensors + 1, sizeof \*v->place)/calloc(1, sizeof *v->place)/'
+        wrong 'room for the files of one shard' "-DPART=3 -DINDEX=2 $index" 's/realloc(v->file, (v->files + from->files + 1)/realloc(v->file, (from->files)/'
+        wrong 'files that two own' "-DPART=3 -DINDEX=2 $index" 's/from->head.tensors = from->files = 0;//'
         ;;
     digest)
         right 'any block of 3' '-DBLOCKS=3 -DFILE_SIZE=0'
