@@ -78,6 +78,8 @@ options() { # options READER DEFINITIONS
         $oracle/tensorfile.c"
         case $2 in # what has been opened so far of an archive, apart
         -DPART=3*) echo '-eva-slevel 300 -eva-split-return-function open_entries:full,open_archive:full,open_contents:full,open_source:full' ;;
+        -DPART=4*) echo '-eva-slevel 600 -eva-slevel-function pattern_of:20
+            -eva-split-return-function any_order_of_two:full,any_index:full,any_printed:0,wanted:full,unsuitable:0,refuse:full,leave_out:full,add_tensor:full,add_sources:full,open_entries:full,open_archive:full,open_contents:full,open_source:full,open_shards:full,open_file:full,check_used:0,name_matrices:full' ;;
         *) echo '-eva-slevel 1000' ;;
         esac ;;
     manifest) echo "-eva-slevel 200 -eva-slevel-function check_optional_fields:3,word_ok:300,any_compared:1,any_part:3,any_found:1,any_copy:3,any_message:1,parse_roundoff:10,manifest_set_to_parameters:12,set_one:10
@@ -314,12 +316,22 @@ for reader in $readers; do
         right 'the matrices of a tensor of any shape' "-DPART=2 $any $few"
         right 'the opening of safetensors with 2 tensors' "-DPART=3 -DFORMAT=TENSOR_SAFETENSORS -DHEAD=2 $few"
         right 'the opening of an .npz with up to 2 entries' "-DPART=3 -DFORMAT=TENSOR_NPZ -DHEAD=1 $few"
+        whole="-DFORMAT=TENSOR_SAFETENSORS -DHEAD=0 -DFILE_LEAST=9 -DFILE_MOST=9 -DANY_PIECES=0 -DANY_LARGE -DANY_RANK=2 -DANY_FORTRAN=0 $few"
+        one="-DPART=4 -DPATTERNS=1 -DFILES=1 -DTENSORS=2 $whole" index="-DPART=4 -DPATTERNS=0 -DFILES=1 -DINDEX=2 -DTENSORS=1 $whole"
+        right 'a dump of 2 tensors' "-DPART=4 -DPATTERNS=0 -DFILES=1 -DTENSORS=2 $whole"
+        right 'a dump of those of 2 tensors that have a pattern' "$one" 8
+        right 'a dump of 2 files' "-DPART=4 -DPATTERNS=1 -DFILES=2 -DTENSORS=1 $whole" 6
+        right 'a dump of the 2 shards of an index' "$index"
         wrong 'a row longer than its room' "-DPART=1 -DARCHIVE=0 $any $few" 's/malloc(rows \* m->p \* tensor_dtype_size(m->dtype) + 1)/malloc(rows * m->p)/'
         wrong 'what was not read taken for numbers' "-DPART=1 -DARCHIVE=0 $any $few" 's/return result == 0 ? check_finite(\(.*\)) : result;/return check_finite(\1);/'
         wrong 'more passed over at once than there is room for' "-DPART=1 -DARCHIVE=1 $any $few" 's/zip_fread(stream->file, passed, step)/zip_fread(stream->file, passed, at - stream->at)/'
         wrong 'more matrices than there is room for' "-DPART=2 $any $few" 's/if (d->matrices == DUMP_MATRICES)/if (0)/'
         wrong 'room for one entry' "-DPART=3 -DFORMAT=TENSOR_NPZ -DHEAD=1 $few" 's/calloc((size_t)entries + 1, sizeof \*s->entry)/calloc(1, sizeof *s->entry)/'
         wrong 'a header without room' "-DPART=3 -DFORMAT=TENSOR_SAFETENSORS -DHEAD=2 $few" 's/realloc(head, need)/realloc(head, need - have)/'
+        wrong 'room for one tensor' "$one" 's/calloc(tensors + 1, sizeof \*found)/calloc(1, sizeof *found)/'
+        wrong 'a pattern that a tensor does not have' "$one" 's/return c->patterns == 0 || \*pattern < c->patterns;/return true;/'
+        wrong 'room for one that is left out' "$one" 's/realloc(d->left, (d->left_out + 1) \* sizeof/realloc(d->left, sizeof/'
+        wrong 'room for one shard' "$index" 's/realloc(d->source, (d->sources + x.shards + 1) \* sizeof/realloc(d->source, (d->sources + 1) * sizeof/'
         ;;
     prompt)
         right 'sizes of 16 letters' -DTEXT=16
