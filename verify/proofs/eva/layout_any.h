@@ -83,4 +83,5 @@ static int any_head(const char *label, const void *head, size_t have, size_t n, 
 #define tensor_format_of(head, n) (any_bytes((head), (n)), FORMAT)
 #define tensor_stem(path)         any_copy(path)
 #define regular_file_open(path, n, err, errlen)                                                                        \
-    (any_read(path), *(n) = Frama_C_size_t_interval(FILE_LEAST, FILE_MOST), any_message((err), (errlen)), any_descriptor())
+    (any_read(path), *(n) = Frama_C_size_t_interval(FILE_LEAST, FILE_MOST), any_message((err), (errlen)),              \
+     any_descriptor())

@@ -7,15 +7,10 @@
 # What counts: no alarm, every assertion and every precondition of the C library valid.  The controls are readers in which a
 # check has been taken out: Eva must object.  As many run at a time as there are processors (JOBS of the environment: that many).
 #
-# READER_any.c says what is analysed, and any.h, files_any.h, layout_any.h and jansson_any.h what may come from outside.  Sizes (the bytes of a
-# file, the members of a JSON object) are fixed by an analysis, because buffers are allocated by them; contents are free.  What Eva
-# cannot bring to no alarm is left out, here and in each READER_any.c:
-#   where the room of a text follows from what snprintf() counted before: tensor_shape_text(), the message about an unknown
-#   parameter in registry.c (more than one parameter);
-#   where a room is known by counting what is there once: tensor_file_sha256(), add_names() and all_default() in main.c;
-#   verdict_store.c: joining; writing, here and in manifest.c and stream.c;
-#   prompt.c: all but the sizes that its tensors bind;
-#   tensorview.c: the shards of an index; dump.c: how tensors are chosen and named, and the shards of an index.
+# READER_any.c says what is analysed, and any.h, files_any.h, layout_any.h, index_any.h, jansson_any.h and nettle_any.h what may come from
+# outside.  Sizes (the bytes of a file, the members of a JSON object) are fixed by an analysis, because buffers are allocated by them;
+# contents are free.  Left out is what READER_any.c does not call: writing (verdict_store.c, manifest.c, stream.c, prompt.c), the table of
+# operations in registry.c, and in main.c the options and what --where is compared with.
 set -u
 export LC_ALL=C
 one=
@@ -72,7 +67,13 @@ options() { # options READER DEFINITIONS
         *) echo '-eva-split-return-function any_copy:full,any_whole_file:0,find_shard:full,any_map:full,any_order_of_two:full,take_map:full,shards_read:full' ;;
         esac ;;
     prompt) echo "-eva-slevel 300 -eva-slevel-function fail:3,any_message:1,wrong_shape:3
-        -eva-split-return-function any_input:0,bind_shape:0,check_dtype:0,any_cspn:full" ;;
+        -eva-split-return-function any_input:0,bind_shape:0,check_dtype:0,any_cspn:full"
+        case $2 in
+        -DPART=2*) echo '-eva-split-return-function check_metadata:0' ;;
+        -DPART=3*) echo '-eva-slevel 3000 -eva-auto-loop-unroll 20
+            -eva-split-return-function any_length:full,any_beginning:0,any_printed:full,any_copy:full,any_set:full,sets:0' ;;
+        -DPART=4*) echo '-eva-split-return-function any_input:full,copy_values:0' ;;
+        esac ;;
     dump) echo "-warn-special-float none -eva-auto-loop-unroll 300 -eva-slevel-function go_to:3,any_message:1,any_copy:3,any_text:1,any_place:1,any_compared:1,any_descriptor:1,pattern_of:3,unsuitable:1
         -eva-split-return-function any_piece:full,any_piece_at:full,read_plain:0,inflate:0,read_entry:0,read_elements:0,read_run:0,read_rows:0,any_copy:full,any_said:0,any_header:full,any_layout:0,any_layout_npy:full,layout_safetensors:full,read_head:0,add_entry:0,add_matrix:0
         $oracle/tensorfile.c"
@@ -334,10 +335,18 @@ for reader in $readers; do
         wrong 'room for one shard' "$index" 's/realloc(d->source, (d->sources + x.shards + 1) \* sizeof/realloc(d->source, (d->sources + 1) * sizeof/'
         ;;
     prompt)
-        right 'sizes of 16 letters' -DTEXT=16
-        wrong 'room for a letter too few' -DTEXT=16 's/binding b\[OP_DIMS\]/binding b[OP_DIMS - 1]/'
-        wrong 'a letter past those that are bound' -DTEXT=16 's/while (i < \*n \&\& b\[i\]/while (b[i]/'
-        wrong 'sizes longer than their room' -DTEXT=16 's/at += (size_t)snprintf(dims + at/at += 2 * (size_t)snprintf(dims + at/'
+        right 'sizes of 16 letters' "-DPART=1 -DTEXT=16"
+        right 'metadata and names of up to 16 bytes' "-DPART=2 -DTEXT=16"
+        right 'parameters of up to 3 bytes besides others of up to 2' "-DPART=3 -DTEXT=3" 5
+        right 'values of each dtype' "-DPART=4 -DTEXT=16"
+        wrong 'room for a letter too few' "-DPART=1 -DTEXT=16" 's/binding b\[OP_DIMS\]/binding b[OP_DIMS - 1]/'
+        wrong 'a letter past those that are bound' "-DPART=1 -DTEXT=16" 's/while (i < \*n \&\& b\[i\]/while (b[i]/'
+        wrong 'sizes longer than their room' "-DPART=1 -DTEXT=16" 's/at += (size_t)snprintf(dims + at/at += 2 * (size_t)snprintf(dims + at/'
+        wrong 'an operation that is unknown' "-DPART=2 -DTEXT=16" 's/if (!r->op) return fail(r, "metadata: op is/if (0) return fail(r, "metadata: op is/'
+        wrong 'no room for the parameters' "-DPART=3 -DTEXT=3" 's/= strlen(set) + (base ? strlen(base) : 0) + 2;/= 2;/'
+        wrong 'a parameter past the end' "-DPART=3 -DTEXT=3" "s/p += item + (p\[item\] == ',')/p += item + 1/"
+        wrong 'values of another shape' "-DPART=4 -DTEXT=16" 's/if (!same) return wrong_shape(r, t, got, prefix, NULL);//'
+        wrong 'values of another type' "-DPART=4 -DTEXT=16" 's/if (!check_dtype(r, prefix, t->name, t->flags \& OP_I64, got)) return false;//'
         ;;
     *)
         echo "eva: $reader: there is no such reader" >&2

@@ -8,7 +8,8 @@
 static const op_tensor in[] = {{"x", "T,d", OP_INPUT, OP_DIFF, ""}, {"i", "T,2", OP_INPUT, OP_I64, ""}, {0}};
 static const op_tensor out[] = {{"y", "T,K", OP_BOUNDED, OP_DIFF, ""}, {"l", "", OP_EXACT, 0, ""}, {0}};
 static const op_param whole[] = {{"k", OP_INT, "2", ""}, {0}}, real[] = {{"a", OP_REAL, "0.5", ""}, {0}},
-                      choice[] = {{"o", OP_CHOICE, "yes|no", ""}, {0}}, all[] = {{"k", OP_INT, "2", ""}, {"a", OP_REAL, "0.5", ""}, {"o", OP_CHOICE, "yes|no", ""}, {0}};
+                      choice[] = {{"o", OP_CHOICE, "yes|no", ""}, {0}},
+                      all[] = {{"k", OP_INT, "2", ""}, {"a", OP_REAL, "0.5", ""}, {"o", OP_CHOICE, "yes|no", ""}, {0}};
 static char text[TEXT + 1], err[64];
 
 /* A parameter of each type has an operation of its own, and so have all together, whose names are a message of any length about its room. */
