@@ -131,7 +131,7 @@ static void part(void)
 static void part(void)
 {
     static const char *const pattern[] = {any_texts[0]}, *const path[] = {any_texts[0], any_texts[1]};
-    const dump_choice c = {.patterns = PATTERNS, .pattern = pattern, .integers = Frama_C_nondet(0, 1)};
+    const dump_choice c = {.patterns = PATTERNS, .pattern = pattern, .integers = Frama_C_interval(0, 1)};
     dump d;
     dump_open(&d, FILES, path, &c, err, sizeof err); /* which closes it where the last name finds no memory */
 }
