@@ -435,8 +435,7 @@ static int add_sources(dump *d, size_t first, const dump_choice *c, bool *used, 
     for (size_t k = first; k < d->sources; k++) {
         const tensor_layout *l = &d->source[k]->layout;
         for (size_t i = 0; i < l->tensors; i++)
-            if (wanted(c, l->t[i].name, &pattern))
-                found[n++] = (candidate){d->source[k], i, pattern, l->t[i].name};
+            if (wanted(c, l->t[i].name, &pattern)) found[n++] = (candidate){d->source[k], i, pattern, l->t[i].name};
     }
     qsort(found, n, sizeof *found, by_pattern_and_name);
     int result = 0;
