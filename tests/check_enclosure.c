@@ -3310,6 +3310,21 @@ static bool assign(const char *name, const char *value, double *number, const ch
     return false;
 }
 
+/* All of a rule's assignments of one kind: "=" of parameters, ":" of inputs. */
+static bool assign_all(char kind, const char *with, double *number, const char **choice)
+{
+    char words[160], *rest = words;
+    bool known = true;
+    snprintf(words, sizeof words, "%s", with);
+    for (char *one; known && (one = strtok_r(rest, " ", &rest));) {
+        char name[32];
+        const size_t n = strcspn(one, ":=");
+        snprintf(name, sizeof name, "%.*s", (int)n, one);
+        if (one[n] == kind) known = assign(name, one + n, number, choice);
+    }
+    return known;
+}
+
 static void copy_value(op_value *to, const op_value *from)
 {
     if (to->count != from->count) return;
@@ -3323,32 +3338,17 @@ static op_case *with_other_numbers(const char *with)
     op_case *plain = c, *other;
     double number[OP_PARAMS];
     const char *choice[OP_PARAMS];
-    char word[160], *rest = word;
-    bool known = true;
     memcpy(number, c->number, sizeof number);
     for (size_t k = 0; k < OP_PARAMS; k++) choice[k] = c->choice[k];
-    snprintf(word, sizeof word, "%s", with);
-    for (char *one; known && (one = strtok_r(rest, " ", &rest));) {
-        char name[32];
-        const size_t n = strcspn(one, ":=");
-        snprintf(name, sizeof name, "%.*s", (int)n, one);
-        if (one[n] == '=') known = assign(name, one + n, number, choice);
-    }
-    if (!known || !(other = op_case_like(c, c->dim_size, number, choice, err, sizeof err))) return NULL;
+    if (!assign_all('=', with, number, choice)) return NULL;
+    if (!(other = op_case_like(c, c->dim_size, number, choice, err, sizeof err))) return NULL;
     for (size_t i = 0; i < OP_TENSORS; i++) {
         copy_value(&other->in[i], &c->in[i]);
         copy_value(&other->cot[i], &c->cot[i]);
         copy_value(&other->out[i], &c->out[i]);
     }
     c = other;
-    rest = word;
-    snprintf(word, sizeof word, "%s", with);
-    for (char *one; known && (one = strtok_r(rest, " ", &rest));) {
-        char name[32];
-        const size_t n = strcspn(one, ":=");
-        snprintf(name, sizeof name, "%.*s", (int)n, one);
-        if (one[n] == ':') known = assign(name, one + n, number, choice);
-    }
+    const bool known = assign_all(':', with, number, choice);
     c = plain;
     if (known) return other;
     op_case_free(other);

@@ -1760,14 +1760,20 @@ static void lost_at_the_end(void)
     verdict_stream_end(f, &text);
 }
 
-START_TEST(a_text_that_is_lost_ends_the_process)
+/* Each of these three ends the process. */
+static void all_end(void (*const what[3])(void))
 {
-    static void (*const what[])(void) = {no_text, lost_on_the_way, lost_at_the_end};
     for (size_t i = 0; i < 3; i++) {
         char said[100];
         ck_assert_int_eq(end_of(what[i], said), 3);
         ck_assert_str_eq(said, "smoeref: out of memory\n");
     }
+}
+
+START_TEST(a_text_that_is_lost_ends_the_process)
+{
+    static void (*const what[])(void) = {no_text, lost_on_the_way, lost_at_the_end};
+    all_end(what);
 }
 END_TEST
 
@@ -1776,11 +1782,7 @@ START_TEST(out_of_memory_ends_the_process)
 {
     static void (*const what[])(void) = {too_many_numbers, too_many_sentences, too_many_matches};
     if (SANITIZED || is_preloaded("libasan") || is_preloaded("vgpreload")) return;
-    for (size_t i = 0; i < 3; i++) {
-        char said[100];
-        ck_assert_int_eq(end_of(what[i], said), 3);
-        ck_assert_str_eq(said, "smoeref: out of memory\n");
-    }
+    all_end(what);
 }
 END_TEST
 
