@@ -2479,6 +2479,12 @@ START_TEST(a_factor_holds_for_every_element_that_fails)
     eight[7] += 0x1p-12;
     diagnose_toy(the_weight, eight);
     ck_assert_uint_eq(find("d_r")->factors, 0);
+    eight[7] = 64 + 0x1p-7 + 0x1p-46; /* the product is rounded once: 2^-52 of 64 more */
+    diagnose_toy(the_weight, eight);
+    ck_assert_uint_eq(find("d_r")->factors, factor_bit("T*N"));
+    eight[7] = 64 + 0x1p-7 + 0x1p-45;
+    diagnose_toy(the_weight, eight);
+    ck_assert_uint_eq(find("d_r")->factors, 0);
 }
 END_TEST
 
@@ -4034,6 +4040,34 @@ START_TEST(factors_word_by_word)
 }
 END_TEST
 
+/* Where a bound is wide several numbers explain: the first of them is told, and no size beside it, whatever it came to. */
+START_TEST(of_several_factors_a_number_is_told)
+{
+    static const struct {
+        const char *number, *other, *size; /* other: NULL, if one number alone explains */
+        double value;
+        const char *want;
+    } row[] = {{"0", "1/2", "1/N", 0, "0"},  {"-1", "1/2", "1/K", -1, "-1"},   {"-1", NULL, "K/N", NAN, "-1"},
+               {"2", NULL, "N/K", NAN, "2"}, {"1/2", NULL, "1/T", NAN, "1/2"}, {"0", NULL, "1/N", NAN, "0"}};
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        char want[200];
+        report r = failing_cases(&toy, 2);
+        for (size_t k = 0; k < 2;
+             k++) { /* NAN: not the same number in both, since a wide bound let another explain first */
+            const double value = isnan(row[i].value) ? (double)k : row[i].value;
+            has_factor(k, row[i].size, value);
+            has_factor(k, row[i].number, value);
+            if (row[i].other) has_factor(k, row[i].other, value);
+        }
+        snprintf(want, sizeof want,
+                 "toy.gate: no known wrong variant explains all failing cases\n"
+                 "    weight: golden times %s, in all 2 cases where it fails\n",
+                 row[i].want);
+        explanations_are(&r, want);
+    }
+}
+END_TEST
+
 /* A factor that explains more cases than any variant is told first. */
 START_TEST(a_factor_that_explains_more_leads)
 {
@@ -5077,6 +5111,7 @@ int main(void)
     tcase_add_test(written, the_smallest_case_is_pointed_at);
     tcase_add_test(written, parts_word_by_word);
     tcase_add_test(written, factors_word_by_word);
+    tcase_add_test(written, of_several_factors_a_number_is_told);
     tcase_add_test(written, a_factor_that_explains_more_leads);
     tcase_add_test(written, parameters_away_from_their_defaults_are_told);
     tcase_add_test(written, the_first_parameter_is_told_too);
