@@ -1353,6 +1353,34 @@ START_TEST(exactness_holds_for_every_order)
 }
 END_TEST
 
+/* 1 + 2u - 1 is exact, though of two such numbers not every order would be; 1 + 2u + 1 is 2 + 2u, which has a digit too many for
+ * the coarser of the two formats, be it what is computed in or what is stored. */
+START_TEST(two_terms_are_exact_where_their_sum_is)
+{
+    const twin_profile turned = {"turned", FORMAT(53), FORMAT(20), 0x1p-20, false, NULL};
+    const twin_profile *const all[] = {&fine, &coarse, &turned};
+    for (size_t i = 0; i < 3; i++) {
+        const double u = i == 0 ? 0x1p-40 : 0x1p-20, x[][3] = {{1 + 2 * u, -1, 2 * u}, {1 + 2 * u, 1, 0}};
+        for (size_t k = 0; k < 2; k++) {
+            tape *t = tape_new(all[i], 200);
+            tape_node *col = tape_leaf(t, 2, 1, x[k], true), *a = number(t, x[k][0]), *b = number(t, x[k][1]);
+            const tape_node *const y[] = {tape_add(t, a, b), tape_sum(t, col, TAPE_ALL), tape_sum_groups(t, col, 2)};
+            for (size_t way = 0; way < 3; way++) {
+                const double want = way == 1 && i != 1 ? 2 : 2 * (double)k; /* a sum has orders */
+                ck_assert(centre(y[way]->v) == x[k][0] + x[k][1]);
+                ck_assert_msg(fabs(radius(y[way]->v) - want * u) <= 0x1p-9 * want * u, "%s, %zu, %zu: %.9g units",
+                              all[i]->name, k, way, radius(y[way]->v) / u);
+            }
+            if (k == 0) { /* of three terms not every order is */
+                const double r = radius(tape_sum_groups(t, tape_leaf(t, 3, 1, x[k], true), 3)->v);
+                ck_assert_msg(fabs(r - 2 * u) <= 0x1p-9 * 2 * u, "%s: %.9g units", all[i]->name, r / u);
+            }
+            tape_free(t);
+        }
+    }
+}
+END_TEST
+
 /* The radius of the gradient of w and of b where `parts` blocks of the rows x share them. */
 static void radius_of_shared(size_t parts, bool together, double r[2])
 {
@@ -5081,9 +5109,29 @@ static void one_life(void)
     }
 }
 
+/* Every crafted case, and every variant on the first and the last of its operation. */
+static void another_life(void)
+{
+    const size_t n = sizeof crafted / sizeof *crafted;
+    for (size_t i = 0; i < n; i++) {
+        const bool first = i == 0 || strcmp(crafted[i - 1].op, crafted[i].op) != 0,
+                   last = i + 1 == n || strcmp(crafted[i + 1].op, crafted[i].op) != 0;
+        make(crafted[i].op, crafted[i].dims, crafted[i].set);
+        run("f32", NULL);
+        twin_result_clear(&r);
+        for (const twin_variant *v = twin_variants; v->op && (first || last); v++) {
+            if (strcmp(crafted[i].op, v->op) != 0) continue;
+            run("f32", v->name);
+            twin_result_clear(&r);
+        }
+        op_case_free(c);
+    }
+}
+
 static void life_and_tables(void)
 {
     one_life();
+    another_life();
     flint_cleanup();
 }
 
@@ -5119,6 +5167,7 @@ static Suite *suite(void)
     tcase_add_test(rounding, integers_and_powers_of_two_have_bound_0);
     tcase_add_test(rounding, what_does_not_fit_has_a_bound);
     tcase_add_test(rounding, exactness_holds_for_every_order);
+    tcase_add_test(rounding, two_terms_are_exact_where_their_sum_is);
     tcase_add_test(rounding, division_by_a_count_is_exact_for_powers_of_two);
     tcase_add_test(rounding, a_shared_operand_admits_one_sum);
     tcase_add_test(rounding, a_product_with_itself_admits_one_sum);
