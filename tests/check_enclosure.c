@@ -4700,21 +4700,23 @@ START_TEST(a_distance_errs_by_its_parameters)
 }
 END_TEST
 
-/* Groups of 2, 1 and 1 of 4 with the means (0 0), (4 0) and (0 4): the shares of the last two are 1/4, M = diag(1/4) - 1/16,
- * M^-1 = diag(4) + 2, D D^T = 16.  |Sb|^2 = Tr (16 M)^2 = 20 and |Sb^+|^2 = Tr (M^-1 / 16)^2 = 5/16.  Within 1, the mean square of the
- * states 9, rc = 1/2, exactly.  Stored: rc (4 * 5/2 + 4 * 3 sqrt(|Sb|) |Sb^+| + 8) + 4 * 3 |Sb^+|; not stored, in 4 + 32 roundoffs:
- * 9 |Sb^+| 3/2 + 5/2 rc. */
+/* Groups of 2, 4 and 2 of 8 with the means (0 0), (4 0) and (4 4).  Of the last two D = (4 0; 4 4), D D^T = 16 (1 1; 1 2), the shares are
+ * 1/2 and 1/4, M = (4 -2; -2 3) / 16, M^-1 = (6 4; 4 8).  |Sb|^2 = Tr (M D D^T)^2 = Tr (2 0; 1 4)^2 = 20, and |Sb^+|^2 = Tr (M^-1 (D D^T)^-1)^2
+ * = Tr ((8 -2; 0 4) / 16)^2 = 5/16.  Sb^+ = (3 -1; -1 3) / 8, so the tokens (1 1) beside a mean have 1/2, and (1 -1) have 1: rc = (2/2 + 2) / 8.
+ * The mean square of the states is 17, within the groups 1.  Stored: rc (4 * 5/2 + 4 sqrt(17 |Sb|) |Sb^+| + 8) + 4 sqrt(17) |Sb^+|; not
+ * stored, in 8 + 32 roundoffs: 17 |Sb^+| (1 + rc) + 5/2 rc. */
 START_TEST(a_collapse_of_three_groups_errs_by_its_condition)
 {
     for (int i = 0; i < 2; i++) {
         const twin_profile *p = i ? &coarse : &fine;
-        make("layer.collapse", "T=4,d=2", "experts=3");
-        set(&c->in[0], 8, (const double[]){-1, -1, 1, 1, 4, 0, 0, 4});
-        memcpy(c->in[1].i64, (const int64_t[]){0, 0, 1, 2}, 4 * sizeof(int64_t));
+        make("layer.collapse", "T=8,d=2", "experts=3");
+        set(&c->in[0], 16, (const double[]){-1, -1, 1, 1, 5, -1, 3, 1, 4, 0, 4, 0, 4, 4, 4, 4});
+        memcpy(c->in[1].i64, (const int64_t[]){0, 0, 1, 1, 1, 1, 2, 2}, 8 * sizeof(int64_t));
         run_in(p);
-        const double inverse = sqrt(5) / 4, stored = 0.5 * (10 + 12 * sqrt(sqrt(20)) * inverse + 8) + 12 * inverse,
-                     arithmetic = 36 * (9 * inverse * 1.5 + 1.25);
-        ck_assert(out("rc", 0) == 0.5);
+        const double rc = 0.375, inverse = sqrt(5) / 4, mean = sqrt(17),
+                     stored = rc * (10 + 4 * mean * sqrt(sqrt(20)) * inverse + 8) + 4 * mean * inverse,
+                     arithmetic = 40 * (17 * inverse * (1 + rc) + 2.5 * rc);
+        ck_assert(out("rc", 0) == rc);
         is_units(bound("rc", 0), p, stored + (i ? 0 : arithmetic), "a collapse of three groups");
         done();
     }
