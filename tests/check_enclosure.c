@@ -3002,6 +3002,7 @@ static const struct {
     {"similarity.kernel", "n=6,p=3", "centre=yes"},
     {"similarity.kernel", "n=8,p=3", "kernel=rbf"},
     {"similarity.kernel", "n=8,p=3", "kernel=rbf,bandwidth=median"},
+    {"similarity.kernel", "n=8,p=3", "kernel=rbf,bandwidth=median,median=square,sigma=0.25"},
     {"similarity.kernel", "n=8,p=3", "kernel=rbf,bandwidth=median,middle=lower,detach=no,diagonal=without"},
     {"similarity.kernel", "n=8,p=3", "kernel=rbf,bandwidth=median,detach=no,diagonal=without,median=square"},
     {"similarity.hsic", "n=6,p=5,q=5", ""},
@@ -3269,6 +3270,7 @@ static const struct {
     {"MedianRule/distance", NULL, NULL, "median=distance"},
     {"MedianRule/square", NULL, NULL, "median=square"},
     {"MedianUnscaled", NULL, "bandwidth=median", "sigma=1"},
+    {"SigmaNotSquared", NULL, "sigma=0.25", "sigma=0.5"},
     {"BandwidthDetached", NULL, NULL, "detach=yes"},
     {"BandwidthTrained", NULL, NULL, "detach=no"},
     {"KernelLinear", NULL, NULL, "kernel=linear"},
@@ -3403,12 +3405,13 @@ static void agree(const twin_result *variant, const char *name, const char *with
     }
 }
 
-static bool applies(size_t rule, size_t row)
+/* Is a crafted case of this operation (NULL: of any; "balance.": of any of these), with these words and without those that have a "!"? */
+static bool applies(const char *op, const char *when, size_t row)
 {
-    const char *op = other_numbers[rule].op, *when = other_numbers[rule].when;
     const char *dims = crafted[row].dims, *set = crafted[row].set;
     char words[64], *rest = words;
-    if (op && strcmp(op, crafted[row].op) != 0) return false;
+    const size_t n = op ? strlen(op) : 0;
+    if (n > 0 && (strncmp(op, crafted[row].op, n) != 0 || (op[n - 1] != '.' && crafted[row].op[n]))) return false;
     snprintf(words, sizeof words, "%s", when ? when : "");
     for (char *one; (one = strtok_r(rest, " ", &rest));) {
         const char *word = one + (*one == '!');
@@ -3424,7 +3427,8 @@ START_TEST(a_variant_may_be_the_equation_of_other_numbers)
         for (const twin_variant *v = twin_variants; v->op; v++) {
             if (strcmp(v->name, other_numbers[k].variant) != 0) continue;
             for (size_t i = 0; i < sizeof crafted / sizeof *crafted; i++) {
-                if (strcmp(crafted[i].op, v->op) != 0 || !applies(k, i)) continue;
+                if (strcmp(crafted[i].op, v->op) != 0 || !applies(other_numbers[k].op, other_numbers[k].when, i))
+                    continue;
                 make(crafted[i].op, crafted[i].dims, crafted[i].set);
                 provoke(v);
                 op_case *plain = c, *other = with_other_numbers(other_numbers[k].with);
@@ -3444,6 +3448,120 @@ START_TEST(a_variant_may_be_the_equation_of_other_numbers)
             }
         }
         ck_assert_msg(tried > 0, "no case for %s with %s", other_numbers[k].variant, other_numbers[k].with);
+    }
+}
+END_TEST
+
+/* Many variants are the equation times something.  `seed`: the outputs that have cotangents (NULL: all).  `out`, `grad`: what outputs and
+ * gradients are multiplied by, "loss=2 y=?", "x=0 *=1/2", where "?" says nothing, and "*" is all that are not named.  Outputs that are
+ * not named stay as they are; of such gradients nothing is said. */
+static const struct {
+    const char *variant, *op, *when, *seed, *out, *grad;
+} multiples[] = {
+#define LOSSES "loss task distill diversity balance zloss similarity z gram hsic cka value logp loglik"
+    {"GradScale", NULL, NULL, LOSSES, "", "*=1/2"},
+    {"GradScale", "layer.", NULL, "y", "", "*=1/2"},
+    {"LblGrad", "balance.", NULL, "loss", "", "*=0"},
+    {"LblGrad", "compete.balance", NULL, NULL, "", "*=0"},
+    {"LblGrad", NULL, NULL, "balance", "", "*=0"},
+    {"EntropySign", "balance.entropy", NULL, NULL, "loss=-1", "*=-1"},
+    {"LoglikSum", NULL, "n=6", NULL, "loglik=6", "*=6"},
+    {"TvNoHalf", NULL, NULL, NULL, "tv=2", ""},
+    {"FrozenDetach", NULL, NULL, NULL, "", "x=0"},
+    {"HyperDetach", NULL, NULL, NULL, "", "e=0 x=1"},
+    {"NoiseGrad", NULL, NULL, "weight noisy", "", "wn=0 wg=1"},
+    {"TemperatureDetached", NULL, NULL, NULL, "", "tau=0 *=1"},
+    {"DispatchGradNone", NULL, NULL, NULL, "", "*=0"},
+    {"CombineGradNone", "layer.", NULL, "y", "", "weight=0 wr=0 br=0 x=? *=1"},
+    {"CombineGradNone", "simsmoe.", NULL, "y", "", "wr=0 br=0 x=? *=1"},
+    {"OneSideDetached", "similarity.hsic", NULL, NULL, "", "y=0 x=1"},
+    {"OneSideDetached", "similarity.cka", NULL, NULL, "", "y=0 x=1"},
+    {"OneSideDetached", "similarity.minibatch", NULL, NULL, "", "y=0 x=1"},
+    {"OneSideDetached", "similarity.cosine", NULL, NULL, "", "y=0 x=1"},
+    {"ExpertsDetached", "simsmoe.head", NULL, NULL, "", "o=0 *=1"},
+    {"ExpertsDetached", "simsmoe.loss", NULL, "loss", "", "x=0 w1=0 b1=0 w2=0 b2=0 *=1"},
+    {"ExpertsDetached", "simsmoe.", NULL, "similarity", "", "x=0 w1=0 b1=0 w2=0 b2=0 *=1"},
+    {"HeadDetached", "simsmoe.loss", NULL, "loss", "", "wh=0 bh=0 wp=0 bp=0 *=1"},
+    {"HeadDetached", "simsmoe.", NULL, "similarity", "", "wh=0 bh=0 wp=0 bp=0 *=1"},
+    {"TaskDetached", NULL, NULL, "task", "", "target=? *=0"},
+    {"TaskSum", "compete.step", "T=6,d=3", "task", "task=18 loss=?", "*=18"},
+    {"TaskSum", "simsmoe.step", "T=12,d=3", "task", "task=36 loss=?", "*=36"},
+    {"TaskOverTokens", NULL, "d=3", "task", "task=3 loss=?", "*=3"},
+    {"RequiresGradSwitch", "compete.layer", "!compete=no", "loss",
+     "loss=0 distill=0 diversity=0 balance=0 s=0 y=? weight=?", "*=0"},
+    {"RequiresGradSwitch", "compete.step", "!compete=no", "distill",
+     "distill=0 diversity=0 balance=0 s=0 loss=? y=? weight=? task=?", "*=0"},
+    {"SmallNNaN", "similarity.cka", "n=3", NULL, "cka=0", "*=0"},
+    {"CollapseDivisors", NULL, "T=15", NULL, "rc=1/13", "*=1/13"}, /* two groups are not empty: (2 - 1) / (T - 2) */
+    {"CollapseDivisors", NULL, "T=16", NULL, "rc=1/14", "*=1/14"},
+};
+
+/* Is it a word of these, up to a blank or "="?  What follows the "="; NULL: it is not there. */
+static const char *word_of(const char *words, const char *name)
+{
+    const size_t n = strlen(name);
+    for (; words && *words; words += strspn(words, " ")) {
+        const size_t length = strcspn(words, " "), equals = strcspn(words, " =");
+        if (equals == n && strncmp(words, name, n) == 0) return words + equals + (words[equals] == '=');
+        words += length;
+    }
+    return NULL;
+}
+
+/* Is `mine` of the variant that multiple of the equation's?  How many of its elements say something: a number that is another. */
+static size_t multiplied(size_t k, const char *list, const char *otherwise, const char *name, const twin_tensor *mine,
+                         const twin_tensor *equation)
+{
+    const char *word = word_of(list, name);
+    if (!word) word = word_of(list, "*");
+    if (!word) word = otherwise;
+    if (*word == '?' || mine->count != equation->count) return 0;
+    char *end;
+    double by = strtod(word, &end);
+    if (*end == '/') by /= strtod(end + 1, NULL);
+    size_t told = 0;
+    for (size_t e = 0; e < mine->count; e++) {
+        const double want = by * equation->hi[e];
+        ck_assert_msg(mine->hi[e] == want ||
+                          fabs(mine->hi[e] - want) <= 1e-13 * fabs(want) + 1e-25 * fabs(equation->hi[e]),
+                      "%s of %s: %s is %.17g, not %s times %.17g", multiples[k].variant, c->op->id, name, mine->hi[e],
+                      word, equation->hi[e]);
+        told += by != 1 && want != equation->hi[e];
+    }
+    return told;
+}
+
+static size_t multiplies(size_t k, const twin_result *variant)
+{
+    size_t told = 0;
+    for (size_t i = 0; c->op->out[i].name; i++)
+        told += multiplied(k, multiples[k].out, "1", c->op->out[i].name, &variant->out[i], &r.out[i]);
+    for (size_t i = 0; c->op->in[i].name; i++)
+        told += multiplied(k, multiples[k].grad, "?", c->op->in[i].name, &variant->grad[i], &r.grad[i]);
+    return told;
+}
+
+START_TEST(a_variant_may_be_a_multiple_of_the_equation)
+{
+    for (size_t k = 0; k < sizeof multiples / sizeof *multiples; k += one_in()) {
+        size_t told = 0;
+        for (size_t i = 0; i < sizeof crafted / sizeof *crafted; i++) {
+            const twin_variant *v = twin_variants;
+            while (v->op && (strcmp(v->op, crafted[i].op) != 0 || strcmp(v->name, multiples[k].variant) != 0)) v++;
+            if (!v->op || !applies(multiples[k].op, multiples[k].when, i)) continue;
+            make(crafted[i].op, crafted[i].dims, crafted[i].set);
+            for (size_t o = 0; c->op->out[o].name; o++)
+                if (c->cot[o].f64 && multiples[k].seed && !word_of(multiples[k].seed, c->op->out[o].name))
+                    memset(c->cot[o].f64, 0, c->cot[o].count * sizeof *c->cot[o].f64);
+            run(NULL, v->name);
+            twin_result variant = r;
+            run(NULL, NULL);
+            told += multiplies(k, &variant);
+            twin_result_clear(&variant);
+            done();
+        }
+        ck_assert_msg(told > 0, "nothing is seen of %s of %s", multiples[k].variant,
+                      multiples[k].op ? multiples[k].op : "all");
     }
 }
 END_TEST
@@ -5203,6 +5321,7 @@ static Suite *suite(void)
     tcase_add_test(twins, results_are_rounded_outwards);
     tcase_add_test(wrong, every_variant_departs_from_its_equation);
     tcase_add_test(equations, a_variant_may_be_the_equation_of_other_numbers);
+    tcase_add_test(equations, a_variant_may_be_a_multiple_of_the_equation);
     tcase_add_test(every_twin, a_tensor_of_its_own_lies_between);
     tcase_add_test(twins, all_ways_lead_to_one_number);
     tcase_add_test(every_twin, nothing_has_an_order_of_its_own);
