@@ -3772,8 +3772,21 @@ START_TEST(variants_of_layers_by_hand)
 #define MOVED     "T=4", "", "a 0 0 1 2; b 3 1 2 0"
 #define SETS      "T=2,K=2", "measure=jaccard", "a 0 1 2 3; b 1 0 2 1"
 #define UNEQUAL   "T=4,d=1", "experts=2", "x 0 4 6 8; index 0 1 1 1"
+/* The means (0 0), (3 0), (0 3) of a third each, M^-1 = (6 3; 3 6), and the tokens (1 0) and (-1 0) beside the first: 2/3 each. */
+#define CORNERS "T=6,d=2", "experts=3", "x -1 0 1 0 3 0 3 0 0 3 0 3; index 0 0 1 1 2 2"
+/* At x = 1 an expert of 5 x + 1, and two shared ones of x + 2 and 4 x + 1. */
+#define SHARES                                                                                                         \
+    "T=1,d=1,N=1,h=1,M=2", "k=1",                                                                                      \
+        "x 1; wr 0; br 0; w1 5; b1 0; w2 1; b2 1; ws1 1 2; bs1 0 0; ws2 1 2; bs2 2 1; d_weight 0"
     const double s1 = sigmoid(1);
     const by_formula row[] = {
+        {"layer.shared", SHARES, NULL, "y", {6 + 3 + 5}},
+        {"layer.shared", SHARES, "SharedMean", "y", {6 + (3 + 5) / 2.0}},
+        {"layer.shared", SHARES, "SharedInWeights", "y", {6 / 3.0 + 3 + 5}},
+        {"layer.shared", SHARES "; d_y 1", NULL, "d_x", {5 + 1 + 4}},
+        {"layer.shared", SHARES "; d_y 1", "SharedDetached", "d_x", {5}},
+        {"layer.collapse", CORNERS, NULL, "rc", {2.0 / 9}},
+        {"layer.collapse", CORNERS, "CollapseDivisors", "rc", {2.0 / 9 * (3 - 1) / (6 - 3)}},
         {"layer.capacity", ONE_WAY, NULL, "slot", {0, 1, -1}},
         {"layer.capacity", ONE_WAY, "CapacityDrop/last", "slot", {-1, 0, 1}},
         {"layer.capacity", ONE_WAY, "CapacityDrop/last", "kept", {0, 1, 1}},
@@ -3931,6 +3944,7 @@ START_TEST(variants_of_balances_by_hand)
         {"balance.switch", "T=2,N=2", "k=1,capacity=1", THREE " 1.0986122886681098 0", "LblDroppedP", "loss", {0.375}},
         {"balance.gshard", "T=1,N=2", "form=scaled", THREE, "LblDoubleSoftmax", "loss", {2 * q}},
         {"balance.gshard", "T=1,N=2", "form=scaled", THREE, "LblConstant", "loss", {2}},
+        {"balance.gshard", "T=1,N=2", "form=scaled", THREE, "GShardCountAll", "loss", {2}},
         {"balance.global", "T=1,N=2", "k=1", THREE, "LblDoubleSoftmax", "loss", {2 * q}},
         {"balance.global", "T=1,N=2", "k=1", THREE, "LblConstant", "loss", {2}},
         {"balance.global", "T=4,N=2", "k=1,micro=2", "r 9 9 9 9 9 9 9 9", "LblLayerSum", "loss", {2}},
@@ -4086,9 +4100,19 @@ START_TEST(variants_of_similarity_by_hand)
     "T=5,d=1,N=4,K=2,h=1,g=1,p=1", "kind=linear,threshold=0",                                                          \
         "x 0 1 3 2 5; index 0 1 0 2 1 2 1 0 2 3; selected 0 1 0 0 0 0 0 0 0 0 0 0 0 0 0 0; w1 1 1 1 1; b1 0 -1 0 0; "  \
         "w2 1 1 1 1; b2 0 0 0 0; wh 0; bh 0; wp 1; bp 0"
-#define ALIKE                                                                                                          \
+#define ALIKE_IF(selected)                                                                                             \
     "T=3,d=1,N=2,K=2,h=1,g=1,p=1", "kind=linear,threshold=0.5",                                                        \
-        "x 0 1 3; index 0 1 0 1 0 1; selected 0 1 0 0; w1 1 1; b1 0 0; w2 1 1; b2 0 0; wh 0; bh 0; wp 1; bp 0"
+        "x 0 1 3; index 0 1 0 1 0 1; selected 0 " selected                                                             \
+        " 0 0; w1 1 1; b1 0 0; w2 1 1; b2 0 0; wh 0; bh 0; wp 1; bp 0"
+#define ALIKE ALIKE_IF("1")
+#define BENT                                                                                                           \
+    "T=3,d=1,N=2,K=2,h=1,g=1,p=1", "kind=mlp,threshold=0.5",                                                           \
+        "x 0 1 3; index 0 1 0 1 0 1; selected 0 1 0 0; w1 1 1; b1 0 -1; w2 1 1; b2 0 0; wh 1; bh -1; wp 1; bp 0"
+#define THREE_WAYS                                                                                                     \
+    "T=3,d=1,N=3,K=3,h=1,g=1,p=1", "kind=linear,threshold=0.8,reduce=mean",                                            \
+        "x 0 1 2; index 0 1 2 0 1 2 0 1 2; selected 0 1 1 0 0 1 0 0 0; w1 1 1 1; b1 0 1 -1; w2 1 1 1; b2 0 0 0; wh "   \
+        "0; "                                                                                                          \
+        "bh 0; wp 1; bp 0"
 #define TWO      "n=2,p=1", "centre=yes", "x 0 2"
 #define WIDE     "n=2,p=1", "kernel=rbf,sigma=4", "x 0 2"
 #define OFFSET   "n=2,p=1,q=1", "", "x 0 2; y 0 4"
@@ -4190,6 +4214,17 @@ START_TEST(variants_of_similarity_by_hand)
         {"simsmoe.loss", ALIKE, "ThresholdSubtracted", "loss", {0.5}},
         {"simsmoe.loss", ALIKE, "SimilarityDistance", "loss", {0}},
         {"simsmoe.loss", ALIKE, "PairsTwice", "loss", {2}},
+        {"simsmoe.loss", ALIKE, "SmallNNaN", "loss", {0}},
+        {"simsmoe.loss", ALIKE_IF("0"), NULL, "loss", {0}},
+        {"simsmoe.loss", ALIKE_IF("0"), "UnselectedPairs", "loss", {1}},
+        {"simsmoe.loss", BENT, NULL, "loss", {1}}, /* of (0 0 2) and (0 0 1) */
+        {"simsmoe.loss", BENT, "HeadNone", "loss", {25.0 / 28}}, /* of (0 1 3) and (0 0 2) */
+        {"simsmoe.loss",
+         THREE_WAYS,
+         NULL,
+         "loss",
+         {1.0 / 3}}, /* of three pairs one is alike, two at 0.75 are not above 0.8 */
+        {"simsmoe.loss", THREE_WAYS, "PairsMeanActive", "loss", {1}},
         {"simsmoe.pairs", COUNT, NULL, "next", {0, 0, 0, 0}},
         {"simsmoe.pairs", COUNT, NULL, "selected", {0, 1, 0, 0}},
         {"simsmoe.pairs", COUNT, "CounterNotReset", "next", {0, 4, 0, 0}},
@@ -4245,6 +4280,48 @@ START_TEST(variants_of_similarity_by_hand)
          "PairsUnit",
          "next",
          {0, 2, 0, 0}},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) follows(&row[i]);
+}
+END_TEST
+
+/* (sum of products)^2 over the product of the squares, of three numbers each about their means. */
+static double three_alike(const double *a, const double *b)
+{
+    const double ma = (a[0] + a[1] + a[2]) / 3, mb = (b[0] + b[1] + b[2]) / 3;
+    double ab = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < 3; i++) {
+        ab += (a[i] - ma) * (b[i] - mb);
+        aa += (a[i] - ma) * (a[i] - ma);
+        bb += (b[i] - mb) * (b[i] - mb);
+    }
+    return ab * ab / (aa * bb);
+}
+
+/* Three tokens 0, 1, 3 of two experts, x and x + 1, whose scores differ by (x - 3/2) ln 2: the second one comes first but for the last
+ * token, and the weights are 2^(x - 3/2) and 1 over their sum. */
+START_TEST(variants_of_simsmoe_layers_by_hand)
+{
+#define BOTH_OF(set)                                                                                                   \
+    "T=3,d=1,N=2,h=1,g=1,p=1", "k=2,kind=linear,threshold=0,frequency=0,c_balance=0.5,c_similarity=0.25" set,          \
+        "x 0 1 3; wr 0.69314718055994531 0; br -1.03972077083991796 0; w1 1 1; b1 0 1; w2 1 1; b2 0 0; wh 0; bh 0; "   \
+        "wp 1; bp 0; counter 0 0 0 0"
+    const double x[] = {0, 1, 3};
+    double a[3], b[3];
+    for (size_t t = 0; t < 3; t++) {
+        const double w = sigmoid((x[t] - 1.5) * log(2));
+        a[t] = w * x[t];
+        b[t] = (1 - w) * (x[t] + 1);
+    }
+    const double alike = three_alike(a, b);
+    ck_assert(alike > 0.01 && alike < 0.99);
+    const by_formula row[] = {
+        {"simsmoe.layer", BOTH_OF(""), NULL, "similarity", {1}},
+        {"simsmoe.layer", BOTH_OF(""), "RouterGradient", "similarity", {alike}},
+        {"simsmoe.layer", BOTH_OF(""), "RouterGradient", "balance", {1}}, /* 2 (P_1 + P_2) / 2 */
+        {"simsmoe.layer", BOTH_OF(""), NULL, "loss", {0.5 + 0.25}},
+        {"simsmoe.layer", BOTH_OF(""), "BetaTied", "loss", {0.5 + 0.125}},
+        {"simsmoe.layer", BOTH_OF(""), "BetaTied", "similarity", {1}},
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) follows(&row[i]);
 }
@@ -5330,6 +5407,7 @@ static Suite *suite(void)
     tcase_add_test(by_hand, variants_of_balances_by_hand);
     tcase_add_test(by_hand, variants_of_competition_by_hand);
     tcase_add_test(by_hand, variants_of_similarity_by_hand);
+    tcase_add_test(by_hand, variants_of_simsmoe_layers_by_hand);
     tcase_add_test(by_hand, variants_of_mixtures_by_hand);
     tcase_add_test(twins, what_has_no_meaning_is_refused);
     tcase_add_test(radii, many_roundings_in_few_digits);
