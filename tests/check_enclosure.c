@@ -3972,6 +3972,8 @@ START_TEST(variants_of_competition_by_hand)
 #define LAMBDA   "n=2", "", "t 3 8; u 0.4 0.7"
 #define COINS    "L=2,S=3", "rate=0.5,cap=1,warm_up=0", "u 0.75 0.25 0.75 0.75 0.25 0.75"
     const by_formula row[] = {
+        {"compete.step", "T=1,d=1,N=2,h=1", "k=1", "x 1; wr 0 0; br 0 0", NULL, "zloss", {0}},
+        {"compete.step", "T=1,d=1,N=2,h=1", "k=1", "x 1; wr 0 0; br 0 0", "RouterTermsToo", "zloss", {log(2) * log(2)}},
         {"compete.response", "T=1,N=1,d=2", "", "o 1 3", NULL, "s", {(l1 + l3) / 2}},
         {"compete.response", "T=1,N=1,d=2", "", "o 1 3", "ResponseSum", "s", {l1 + l3}},
         {"compete.response", "T=1,N=1,d=2", "", "o 3 4", "ResponseNorm", "s", {5}},
@@ -4335,7 +4337,61 @@ START_TEST(variants_of_mixtures_by_hand)
 #define MIXTURE  "n=1,N=2,d=1", "", "x 1; y 0; a 1 -2; b 0 0; nu 1 4; beta0 0 0; beta1 0 0"
 #define LEADING  "n=1,N=2,d=1", "k=1", "x 1; y 0; a 1 -2; b 0 0; nu 1 4; beta0 0 0; beta1 0 0"
 #define DRAWN(u) "n=1,N=2,d=1", "", "x 1; u " u "; z 3; a 1 -2; b 0 0; nu 1 4; beta0 0 0; beta1 0 0"
+/* Two atoms of slope and intercept 0, so of equal weights, at y = 0 with the variances 1 and 4: shares 2/3 and 1/3. */
+#define BOWED(gate)                                                                                                    \
+    "n=1,N=2,d=1", "gate=" gate ",k=2",                                                                                \
+        "x 1; y 0; a 0 0; b 0 0; nu 1 4; beta0 0 0; beta1 0 0; va 0 0; vb 1 1; vnu 0 0; vbeta0 0 0; vbeta1 0 0"
+/* Shares 2/3 and 1/3 again; residuals -1 and 2, over the variances -1 and 1/2; the step moves the means by 1, the variances by 2. */
+#define CURVED                                                                                                         \
+    "n=1,N=2,d=1", "gate=softmax,k=2",                                                                                 \
+        "x 1; y 0; a 1 -2; b 0 0; nu 1 4; beta0 0 0; beta1 0 0; va 0 0; vb 1 1; vnu 2 2; vbeta0 0 0; vbeta1 0 0"
+/* Means 1 and -1 everywhere; y = 0 leaves the shares equal, at y = 3 the first has 1 / (1 + e^-6). */
+#define HALVES "n=3,N=2,d=1", "free=no", "x 0 1 2; y 0 3 0; a 0 0; b 1 -1; nu 1 1; beta0 0 0; beta1 0 0"
+#define LEVELS "n=3,N=2,d=1", "free=no", "x 0 1 2; y 0 0 0; a 0 0; b 1 -2; nu 1 1; beta0 0 0; beta1 0 0"
+#define ALONE  "n=3,N=1,d=1", "", "x 0 1 2; y 0 1 0; a 0; b 0; nu 1; beta0 0; beta1 0"
+/* Two atoms of weights 2 and 3 off one of weight 1. */
+#define CELL                                                                                                           \
+    "S=2,N=1,d=3", "", "atoms 1 2 3 0 3 4; truth 0 0 0; beta0 0.69314718055994531 1.0986122886681098; beta0star 0"
+    const double bend = 0.25,
+                 log_bend = 0.25 / log(2) - 0.25 / (log(2) * log(2)); /* softplus'' and (ln softplus)'' at 0 */
+    const double q1 = (1 - w) / (1 - w / 2), q2 = w / 2 / (1 - w / 2), far = sqrt(14), q = sigmoid(6);
     const by_formula row[] = {
+        {"convergence.density", MIXTURE "; d_logp 1", NULL, "d_a", {-q1 + (q1 - (1 - w)), q2 / 2 - (q2 - w)}},
+        {"convergence.density", MIXTURE "; d_logp 1", "GateDetached", "d_a", {-q1, q2 / 2}},
+        {"convergence.hvp", CURVED, NULL, "hb", {1, 0}},
+        {"convergence.hvp", CURVED, "HvpGaussNewton", "hb", {2.0 / 3, -1.0 / 6}},
+        {"convergence.hvp", BOWED("softplus-softmax"), NULL, "hb", {-2.0 / 3 + bend / 6, -1.0 / 12 - bend / 6}},
+        {"convergence.hvp", BOWED("softplus-softmax"), "HvpNoSecond", "hb", {-2.0 / 3, -1.0 / 12}},
+        {"convergence.hvp", BOWED("softplus"), NULL, "hb", {-2.0 / 3 + log_bend / 6, -1.0 / 12 - log_bend / 6}},
+        {"convergence.hvp", BOWED("softplus"), "HvpNoSecond", "hb", {-2.0 / 3, -1.0 / 12}},
+        {"convergence.em", HALVES, NULL, "db", {(3 * q - 1.5) / (1 + q), (4.5 - 3 * q) / (2 - q)}},
+        {"convergence.em", HALVES, "EmIgnoresGate", "db", {(2 * q - 1) / (1 + q), (5 - 4 * q) / (2 - q)}},
+        {"convergence.em",
+         LEVELS,
+         NULL,
+         "q",
+         {sigmoid(0.5), 1 - sigmoid(0.5), sigmoid(0.5), 1 - sigmoid(0.5), sigmoid(0.5), 1 - sigmoid(0.5)}},
+        {"convergence.em",
+         LEVELS,
+         "ResponsibilityNoGate",
+         "q",
+         {sigmoid(1.5), 1 - sigmoid(1.5), sigmoid(1.5), 1 - sigmoid(1.5), sigmoid(1.5), 1 - sigmoid(1.5)}},
+        {"convergence.em", ALONE, NULL, "variance", {2.0 / 9}},
+        {"convergence.em", ALONE, "EmUnbiasedVariance", "variance", {2.0 / 3}},
+        {"convergence.oracle", "n=3,d=1", "experts=1", "x 0 1 2; y 0 1 0; label 0 0 0", NULL, "nu", {2.0 / 9}},
+        {"convergence.oracle",
+         "n=3,d=1",
+         "experts=1",
+         "x 0 1 2; y 0 1 0; label 0 0 0",
+         "OracleUnbiased",
+         "nu",
+         {2.0 / 3}},
+        {"convergence.voronoi", CELL, NULL, "exact", {4 + 2 * far + 3 * 5}},
+        {"convergence.voronoi", CELL, NULL, "over", {4 + 2 * (1 + 16 + 9) + 3 * (81 + 16)}},
+        {"convergence.voronoi", CELL, "VoronoiNoPowers", "over", {4 + 2 * far + 3 * 5}},
+        {"convergence.voronoi", CELL, "VoronoiUnweighted", "exact", {4 + far + 5}},
+        {"convergence.voronoi", CELL, "VoronoiUnweighted", "over", {4 + 26 + 97}},
+        {"convergence.voronoi", CELL, "LastAtomZero", "exact", {2.0 / 3 + 2.0 / 3 * far + 5}},
         {"convergence.density", MIXTURE, NULL, "logp", {log(1 - w + w / 2) - 0.5 - ln2pi / 2}},
         {"convergence.density", MIXTURE, "GateSign", "logp", {log(1 - v + v / 2) - 0.5 - ln2pi / 2}},
         {"convergence.density",
