@@ -1250,6 +1250,53 @@ START_TEST(two_plans_for_a_node_are_the_coarsest_of_both)
 }
 END_TEST
 
+static tape_node *made_of(tape *t, int way, tape_node *e, tape_node *f)
+{
+    tape_node *const both[] = {e, f};
+    const size_t second[] = {1};
+    tape_node *rows = tape_concat_rows(t, 2, both);
+    return way == 0   ? tape_mul(t, e, f)
+           : way == 1 ? rows
+           : way == 2 ? tape_concat_cols(t, 2, both)
+           : way == 3 ? tape_view(t, rows, 1, 1, 1)
+           : way == 4 ? tape_gather_rows(t, rows, 1, second)
+                      : tape_sum(t, tape_add(t, e, f), TAPE_ALL);
+}
+
+/* A plan for a node, named or not, holds for all that it is made of up to the next nodes that are named, and for nothing else. */
+START_TEST(a_plan_reaches_the_next_names)
+{
+    for (int way = 0; way < 6; way++)
+        for (int names = 0; names < 2; names++) {
+            tape_plan *plan = NULL;
+            for (int again = 0; again < 2; again++) {
+                tape *t = tape_new(&fine, 200);
+                if (again) tape_follow(t, plan);
+                tape_node *other = tape_apply(t, TAPE_EXP, vague_number(t, 1.25)),
+                          *before = tape_apply(t, TAPE_EXP, vague_number(t, 0.5)), *e = tape_apply(t, TAPE_EXP, before),
+                          *f = tape_apply(t, TAPE_EXP, vague_number(t, 1.5)), *y = made_of(t, way, e, f);
+                if (!again) {
+                    plan = tape_plan_new(t);
+                    y->named = y->base->named = true;
+                    before->named = names;
+                    tape_plan_add(plan, y, &coarse);
+                } else {
+                    const double one = exp(0.5), two = exp(one);
+                    ck_assert_msg(radius(other->v) < 0x1p-40, "way %d: this is no part of it", way);
+                    is_units(radius(f->v), &coarse, exp(1.5), "a part");
+                    if (names)
+                        ck_assert_msg(radius(before->v) < 0x1p-40, "way %d: a plan goes beyond a name", way);
+                    else
+                        is_units(radius(before->v), &coarse, one, "what a part is made of");
+                    is_units(radius(e->v), &coarse, names ? two : two * (1 + one), "a part");
+                }
+                tape_free(t);
+            }
+            tape_plan_free(plan);
+        }
+}
+END_TEST
+
 /* In a format of few digits second orders show: u = 2^-8, and 64 roundings make n u / (1 - n u) = 1/3 of the magnitudes. */
 static void is_near(double got, double want, const char *what)
 {
@@ -5205,6 +5252,23 @@ START_TEST(a_counter_at_the_frequency_is_open)
 }
 END_TEST
 
+/* The experts 0 and 1 share four tokens and 0 and 2 the other two, each pair alike.  The first is compared; for the second, 2/6 of the
+ * tokens is what is asked for, which rounding decides: the sum is 1 or 2, their number 1 or 2, each on its own. */
+START_TEST(a_mean_over_pairs_may_have_two_numbers)
+{
+    make("simsmoe.layer", "T=6,d=1,N=3,h=1,g=1,p=1",
+         "k=2,kind=linear,threshold=0,reduce=mean,unit=fraction,frequency=0.33333333333333331");
+    put_all("x 1 2 3 4 -1 -2; wr 0 1 -1; br 10 0 0; w1 1 1 1; b1 8 8 8; w2 1 1 1; b2 0 0 0; wh 0; bh 0; wp 1; bp 0; "
+            "counter 0 5 0 0 0 0 0 0 0");
+    run("f32", NULL);
+    const double shared[] = {0, 4, 2, 0, 0, 0, 0, 0, 0}, selected[] = {0, 1, 0.5, 0, 0, 0, 0, 0, 0};
+    for (size_t e = 0; e < 9; e++) ck_assert(out("shared", e) == shared[e] && out("selected", e) == selected[e]);
+    ck_assert_double_eq_tol(out("similarity", 0), 1.5 * 0.75, 1e-4); /* 3/2 +- 1/2 times 3/4 +- 1/4 */
+    ck_assert_double_eq_tol(bound("similarity", 0), 1.5 * 0.25 + 0.75 * 0.5 + 0.5 * 0.25, 1e-4);
+    done();
+}
+END_TEST
+
 /* Shares of 1/4 and 3/4 have their middles at 1/8 and 5/8; a draw of 1/2 is 3/8 and 1/8 from them. */
 START_TEST(a_sample_s_scores_by_hand)
 {
@@ -5554,7 +5618,9 @@ static Suite *suite(void)
     tcase_add_test(radii, functions_magnify_underflows);
     tcase_add_test(radii, a_collapse_errs_by_its_condition);
     tcase_add_test(radii, two_plans_for_a_node_are_the_coarsest_of_both);
+    tcase_add_test(radii, a_plan_reaches_the_next_names);
     tcase_add_test(radii, a_sample_s_scores_by_hand);
+    tcase_add_test(radii, a_mean_over_pairs_may_have_two_numbers);
     tcase_add_test(radii, a_distance_is_found_far_out);
     tcase_add_test(radii, the_largest_distance_is_known);
     tcase_add_test(radii, a_softmax_s_gradient_by_hand);
