@@ -2642,6 +2642,21 @@ START_TEST(results_are_rounded_outwards)
 }
 END_TEST
 
+/* e^1000 is no double; of e^-1000 and of what is left over of e^-660 (a bit more than 2^-953) the radius is the least that is told. */
+START_TEST(results_reach_beyond_doubles)
+{
+    make("numerics.exp", "n=4", "");
+    set(&c->in[0], 4, (const double[]){1000, -1000, -660, 0});
+    run(NULL, NULL);
+    const double hi[] = {0, 0, exp(-660), 1}, rad[] = {INFINITY, 0x1p-1074, 0x1p-1000, 0};
+    for (size_t e = 0; e < 4; e++) {
+        ck_assert(fabs(out("y", e) - hi[e]) <= 0x1p-52 * hi[e] && r.out[0].rad[e] == rad[e]);
+        ck_assert((r.out[0].lo[e] != 0) == (e == 2));
+    }
+    done();
+}
+END_TEST
+
 /* --- no place is special --------------------------------------------------------------------------------------------
  *
  * Tokens, samples, experts, features and what else there are several of have no order but where an equation says so: turned round,
@@ -3740,6 +3755,14 @@ START_TEST(variants_of_gates_by_hand)
         {"gate.gshard", FULL, "GshardGrad", "d_r", {0, 0, 0.1875, -0.1875}},
         {"gate.gshard", "T=2,N=2", "policy=all,capacity=1", "r 1 0 0 1", NULL, "kept", {1, 0, 1, 0}},
         {"gate.gshard", "T=2,N=2", "policy=all,capacity=1", "r 1 0 0 1", "GshardOrder", "kept", {1, 1, 0, 0}},
+        {"gate.gshard", "T=2,N=2", "policy=all,capacity=1,normalise=after", "r 1 0 0 1", NULL, "weight", {1, 0, 1, 0}},
+        {"gate.gshard",
+         "T=3,N=2",
+         "policy=all,capacity=2,normalise=after",
+         "r 1 0 1 0 1 0",
+         NULL,
+         "weight",
+         {s1, 1 - s1, s1, 1 - s1, 0, 0}},
         {"gate.hyper", "T=1,d=1,N=2,m=2,g=2", "", "x 2; e 1 -1; v1 1 2 3 5; v2 1 1 1 2", "HyperLinear", "r", {-6, -10}},
         {"gate.hyper",
          "T=1,d=1,N=2,m=2,g=2",
@@ -4379,18 +4402,51 @@ START_TEST(variants_of_batches_by_hand)
 }
 END_TEST
 
-/* (sum of products)^2 over the product of the squares, of three numbers each about their means. */
-static double three_alike(const double *a, const double *b)
+/* (sum of products)^2 over the product of the squares, of n numbers each about their means; 0 where there are none. */
+static double alike(size_t n, const double *a, const double *b)
 {
-    const double ma = (a[0] + a[1] + a[2]) / 3, mb = (b[0] + b[1] + b[2]) / 3;
-    double ab = 0, aa = 0, bb = 0;
-    for (size_t i = 0; i < 3; i++) {
+    double ma = 0, mb = 0, ab = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < n; i++) {
+        ma += a[i] / (double)n;
+        mb += b[i] / (double)n;
+    }
+    for (size_t i = 0; i < n; i++) {
         ab += (a[i] - ma) * (b[i] - mb);
         aa += (a[i] - ma) * (a[i] - ma);
         bb += (b[i] - mb) * (b[i] - mb);
     }
-    return ab * ab / (aa * bb);
+    return n > 0 ? ab * ab / (aa * bb) : 0;
 }
+
+/* Which of twelve tokens, twice each order of three experts, are compared of the experts 0 and 1: these see x + 8 and what x is above 1. */
+START_TEST(tokens_of_a_pair_by_hand)
+{
+    static const char *const variant[] = {NULL,          "PairsOrdered", "PairsOfFirst", "PairsNeighbours",
+                                          "PairsOnlyK2", "PairsExactSet"};
+    static const int place[6][2] = {{0, 1}, {0, 2}, {1, 0}, {1, 2}, {2, 0}, {2, 1}}; /* of 0 and of 1 */
+    static const double x[12] = {0, 3, 1, 4, 2, 6, 5, 1, 3, 0, 7, 2};
+    for (size_t k = 0; k < 6; k++) {
+        double seen[2][12];
+        size_t n = 0;
+        for (size_t t = 0; t < 12; t++) {
+            const int a = place[t % 6][0], b = place[t % 6][1];
+            const bool in = k == 0 || (k == 1 && a < b) || (k == 2 && (a == 0 || b == 0)) ||
+                            (k == 3 && (a - b == 1 || b - a == 1)) || (k == 4 && a < 2 && b < 2);
+            if (!in) continue;
+            seen[0][n] = x[t] + 8;
+            seen[1][n++] = fmax(x[t] - 1, 0);
+        }
+        make("simsmoe.loss", "T=12,d=1,N=3,K=3,h=1,g=1,p=1", "kind=linear,threshold=-1");
+        put_all(
+            "x 0 3 1 4 2 6 5 1 3 0 7 2; selected 0 1 0 0 0 0 0 0 0; w1 1 1 1; b1 8 -1 0; w2 1 1 1; b2 0 0 0; "
+            "index 0 1 2 0 2 1 1 0 2 2 0 1 1 2 0 2 1 0 0 1 2 0 2 1 1 0 2 2 0 1 1 2 0 2 1 0; wh 0; bh 0; wp 1; bp 0");
+        run(NULL, variant[k]);
+        ck_assert_msg(fabs(out("loss", 0) - alike(n, seen[0], seen[1])) < 1e-14, "%s: %.17g, by hand %.17g",
+                      k ? variant[k] : "the equation", out("loss", 0), alike(n, seen[0], seen[1]));
+        done();
+    }
+}
+END_TEST
 
 /* Three tokens 0, 1, 3 of two experts, x and x + 1, whose scores differ by (x - 3/2) ln 2: the second one comes first but for the last
  * token, and the weights are 2^(x - 3/2) and 1 over their sum. */
@@ -4407,11 +4463,11 @@ START_TEST(variants_of_simsmoe_layers_by_hand)
         a[t] = w * x[t];
         b[t] = (1 - w) * (x[t] + 1);
     }
-    const double alike = three_alike(a, b);
-    ck_assert(alike > 0.01 && alike < 0.99);
+    const double cka = alike(3, a, b);
+    ck_assert(cka > 0.01 && cka < 0.99);
     const by_formula row[] = {
         {"simsmoe.layer", BOTH_OF(""), NULL, "similarity", {1}},
-        {"simsmoe.layer", BOTH_OF(""), "RouterGradient", "similarity", {alike}},
+        {"simsmoe.layer", BOTH_OF(""), "RouterGradient", "similarity", {cka}},
         {"simsmoe.layer", BOTH_OF(""), "RouterGradient", "balance", {1}}, /* 2 (P_1 + P_2) / 2 */
         {"simsmoe.layer", BOTH_OF(""), NULL, "loss", {0.5 + 0.25}},
         {"simsmoe.layer", BOTH_OF(""), "BetaTied", "loss", {0.5 + 0.125}},
@@ -5049,6 +5105,13 @@ START_TEST(a_distance_errs_by_its_parameters)
             ck_assert(isfinite(bound("hellinger", 0)) == (digits == 18 && ulp == 4));
             done();
         }
+    /* there the sums of 2 normals 2 apart show, 1100 u / (1 - 1100 u) of V, beside 1.01 (57 + 48 + 11) of the models */
+    const twin_profile few = {"few", FORMAT(18), FORMAT(18), 4, false, NULL};
+    const double u = 0x1p-18, V = 0.6826894921, sums = 1100 / (1 - 1100 * u);
+    gaussians("n=1,d=1,N=1,S=1", 1, 0, 2, 1);
+    run_in(&few);
+    is_units(bound("variation", 0), &few, 1.01 * 116 + (sums + 1) * V, "V in few digits");
+    done();
 }
 END_TEST
 
@@ -5570,6 +5633,7 @@ static Suite *suite(void)
     tcase_add_test(twins, no_tokens_no_trouble);
     tcase_add_test(twins, a_result_begins_empty);
     tcase_add_test(twins, results_are_rounded_outwards);
+    tcase_add_test(twins, results_reach_beyond_doubles);
     tcase_add_test(wrong, every_variant_departs_from_its_equation);
     tcase_add_test(equations, a_variant_may_be_the_equation_of_other_numbers);
     tcase_add_test(equations, a_variant_may_be_a_multiple_of_the_equation);
@@ -5581,6 +5645,7 @@ static Suite *suite(void)
     tcase_add_test(by_hand, variants_of_balances_by_hand);
     tcase_add_test(by_hand, variants_of_competition_by_hand);
     tcase_add_test(by_hand, variants_of_similarity_by_hand);
+    tcase_add_test(by_hand, tokens_of_a_pair_by_hand);
     tcase_add_test(by_hand, variants_of_batches_by_hand);
     tcase_add_test(by_hand, variants_of_simsmoe_layers_by_hand);
     tcase_add_test(by_hand, variants_of_mixtures_by_hand);
