@@ -3849,7 +3849,16 @@ START_TEST(variants_of_layers_by_hand)
     "T=1,d=1,N=1,h=1,M=2", "k=1",                                                                                      \
         "x 1; wr 0; br 0; w1 5; b1 0; w2 1; b2 1; ws1 1 2; bs1 0 0; ws2 1 2; bs2 2 1; d_weight 0"
     const double s1 = sigmoid(1);
+/* A hidden unit that is exactly 0. */
+#define ASLEEP "T=1,d=1,h=1", "", "x 1; w1 1; b1 -1; w2 3; b2 0; d_y 1"
     const by_formula row[] = {
+        {"expert.relu", ASLEEP, NULL, "d_x", {0}},
+        {"expert.relu", ASLEEP, "ReluKink", "d_x", {3}},
+        {"expert.relu", ASLEEP, "ReluKink", "y", {0}},
+        {"gate.hyper", "T=1,d=1,N=1,m=1,g=1", "", "x 2; e 0; v1 5; v2 3; d_r 1", NULL, "d_e", {0}},
+        {"gate.hyper", "T=1,d=1,N=1,m=1,g=1", "", "x 2; e 0; v1 5; v2 3; d_r 1", "ReluKink", "d_e", {2 * 3 * 5}},
+        {"simsmoe.head", "n=1,d=1,h=1,p=1", "", "o 1; wh 1; bh -1; wp 3; bp 0; d_z 1", NULL, "d_o", {0}},
+        {"simsmoe.head", "n=1,d=1,h=1,p=1", "", "o 1; wh 1; bh -1; wp 3; bp 0; d_z 1", "ReluKink", "d_o", {3}},
         {"layer.shared", SHARES, NULL, "y", {6 + 3 + 5}},
         {"layer.shared", SHARES, "SharedMean", "y", {6 + (3 + 5) / 2.0}},
         {"layer.shared", SHARES, "SharedInWeights", "y", {6 / 3.0 + 3 + 5}},
@@ -4185,6 +4194,7 @@ START_TEST(variants_of_similarity_by_hand)
         "x 0 1 2; index 0 1 2 0 1 2 0 1 2; selected 0 1 1 0 0 1 0 0 0; w1 1 1 1; b1 0 1 -1; w2 1 1 1; b2 0 0 0; wh "   \
         "0; "                                                                                                          \
         "bh 0; wp 1; bp 0"
+#define ONES     "n=4,p=1,q=1", "estimator=unbiased", "x 1 1 0 0; y 1 1 0 0"
 #define TWO      "n=2,p=1", "centre=yes", "x 0 2"
 #define WIDE     "n=2,p=1", "kernel=rbf,sigma=4", "x 0 2"
 #define OFFSET   "n=2,p=1,q=1", "", "x 0 2; y 0 4"
@@ -4193,6 +4203,10 @@ START_TEST(variants_of_similarity_by_hand)
 #define COUNT    "T=1,N=2,K=2", "frequency=2", "index 0 1; counter 0 3 0 0"
     const double e = exp(-4 / 32.0);
     const by_formula row[] = {
+        /* K = L: tr KL = 2, 1'K1 = 2, 1'KL1 = 2; with the diagonal 4, 4 and 8 */
+        {"similarity.hsic", ONES, NULL, "hsic", {(2 + 2 * 2 / 6.0 - 2) / 4}},
+        {"similarity.hsic", ONES, "KernelDiagonalKept", "hsic", {(4 + 4 * 4 / 6.0 - 8) / 4}},
+        {"similarity.hsic", ONES, "HsicDivisor/unbiased", "hsic", {(2 + 2 * 2 / 6.0 - 2) / 12}},
         {"similarity.kernel", TWO, NULL, "gram", {1, -1, -1, 1}},
         {"similarity.kernel", TWO, "Uncentred", "gram", {0, 0, 0, 4}},
         {"similarity.kernel", TWO, "OneSideCentred", "gram", {0, -2, 0, 2}},
