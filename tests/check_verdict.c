@@ -1822,6 +1822,37 @@ START_TEST(a_choice_names_an_expert_once)
 }
 END_TEST
 
+/* One of two choices names an expert twice: nothing is replayed, and the case has both as golden has them. */
+START_TEST(of_two_choices_both_are_golden_where_one_is_malformed)
+{
+    static const double zeros[4];
+    static const op_tensor in[] = {{"r", "T,N", OP_INPUT, 0, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor out[] = {
+        {"index", "T,K", OP_DECISION, OP_I64, ""}, {"label", "T,K", OP_DECISION, OP_I64, ""}, {NULL, NULL, 0, 0, NULL}};
+    const int64_t golden[2] = {0, 1}, other[2] = {2, 3}, twice[2] = {1, 1};
+    op_record two = toy;
+    two.in = in;
+    two.out = out;
+    op_case_free(c);
+    verdict_golden_clear(&g);
+    c = op_case_new(&two, "T=1,N=4", "k=2", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    for (size_t i = 0; i < 2; i++) {
+        g.out[i] = whole(2, golden);
+        g.score[i] = floats(4, zeros, 1);
+    }
+    for (int which = 0; which < 2; which++) {
+        verdict_case_clear(&v);
+        tensor_file_clear(&answer);
+        add_integers("index", &c->out[0], which == 0 ? twice : other);
+        add_integers("label", &c->out[1], which == 1 ? twice : other);
+        judge();
+        ck_assert(!v.pass && !v.replayed && v.inadmissible == 1 && v.differ == 2 && v.tokens == 2);
+        for (size_t i = 0; i < 2; i++) ck_assert_mem_eq(c->out[i].i64, golden, sizeof golden);
+    }
+}
+END_TEST
+
 /* Where an operation has no experts none can be chosen. */
 START_TEST(without_experts_no_choice_is_formed)
 {
@@ -5070,6 +5101,7 @@ int main(void)
     tcase_add_test(pieces, a_text_that_is_lost_ends_the_process);
     tcase_add_test(pieces, out_of_memory_ends_the_process);
     tcase_add_test(pieces, a_choice_names_an_expert_once);
+    tcase_add_test(pieces, of_two_choices_both_are_golden_where_one_is_malformed);
     tcase_add_test(pieces, without_experts_no_choice_is_formed);
     tcase_add_test(pieces, inadmissible_tokens_are_told_three_at_most);
     tcase_add_test(pieces, long_choices_are_cut);
