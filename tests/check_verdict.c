@@ -1549,11 +1549,10 @@ END_TEST
 /* Every kind of input: of rank 1, indices, one without the axis, one with ten elements a row. */
 START_TEST(inputs_that_share_the_axis_are_told)
 {
-    static const op_tensor in[] = {{"r", "T,N", OP_INPUT, OP_DIFF, ""},
-                                   {"mask", "T", OP_INPUT, 0, ""},
-                                   {"wr", "N,d", OP_INPUT, 0, ""},
-                                   {"index", "T,K", OP_INPUT, OP_I64, ""},
-                                   {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor in[] = {
+        {"r", "T,N", OP_INPUT, OP_DIFF, ""},    {"mask", "T", OP_INPUT, 0, ""}, {"wr", "N,d", OP_INPUT, 0, ""},
+        {"none", "T,M", OP_INPUT, 0, ""}, /* of which there are 0: nothing is told */
+        {"index", "T,K", OP_INPUT, OP_I64, ""}, {NULL, NULL, 0, 0, NULL}};
     static const op_tensor out[] = {
         {"y", "T", OP_BOUNDED, 0, ""}, {"loss", "", OP_BOUNDED, OP_DIFF, ""}, {NULL, NULL, 0, 0, NULL}};
     op_record wide = toy;
@@ -1561,7 +1560,7 @@ START_TEST(inputs_that_share_the_axis_are_told)
     wide.out = out;
     op_case_free(c);
     verdict_golden_clear(&g);
-    c = op_case_new(&wide, "T=3,N=9,d=2,K=2", "", err, sizeof err);
+    c = op_case_new(&wide, "T=3,N=9,d=2,K=2,M=0", "", err, sizeof err);
     ck_assert_msg(c != NULL, "%s", err);
     for (size_t i = 0; i < 27; i++) c->in[0].f64[i] = (double)i / 2;
     memcpy(c->in[1].f64, (const double[]){0.25, 0.5, 1e-9}, 3 * sizeof(double));
