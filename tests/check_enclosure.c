@@ -1250,6 +1250,53 @@ START_TEST(two_plans_for_a_node_are_the_coarsest_of_both)
 }
 END_TEST
 
+static tape_node *made_of(tape *t, int way, tape_node *e, tape_node *f)
+{
+    tape_node *const both[] = {e, f};
+    const size_t second[] = {1};
+    tape_node *rows = tape_concat_rows(t, 2, both);
+    return way == 0   ? tape_mul(t, e, f)
+           : way == 1 ? rows
+           : way == 2 ? tape_concat_cols(t, 2, both)
+           : way == 3 ? tape_view(t, rows, 1, 1, 1)
+           : way == 4 ? tape_gather_rows(t, rows, 1, second)
+                      : tape_sum(t, tape_add(t, e, f), TAPE_ALL);
+}
+
+/* A plan for a node, named or not, holds for all that it is made of up to the next nodes that are named, and for nothing else. */
+START_TEST(a_plan_reaches_the_next_names)
+{
+    for (int way = 0; way < 6; way++)
+        for (int names = 0; names < 2; names++) {
+            tape_plan *plan = NULL;
+            for (int again = 0; again < 2; again++) {
+                tape *t = tape_new(&fine, 200);
+                if (again) tape_follow(t, plan);
+                tape_node *other = tape_apply(t, TAPE_EXP, vague_number(t, 1.25)),
+                          *before = tape_apply(t, TAPE_EXP, vague_number(t, 0.5)), *e = tape_apply(t, TAPE_EXP, before),
+                          *f = tape_apply(t, TAPE_EXP, vague_number(t, 1.5)), *y = made_of(t, way, e, f);
+                if (!again) {
+                    plan = tape_plan_new(t);
+                    y->named = y->base->named = true;
+                    before->named = names;
+                    tape_plan_add(plan, y, &coarse);
+                } else {
+                    const double one = exp(0.5), two = exp(one);
+                    ck_assert_msg(radius(other->v) < 0x1p-40, "way %d: this is no part of it", way);
+                    is_units(radius(f->v), &coarse, exp(1.5), "a part");
+                    if (names)
+                        ck_assert_msg(radius(before->v) < 0x1p-40, "way %d: a plan goes beyond a name", way);
+                    else
+                        is_units(radius(before->v), &coarse, one, "what a part is made of");
+                    is_units(radius(e->v), &coarse, names ? two : two * (1 + one), "a part");
+                }
+                tape_free(t);
+            }
+            tape_plan_free(plan);
+        }
+}
+END_TEST
+
 /* In a format of few digits second orders show: u = 2^-8, and 64 roundings make n u / (1 - n u) = 1/3 of the magnitudes. */
 static void is_near(double got, double want, const char *what)
 {
@@ -1350,6 +1397,34 @@ START_TEST(exactness_holds_for_every_order)
     ck_assert(radius(tape_sum(t, tape_leaf(t, 1, 5, x, false), TAPE_ALL)->v) > 0);
     ck_assert(radius(tape_sum(t, tape_leaf(t, 1, 5, y, false), TAPE_ALL)->v) == 0);
     tape_free(t);
+}
+END_TEST
+
+/* 1 + 2u - 1 is exact, though of two such numbers not every order would be; 1 + 2u + 1 is 2 + 2u, which has a digit too many for
+ * the coarser of the two formats, be it what is computed in or what is stored. */
+START_TEST(two_terms_are_exact_where_their_sum_is)
+{
+    const twin_profile turned = {"turned", FORMAT(53), FORMAT(20), 0x1p-20, false, NULL};
+    const twin_profile *const all[] = {&fine, &coarse, &turned};
+    for (size_t i = 0; i < 3; i++) {
+        const double u = i == 0 ? 0x1p-40 : 0x1p-20, x[][3] = {{1 + 2 * u, -1, 2 * u}, {1 + 2 * u, 1, 0}};
+        for (size_t k = 0; k < 2; k++) {
+            tape *t = tape_new(all[i], 200);
+            tape_node *col = tape_leaf(t, 2, 1, x[k], true), *a = number(t, x[k][0]), *b = number(t, x[k][1]);
+            const tape_node *const y[] = {tape_add(t, a, b), tape_sum(t, col, TAPE_ALL), tape_sum_groups(t, col, 2)};
+            for (size_t way = 0; way < 3; way++) {
+                const double want = way == 1 && i != 1 ? 2 : 2 * (double)k; /* a sum has orders */
+                ck_assert(centre(y[way]->v) == x[k][0] + x[k][1]);
+                ck_assert_msg(fabs(radius(y[way]->v) - want * u) <= 0x1p-9 * want * u, "%s, %zu, %zu: %.9g units",
+                              all[i]->name, k, way, radius(y[way]->v) / u);
+            }
+            if (k == 0) { /* of three terms not every order is */
+                const double r = radius(tape_sum_groups(t, tape_leaf(t, 3, 1, x[k], true), 3)->v);
+                ck_assert_msg(fabs(r - 2 * u) <= 0x1p-9 * 2 * u, "%s: %.9g units", all[i]->name, r / u);
+            }
+            tape_free(t);
+        }
+    }
 }
 END_TEST
 
@@ -1560,26 +1635,33 @@ START_TEST(of_other_routes_the_worst_counts)
 }
 END_TEST
 
-/* a - a, with a gradient of 1 +- 1/2: each term is in doubt, but both in the same way. */
-static double doubt_of_difference(bool closed)
+/* (2a - a) + (2b - b), with a gradient of 1 +- 1/2: each term is in doubt, but all in the same way. */
+static void doubts_are(bool closed, double least, double most)
 {
     const double x = 0.75, one = 1, half = 0.5;
     tape *t = tape_new(twin_profile_find("f32"), 96);
-    tape_node *a = tape_leaf(t, 1, 1, &x, true), *b = closed ? tape_open(t, a) : a;
-    tape_node *y = tape_sub(t, tape_scale(t, b, 2), tape_scale(t, b, 1));
-    if (closed) y = tape_close(t, y, 1, &b);
+    tape_node *leaf[2], *of[2], *part[2];
+    for (size_t i = 0; i < 2; i++) {
+        leaf[i] = tape_leaf(t, 1, 1, &x, true);
+        of[i] = closed ? tape_open(t, leaf[i]) : leaf[i];
+        part[i] = tape_sub(t, tape_scale(t, of[i], 2), tape_scale(t, of[i], 1));
+    }
+    tape_node *y = tape_add(t, part[0], part[1]);
+    if (closed) y = tape_close(t, y, 2, of);
     tape_seed(t, tape_slack(t, y, NULL, &half), &one);
     tape_backward(t);
-    ck_assert(arb_contains_si(tape_gradient(a), 1));
-    const double r = radius(tape_gradient(a));
+    for (size_t i = 0; i < 2; i++) {
+        const double doubt = radius(tape_gradient(leaf[i]));
+        ck_assert(arb_contains_si(tape_gradient(leaf[i]), 1));
+        ck_assert_msg(doubt >= least && doubt <= most, "of number %zu: %g", i, doubt);
+    }
     tape_free(t);
-    return r;
 }
 
 START_TEST(a_common_factor_is_one_doubt)
 {
-    ck_assert(doubt_of_difference(false) >= 1.5);
-    ck_assert_msg(doubt_of_difference(true) >= 0.5 && doubt_of_difference(true) < 0.6, "%g", doubt_of_difference(true));
+    doubts_are(false, 1.5, INFINITY);
+    doubts_are(true, 0.5, 0.6);
 }
 END_TEST
 
@@ -2223,6 +2305,13 @@ START_TEST(largest_weights_by_hand)
     for (size_t t = 0; t < 4; t++) ck_assert(k->hi[t] == (t % 2 == 0) && k->rad[t] >= 1 && k->rad[t] < 1.001);
     for (size_t t = 0; t < 4; t++) ck_assert_msg(slot->rad[t] >= 2 && slot->rad[t] < 2.001, "0 and 1, or none");
     done();
+    make("layer.capacity", "T=3,N=2", "k=2,factor=0.25,policy=probability,order=softmax-topk");
+    set(&c->in[0], 6, (const double[]){1, 0, 1, 0, 2, 0});
+    decide();
+    /* one place each: of expert 0 it is token 2's, of expert 1 that of the first of two that are equal to the bit */
+    run("bf16", NULL);
+    same("kept", 6, (const double[]){0, 1, 0, 0, 1, 0});
+    done();
 }
 END_TEST
 
@@ -2562,6 +2651,21 @@ START_TEST(results_are_rounded_outwards)
         ck_assert_double_eq_tol(out("y", e), exp(x), 4e-16 * exp(x));
         ck_assert(fabs(r.out[0].lo[e]) <= 0x1p-53 * out("y", e) && r.out[0].lo[e] != 0);
         ck_assert_msg(r.out[0].rad[e] > 0 && r.out[0].rad[e] < 1e-31 * out("y", e), "hi + lo leave something over");
+    }
+    done();
+}
+END_TEST
+
+/* e^1000 is no double; of e^-1000 and of what is left over of e^-660 (a bit more than 2^-953) the radius is the least that is told. */
+START_TEST(results_reach_beyond_doubles)
+{
+    make("numerics.exp", "n=4", "");
+    set(&c->in[0], 4, (const double[]){1000, -1000, -660, 0});
+    run(NULL, NULL);
+    const double hi[] = {0, 0, exp(-660), 1}, rad[] = {INFINITY, 0x1p-1074, 0x1p-1000, 0};
+    for (size_t e = 0; e < 4; e++) {
+        ck_assert(fabs(out("y", e) - hi[e]) <= 0x1p-52 * hi[e] && r.out[0].rad[e] == rad[e]);
+        ck_assert((r.out[0].lo[e] != 0) == (e == 2));
     }
     done();
 }
@@ -2974,6 +3078,7 @@ static const struct {
     {"similarity.kernel", "n=6,p=3", "centre=yes"},
     {"similarity.kernel", "n=8,p=3", "kernel=rbf"},
     {"similarity.kernel", "n=8,p=3", "kernel=rbf,bandwidth=median"},
+    {"similarity.kernel", "n=8,p=3", "kernel=rbf,bandwidth=median,median=square,sigma=0.25"},
     {"similarity.kernel", "n=8,p=3", "kernel=rbf,bandwidth=median,middle=lower,detach=no,diagonal=without"},
     {"similarity.kernel", "n=8,p=3", "kernel=rbf,bandwidth=median,detach=no,diagonal=without,median=square"},
     {"similarity.hsic", "n=6,p=5,q=5", ""},
@@ -3241,6 +3346,7 @@ static const struct {
     {"MedianRule/distance", NULL, NULL, "median=distance"},
     {"MedianRule/square", NULL, NULL, "median=square"},
     {"MedianUnscaled", NULL, "bandwidth=median", "sigma=1"},
+    {"SigmaNotSquared", NULL, "sigma=0.25", "sigma=0.5"},
     {"BandwidthDetached", NULL, NULL, "detach=yes"},
     {"BandwidthTrained", NULL, NULL, "detach=no"},
     {"KernelLinear", NULL, NULL, "kernel=linear"},
@@ -3310,6 +3416,21 @@ static bool assign(const char *name, const char *value, double *number, const ch
     return false;
 }
 
+/* All of a rule's assignments of one kind: "=" of parameters, ":" of inputs. */
+static bool assign_all(char kind, const char *with, double *number, const char **choice)
+{
+    char words[160], *rest = words;
+    bool known = true;
+    snprintf(words, sizeof words, "%s", with);
+    for (char *one; known && (one = strtok_r(rest, " ", &rest));) {
+        char name[32];
+        const size_t n = strcspn(one, ":=");
+        snprintf(name, sizeof name, "%.*s", (int)n, one);
+        if (one[n] == kind) known = assign(name, one + n, number, choice);
+    }
+    return known;
+}
+
 static void copy_value(op_value *to, const op_value *from)
 {
     if (to->count != from->count) return;
@@ -3323,32 +3444,17 @@ static op_case *with_other_numbers(const char *with)
     op_case *plain = c, *other;
     double number[OP_PARAMS];
     const char *choice[OP_PARAMS];
-    char word[160], *rest = word;
-    bool known = true;
     memcpy(number, c->number, sizeof number);
     for (size_t k = 0; k < OP_PARAMS; k++) choice[k] = c->choice[k];
-    snprintf(word, sizeof word, "%s", with);
-    for (char *one; known && (one = strtok_r(rest, " ", &rest));) {
-        char name[32];
-        const size_t n = strcspn(one, ":=");
-        snprintf(name, sizeof name, "%.*s", (int)n, one);
-        if (one[n] == '=') known = assign(name, one + n, number, choice);
-    }
-    if (!known || !(other = op_case_like(c, c->dim_size, number, choice, err, sizeof err))) return NULL;
+    if (!assign_all('=', with, number, choice)) return NULL;
+    if (!(other = op_case_like(c, c->dim_size, number, choice, err, sizeof err))) return NULL;
     for (size_t i = 0; i < OP_TENSORS; i++) {
         copy_value(&other->in[i], &c->in[i]);
         copy_value(&other->cot[i], &c->cot[i]);
         copy_value(&other->out[i], &c->out[i]);
     }
     c = other;
-    rest = word;
-    snprintf(word, sizeof word, "%s", with);
-    for (char *one; known && (one = strtok_r(rest, " ", &rest));) {
-        char name[32];
-        const size_t n = strcspn(one, ":=");
-        snprintf(name, sizeof name, "%.*s", (int)n, one);
-        if (one[n] == ':') known = assign(name, one + n, number, choice);
-    }
+    const bool known = assign_all(':', with, number, choice);
     c = plain;
     if (known) return other;
     op_case_free(other);
@@ -3375,12 +3481,13 @@ static void agree(const twin_result *variant, const char *name, const char *with
     }
 }
 
-static bool applies(size_t rule, size_t row)
+/* Is a crafted case of this operation (NULL: of any; "balance.": of any of these), with these words and without those that have a "!"? */
+static bool applies(const char *op, const char *when, size_t row)
 {
-    const char *op = other_numbers[rule].op, *when = other_numbers[rule].when;
     const char *dims = crafted[row].dims, *set = crafted[row].set;
     char words[64], *rest = words;
-    if (op && strcmp(op, crafted[row].op) != 0) return false;
+    const size_t n = op ? strlen(op) : 0;
+    if (n > 0 && (strncmp(op, crafted[row].op, n) != 0 || (op[n - 1] != '.' && crafted[row].op[n]))) return false;
     snprintf(words, sizeof words, "%s", when ? when : "");
     for (char *one; (one = strtok_r(rest, " ", &rest));) {
         const char *word = one + (*one == '!');
@@ -3396,7 +3503,8 @@ START_TEST(a_variant_may_be_the_equation_of_other_numbers)
         for (const twin_variant *v = twin_variants; v->op; v++) {
             if (strcmp(v->name, other_numbers[k].variant) != 0) continue;
             for (size_t i = 0; i < sizeof crafted / sizeof *crafted; i++) {
-                if (strcmp(crafted[i].op, v->op) != 0 || !applies(k, i)) continue;
+                if (strcmp(crafted[i].op, v->op) != 0 || !applies(other_numbers[k].op, other_numbers[k].when, i))
+                    continue;
                 make(crafted[i].op, crafted[i].dims, crafted[i].set);
                 provoke(v);
                 op_case *plain = c, *other = with_other_numbers(other_numbers[k].with);
@@ -3416,6 +3524,120 @@ START_TEST(a_variant_may_be_the_equation_of_other_numbers)
             }
         }
         ck_assert_msg(tried > 0, "no case for %s with %s", other_numbers[k].variant, other_numbers[k].with);
+    }
+}
+END_TEST
+
+/* Many variants are the equation times something.  `seed`: the outputs that have cotangents (NULL: all).  `out`, `grad`: what outputs and
+ * gradients are multiplied by, "loss=2 y=?", "x=0 *=1/2", where "?" says nothing, and "*" is all that are not named.  Outputs that are
+ * not named stay as they are; of such gradients nothing is said. */
+static const struct {
+    const char *variant, *op, *when, *seed, *out, *grad;
+} multiples[] = {
+#define LOSSES "loss task distill diversity balance zloss similarity z gram hsic cka value logp loglik"
+    {"GradScale", NULL, NULL, LOSSES, "", "*=1/2"},
+    {"GradScale", "layer.", NULL, "y", "", "*=1/2"},
+    {"LblGrad", "balance.", NULL, "loss", "", "*=0"},
+    {"LblGrad", "compete.balance", NULL, NULL, "", "*=0"},
+    {"LblGrad", NULL, NULL, "balance", "", "*=0"},
+    {"EntropySign", "balance.entropy", NULL, NULL, "loss=-1", "*=-1"},
+    {"LoglikSum", NULL, "n=6", NULL, "loglik=6", "*=6"},
+    {"TvNoHalf", NULL, NULL, NULL, "tv=2", ""},
+    {"FrozenDetach", NULL, NULL, NULL, "", "x=0"},
+    {"HyperDetach", NULL, NULL, NULL, "", "e=0 x=1"},
+    {"NoiseGrad", NULL, NULL, "weight noisy", "", "wn=0 wg=1"},
+    {"TemperatureDetached", NULL, NULL, NULL, "", "tau=0 *=1"},
+    {"DispatchGradNone", NULL, NULL, NULL, "", "*=0"},
+    {"CombineGradNone", "layer.", NULL, "y", "", "weight=0 wr=0 br=0 x=? *=1"},
+    {"CombineGradNone", "simsmoe.", NULL, "y", "", "wr=0 br=0 x=? *=1"},
+    {"OneSideDetached", "similarity.hsic", NULL, NULL, "", "y=0 x=1"},
+    {"OneSideDetached", "similarity.cka", NULL, NULL, "", "y=0 x=1"},
+    {"OneSideDetached", "similarity.minibatch", NULL, NULL, "", "y=0 x=1"},
+    {"OneSideDetached", "similarity.cosine", NULL, NULL, "", "y=0 x=1"},
+    {"ExpertsDetached", "simsmoe.head", NULL, NULL, "", "o=0 *=1"},
+    {"ExpertsDetached", "simsmoe.loss", NULL, "loss", "", "x=0 w1=0 b1=0 w2=0 b2=0 *=1"},
+    {"ExpertsDetached", "simsmoe.", NULL, "similarity", "", "x=0 w1=0 b1=0 w2=0 b2=0 *=1"},
+    {"HeadDetached", "simsmoe.loss", NULL, "loss", "", "wh=0 bh=0 wp=0 bp=0 *=1"},
+    {"HeadDetached", "simsmoe.", NULL, "similarity", "", "wh=0 bh=0 wp=0 bp=0 *=1"},
+    {"TaskDetached", NULL, NULL, "task", "", "target=? *=0"},
+    {"TaskSum", "compete.step", "T=6,d=3", "task", "task=18 loss=?", "*=18"},
+    {"TaskSum", "simsmoe.step", "T=12,d=3", "task", "task=36 loss=?", "*=36"},
+    {"TaskOverTokens", NULL, "d=3", "task", "task=3 loss=?", "*=3"},
+    {"RequiresGradSwitch", "compete.layer", "!compete=no", "loss",
+     "loss=0 distill=0 diversity=0 balance=0 s=0 y=? weight=?", "*=0"},
+    {"RequiresGradSwitch", "compete.step", "!compete=no", "distill",
+     "distill=0 diversity=0 balance=0 s=0 loss=? y=? weight=? task=?", "*=0"},
+    {"SmallNNaN", "similarity.cka", "n=3", NULL, "cka=0", "*=0"},
+    {"CollapseDivisors", NULL, "T=15", NULL, "rc=1/13", "*=1/13"}, /* two groups are not empty: (2 - 1) / (T - 2) */
+    {"CollapseDivisors", NULL, "T=16", NULL, "rc=1/14", "*=1/14"},
+};
+
+/* Is it a word of these, up to a blank or "="?  What follows the "="; NULL: it is not there. */
+static const char *word_of(const char *words, const char *name)
+{
+    const size_t n = strlen(name);
+    for (; words && *words; words += strspn(words, " ")) {
+        const size_t length = strcspn(words, " "), equals = strcspn(words, " =");
+        if (equals == n && strncmp(words, name, n) == 0) return words + equals + (words[equals] == '=');
+        words += length;
+    }
+    return NULL;
+}
+
+/* Is `mine` of the variant that multiple of the equation's?  How many of its elements say something: a number that is another. */
+static size_t multiplied(size_t k, const char *list, const char *otherwise, const char *name, const twin_tensor *mine,
+                         const twin_tensor *equation)
+{
+    const char *word = word_of(list, name);
+    if (!word) word = word_of(list, "*");
+    if (!word) word = otherwise;
+    if (*word == '?' || mine->count != equation->count) return 0;
+    char *end;
+    double by = strtod(word, &end);
+    if (*end == '/') by /= strtod(end + 1, NULL);
+    size_t told = 0;
+    for (size_t e = 0; e < mine->count; e++) {
+        const double want = by * equation->hi[e];
+        ck_assert_msg(mine->hi[e] == want ||
+                          fabs(mine->hi[e] - want) <= 1e-13 * fabs(want) + 1e-25 * fabs(equation->hi[e]),
+                      "%s of %s: %s is %.17g, not %s times %.17g", multiples[k].variant, c->op->id, name, mine->hi[e],
+                      word, equation->hi[e]);
+        told += by != 1 && want != equation->hi[e];
+    }
+    return told;
+}
+
+static size_t multiplies(size_t k, const twin_result *variant)
+{
+    size_t told = 0;
+    for (size_t i = 0; c->op->out[i].name; i++)
+        told += multiplied(k, multiples[k].out, "1", c->op->out[i].name, &variant->out[i], &r.out[i]);
+    for (size_t i = 0; c->op->in[i].name; i++)
+        told += multiplied(k, multiples[k].grad, "?", c->op->in[i].name, &variant->grad[i], &r.grad[i]);
+    return told;
+}
+
+START_TEST(a_variant_may_be_a_multiple_of_the_equation)
+{
+    for (size_t k = 0; k < sizeof multiples / sizeof *multiples; k += one_in()) {
+        size_t told = 0;
+        for (size_t i = 0; i < sizeof crafted / sizeof *crafted; i++) {
+            const twin_variant *v = twin_variants;
+            while (v->op && (strcmp(v->op, crafted[i].op) != 0 || strcmp(v->name, multiples[k].variant) != 0)) v++;
+            if (!v->op || !applies(multiples[k].op, multiples[k].when, i)) continue;
+            make(crafted[i].op, crafted[i].dims, crafted[i].set);
+            for (size_t o = 0; c->op->out[o].name; o++)
+                if (c->cot[o].f64 && multiples[k].seed && !word_of(multiples[k].seed, c->op->out[o].name))
+                    memset(c->cot[o].f64, 0, c->cot[o].count * sizeof *c->cot[o].f64);
+            run(NULL, v->name);
+            twin_result variant = r;
+            run(NULL, NULL);
+            told += multiplies(k, &variant);
+            twin_result_clear(&variant);
+            done();
+        }
+        ck_assert_msg(told > 0, "nothing is seen of %s of %s", multiples[k].variant,
+                      multiples[k].op ? multiples[k].op : "all");
     }
 }
 END_TEST
@@ -3471,7 +3693,7 @@ static void follows(const by_formula *f)
     ck_assert(y->count > 0 && y->count <= 9);
     for (size_t e = 0; e < y->count; e++)
         ck_assert_msg(fabs(y->hi[e] - f->value[e]) <= 4e-15 * fmax(fabs(f->value[e]), 0.25) &&
-                          y->rad[e] <= 1e-25 * fmax(fabs(y->hi[e]), 1),
+                          y->rad[e] <= 1e-20 * fmax(fabs(y->hi[e]), 1), /* an integral is known so far */
                       "%s of %s (%s): %s[%zu] is %.17g +- %g, by hand %.17g", f->variant ? f->variant : "the equation",
                       f->op, f->given, f->name, e, y->hi[e], y->rad[e], f->value[e]);
     done();
@@ -3547,6 +3769,14 @@ START_TEST(variants_of_gates_by_hand)
         {"gate.gshard", FULL, "GshardGrad", "d_r", {0, 0, 0.1875, -0.1875}},
         {"gate.gshard", "T=2,N=2", "policy=all,capacity=1", "r 1 0 0 1", NULL, "kept", {1, 0, 1, 0}},
         {"gate.gshard", "T=2,N=2", "policy=all,capacity=1", "r 1 0 0 1", "GshardOrder", "kept", {1, 1, 0, 0}},
+        {"gate.gshard", "T=2,N=2", "policy=all,capacity=1,normalise=after", "r 1 0 0 1", NULL, "weight", {1, 0, 1, 0}},
+        {"gate.gshard",
+         "T=3,N=2",
+         "policy=all,capacity=2,normalise=after",
+         "r 1 0 1 0 1 0",
+         NULL,
+         "weight",
+         {s1, 1 - s1, s1, 1 - s1, 0, 0}},
         {"gate.hyper", "T=1,d=1,N=2,m=2,g=2", "", "x 2; e 1 -1; v1 1 2 3 5; v2 1 1 1 2", "HyperLinear", "r", {-6, -10}},
         {"gate.hyper",
          "T=1,d=1,N=2,m=2,g=2",
@@ -3626,8 +3856,30 @@ START_TEST(variants_of_layers_by_hand)
 #define MOVED     "T=4", "", "a 0 0 1 2; b 3 1 2 0"
 #define SETS      "T=2,K=2", "measure=jaccard", "a 0 1 2 3; b 1 0 2 1"
 #define UNEQUAL   "T=4,d=1", "experts=2", "x 0 4 6 8; index 0 1 1 1"
+/* The means (0 0), (3 0), (0 3) of a third each, M^-1 = (6 3; 3 6), and the tokens (1 0) and (-1 0) beside the first: 2/3 each. */
+#define CORNERS "T=6,d=2", "experts=3", "x -1 0 1 0 3 0 3 0 0 3 0 3; index 0 0 1 1 2 2"
+/* At x = 1 an expert of 5 x + 1, and two shared ones of x + 2 and 4 x + 1. */
+#define SHARES                                                                                                         \
+    "T=1,d=1,N=1,h=1,M=2", "k=1",                                                                                      \
+        "x 1; wr 0; br 0; w1 5; b1 0; w2 1; b2 1; ws1 1 2; bs1 0 0; ws2 1 2; bs2 2 1; d_weight 0"
     const double s1 = sigmoid(1);
+/* A hidden unit that is exactly 0. */
+#define ASLEEP "T=1,d=1,h=1", "", "x 1; w1 1; b1 -1; w2 3; b2 0; d_y 1"
     const by_formula row[] = {
+        {"expert.relu", ASLEEP, NULL, "d_x", {0}},
+        {"expert.relu", ASLEEP, "ReluKink", "d_x", {3}},
+        {"expert.relu", ASLEEP, "ReluKink", "y", {0}},
+        {"gate.hyper", "T=1,d=1,N=1,m=1,g=1", "", "x 2; e 0; v1 5; v2 3; d_r 1", NULL, "d_e", {0}},
+        {"gate.hyper", "T=1,d=1,N=1,m=1,g=1", "", "x 2; e 0; v1 5; v2 3; d_r 1", "ReluKink", "d_e", {2 * 3 * 5}},
+        {"simsmoe.head", "n=1,d=1,h=1,p=1", "", "o 1; wh 1; bh -1; wp 3; bp 0; d_z 1", NULL, "d_o", {0}},
+        {"simsmoe.head", "n=1,d=1,h=1,p=1", "", "o 1; wh 1; bh -1; wp 3; bp 0; d_z 1", "ReluKink", "d_o", {3}},
+        {"layer.shared", SHARES, NULL, "y", {6 + 3 + 5}},
+        {"layer.shared", SHARES, "SharedMean", "y", {6 + (3 + 5) / 2.0}},
+        {"layer.shared", SHARES, "SharedInWeights", "y", {6 / 3.0 + 3 + 5}},
+        {"layer.shared", SHARES "; d_y 1", NULL, "d_x", {5 + 1 + 4}},
+        {"layer.shared", SHARES "; d_y 1", "SharedDetached", "d_x", {5}},
+        {"layer.collapse", CORNERS, NULL, "rc", {2.0 / 9}},
+        {"layer.collapse", CORNERS, "CollapseDivisors", "rc", {2.0 / 9 * (3 - 1) / (6 - 3)}},
         {"layer.capacity", ONE_WAY, NULL, "slot", {0, 1, -1}},
         {"layer.capacity", ONE_WAY, "CapacityDrop/last", "slot", {-1, 0, 1}},
         {"layer.capacity", ONE_WAY, "CapacityDrop/last", "kept", {0, 1, 1}},
@@ -3785,6 +4037,7 @@ START_TEST(variants_of_balances_by_hand)
         {"balance.switch", "T=2,N=2", "k=1,capacity=1", THREE " 1.0986122886681098 0", "LblDroppedP", "loss", {0.375}},
         {"balance.gshard", "T=1,N=2", "form=scaled", THREE, "LblDoubleSoftmax", "loss", {2 * q}},
         {"balance.gshard", "T=1,N=2", "form=scaled", THREE, "LblConstant", "loss", {2}},
+        {"balance.gshard", "T=1,N=2", "form=scaled", THREE, "GShardCountAll", "loss", {2}},
         {"balance.global", "T=1,N=2", "k=1", THREE, "LblDoubleSoftmax", "loss", {2 * q}},
         {"balance.global", "T=1,N=2", "k=1", THREE, "LblConstant", "loss", {2}},
         {"balance.global", "T=4,N=2", "k=1,micro=2", "r 9 9 9 9 9 9 9 9", "LblLayerSum", "loss", {2}},
@@ -3812,6 +4065,8 @@ START_TEST(variants_of_competition_by_hand)
 #define LAMBDA   "n=2", "", "t 3 8; u 0.4 0.7"
 #define COINS    "L=2,S=3", "rate=0.5,cap=1,warm_up=0", "u 0.75 0.25 0.75 0.75 0.25 0.75"
     const by_formula row[] = {
+        {"compete.step", "T=1,d=1,N=2,h=1", "k=1", "x 1; wr 0 0; br 0 0", NULL, "zloss", {0}},
+        {"compete.step", "T=1,d=1,N=2,h=1", "k=1", "x 1; wr 0 0; br 0 0", "RouterTermsToo", "zloss", {log(2) * log(2)}},
         {"compete.response", "T=1,N=1,d=2", "", "o 1 3", NULL, "s", {(l1 + l3) / 2}},
         {"compete.response", "T=1,N=1,d=2", "", "o 1 3", "ResponseSum", "s", {l1 + l3}},
         {"compete.response", "T=1,N=1,d=2", "", "o 3 4", "ResponseNorm", "s", {5}},
@@ -3940,9 +4195,20 @@ START_TEST(variants_of_similarity_by_hand)
     "T=5,d=1,N=4,K=2,h=1,g=1,p=1", "kind=linear,threshold=0",                                                          \
         "x 0 1 3 2 5; index 0 1 0 2 1 2 1 0 2 3; selected 0 1 0 0 0 0 0 0 0 0 0 0 0 0 0 0; w1 1 1 1 1; b1 0 -1 0 0; "  \
         "w2 1 1 1 1; b2 0 0 0 0; wh 0; bh 0; wp 1; bp 0"
-#define ALIKE                                                                                                          \
+#define ALIKE_IF(selected)                                                                                             \
     "T=3,d=1,N=2,K=2,h=1,g=1,p=1", "kind=linear,threshold=0.5",                                                        \
-        "x 0 1 3; index 0 1 0 1 0 1; selected 0 1 0 0; w1 1 1; b1 0 0; w2 1 1; b2 0 0; wh 0; bh 0; wp 1; bp 0"
+        "x 0 1 3; index 0 1 0 1 0 1; selected 0 " selected                                                             \
+        " 0 0; w1 1 1; b1 0 0; w2 1 1; b2 0 0; wh 0; bh 0; wp 1; bp 0"
+#define ALIKE ALIKE_IF("1")
+#define BENT                                                                                                           \
+    "T=3,d=1,N=2,K=2,h=1,g=1,p=1", "kind=mlp,threshold=0.5",                                                           \
+        "x 0 1 3; index 0 1 0 1 0 1; selected 0 1 0 0; w1 1 1; b1 0 -1; w2 1 1; b2 0 0; wh 1; bh -1; wp 1; bp 0"
+#define THREE_WAYS                                                                                                     \
+    "T=3,d=1,N=3,K=3,h=1,g=1,p=1", "kind=linear,threshold=0.8,reduce=mean",                                            \
+        "x 0 1 2; index 0 1 2 0 1 2 0 1 2; selected 0 1 1 0 0 1 0 0 0; w1 1 1 1; b1 0 1 -1; w2 1 1 1; b2 0 0 0; wh "   \
+        "0; "                                                                                                          \
+        "bh 0; wp 1; bp 0"
+#define ONES     "n=4,p=1,q=1", "estimator=unbiased", "x 1 1 0 0; y 1 1 0 0"
 #define TWO      "n=2,p=1", "centre=yes", "x 0 2"
 #define WIDE     "n=2,p=1", "kernel=rbf,sigma=4", "x 0 2"
 #define OFFSET   "n=2,p=1,q=1", "", "x 0 2; y 0 4"
@@ -3951,6 +4217,10 @@ START_TEST(variants_of_similarity_by_hand)
 #define COUNT    "T=1,N=2,K=2", "frequency=2", "index 0 1; counter 0 3 0 0"
     const double e = exp(-4 / 32.0);
     const by_formula row[] = {
+        /* K = L: tr KL = 2, 1'K1 = 2, 1'KL1 = 2; with the diagonal 4, 4 and 8 */
+        {"similarity.hsic", ONES, NULL, "hsic", {(2 + 2 * 2 / 6.0 - 2) / 4}},
+        {"similarity.hsic", ONES, "KernelDiagonalKept", "hsic", {(4 + 4 * 4 / 6.0 - 8) / 4}},
+        {"similarity.hsic", ONES, "HsicDivisor/unbiased", "hsic", {(2 + 2 * 2 / 6.0 - 2) / 12}},
         {"similarity.kernel", TWO, NULL, "gram", {1, -1, -1, 1}},
         {"similarity.kernel", TWO, "Uncentred", "gram", {0, 0, 0, 4}},
         {"similarity.kernel", TWO, "OneSideCentred", "gram", {0, -2, 0, 2}},
@@ -4044,6 +4314,17 @@ START_TEST(variants_of_similarity_by_hand)
         {"simsmoe.loss", ALIKE, "ThresholdSubtracted", "loss", {0.5}},
         {"simsmoe.loss", ALIKE, "SimilarityDistance", "loss", {0}},
         {"simsmoe.loss", ALIKE, "PairsTwice", "loss", {2}},
+        {"simsmoe.loss", ALIKE, "SmallNNaN", "loss", {0}},
+        {"simsmoe.loss", ALIKE_IF("0"), NULL, "loss", {0}},
+        {"simsmoe.loss", ALIKE_IF("0"), "UnselectedPairs", "loss", {1}},
+        {"simsmoe.loss", BENT, NULL, "loss", {1}}, /* of (0 0 2) and (0 0 1) */
+        {"simsmoe.loss", BENT, "HeadNone", "loss", {25.0 / 28}}, /* of (0 1 3) and (0 0 2) */
+        {"simsmoe.loss",
+         THREE_WAYS,
+         NULL,
+         "loss",
+         {1.0 / 3}}, /* of three pairs one is alike, two at 0.75 are not above 0.8 */
+        {"simsmoe.loss", THREE_WAYS, "PairsMeanActive", "loss", {1}},
         {"simsmoe.pairs", COUNT, NULL, "next", {0, 0, 0, 0}},
         {"simsmoe.pairs", COUNT, NULL, "selected", {0, 1, 0, 0}},
         {"simsmoe.pairs", COUNT, "CounterNotReset", "next", {0, 4, 0, 0}},
@@ -4104,6 +4385,126 @@ START_TEST(variants_of_similarity_by_hand)
 }
 END_TEST
 
+/* The minibatch CKA of these rows, and what a variant makes of it. */
+static double batches(const char *dims, const double *x, const double *y, const char *variant)
+{
+    make("similarity.minibatch", dims, "batch=4");
+    memcpy(c->in[0].f64, x, c->in[0].count * sizeof *x);
+    memcpy(c->in[1].f64, y, c->in[1].count * sizeof *y);
+    run(NULL, variant);
+    const double cka = out("cka", 0);
+    done();
+    return cka;
+}
+
+START_TEST(variants_of_batches_by_hand)
+{
+    static const double x[16] = {1, 4, 2, -1, 0, 3, 5, 2, -2, 1, 3, 3, 0, -4, 2, 6},
+                        y[16] = {2, 2, -1, 4, 3, 0, 1, -3, 0, 5, 2, 1, -1, 1, 4, -2};
+    double even[2][16], far = 0;
+    for (size_t i = 0; i < 16; i++) { /* the rows 0, 2, 4, 6, then 1, 3, 5, 7 */
+        const size_t row = i / 2 % 4 * 2 + i / 8;
+        even[0][i] = x[2 * row + i % 2];
+        even[1][i] = y[2 * row + i % 2];
+    }
+    const double cka = batches("n=8,p=2,q=2", x, y, NULL),
+                 mean = (batches("n=4,p=2,q=2", x, y, NULL) + batches("n=4,p=2,q=2", x + 8, y + 8, NULL)) / 2,
+                 strided = batches("n=8,p=2,q=2", even[0], even[1], NULL);
+    ck_assert(fabs(cka - mean) > 0.01 && fabs(cka - strided) > 0.01);
+    ck_assert_double_eq_tol(batches("n=8,p=2,q=2", x, y, "MinibatchMeanOfRatios"), mean, 1e-14);
+    ck_assert_double_eq_tol(batches("n=8,p=2,q=2", x, y, "MinibatchStrided"), strided, 1e-14);
+    for (size_t i = 0; i + 4 <= 16; i++) { /* of four numbers each an unbiased HSIC of either sign */
+        double h[2];
+        for (size_t k = 0; k < 2; k++) {
+            make("similarity.hsic", "n=4,p=1,q=1", "estimator=unbiased");
+            memcpy(c->in[0].f64, x + i, 4 * sizeof *x);
+            memcpy(c->in[1].f64, y + i, 4 * sizeof *y);
+            run(NULL, k ? "NegativeHsicRoot" : NULL);
+            h[k] = out("hsic", 0);
+            done();
+        }
+        ck_assert(h[1] == fmax(h[0], 0));
+        far = fmin(far, h[0]);
+    }
+    ck_assert_msg(far < -0.01, "none is negative");
+}
+END_TEST
+
+/* (sum of products)^2 over the product of the squares, of n numbers each about their means; 0 where there are none. */
+static double alike(size_t n, const double *a, const double *b)
+{
+    double ma = 0, mb = 0, ab = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < n; i++) {
+        ma += a[i] / (double)n;
+        mb += b[i] / (double)n;
+    }
+    for (size_t i = 0; i < n; i++) {
+        ab += (a[i] - ma) * (b[i] - mb);
+        aa += (a[i] - ma) * (a[i] - ma);
+        bb += (b[i] - mb) * (b[i] - mb);
+    }
+    return n > 0 ? ab * ab / (aa * bb) : 0;
+}
+
+/* Which of twelve tokens, twice each order of three experts, are compared of the experts 0 and 1: these see x + 8 and what x is above 1. */
+START_TEST(tokens_of_a_pair_by_hand)
+{
+    static const char *const variant[] = {NULL,          "PairsOrdered", "PairsOfFirst", "PairsNeighbours",
+                                          "PairsOnlyK2", "PairsExactSet"};
+    static const int place[6][2] = {{0, 1}, {0, 2}, {1, 0}, {1, 2}, {2, 0}, {2, 1}}; /* of 0 and of 1 */
+    static const double x[12] = {0, 3, 1, 4, 2, 6, 5, 1, 3, 0, 7, 2};
+    for (size_t k = 0; k < 6; k++) {
+        double seen[2][12];
+        size_t n = 0;
+        for (size_t t = 0; t < 12; t++) {
+            const int a = place[t % 6][0], b = place[t % 6][1];
+            const bool in = k == 0 || (k == 1 && a < b) || (k == 2 && (a == 0 || b == 0)) ||
+                            (k == 3 && (a - b == 1 || b - a == 1)) || (k == 4 && a < 2 && b < 2);
+            if (!in) continue;
+            seen[0][n] = x[t] + 8;
+            seen[1][n++] = fmax(x[t] - 1, 0);
+        }
+        make("simsmoe.loss", "T=12,d=1,N=3,K=3,h=1,g=1,p=1", "kind=linear,threshold=-1");
+        put_all(
+            "x 0 3 1 4 2 6 5 1 3 0 7 2; selected 0 1 0 0 0 0 0 0 0; w1 1 1 1; b1 8 -1 0; w2 1 1 1; b2 0 0 0; "
+            "index 0 1 2 0 2 1 1 0 2 2 0 1 1 2 0 2 1 0 0 1 2 0 2 1 1 0 2 2 0 1 1 2 0 2 1 0; wh 0; bh 0; wp 1; bp 0");
+        run(NULL, variant[k]);
+        ck_assert_msg(fabs(out("loss", 0) - alike(n, seen[0], seen[1])) < 1e-14, "%s: %.17g, by hand %.17g",
+                      k ? variant[k] : "the equation", out("loss", 0), alike(n, seen[0], seen[1]));
+        done();
+    }
+}
+END_TEST
+
+/* Three tokens 0, 1, 3 of two experts, x and x + 1, whose scores differ by (x - 3/2) ln 2: the second one comes first but for the last
+ * token, and the weights are 2^(x - 3/2) and 1 over their sum. */
+START_TEST(variants_of_simsmoe_layers_by_hand)
+{
+#define BOTH_OF(set)                                                                                                   \
+    "T=3,d=1,N=2,h=1,g=1,p=1", "k=2,kind=linear,threshold=0,frequency=0,c_balance=0.5,c_similarity=0.25" set,          \
+        "x 0 1 3; wr 0.69314718055994531 0; br -1.03972077083991796 0; w1 1 1; b1 0 1; w2 1 1; b2 0 0; wh 0; bh 0; "   \
+        "wp 1; bp 0; counter 0 0 0 0"
+    const double x[] = {0, 1, 3};
+    double a[3], b[3];
+    for (size_t t = 0; t < 3; t++) {
+        const double w = sigmoid((x[t] - 1.5) * log(2));
+        a[t] = w * x[t];
+        b[t] = (1 - w) * (x[t] + 1);
+    }
+    const double cka = alike(3, a, b);
+    ck_assert(cka > 0.01 && cka < 0.99);
+    const by_formula row[] = {
+        {"simsmoe.layer", BOTH_OF(""), NULL, "similarity", {1}},
+        {"simsmoe.layer", BOTH_OF(""), "RouterGradient", "similarity", {cka}},
+        {"simsmoe.layer", BOTH_OF(""), "RouterGradient", "balance", {1}}, /* 2 (P_1 + P_2) / 2 */
+        {"simsmoe.layer", BOTH_OF(""), NULL, "loss", {0.5 + 0.25}},
+        {"simsmoe.layer", BOTH_OF(""), "BetaTied", "loss", {0.5 + 0.125}},
+        {"simsmoe.layer", BOTH_OF(""), "BetaTied", "similarity", {1}},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) follows(&row[i]);
+}
+END_TEST
+
 /* Two atoms with means 1 and -2 at x = 1, variances 1 and 4, an outcome of 0: densities e^(-1/2) and e^(-1/2) / 2, over sqrt(2 pi);
  * by |h| the weights are e and e^2 over their sum, by h itself e and e^-2. */
 START_TEST(variants_of_mixtures_by_hand)
@@ -4112,7 +4513,70 @@ START_TEST(variants_of_mixtures_by_hand)
 #define MIXTURE  "n=1,N=2,d=1", "", "x 1; y 0; a 1 -2; b 0 0; nu 1 4; beta0 0 0; beta1 0 0"
 #define LEADING  "n=1,N=2,d=1", "k=1", "x 1; y 0; a 1 -2; b 0 0; nu 1 4; beta0 0 0; beta1 0 0"
 #define DRAWN(u) "n=1,N=2,d=1", "", "x 1; u " u "; z 3; a 1 -2; b 0 0; nu 1 4; beta0 0 0; beta1 0 0"
+/* Two atoms of slope and intercept 0, so of equal weights, at y = 0 with the variances 1 and 4: shares 2/3 and 1/3. */
+#define BOWED(gate)                                                                                                    \
+    "n=1,N=2,d=1", "gate=" gate ",k=2",                                                                                \
+        "x 1; y 0; a 0 0; b 0 0; nu 1 4; beta0 0 0; beta1 0 0; va 0 0; vb 1 1; vnu 0 0; vbeta0 0 0; vbeta1 0 0"
+/* Shares 2/3 and 1/3 again; residuals -1 and 2, over the variances -1 and 1/2; the step moves the means by 1, the variances by 2. */
+#define CURVED                                                                                                         \
+    "n=1,N=2,d=1", "gate=softmax,k=2",                                                                                 \
+        "x 1; y 0; a 1 -2; b 0 0; nu 1 4; beta0 0 0; beta1 0 0; va 0 0; vb 1 1; vnu 2 2; vbeta0 0 0; vbeta1 0 0"
+/* Means 1 and -1 everywhere; y = 0 leaves the shares equal, at y = 3 the first has 1 / (1 + e^-6). */
+#define HALVES "n=3,N=2,d=1", "free=no", "x 0 1 2; y 0 3 0; a 0 0; b 1 -1; nu 1 1; beta0 0 0; beta1 0 0"
+#define LEVELS "n=3,N=2,d=1", "free=no", "x 0 1 2; y 0 0 0; a 0 0; b 1 -2; nu 1 1; beta0 0 0; beta1 0 0"
+#define ALONE  "n=3,N=1,d=1", "", "x 0 1 2; y 0 1 0; a 0; b 0; nu 1; beta0 0; beta1 0"
+/* Two atoms of weights 2 and 3 off one of weight 1. */
+#define CELL                                                                                                           \
+    "S=2,N=1,d=3", "", "atoms 1 2 3 0 3 4; truth 0 0 0; beta0 0.69314718055994531 1.0986122886681098; beta0star 0"
+    const double bend = 0.25,
+                 log_bend = 0.25 / log(2) - 0.25 / (log(2) * log(2)); /* softplus'' and (ln softplus)'' at 0 */
+    const double q1 = (1 - w) / (1 - w / 2), q2 = w / 2 / (1 - w / 2), far = sqrt(14), q = sigmoid(6);
+/* Normals of variance 1 whose means are 1 and 3 apart. */
+#define DISTANT                                                                                                        \
+    "n=2,N=1,S=1,d=1", "gate=softmax", "x 0 2; a 0; b 0; nu 1; beta0 0; beta1 0; qa 1; qb 1; qnu 1; qbeta0 0; qbeta1 0"
+    const double h1 = 1 - exp(-1 / 8.0), h2 = 1 - exp(-9 / 8.0), tv = (erf(1 / sqrt(8)) + erf(3 / sqrt(8))) / 2;
     const by_formula row[] = {
+        {"convergence.distance", DISTANT, NULL, "hellinger", {sqrt((h1 + h2) / 2)}},
+        {"convergence.distance", DISTANT, "HellingerSquared", "hellinger", {(h1 + h2) / 2}},
+        {"convergence.distance", DISTANT, "HellingerMeanOfRoots", "hellinger", {(sqrt(h1) + sqrt(h2)) / 2}},
+        {"convergence.distance", DISTANT, NULL, "tv", {tv}},
+        {"convergence.distance", DISTANT, "TvNoHalf", "tv", {2 * tv}},
+        {"convergence.density", MIXTURE "; d_logp 1", NULL, "d_a", {-q1 + (q1 - (1 - w)), q2 / 2 - (q2 - w)}},
+        {"convergence.density", MIXTURE "; d_logp 1", "GateDetached", "d_a", {-q1, q2 / 2}},
+        {"convergence.hvp", CURVED, NULL, "hb", {1, 0}},
+        {"convergence.hvp", CURVED, "HvpGaussNewton", "hb", {2.0 / 3, -1.0 / 6}},
+        {"convergence.hvp", BOWED("softplus-softmax"), NULL, "hb", {-2.0 / 3 + bend / 6, -1.0 / 12 - bend / 6}},
+        {"convergence.hvp", BOWED("softplus-softmax"), "HvpNoSecond", "hb", {-2.0 / 3, -1.0 / 12}},
+        {"convergence.hvp", BOWED("softplus"), NULL, "hb", {-2.0 / 3 + log_bend / 6, -1.0 / 12 - log_bend / 6}},
+        {"convergence.hvp", BOWED("softplus"), "HvpNoSecond", "hb", {-2.0 / 3, -1.0 / 12}},
+        {"convergence.em", HALVES, NULL, "db", {(3 * q - 1.5) / (1 + q), (4.5 - 3 * q) / (2 - q)}},
+        {"convergence.em", HALVES, "EmIgnoresGate", "db", {(2 * q - 1) / (1 + q), (5 - 4 * q) / (2 - q)}},
+        {"convergence.em",
+         LEVELS,
+         NULL,
+         "q",
+         {sigmoid(0.5), 1 - sigmoid(0.5), sigmoid(0.5), 1 - sigmoid(0.5), sigmoid(0.5), 1 - sigmoid(0.5)}},
+        {"convergence.em",
+         LEVELS,
+         "ResponsibilityNoGate",
+         "q",
+         {sigmoid(1.5), 1 - sigmoid(1.5), sigmoid(1.5), 1 - sigmoid(1.5), sigmoid(1.5), 1 - sigmoid(1.5)}},
+        {"convergence.em", ALONE, NULL, "variance", {2.0 / 9}},
+        {"convergence.em", ALONE, "EmUnbiasedVariance", "variance", {2.0 / 3}},
+        {"convergence.oracle", "n=3,d=1", "experts=1", "x 0 1 2; y 0 1 0; label 0 0 0", NULL, "nu", {2.0 / 9}},
+        {"convergence.oracle",
+         "n=3,d=1",
+         "experts=1",
+         "x 0 1 2; y 0 1 0; label 0 0 0",
+         "OracleUnbiased",
+         "nu",
+         {2.0 / 3}},
+        {"convergence.voronoi", CELL, NULL, "exact", {4 + 2 * far + 3 * 5}},
+        {"convergence.voronoi", CELL, NULL, "over", {4 + 2 * (1 + 16 + 9) + 3 * (81 + 16)}},
+        {"convergence.voronoi", CELL, "VoronoiNoPowers", "over", {4 + 2 * far + 3 * 5}},
+        {"convergence.voronoi", CELL, "VoronoiUnweighted", "exact", {4 + far + 5}},
+        {"convergence.voronoi", CELL, "VoronoiUnweighted", "over", {4 + 26 + 97}},
+        {"convergence.voronoi", CELL, "LastAtomZero", "exact", {2.0 / 3 + 2.0 / 3 * far + 5}},
         {"convergence.density", MIXTURE, NULL, "logp", {log(1 - w + w / 2) - 0.5 - ln2pi / 2}},
         {"convergence.density", MIXTURE, "GateSign", "logp", {log(1 - v + v / 2) - 0.5 - ln2pi / 2}},
         {"convergence.density",
@@ -4669,24 +5133,33 @@ START_TEST(a_distance_errs_by_its_parameters)
             ck_assert(isfinite(bound("hellinger", 0)) == (digits == 18 && ulp == 4));
             done();
         }
+    /* there the sums of 2 normals 2 apart show, 1100 u / (1 - 1100 u) of V, beside 1.01 (57 + 48 + 11) of the models */
+    const twin_profile few = {"few", FORMAT(18), FORMAT(18), 4, false, NULL};
+    const double u = 0x1p-18, V = 0.6826894921, sums = 1100 / (1 - 1100 * u);
+    gaussians("n=1,d=1,N=1,S=1", 1, 0, 2, 1);
+    run_in(&few);
+    is_units(bound("variation", 0), &few, 1.01 * 116 + (sums + 1) * V, "V in few digits");
+    done();
 }
 END_TEST
 
-/* Groups of 2, 1 and 1 of 4 with the means (0 0), (4 0) and (0 4): the shares of the last two are 1/4, M = diag(1/4) - 1/16,
- * M^-1 = diag(4) + 2, D D^T = 16.  |Sb|^2 = Tr (16 M)^2 = 20 and |Sb^+|^2 = Tr (M^-1 / 16)^2 = 5/16.  Within 1, the mean square of the
- * states 9, rc = 1/2, exactly.  Stored: rc (4 * 5/2 + 4 * 3 sqrt(|Sb|) |Sb^+| + 8) + 4 * 3 |Sb^+|; not stored, in 4 + 32 roundoffs:
- * 9 |Sb^+| 3/2 + 5/2 rc. */
+/* Groups of 2, 4 and 2 of 8 with the means (0 0), (4 0) and (4 4).  Of the last two D = (4 0; 4 4), D D^T = 16 (1 1; 1 2), the shares are
+ * 1/2 and 1/4, M = (4 -2; -2 3) / 16, M^-1 = (6 4; 4 8).  |Sb|^2 = Tr (M D D^T)^2 = Tr (2 0; 1 4)^2 = 20, and |Sb^+|^2 = Tr (M^-1 (D D^T)^-1)^2
+ * = Tr ((8 -2; 0 4) / 16)^2 = 5/16.  Sb^+ = (3 -1; -1 3) / 8, so the tokens (1 1) beside a mean have 1/2, and (1 -1) have 1: rc = (2/2 + 2) / 8.
+ * The mean square of the states is 17, within the groups 1.  Stored: rc (4 * 5/2 + 4 sqrt(17 |Sb|) |Sb^+| + 8) + 4 sqrt(17) |Sb^+|; not
+ * stored, in 8 + 32 roundoffs: 17 |Sb^+| (1 + rc) + 5/2 rc. */
 START_TEST(a_collapse_of_three_groups_errs_by_its_condition)
 {
     for (int i = 0; i < 2; i++) {
         const twin_profile *p = i ? &coarse : &fine;
-        make("layer.collapse", "T=4,d=2", "experts=3");
-        set(&c->in[0], 8, (const double[]){-1, -1, 1, 1, 4, 0, 0, 4});
-        memcpy(c->in[1].i64, (const int64_t[]){0, 0, 1, 2}, 4 * sizeof(int64_t));
+        make("layer.collapse", "T=8,d=2", "experts=3");
+        set(&c->in[0], 16, (const double[]){-1, -1, 1, 1, 5, -1, 3, 1, 4, 0, 4, 0, 4, 4, 4, 4});
+        memcpy(c->in[1].i64, (const int64_t[]){0, 0, 1, 1, 1, 1, 2, 2}, 8 * sizeof(int64_t));
         run_in(p);
-        const double inverse = sqrt(5) / 4, stored = 0.5 * (10 + 12 * sqrt(sqrt(20)) * inverse + 8) + 12 * inverse,
-                     arithmetic = 36 * (9 * inverse * 1.5 + 1.25);
-        ck_assert(out("rc", 0) == 0.5);
+        const double rc = 0.375, inverse = sqrt(5) / 4, mean = sqrt(17),
+                     stored = rc * (10 + 4 * mean * sqrt(sqrt(20)) * inverse + 8) + 4 * mean * inverse,
+                     arithmetic = 40 * (17 * inverse * (1 + rc) + 2.5 * rc);
+        ck_assert(out("rc", 0) == rc);
         is_units(bound("rc", 0), p, stored + (i ? 0 : arithmetic), "a collapse of three groups");
         done();
     }
@@ -4866,6 +5339,23 @@ START_TEST(a_counter_at_the_frequency_is_open)
     run("f32", NULL);
     ck_assert(out("selected", 1) == 0.5 && fabs(bound("selected", 1) - 0.5) < 1e-8);
     ck_assert(out("selected", 2) == 0 && bound("selected", 2) == 0);
+    done();
+}
+END_TEST
+
+/* The experts 0 and 1 share four tokens and 0 and 2 the other two, each pair alike.  The first is compared; for the second, 2/6 of the
+ * tokens is what is asked for, which rounding decides: the sum is 1 or 2, their number 1 or 2, each on its own. */
+START_TEST(a_mean_over_pairs_may_have_two_numbers)
+{
+    make("simsmoe.layer", "T=6,d=1,N=3,h=1,g=1,p=1",
+         "k=2,kind=linear,threshold=0,reduce=mean,unit=fraction,frequency=0.33333333333333331");
+    put_all("x 1 2 3 4 -1 -2; wr 0 1 -1; br 10 0 0; w1 1 1 1; b1 8 8 8; w2 1 1 1; b2 0 0 0; wh 0; bh 0; wp 1; bp 0; "
+            "counter 0 5 0 0 0 0 0 0 0");
+    run("f32", NULL);
+    const double shared[] = {0, 4, 2, 0, 0, 0, 0, 0, 0}, selected[] = {0, 1, 0.5, 0, 0, 0, 0, 0, 0};
+    for (size_t e = 0; e < 9; e++) ck_assert(out("shared", e) == shared[e] && out("selected", e) == selected[e]);
+    ck_assert_double_eq_tol(out("similarity", 0), 1.5 * 0.75, 1e-4); /* 3/2 +- 1/2 times 3/4 +- 1/4 */
+    ck_assert_double_eq_tol(bound("similarity", 0), 1.5 * 0.25 + 0.75 * 0.5 + 0.5 * 0.25, 1e-4);
     done();
 }
 END_TEST
@@ -5081,9 +5571,29 @@ static void one_life(void)
     }
 }
 
+/* Every crafted case, and every variant on the first and the last of its operation. */
+static void another_life(void)
+{
+    const size_t n = sizeof crafted / sizeof *crafted;
+    for (size_t i = 0; i < n; i++) {
+        const bool first = i == 0 || strcmp(crafted[i - 1].op, crafted[i].op) != 0,
+                   last = i + 1 == n || strcmp(crafted[i + 1].op, crafted[i].op) != 0;
+        make(crafted[i].op, crafted[i].dims, crafted[i].set);
+        run("f32", NULL);
+        twin_result_clear(&r);
+        for (const twin_variant *v = twin_variants; v->op && (first || last); v++) {
+            if (strcmp(crafted[i].op, v->op) != 0) continue;
+            run("f32", v->name);
+            twin_result_clear(&r);
+        }
+        op_case_free(c);
+    }
+}
+
 static void life_and_tables(void)
 {
     one_life();
+    another_life();
     flint_cleanup();
 }
 
@@ -5119,6 +5629,7 @@ static Suite *suite(void)
     tcase_add_test(rounding, integers_and_powers_of_two_have_bound_0);
     tcase_add_test(rounding, what_does_not_fit_has_a_bound);
     tcase_add_test(rounding, exactness_holds_for_every_order);
+    tcase_add_test(rounding, two_terms_are_exact_where_their_sum_is);
     tcase_add_test(rounding, division_by_a_count_is_exact_for_powers_of_two);
     tcase_add_test(rounding, a_shared_operand_admits_one_sum);
     tcase_add_test(rounding, a_product_with_itself_admits_one_sum);
@@ -5150,8 +5661,10 @@ static Suite *suite(void)
     tcase_add_test(twins, no_tokens_no_trouble);
     tcase_add_test(twins, a_result_begins_empty);
     tcase_add_test(twins, results_are_rounded_outwards);
+    tcase_add_test(twins, results_reach_beyond_doubles);
     tcase_add_test(wrong, every_variant_departs_from_its_equation);
     tcase_add_test(equations, a_variant_may_be_the_equation_of_other_numbers);
+    tcase_add_test(equations, a_variant_may_be_a_multiple_of_the_equation);
     tcase_add_test(every_twin, a_tensor_of_its_own_lies_between);
     tcase_add_test(twins, all_ways_lead_to_one_number);
     tcase_add_test(every_twin, nothing_has_an_order_of_its_own);
@@ -5160,6 +5673,9 @@ static Suite *suite(void)
     tcase_add_test(by_hand, variants_of_balances_by_hand);
     tcase_add_test(by_hand, variants_of_competition_by_hand);
     tcase_add_test(by_hand, variants_of_similarity_by_hand);
+    tcase_add_test(by_hand, tokens_of_a_pair_by_hand);
+    tcase_add_test(by_hand, variants_of_batches_by_hand);
+    tcase_add_test(by_hand, variants_of_simsmoe_layers_by_hand);
     tcase_add_test(by_hand, variants_of_mixtures_by_hand);
     tcase_add_test(twins, what_has_no_meaning_is_refused);
     tcase_add_test(radii, many_roundings_in_few_digits);
@@ -5195,7 +5711,9 @@ static Suite *suite(void)
     tcase_add_test(radii, functions_magnify_underflows);
     tcase_add_test(radii, a_collapse_errs_by_its_condition);
     tcase_add_test(radii, two_plans_for_a_node_are_the_coarsest_of_both);
+    tcase_add_test(radii, a_plan_reaches_the_next_names);
     tcase_add_test(radii, a_sample_s_scores_by_hand);
+    tcase_add_test(radii, a_mean_over_pairs_may_have_two_numbers);
     tcase_add_test(radii, a_distance_is_found_far_out);
     tcase_add_test(radii, the_largest_distance_is_known);
     tcase_add_test(radii, a_softmax_s_gradient_by_hand);

@@ -1549,11 +1549,10 @@ END_TEST
 /* Every kind of input: of rank 1, indices, one without the axis, one with ten elements a row. */
 START_TEST(inputs_that_share_the_axis_are_told)
 {
-    static const op_tensor in[] = {{"r", "T,N", OP_INPUT, OP_DIFF, ""},
-                                   {"mask", "T", OP_INPUT, 0, ""},
-                                   {"wr", "N,d", OP_INPUT, 0, ""},
-                                   {"index", "T,K", OP_INPUT, OP_I64, ""},
-                                   {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor in[] = {
+        {"r", "T,N", OP_INPUT, OP_DIFF, ""},    {"mask", "T", OP_INPUT, 0, ""}, {"wr", "N,d", OP_INPUT, 0, ""},
+        {"none", "T,M", OP_INPUT, 0, ""}, /* of which there are 0: nothing is told */
+        {"index", "T,K", OP_INPUT, OP_I64, ""}, {NULL, NULL, 0, 0, NULL}};
     static const op_tensor out[] = {
         {"y", "T", OP_BOUNDED, 0, ""}, {"loss", "", OP_BOUNDED, OP_DIFF, ""}, {NULL, NULL, 0, 0, NULL}};
     op_record wide = toy;
@@ -1561,7 +1560,7 @@ START_TEST(inputs_that_share_the_axis_are_told)
     wide.out = out;
     op_case_free(c);
     verdict_golden_clear(&g);
-    c = op_case_new(&wide, "T=3,N=9,d=2,K=2", "", err, sizeof err);
+    c = op_case_new(&wide, "T=3,N=9,d=2,K=2,M=0", "", err, sizeof err);
     ck_assert_msg(c != NULL, "%s", err);
     for (size_t i = 0; i < 27; i++) c->in[0].f64[i] = (double)i / 2;
     memcpy(c->in[1].f64, (const double[]){0.25, 0.5, 1e-9}, 3 * sizeof(double));
@@ -1760,14 +1759,20 @@ static void lost_at_the_end(void)
     verdict_stream_end(f, &text);
 }
 
-START_TEST(a_text_that_is_lost_ends_the_process)
+/* Each of these three ends the process. */
+static void all_end(void (*const what[3])(void))
 {
-    static void (*const what[])(void) = {no_text, lost_on_the_way, lost_at_the_end};
     for (size_t i = 0; i < 3; i++) {
         char said[100];
         ck_assert_int_eq(end_of(what[i], said), 3);
         ck_assert_str_eq(said, "smoeref: out of memory\n");
     }
+}
+
+START_TEST(a_text_that_is_lost_ends_the_process)
+{
+    static void (*const what[])(void) = {no_text, lost_on_the_way, lost_at_the_end};
+    all_end(what);
 }
 END_TEST
 
@@ -1776,11 +1781,7 @@ START_TEST(out_of_memory_ends_the_process)
 {
     static void (*const what[])(void) = {too_many_numbers, too_many_sentences, too_many_matches};
     if (SANITIZED || is_preloaded("libasan") || is_preloaded("vgpreload")) return;
-    for (size_t i = 0; i < 3; i++) {
-        char said[100];
-        ck_assert_int_eq(end_of(what[i], said), 3);
-        ck_assert_str_eq(said, "smoeref: out of memory\n");
-    }
+    all_end(what);
 }
 END_TEST
 
@@ -1816,6 +1817,37 @@ START_TEST(a_choice_names_an_expert_once)
         const char *const one[] = {want};
         ck_assert_msg(status == (row[i].fine ? -1 : 0), "it has no twin that would replay it");
         if (!row[i].fine) details_are(1, one);
+    }
+}
+END_TEST
+
+/* One of two choices names an expert twice: nothing is replayed, and the case has both as golden has them. */
+START_TEST(of_two_choices_both_are_golden_where_one_is_malformed)
+{
+    static const double zeros[4];
+    static const op_tensor in[] = {{"r", "T,N", OP_INPUT, 0, ""}, {NULL, NULL, 0, 0, NULL}};
+    static const op_tensor out[] = {
+        {"index", "T,K", OP_DECISION, OP_I64, ""}, {"label", "T,K", OP_DECISION, OP_I64, ""}, {NULL, NULL, 0, 0, NULL}};
+    const int64_t golden[2] = {0, 1}, other[2] = {2, 3}, twice[2] = {1, 1};
+    op_record two = toy;
+    two.in = in;
+    two.out = out;
+    op_case_free(c);
+    verdict_golden_clear(&g);
+    c = op_case_new(&two, "T=1,N=4", "k=2", err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+    for (size_t i = 0; i < 2; i++) {
+        g.out[i] = whole(2, golden);
+        g.score[i] = floats(4, zeros, 1);
+    }
+    for (int which = 0; which < 2; which++) {
+        verdict_case_clear(&v);
+        tensor_file_clear(&answer);
+        add_integers("index", &c->out[0], which == 0 ? twice : other);
+        add_integers("label", &c->out[1], which == 1 ? twice : other);
+        judge();
+        ck_assert(!v.pass && !v.replayed && v.inadmissible == 1 && v.differ == 2 && v.tokens == 2);
+        for (size_t i = 0; i < 2; i++) ck_assert_mem_eq(c->out[i].i64, golden, sizeof golden);
     }
 }
 END_TEST
@@ -2475,6 +2507,12 @@ START_TEST(a_factor_holds_for_every_element_that_fails)
     diagnose_toy(the_weight, eight);
     ck_assert_uint_eq(find("d_r")->factors, factor_bit("T*N"));
     eight[7] += 0x1p-12;
+    diagnose_toy(the_weight, eight);
+    ck_assert_uint_eq(find("d_r")->factors, 0);
+    eight[7] = 64 + 0x1p-7 + 0x1p-46; /* the product is rounded once: 2^-52 of 64 more */
+    diagnose_toy(the_weight, eight);
+    ck_assert_uint_eq(find("d_r")->factors, factor_bit("T*N"));
+    eight[7] = 64 + 0x1p-7 + 0x1p-45;
     diagnose_toy(the_weight, eight);
     ck_assert_uint_eq(find("d_r")->factors, 0);
 }
@@ -4032,6 +4070,34 @@ START_TEST(factors_word_by_word)
 }
 END_TEST
 
+/* Where a bound is wide several numbers explain: the first of them is told, and no size beside it, whatever it came to. */
+START_TEST(of_several_factors_a_number_is_told)
+{
+    static const struct {
+        const char *number, *other, *size; /* other: NULL, if one number alone explains */
+        double value;
+        const char *want;
+    } row[] = {{"0", "1/2", "1/N", 0, "0"},  {"-1", "1/2", "1/K", -1, "-1"},   {"-1", NULL, "K/N", NAN, "-1"},
+               {"2", NULL, "N/K", NAN, "2"}, {"1/2", NULL, "1/T", NAN, "1/2"}, {"0", NULL, "1/N", NAN, "0"}};
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        char want[200];
+        report r = failing_cases(&toy, 2);
+        for (size_t k = 0; k < 2;
+             k++) { /* NAN: not the same number in both, since a wide bound let another explain first */
+            const double value = isnan(row[i].value) ? (double)k : row[i].value;
+            has_factor(k, row[i].size, value);
+            has_factor(k, row[i].number, value);
+            if (row[i].other) has_factor(k, row[i].other, value);
+        }
+        snprintf(want, sizeof want,
+                 "toy.gate: no known wrong variant explains all failing cases\n"
+                 "    weight: golden times %s, in all 2 cases where it fails\n",
+                 row[i].want);
+        explanations_are(&r, want);
+    }
+}
+END_TEST
+
 /* A factor that explains more cases than any variant is told first. */
 START_TEST(a_factor_that_explains_more_leads)
 {
@@ -5034,6 +5100,7 @@ int main(void)
     tcase_add_test(pieces, a_text_that_is_lost_ends_the_process);
     tcase_add_test(pieces, out_of_memory_ends_the_process);
     tcase_add_test(pieces, a_choice_names_an_expert_once);
+    tcase_add_test(pieces, of_two_choices_both_are_golden_where_one_is_malformed);
     tcase_add_test(pieces, without_experts_no_choice_is_formed);
     tcase_add_test(pieces, inadmissible_tokens_are_told_three_at_most);
     tcase_add_test(pieces, long_choices_are_cut);
@@ -5075,6 +5142,7 @@ int main(void)
     tcase_add_test(written, the_smallest_case_is_pointed_at);
     tcase_add_test(written, parts_word_by_word);
     tcase_add_test(written, factors_word_by_word);
+    tcase_add_test(written, of_several_factors_a_number_is_told);
     tcase_add_test(written, a_factor_that_explains_more_leads);
     tcase_add_test(written, parameters_away_from_their_defaults_are_told);
     tcase_add_test(written, the_first_parameter_is_told_too);

@@ -241,9 +241,10 @@ static size_t pattern_of(const dump_choice *c, const char *name)
     return i;
 }
 
-static bool wanted(const dump_choice *c, const char *name)
+static bool wanted(const dump_choice *c, const char *name, size_t *pattern)
 {
-    return c->patterns == 0 || pattern_of(c, name) < c->patterns;
+    *pattern = pattern_of(c, name);
+    return c->patterns == 0 || *pattern < c->patterns;
 }
 
 /* Adds the tensor of an entry to the source's layout. */
@@ -265,6 +266,7 @@ static int open_entries(dump_source *s, const dump_choice *c, char *err, size_t 
 {
     const zip_int64_t entries = zip_get_num_entries(s->archive, 0);
     uint64_t compressed = 0;
+    size_t pattern;
     zip_stat_t st;
     int result = 0;
     s->layout.t = calloc((size_t)entries + 1, sizeof *s->layout.t);
@@ -275,7 +277,7 @@ static int open_entries(dump_source *s, const dump_choice *c, char *err, size_t 
             return -1;
         char *name = npz_tensor_name(st.name);
         if (name == NULL) return tensor_fail(err, errlen, "%s: out of memory", s->path);
-        if (wanted(c, name)) result = add_entry(s, (zip_uint64_t)i, name, (size_t)st.size, err, errlen);
+        if (wanted(c, name, &pattern)) result = add_entry(s, (zip_uint64_t)i, name, (size_t)st.size, err, errlen);
         free(name);
     }
     return result;
@@ -426,15 +428,14 @@ static int by_pattern_and_name(const void *a, const void *b)
 /* The matrices of a file, or of all shards of one: the sources from number `first` on. */
 static int add_sources(dump *d, size_t first, const dump_choice *c, bool *used, char *err, size_t errlen)
 {
-    size_t n = 0, tensors = 0;
+    size_t n = 0, tensors = 0, pattern;
     for (size_t k = first; k < d->sources; k++) tensors += d->source[k]->layout.tensors;
     candidate *found = calloc(tensors + 1, sizeof *found);
     if (found == NULL) return tensor_fail(err, errlen, "%s: out of memory", d->source[first]->path);
     for (size_t k = first; k < d->sources; k++) {
         const tensor_layout *l = &d->source[k]->layout;
         for (size_t i = 0; i < l->tensors; i++)
-            if (wanted(c, l->t[i].name))
-                found[n++] = (candidate){d->source[k], i, pattern_of(c, l->t[i].name), l->t[i].name};
+            if (wanted(c, l->t[i].name, &pattern)) found[n++] = (candidate){d->source[k], i, pattern, l->t[i].name};
     }
     qsort(found, n, sizeof *found, by_pattern_and_name);
     int result = 0;

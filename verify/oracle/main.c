@@ -311,17 +311,23 @@ int cli_add_where(const cli_command *command, where_list *list, const char *text
 /* The length of the name in "NAME=VALUE|VALUE". */
 static size_t name_length(const char *where) { return (size_t)(strchr(where, '=') - where); }
 
-/* Is the text of n bytes among the values "A|B|C"?  Numbers are compared as numbers. */
-static bool among(const char *values, const char *text, size_t n)
+/* Is the text of n bytes the value of len bytes?  Numbers are compared as numbers. */
+static bool is_value(const char *value, size_t len, const char *text, size_t n)
 {
     char mine[64], theirs[64], *end, *other_end;
+    if (len == n && strncmp(value, text, n) == 0) return true;
     snprintf(mine, sizeof mine, "%.*s", (int)n, text);
+    snprintf(theirs, sizeof theirs, "%.*s", (int)len, value);
+    const double a = strtod(mine, &end), b = strtod(theirs, &other_end);
+    return *mine && *theirs && *end == '\0' && *other_end == '\0' && !(a < b) && !(a > b);
+}
+
+/* Is the text of n bytes among the values "A|B|C"? */
+static bool among(const char *values, const char *text, size_t n)
+{
     for (const char *p = values;; p++) {
         const size_t len = strcspn(p, "|");
-        if (len == n && strncmp(p, text, n) == 0) return true;
-        snprintf(theirs, sizeof theirs, "%.*s", (int)len, p);
-        const double a = strtod(mine, &end), b = strtod(theirs, &other_end);
-        if (*mine && *theirs && *end == '\0' && *other_end == '\0' && !(a < b) && !(a > b)) return true;
+        if (is_value(p, len, text, n)) return true;
         p += len;
         if (*p == '\0') return false;
     }
@@ -440,10 +446,8 @@ static bool all_default(const op_record *op, const char *set)
     for (const char *p = set, *end; *p; p = end + (*end == ',')) {
         end = item_end(p, &n);
         const op_param *param = find_param(op, p, n);
-        char first[128];
         if (!param || p + n >= end) return false;
-        snprintf(first, sizeof first, "%.*s", (int)strcspn(param->values, "|"), param->values);
-        if (!among(first, p + n + 1, (size_t)(end - p) - n - 1)) return false;
+        if (!is_value(param->values, strcspn(param->values, "|"), p + n + 1, (size_t)(end - p) - n - 1)) return false;
     }
     return true;
 }

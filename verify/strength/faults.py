@@ -193,8 +193,8 @@ def fails(command, folder, seconds, address=False):
     if address:
         runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout.strip()
         environment.update(LD_PRELOAD=runtime, ASAN_OPTIONS="detect_leaks=0")
-    memory = "" if address else "-v 8000000"  # AddressSanitizer reserves more than that
-    limits = f"ulimit -c 0 {memory} -t {seconds}; exec \"$@\""
+    memory = "" if address else "ulimit -v 8000000;"  # AddressSanitizer reserves more than that
+    limits = f"ulimit -c 0; {memory} ulimit -t {seconds}; exec \"$@\""  # dash takes one limit at a time
     child = subprocess.Popen(["sh", "-c", limits, "sh", *command], cwd=WORK, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL, start_new_session=True)
     try:

@@ -21,6 +21,7 @@ import os
 import pathlib
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -61,16 +62,24 @@ def run(test, folder, seconds, asan=False, **more):
         more = dict(more, LD_PRELOAD=runtime, ASAN_OPTIONS="detect_leaks=0")
     environment = dict(os.environ, LD_LIBRARY_PATH=str(folder), top_srcdir=str(REF.parent), CK_TAP_LOG_FILE_NAME="-", CK_VERBOSITY="silent",
                        CK_TIMEOUT_MULTIPLIER="10", **more)
-    memory = "" if asan else "-v 8000000"  # AddressSanitizer reserves more than that
-    limits = f"ulimit -c 0 {memory} -t {math.ceil(seconds) * (4 if asan else 1) + 5}; exec \"$0\""  # of processor time for each test of the program
+    memory = "" if asan else "ulimit -v 8000000;"  # AddressSanitizer reserves more than that
+    # of processor time for each test of the program; dash takes one limit at a time
+    limits = f"ulimit -c 0; {memory} ulimit -t {math.ceil(seconds) * (4 if asan else 1) + 5}; exec \"$0\""
     child = subprocess.Popen(["sh", "-c", limits, test], cwd=folder, env=environment, text=True, errors="replace",
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                              start_new_session=True)  # Check hands SIGTERM on to its whole group
-    late = threading.Timer(60 + 20 * seconds, child.terminate)
+
+    def end():  # with the processes that it has begun: one of them that stays would keep the pipe open
+        try:
+            os.killpg(child.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+
+    late = threading.Timer(60 + 20 * seconds, end)
     late.start()
     failed = next((line.strip() for line in child.stdout if line.startswith("not ok")), None)
     if failed:
-        child.terminate()
+        end()
     try:
         child.wait(10)
     except subprocess.TimeoutExpired:

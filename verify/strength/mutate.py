@@ -24,7 +24,7 @@ TOKEN = re.compile(r"""(?P<skip>^[ \t]*\#(?:\\\n|/\*.*?\*/|[^\n])*|/\*.*?\*/|//[
     |(?P<mark><<=|>>=|\+\+|--|->|<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^]=|.)""", re.M | re.S | re.X)
 TYPES = {"void", "bool", "char", "int", "unsigned", "long", "float", "double", "size_t", "const", "static", "struct", "enum", "inline",
          "uint64_t", "int64_t", "uint32_t", "int32_t", "smoe_status"}
-ALIKE = {"fmax", "fmin", "calloc", "verdict_allocate"}  # the same either way round
+ALIKE = {"fmax", "fmin", "calloc", "verdict_allocate", "op_room"}  # the same either way round
 EQUAL = {"strcmp", "strncmp", "memcmp"}  # and so are these where it is asked whether they are 0
 CONTROL = {"if", "for", "while", "do", "switch", "else", "case", "default", "sizeof", "goto", "return", "break", "continue"}
 OTHERS = {"+": "-", "-": "+", "*": "/", "/": "*", "%": "*", "+=": "-=", "-=": "+=", "*=": "/=", "/=": "*=", "++": "--", "--": "++",

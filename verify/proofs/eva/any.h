@@ -57,6 +57,10 @@ static size_t any_cspn(const char *s, const char *reject)
 
 static int any_compared(const char *a, const char *b)
 {
+#ifdef ANY_COMPARED /* they may be the same or not */
+    any_read(a), any_read(b);
+    return Frama_C_interval(-255, 255);
+#endif
     while (*a != '\0' && *b != '\0' && *a == *b) a++, b++;
     return (unsigned char)*a - (unsigned char)*b;
 }
@@ -108,6 +112,21 @@ static char *any_copy(const char *s)
 }
 #define strdup any_copy
 
+#ifdef ANY_TWO /* elements at most */
+static void any_order_of_two(void *base, size_t n, size_t size, int (*compare)(const void *, const void *))
+{
+    char *b = base, one[64];
+    /*@ assert two: n <= 2; */
+    if (n < 2) return;
+    compare(b, b + size);
+    compare(b + size, b);
+    if (Frama_C_nondet(0, 1)) return;
+    memcpy(one, b, size);
+    memcpy(b, b + size, size);
+    memcpy(b + size, one, size);
+}
+#define qsort any_order_of_two
+#else
 static void any_order(void *base, size_t n, size_t size, int (*compare)(const void *, const void *))
 {
     char *b = base, one[64];
@@ -120,6 +139,7 @@ static void any_order(void *base, size_t n, size_t size, int (*compare)(const vo
     }
 }
 #define qsort any_order
+#endif
 
 /* A text of n letters, and what comes after them. */
 static char *any_letters(char *at, size_t n, char after)
@@ -138,7 +158,13 @@ static int any_message(char *err, size_t errlen)
 }
 #define tensor_fail(err, errlen, ...) any_message((err), (errlen))
 /* What does not fit is cut, and counted all the same. */
-#ifdef ANY_COUNTS /* those below it apart */
+#ifdef ANY_EDGE /* nothing, a byte, all of a room but one, all of it, more */
+static int any_count(void)
+{
+    static const int count[] = {0, 1, ANY_EDGE - 1, ANY_EDGE, 1 << 20};
+    return count[Frama_C_interval_split(0, 4)];
+}
+#elif defined ANY_COUNTS /* those below it apart */
 static int any_count(void)
 {
     return Frama_C_nondet(0, 1) ? Frama_C_interval_split(0, ANY_COUNTS) : Frama_C_interval(ANY_COUNTS + 1, 1 << 20);
@@ -147,7 +173,9 @@ static int any_count(void)
 static int any_count(void) { return Frama_C_interval(0, 1 << 20); }
 #endif
 #define vsnprintf(to, n, format, arguments) any_message((to), (n))
-#define snprintf(to, n, ...)                (any_message((to), (n)), any_count())
+#ifndef ANY_WIDE
+#define snprintf(to, n, ...) (any_message((to), (n)), any_count())
+#endif
 
 static const char *any_quote(char *out, const char *name)
 {
@@ -164,5 +192,16 @@ static const char *any_shape(char *out, size_t rank, const size_t *dim)
     return out;
 }
 #define tensor_shape_text any_shape
+#endif
+
+#ifdef ANY_WIDE /* at most so many bytes are printed */
+static int any_size(char *to, size_t n)
+{
+    const size_t room = n > ANY_WIDE + 1 ? ANY_WIDE + 1 : n;
+    Frama_C_make_unknown(to, room - 1);
+    to[room - 1] = '\0';
+    return Frama_C_interval(1, ANY_WIDE);
+}
+#define snprintf(to, n, ...) any_size((to), (n))
 #endif
 #endif

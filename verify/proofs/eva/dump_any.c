@@ -2,11 +2,17 @@
  *
  * PART 1: an element of each dtype, and up to 2 rows of 2 elements in each order, at any place of a file that may be cut off meanwhile, or of a
  * compressed entry that inflates to anything; 2: the matrices of a tensor of any type and shape, in a list that has room for two;
- * 3: the opening of a file of a given FORMAT, whose header has HEAD bytes at most and TENSORS tensors; an .npz has up to TENSORS entries.
+ * 3: the opening of a file of a given FORMAT, whose header has HEAD bytes at most and TENSORS tensors; an .npz has up to TENSORS entries;
+ * 4: a dump of FILES files with TENSORS tensors each of up to two dimensions, chosen by PATTERNS patterns, at most one; or of an index of INDEX such files.
  *
- * What is assumed besides: libzip inflates to as many bytes as it is asked for, to fewer, or fails.  Left out: how tensors are chosen
- * and named (add_sources(), name_matrices()), and the shards of an index. */
+ * What is assumed besides: libzip inflates to as many bytes as it is asked for, to fewer, or fails. */
+#ifndef ANY_PIECES
 #define ANY_PIECES 16
+#endif
+#if PART == 4
+#define ANY_COMPARED
+#define ANY_TWO
+#endif
 #include "any.h"
 #include "files_any.h"
 #include "layout_any.h"
@@ -14,8 +20,8 @@
 #include <fnmatch.h>
 #include <zip.h>
 
+#include "index_any.h"
 #include "npz.h"
-#include "shards.h"
 
 /* --- libzip --- */
 
@@ -45,6 +51,18 @@ static int any_said(const char *label, zip_stat_t *st, char *err, size_t errlen)
     (any_read(label), Frama_C_nondet(0, 1) ? (zip_t *)&any_archive : (any_message((err), (errlen)), (zip_t *)NULL))
 #define npz_entry(label, archive, i, compressed, n, limit, st, err, errlen) any_said((label), (st), (err), (errlen))
 #define npz_tensor_name(entry)                                              any_copy(entry)
+
+#define strverscmp(a, b) (any_read(a), any_read(b), Frama_C_interval(-1, 1))
+
+static int any_printed(char **text)
+{
+    *text = any_copy("");
+    return *text ? TEXT : -1;
+}
+#define asprintf(text, ...) any_printed(text)
+
+#undef shards_named
+#define shards_named(path) (any_read(path), INDEX > 0)
 
 #include "dump.c"
 
@@ -108,6 +126,14 @@ static void part(void)
     dump d = {.source = room};
     open_source(&d, any_text(), &c, err, sizeof err);
     if (room[0]) close_source(room[0]);
+}
+#elif PART == 4
+static void part(void)
+{
+    static const char *const pattern[] = {any_texts[0]}, *const path[] = {any_texts[0], any_texts[1]};
+    const dump_choice c = {.patterns = PATTERNS, .pattern = pattern, .integers = Frama_C_interval(0, 1)};
+    dump d;
+    dump_open(&d, FILES, path, &c, err, sizeof err); /* which closes it where the last name finds no memory */
 }
 #endif
 

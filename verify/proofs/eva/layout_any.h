@@ -1,15 +1,29 @@
 /* The layouts that headers have, which readers of them give (safetensors_any.c, npy_any.c): any, of TENSORS tensors of any names, types,
  * shapes and places; or a header is refused.  A header has HEAD bytes at most, a file any size, and its content is of the given FORMAT. */
-enum { TENSORS = 2 };
+#ifndef TENSORS
+#define TENSORS 2
+#endif
+#ifndef FILE_LEAST /* bytes */
+#define FILE_LEAST 0
+#endif
+#ifndef FILE_MOST
+#define FILE_MOST (LLONG_MAX - 1)
+#endif
+#ifndef ANY_FORTRAN /* may elements lie in its order? */
+#define ANY_FORTRAN 1
+#endif
+#ifndef ANY_RANK
+#define ANY_RANK TENSOR_RANK
+#endif
 
 static void any_place(tensor_place *t)
 {
     Frama_C_make_unknown(t->dtype_name, sizeof t->dtype_name - 1);
     t->known = Frama_C_nondet(0, 1);
     t->swap = Frama_C_nondet(0, 1);
-    t->fortran = Frama_C_nondet(0, 1);
+    t->fortran = Frama_C_nondet(0, ANY_FORTRAN);
     t->dtype = (tensor_dtype)Frama_C_interval(TENSOR_F64, TENSOR_I64);
-    t->rank = Frama_C_size_t_interval(0, TENSOR_RANK);
+    t->rank = Frama_C_size_t_interval(0, ANY_RANK);
     t->count = Frama_C_size_t_interval(0, SIZE_MAX);
     t->begin = Frama_C_size_t_interval(0, SIZE_MAX);
     t->end = Frama_C_size_t_interval(0, SIZE_MAX);
@@ -69,4 +83,5 @@ static int any_head(const char *label, const void *head, size_t have, size_t n, 
 #define tensor_format_of(head, n) (any_bytes((head), (n)), FORMAT)
 #define tensor_stem(path)         any_copy(path)
 #define regular_file_open(path, n, err, errlen)                                                                        \
-    (any_read(path), *(n) = Frama_C_size_t_interval(0, LLONG_MAX - 1), any_message((err), (errlen)), any_descriptor())
+    (any_read(path), *(n) = Frama_C_size_t_interval(FILE_LEAST, FILE_MOST), any_message((err), (errlen)),              \
+     any_descriptor())

@@ -1,7 +1,5 @@
-/* What the command line takes as free text: numbers and conditions (--where).
- *
- * Left out: add_names(), where a list of names has room for each name once, and all_default(), which looks at what snprintf()
- * wrote: both are beyond Eva.  And cli_nearest(). */
+/* What the command line takes as free text: numbers, lists of names and conditions (--where). */
+#define ANY_COMPARED
 #include "any.h"
 
 /* Of libraries whose headers prove.sh makes empty. */
@@ -14,8 +12,24 @@ const char *mpfr_get_version(void);
 
 static const cli_command command = {"gen", "", "", NULL};
 static const op_param param[] = {{"k", OP_INT, "2", ""}, {"o", OP_CHOICE, "yes|no", ""}, {0}};
+static const op_record op = {.id = "op", .param = param};
+const twin_profile twin_profiles[] = {{.name = "0"}, {.name = "1"}, {.name = "2"}, {.name = "3"}, {.name = "4"},
+                                      {.name = "5"}, {.name = "6"}, {.name = "7"}, {.name = "8"}, {.name = NULL}};
 
 static char text[TEXT + 1];
+
+/* Lists of up to 3 suites, of up to 2 precisions, of which there are more than there is room for, and of up to 3 more names where
+ * there is room for one. */
+static void names(void)
+{
+    name_list suites = {.count = 0};
+    static const char *const known[] = {"0", "1", "2", "3", "4", "5", "6", "7", NULL};
+    name_list full = {.count = 7};
+    for (size_t i = 0; i < 7; i++) full.name[i] = known[i];
+    add_names(&command, &full, text + TEXT - 2, "name", known);
+    cli_parse_suites(&command, &suites, text + TEXT - 2);
+    cli_parse_precisions(&command, &suites, text + TEXT - 1);
+}
 
 static void conditions(void)
 {
@@ -23,6 +37,7 @@ static void conditions(void)
     cli_add_where(&command, &where, text);
     cli_add_where(&command, &where, text);
     meets("k=2|3", text);
+    all_default(&op, text);
     among(text, "2", 1);
     is_number(&param[0], text, strlen(text));
 }
@@ -34,6 +49,7 @@ int main(void)
     Frama_C_make_unknown(text, TEXT);
     cli_parse_seed(text, &seed);
     cli_parse_jobs(&command, &jobs, text);
+    names();
     conditions();
     return 0;
 }

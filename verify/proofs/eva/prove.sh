@@ -7,15 +7,10 @@
 # What counts: no alarm, every assertion and every precondition of the C library valid.  The controls are readers in which a
 # check has been taken out: Eva must object.  As many run at a time as there are processors (JOBS of the environment: that many).
 #
-# READER_any.c says what is analysed, and any.h, files_any.h, layout_any.h and jansson_any.h what may come from outside.  Sizes (the bytes of a
-# file, the members of a JSON object) are fixed by an analysis, because buffers are allocated by them; contents are free.  What Eva
-# cannot bring to no alarm is left out, here and in each READER_any.c:
-#   where the room of a text follows from what snprintf() counted before: tensor_shape_text(), the message about an unknown
-#   parameter in registry.c (more than one parameter);
-#   where a room is known by counting what is there once: tensor_file_sha256(), add_names() and all_default() in main.c;
-#   verdict_store.c: joining; writing, here and in manifest.c and stream.c;
-#   prompt.c: all but the sizes that its tensors bind;
-#   tensorview.c: the shards of an index; dump.c: how tensors are chosen and named, and the shards of an index.
+# READER_any.c says what is analysed, and any.h, files_any.h, layout_any.h, index_any.h, jansson_any.h and nettle_any.h what may come from
+# outside.  Sizes (the bytes of a file, the members of a JSON object) are fixed by an analysis, because buffers are allocated by them;
+# contents are free.  Left out is what READER_any.c does not call: writing (verdict_store.c, manifest.c, stream.c, prompt.c), the table of
+# operations in registry.c, and in main.c the options and what --where is compared with.
 set -u
 export LC_ALL=C
 one=
@@ -32,18 +27,20 @@ options() { # options READER DEFINITIONS
     safetensors) echo "-eva-slevel 300 -eva-slevel-function check_fields:3,read_metadata:3,any_value:2,any_text:2,any_order:3,any_copy:2,tensor_count:3,read_shape:20
         -eva-split-return-function size_from:0:-1,tensor_count:0:-1,read_length:0:-1,read_dtype:0:-1,read_shape:0:-1,read_offsets:0:-1,read_tensor:0:-1,read_metadata:0:-1,check_tiling:0:-1,read_header:full,read_layout:full,layout:full,tensor_layout_safetensors:full
         $oracle/tensorfile.c" ;;
-    tensorfile) echo "-eva-slevel 300 -eva-auto-loop-unroll 300 -warn-special-float none
+    tensorfile) echo "-eva-slevel 300 -eva-slevel-function tensor_file_sha256:5 -eva-auto-loop-unroll 300 -warn-special-float none
         -eva-split-return-function any_stat:0:-1,any_piece:full,read_fully:full,regular_file_open:-1,whole_file_read:0:-1" ;;
     tensorview) echo "-eva-auto-loop-unroll 300 -warn-special-float none -eva-split-return-function any_piece:full,any_piece_at:full,read_at:0 $oracle/tensorfile.c"
         case $2 in
         -DPART=1*) echo '-eva-slevel 1000' ;;
+        -DPART=3*) echo '-eva-slevel 300 -eva-slevel-function any_copy:3,any_message:1,any_text:1,any_place:1,any_compared:1,any_descriptor:1
+            -eva-split-return-function any_copy:full,any_header:full,any_layout:0,any_head:full,take_layout:full,read_layout:full,open_one:full,any_index:full,tensor_view_take:full,check_shard:full,open_shards:full' ;;
         *) echo '-eva-slevel 300 -eva-slevel-function any_copy:3,any_message:1,any_text:1,any_place:1,any_compared:1,any_descriptor:1
             -eva-split-return-function any_copy:full,any_header:full,any_layout:0,any_layout_npy:full,any_head:full,npy_layout:full,take_layout:full,read_layout:full,open_one:0' ;;
         esac ;;
     digest) echo "-eva-slevel 300 -eva-auto-loop-unroll 40 -eva-split-return-function any_regular:-1,block_digests_hex:0:-1" ;;
     text) echo "-eva-slevel 10 -warn-special-float none -eva-split-return-function any_stat:0" ;;
     registry) echo "-eva-slevel 3000 -eva-auto-loop-unroll 40 -eva-slevel-function any_copy:2,any_message:1,shape_of:30,shape_list:30,is_letter_of:20,find_dim:20
-        -eva-split-return-function any_cspn:full,next_pair:full,find_param:full,bind_dims:0,set_params:0,set_defaults:0,parse_whole:0,parse_real:0,is_choice:0,shape_of:0,shape_list:0" ;;
+        -eva-split-return-function any_cspn:full,next_pair:full,find_param:full,any_count:full,bind_dims:0,set_params:0,set_defaults:0,parse_whole:0,parse_real:0,is_choice:0,shape_of:0,shape_list:0" ;;
     roundoff) echo "-eva-slevel 1000 -eva-auto-loop-unroll 140 -warn-special-float none
         -eva-split-return-function any_copied:full,any_count:full,any_token:full,any_end:full,any_found:full,is_ulp:0,read_tensor:0" ;;
     main) echo "-eva-slevel 500 -eva-auto-loop-unroll 140 -warn-special-float none
@@ -54,6 +51,7 @@ options() { # options READER DEFINITIONS
         case $2 in
         -DPART=5*) echo '-eva-slevel-function read_root:1000,verdict_store_parse:100,read_exposed:3
             -eva-split-return-function any_whole_file:0,read_case:0,read_exposed:0,read_root:full,verdict_store_parse:full,verdict_store_read:full' ;;
+        -DPART=6*) echo '-eva-auto-loop-unroll 10 -eva-slevel-function join:4 -eva-split-return-function same_run:full' ;;
         esac ;;
     stream) echo "-eva-slevel 200 -warn-special-float none -eva-slevel-function any_fabs:3,any_compared:1,any_message:1,any_copy:3,has_fields:20,set_element:300
         -eva-split-return-function any_string:full,any_value:full,has_fields:0:1,read_dtype:full,any_fabs:full,read_shape:0:-1,set_element:0
@@ -69,12 +67,20 @@ options() { # options READER DEFINITIONS
         *) echo '-eva-split-return-function any_copy:full,any_whole_file:0,find_shard:full,any_map:full,any_order_of_two:full,take_map:full,shards_read:full' ;;
         esac ;;
     prompt) echo "-eva-slevel 300 -eva-slevel-function fail:3,any_message:1,wrong_shape:3
-        -eva-split-return-function any_input:0,bind_shape:0,check_dtype:0,any_cspn:full" ;;
+        -eva-split-return-function any_input:0,bind_shape:0,check_dtype:0,any_cspn:full"
+        case $2 in
+        -DPART=2*) echo '-eva-split-return-function check_metadata:0' ;;
+        -DPART=3*) echo '-eva-slevel 3000 -eva-auto-loop-unroll 20
+            -eva-split-return-function any_length:full,any_beginning:0,any_printed:full,any_copy:full,any_set:full,sets:0' ;;
+        -DPART=4*) echo '-eva-split-return-function any_input:full,copy_values:0' ;;
+        esac ;;
     dump) echo "-warn-special-float none -eva-auto-loop-unroll 300 -eva-slevel-function go_to:3,any_message:1,any_copy:3,any_text:1,any_place:1,any_compared:1,any_descriptor:1,pattern_of:3,unsuitable:1
         -eva-split-return-function any_piece:full,any_piece_at:full,read_plain:0,inflate:0,read_entry:0,read_elements:0,read_run:0,read_rows:0,any_copy:full,any_said:0,any_header:full,any_layout:0,any_layout_npy:full,layout_safetensors:full,read_head:0,add_entry:0,add_matrix:0
         $oracle/tensorfile.c"
         case $2 in # what has been opened so far of an archive, apart
         -DPART=3*) echo '-eva-slevel 300 -eva-split-return-function open_entries:full,open_archive:full,open_contents:full,open_source:full' ;;
+        -DPART=4*) echo '-eva-slevel 600 -eva-slevel-function pattern_of:20
+            -eva-split-return-function any_order_of_two:full,any_index:full,any_printed:0,wanted:full,unsuitable:0,refuse:full,leave_out:full,add_tensor:full,add_sources:full,open_entries:full,open_archive:full,open_contents:full,open_source:full,open_shards:full,open_file:full,check_used:0,name_matrices:full' ;;
         *) echo '-eva-slevel 1000' ;;
         esac ;;
     manifest) echo "-eva-slevel 200 -eva-slevel-function check_optional_fields:3,word_ok:300,any_compared:1,any_part:3,any_found:1,any_copy:3,any_message:1,parse_roundoff:10,manifest_set_to_parameters:12,set_one:10
@@ -196,16 +202,23 @@ for reader in $readers; do
         wrong 'a file read past its end' '-DCOUNT=3 -DFILE_SIZE=10' 's/size_t want = n - got > (1u << 30) ? (1u << 30) : n - got;/size_t want = n;/'
         wrong 'a chunk widened past its end' '-DCOUNT=3 -DFILE_SIZE=10' 's/memcpy(&x, bytes + i \* size, m \* size);/memcpy(\&x, bytes + i * size, CHUNK * size);/'
         wrong 'division by a dimension of 0' '-DCOUNT=3 -DFILE_SIZE=10' 's/if (dim\[i\] == 0) {/if (0) {/'
+        wrong 'sizes longer than their room' '-DCOUNT=3 -DFILE_SIZE=10' 's/n += (size_t)snprintf(out/n += 2 * (size_t)snprintf(out/'
+        wrong 'a block longer than its room' '-DCOUNT=3 -DFILE_SIZE=10' 's/read_fully(fd, block, sizeof block)/read_fully(fd, block, sizeof block + 1)/'
+        wrong 'a digit of a digest past its end' '-DCOUNT=3 -DFILE_SIZE=10' 's/snprintf(hex + 2 \* i, 3,/snprintf(hex + 2 * i + 1, 3,/'
         ;;
     tensorview)
         few='-DPART=1 -DFORMAT=TENSOR_NPY -DHEAD=2 -DCOUNT=2 -DFILE_SIZE=0'
         right 'any pieces of 2 elements of each dtype' "$few"
         for f in SAFETENSORS NPY; do right "the opening of a file, $f" "-DPART=2 -DFORMAT=TENSOR_$f -DHEAD=2 -DCOUNT=2 -DFILE_SIZE=0 -DTEXT=2"; done
+        index='-DFORMAT=TENSOR_SAFETENSORS -DHEAD=0 -DFILE_MOST=0 -DCOUNT=2 -DFILE_SIZE=0 -DTEXT=2'
+        for n in 1 2; do right "the shards of an index, $n" "-DPART=3 -DINDEX=$n $index"; done
         wrong 'a piece read past its end' "$few" 's/bytes + got, n - got,/bytes + got, n,/'
         wrong 'narrow elements put beyond the room' "$few" 's/n \* (sizeof \*to - tensor_dtype_size(dtype))/n * sizeof *to/'
         few='-DPART=2 -DFORMAT=TENSOR_SAFETENSORS -DHEAD=2 -DCOUNT=2 -DFILE_SIZE=0 -DTEXT=2'
         wrong 'a name that two own' "$few" 's/p->name = NULL;//'
         wrong 'room for one place' "$few" 's/calloc(l->tensors + 1, sizeof \*v->place)/calloc(1, sizeof *v->place)/'
+        wrong 'room for the files of one shard' "-DPART=3 -DINDEX=2 $index" 's/realloc(v->file, (v->files + from->files + 1)/realloc(v->file, (from->files)/'
+        wrong 'files that two own' "-DPART=3 -DINDEX=2 $index" 's/from->head.tensors = from->files = 0;//'
         ;;
     digest)
         right 'any block of 3' '-DBLOCKS=3 -DFILE_SIZE=0'
@@ -222,6 +235,7 @@ for reader in $readers; do
         wrong 'a name longer than its room' -DTEXT=0 's/ || n >= 64 || / || /'
         wrong 'a value longer than its room' -DTEXT=0 's/ || item - n - 1 >= 64 || / || /'
         wrong 'a comma at the end' -DTEXT=7 's/\*list = p + item + (p\[item\] == .,.);/*list = p + item + 1;/'
+        wrong 'a list of parameters longer than its room' -DTEXT=0 's/ \&\& at < sizeof known; j++)/; j++)/'
         ;;
     roundoff)
         for n in 0 3; do right "every text of up to $n bytes" "-DTEXT=$n"; done
@@ -230,10 +244,13 @@ for reader in $readers; do
         wrong 'a list of names longer than its room' -DTEXT=0 's/ \&\& at < errlen; i++)/; i++)/'
         ;;
     main)
-        right 'every text of up to 4 bytes' -DTEXT=4
+        right 'every text of up to 4 bytes' -DTEXT=4 6
         wrong 'more conditions than there is room for' -DTEXT=4 's/if (list->count == sizeof list->text \/ sizeof \*list->text) return/if (0) return/'
         wrong 'values past the end' -DTEXT=4 "s/if (\\*p == '.0') return false;//"
         wrong 'an item past the end' -DTEXT=4 "s/for (const char \\*p = set, \\*end; \\*p; p = end + (\\*end == ',')) {/for (const char *p = set, *end; *p; p = end + 1) {/"
+        wrong 'a name that is there already' -DTEXT=4 's/if (j == list->count) list->name/list->name/'
+        wrong 'more precisions than there is room for' -DTEXT=4 's/n < 8; n++) known/n < 9; n++) known/'
+        wrong 'a parameter that is unknown' -DTEXT=4 's/if (!param || p + n >= end) return false/if (p + n >= end) return false/'
         ;;
     manifest)
         few='-DMEMBERS=1 -DANY_MEMBERS=2 -DTEXT=8'
@@ -258,11 +275,14 @@ for reader in $readers; do
         right 'lists of any JSON, of up to 2 members' "-DPART=3 $few"
         right 'a case of any JSON' "-DPART=4 $few"
         right 'a file of any JSON, of up to one case' "-DPART=5 $few"
+        right 'joining up to 2 parts of up to 3, of up to 3 cases' "-DPART=6 $few"
         wrong 'a digest of any length' "-DPART=5 $few" 's/if (!is_digest(manifest) || !is_digest(asked))/if (0)/'
         wrong 'more sizes than there is room for' "-DPART=1 $few" 's/if (!json_is_array(j) || json_array_size(j) > OP_RANK)/if (!json_is_array(j))/'
         wrong 'a text that is none' "-DPART=1 $few" 's/if (!s) return may_be_null/if (!s \&\& json_is_null(j)) return may_be_null/'
         wrong 'a picture of any length' "-DPART=2 $few" 's/strlen(levels) != n || strspn(levels, "012345") != n/strspn(levels, "012345") == 0/'
         wrong 'room for a tensor too few' "-DPART=3 $few" 's/return calloc(n + 1, each);/return calloc(n ? n - 1 : 0, each);/'
+        wrong 'parts of different runs' "-DPART=6 $few" 's/if (!same_run(&s\[0\], &s\[i\]))/if (0)/'
+        wrong 'room for the cases of one part' "-DPART=6 $few" 's/room(s\[0\].total,/room(s[0].cases,/'
         ;;
     stream)
         right 'every line of 9 bytes' '-DPART=1 -DMEMBERS=1 -DTEXT=8 -DLENGTH=9'
@@ -297,18 +317,36 @@ for reader in $readers; do
         right 'the matrices of a tensor of any shape' "-DPART=2 $any $few"
         right 'the opening of safetensors with 2 tensors' "-DPART=3 -DFORMAT=TENSOR_SAFETENSORS -DHEAD=2 $few"
         right 'the opening of an .npz with up to 2 entries' "-DPART=3 -DFORMAT=TENSOR_NPZ -DHEAD=1 $few"
+        whole="-DFORMAT=TENSOR_SAFETENSORS -DHEAD=0 -DFILE_LEAST=9 -DFILE_MOST=9 -DANY_PIECES=0 -DANY_LARGE -DANY_RANK=2 -DANY_FORTRAN=0 $few"
+        one="-DPART=4 -DPATTERNS=1 -DFILES=1 -DTENSORS=2 $whole" index="-DPART=4 -DPATTERNS=0 -DFILES=1 -DINDEX=2 -DTENSORS=1 $whole"
+        right 'a dump of 2 tensors' "-DPART=4 -DPATTERNS=0 -DFILES=1 -DTENSORS=2 $whole"
+        right 'a dump of those of 2 tensors that have a pattern' "$one" 8
+        right 'a dump of 2 files' "-DPART=4 -DPATTERNS=1 -DFILES=2 -DTENSORS=1 $whole" 6
+        right 'a dump of the 2 shards of an index' "$index"
         wrong 'a row longer than its room' "-DPART=1 -DARCHIVE=0 $any $few" 's/malloc(rows \* m->p \* tensor_dtype_size(m->dtype) + 1)/malloc(rows * m->p)/'
         wrong 'what was not read taken for numbers' "-DPART=1 -DARCHIVE=0 $any $few" 's/return result == 0 ? check_finite(\(.*\)) : result;/return check_finite(\1);/'
         wrong 'more passed over at once than there is room for' "-DPART=1 -DARCHIVE=1 $any $few" 's/zip_fread(stream->file, passed, step)/zip_fread(stream->file, passed, at - stream->at)/'
         wrong 'more matrices than there is room for' "-DPART=2 $any $few" 's/if (d->matrices == DUMP_MATRICES)/if (0)/'
         wrong 'room for one entry' "-DPART=3 -DFORMAT=TENSOR_NPZ -DHEAD=1 $few" 's/calloc((size_t)entries + 1, sizeof \*s->entry)/calloc(1, sizeof *s->entry)/'
         wrong 'a header without room' "-DPART=3 -DFORMAT=TENSOR_SAFETENSORS -DHEAD=2 $few" 's/realloc(head, need)/realloc(head, need - have)/'
+        wrong 'room for one tensor' "$one" 's/calloc(tensors + 1, sizeof \*found)/calloc(1, sizeof *found)/'
+        wrong 'a pattern that a tensor does not have' "$one" 's/return c->patterns == 0 || \*pattern < c->patterns;/return true;/'
+        wrong 'room for one that is left out' "$one" 's/realloc(d->left, (d->left_out + 1) \* sizeof/realloc(d->left, sizeof/'
+        wrong 'room for one shard' "$index" 's/realloc(d->source, (d->sources + x.shards + 1) \* sizeof/realloc(d->source, (d->sources + 1) * sizeof/'
         ;;
     prompt)
-        right 'sizes of 16 letters' -DTEXT=16
-        wrong 'room for a letter too few' -DTEXT=16 's/binding b\[OP_DIMS\]/binding b[OP_DIMS - 1]/'
-        wrong 'a letter past those that are bound' -DTEXT=16 's/while (i < \*n \&\& b\[i\]/while (b[i]/'
-        wrong 'sizes longer than their room' -DTEXT=16 's/at += (size_t)snprintf(dims + at/at += 2 * (size_t)snprintf(dims + at/'
+        right 'sizes of 16 letters' "-DPART=1 -DTEXT=16"
+        right 'metadata and names of up to 16 bytes' "-DPART=2 -DTEXT=16"
+        right 'parameters of up to 3 bytes besides others of up to 2' "-DPART=3 -DTEXT=3" 5
+        right 'values of each dtype' "-DPART=4 -DTEXT=16"
+        wrong 'room for a letter too few' "-DPART=1 -DTEXT=16" 's/binding b\[OP_DIMS\]/binding b[OP_DIMS - 1]/'
+        wrong 'a letter past those that are bound' "-DPART=1 -DTEXT=16" 's/while (i < \*n \&\& b\[i\]/while (b[i]/'
+        wrong 'sizes longer than their room' "-DPART=1 -DTEXT=16" 's/at += (size_t)snprintf(dims + at/at += 2 * (size_t)snprintf(dims + at/'
+        wrong 'an operation that is unknown' "-DPART=2 -DTEXT=16" 's/if (!r->op) return fail(r, "metadata: op is/if (0) return fail(r, "metadata: op is/'
+        wrong 'no room for the parameters' "-DPART=3 -DTEXT=3" 's/= strlen(set) + (base ? strlen(base) : 0) + 2;/= 2;/'
+        wrong 'a parameter past the end' "-DPART=3 -DTEXT=3" "s/p += item + (p\[item\] == ',')/p += item + 1/"
+        wrong 'values of another shape' "-DPART=4 -DTEXT=16" 's/if (!same) return wrong_shape(r, t, got, prefix, NULL);//'
+        wrong 'values of another type' "-DPART=4 -DTEXT=16" 's/if (!check_dtype(r, prefix, t->name, t->flags \& OP_I64, got)) return false;//'
         ;;
     *)
         echo "eva: $reader: there is no such reader" >&2

@@ -1,5 +1,6 @@
 /* Roundoffs as text: any text for each of them, and, with the shortest, texts as long as their room, and longer. */
 #define ANY_COUNTS 12
+#define ANY_COMPARED
 #include "any.h"
 
 /* strtok_r(), written out for a separator of one byte. */

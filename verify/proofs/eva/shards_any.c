@@ -3,6 +3,7 @@
  * PART 1: names of up to 3 bytes, and an end, that are added to a list that is full, or but for one place; 2: an index whose map has
  * MEMBERS members, at most two, of any values.  A file's name is any byte and ".safetensors": the room for its path follows from its
  * length, and what does not end so is refused (PART 1).  Both loops over the map see the same members. */
+#define ANY_TWO
 #include "jansson_any.h"
 
 #include "shards.h"
@@ -15,22 +16,6 @@ static char *any_last(const char *s, char c)
     return (char *)(uintptr_t)last;
 }
 #define strrchr any_last
-
-/* Elements in any order, of which there are two at most. */
-static void any_order_of_two(void *base, size_t n, size_t size, int (*compare)(const void *, const void *))
-{
-    char *b = base, one[64];
-    /*@ assert two: n <= 2; */
-    if (n < 2) return;
-    compare(b, b + size);
-    compare(b + size, b);
-    if (Frama_C_nondet(0, 1)) return;
-    memcpy(one, b, size);
-    memcpy(b, b + size, size);
-    memcpy(b + size, one, size);
-}
-#undef qsort
-#define qsort any_order_of_two
 
 /* Any element, or none. */
 static void *any_search(const void *key, const void *base, size_t n, size_t size,

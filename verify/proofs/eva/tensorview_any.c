@@ -1,10 +1,10 @@
 /* Pieces of a tensor that stays in its file: any first element and any number of them within a shape of any sizes, of every dtype,
- * from a file that may be cut off meanwhile; and the opening of a file of a given FORMAT (PART 2).
- *
- * Left out: the shards of an index. */
+ * from a file that may be cut off meanwhile; and the opening of a file of a given FORMAT (PART 2),
+ * and of the shards of an index (PART 3). */
 #define ANY_PIECES 16
 #include "any.h"
 #include "files_any.h"
+#include "index_any.h"
 #include "layout_any.h"
 
 #include "tensorview.c"
@@ -43,6 +43,12 @@ static void part(void)
 {
     tensor_view v;
     if (open_one("file", &v, err, sizeof err) == 0) tensor_view_close(&v);
+}
+#elif PART == 3
+static void part(void)
+{
+    tensor_view v;
+    if (open_shards("i", &v, err, sizeof err) == 0) tensor_view_close(&v);
 }
 #endif
 

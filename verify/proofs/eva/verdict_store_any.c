@@ -1,11 +1,14 @@
 /* The verdicts of a shard: each part, whatever JSON it is, with at most ANY_MEMBERS members.
  *
  * PART 1: a tensor without its picture, which has as many cells as its shape says; 2: that picture, of tensors of 0, 1, 6 and 12 cells, the last more than a text has;
- * 3: the lists of a case, the tensors being those of part 1 and without bins; 4: a case without lists; 5: a file of up to one such case.
- * Left out is joining. */
+ * 3: the lists of a case, the tensors being those of part 1 and without bins; 4: a case without lists; 5: a file of up to one such case;
+ * 6: joining one or two parts of up to 3, of up to 3 cases in all, each with as many as verdict_store_share() says, as read_root() sees to. */
 #if PART == 5 /* a text of up to TEXT bytes, or of up to those of a digest */
 #define ANY_OWN_TEXT
 static const char *any_text(void);
+#endif
+#if PART == 6
+#define ANY_COMPARED
 #endif
 #include "jansson_any.h"
 
@@ -89,6 +92,31 @@ static const twin_profile any_profile;
 static any_json value;
 static char err[64];
 
+/* The part a, and b if n is 2, of a run that has `shards` parts; b may be of any run. */
+static void join(size_t total, size_t shards, size_t n, size_t a, size_t b)
+{
+    static const char *const path[] = {"a", "b"};
+    verdict_case *c = NULL;
+    static verdict_store s[2];
+    for (size_t i = 0; i < n; i++) {
+        s[i].shard = i == 0 ? a : b;
+        s[i].shards = shards;
+        s[i].total = total;
+        s[i].cases = verdict_store_share(total, s[i].shard, shards);
+        s[i].c = calloc(s[i].cases + 1, sizeof *s[i].c);
+        if (!s[i].c) return;
+        s[i].suite = s[i].precision = any_texts[i];
+        Frama_C_make_unknown(s[i].manifest, 64);
+        Frama_C_make_unknown(s[i].asked, 64);
+        s[i].seed = Frama_C_unsigned_long_interval(0, 1UL << 53);
+        s[i].forward = Frama_C_nondet(0, 1);
+        s[i].power = Frama_C_nondet(0, 1);
+        if (i == 1 && Frama_C_nondet(0, 1)) s[i].total = Frama_C_size_t_interval(0, SIZE_MAX);
+        if (i == 1 && Frama_C_nondet(0, 1)) s[i].shards = Frama_C_size_t_interval(1, SIZE_MAX);
+    }
+    verdict_store_join(s, n, path, &c, err, sizeof err);
+}
+
 int main(void)
 {
     reader r = {.label = "v", .where = "case 1: ", .err = err, .errlen = sizeof err};
@@ -122,6 +150,14 @@ int main(void)
         if (verdict_store_read("v", &s, "1", err, sizeof err) == 0) verdict_store_clear(&s);
         break;
     }
+    case 6:
+        for (size_t total = 0; total < 4; total++)
+            for (size_t shards = 1; shards < 4; shards++)
+                for (size_t a = 1; a <= shards; a++) {
+                    join(total, shards, 1, a, 0);
+                    for (size_t b = 1; b <= shards; b++) join(total, shards, 2, a, b);
+                }
+        break;
     default:
         read_case(&r, any_value(&value), &v);
         break;
