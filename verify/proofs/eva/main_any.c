@@ -49,7 +49,7 @@ int main(void)
     Frama_C_make_unknown(text, TEXT);
     cli_parse_seed(text, &seed);
     cli_parse_jobs(&command, &jobs, text);
-    names();
     conditions();
+    names();
     return 0;
 }

@@ -318,8 +318,8 @@ for reader in $readers; do
         right 'the opening of safetensors with 2 tensors' "-DPART=3 -DFORMAT=TENSOR_SAFETENSORS -DHEAD=2 $few"
         right 'the opening of an .npz with up to 2 entries' "-DPART=3 -DFORMAT=TENSOR_NPZ -DHEAD=1 $few"
         whole="-DFORMAT=TENSOR_SAFETENSORS -DHEAD=0 -DFILE_LEAST=9 -DFILE_MOST=9 -DANY_PIECES=0 -DANY_LARGE -DANY_RANK=2 -DANY_FORTRAN=0 $few"
-        one="-DPART=4 -DPATTERNS=1 -DFILES=1 -DTENSORS=2 $whole" index="-DPART=4 -DPATTERNS=0 -DFILES=1 -DINDEX=2 -DTENSORS=1 $whole"
-        right 'a dump of 2 tensors' "-DPART=4 -DPATTERNS=0 -DFILES=1 -DTENSORS=2 $whole"
+        all="-DPART=4 -DPATTERNS=0 -DFILES=1 -DTENSORS=2 $whole" one="-DPART=4 -DPATTERNS=1 -DFILES=1 -DTENSORS=2 $whole" index="-DPART=4 -DPATTERNS=0 -DFILES=1 -DINDEX=2 -DTENSORS=1 $whole"
+        right 'a dump of 2 tensors' "$all"
         right 'a dump of those of 2 tensors that have a pattern' "$one" 8
         right 'a dump of 2 files' "-DPART=4 -DPATTERNS=1 -DFILES=2 -DTENSORS=1 $whole" 6
         right 'a dump of the 2 shards of an index' "$index"
@@ -329,9 +329,9 @@ for reader in $readers; do
         wrong 'more matrices than there is room for' "-DPART=2 $any $few" 's/if (d->matrices == DUMP_MATRICES)/if (0)/'
         wrong 'room for one entry' "-DPART=3 -DFORMAT=TENSOR_NPZ -DHEAD=1 $few" 's/calloc((size_t)entries + 1, sizeof \*s->entry)/calloc(1, sizeof *s->entry)/'
         wrong 'a header without room' "-DPART=3 -DFORMAT=TENSOR_SAFETENSORS -DHEAD=2 $few" 's/realloc(head, need)/realloc(head, need - have)/'
-        wrong 'room for one tensor' "$one" 's/calloc(tensors + 1, sizeof \*found)/calloc(1, sizeof *found)/'
+        wrong 'room for one tensor' "$all" 's/calloc(tensors + 1, sizeof \*found)/calloc(1, sizeof *found)/'
         wrong 'a pattern that a tensor does not have' "$one" 's/return c->patterns == 0 || \*pattern < c->patterns;/return true;/'
-        wrong 'room for one that is left out' "$one" 's/realloc(d->left, (d->left_out + 1) \* sizeof/realloc(d->left, sizeof/'
+        wrong 'room for one that is left out' "$all" 's/realloc(d->left, (d->left_out + 1) \* sizeof/realloc(d->left, sizeof/'
         wrong 'room for one shard' "$index" 's/realloc(d->source, (d->sources + x.shards + 1) \* sizeof/realloc(d->source, (d->sources + 1) * sizeof/'
         ;;
     prompt)
