@@ -1048,6 +1048,62 @@ START_TEST(splits_end_and_the_claim_says_so)
 }
 END_TEST
 
+/* p - q at y, and what it adds up to below y, of mixtures [4,k] whose masses are closed forms. */
+static long double difference(size_t k, const double *p, const double *q, long double y, long double *below)
+{
+    long double d = 0;
+    *below = 0;
+    for (size_t i = 0; i < 2 * k; i++) {
+        const double *at = i < k ? p + i : q + i - k;
+        const long double mass = i < k ? expl(at[0]) : -expl(at[0]), z = (y - at[k]) / sqrtl(2 * (long double)at[2 * k]);
+        d += mass * expl(-z * z) / sqrtl(at[2 * k]);
+        *below += mass * 0.5L * erfcl(-z);
+    }
+    return d;
+}
+
+/* Two mixtures cross three times, two of them a thirtieth apart: between those no point of a panel need lie, and what tells that its
+ * sign is not clear is how far ln p/q goes from one point to the next.  V is half of what p - q amounts to between crossings, which
+ * a search at every 1/64 finds. */
+START_TEST(crossings_between_points_are_not_overlooked)
+{
+    enum { K = 3 };
+    const double mass[] = {0.514018691, 0.188464864, 0.297516445}, nu[] = {0.617366858, 7.791784131, 2.216298706};
+    const double at_p[] = {0.52108244, 2.289094505, 4.10170044}, at_q[] = {0.52112406, 2.289139143, 4.102239798};
+    double p[4 * K], q[4 * K], work[10 * K], V, h2, error[2];
+    for (size_t i = 0; i < K; i++) {
+        p[i] = q[i] = smoe_log(mass[i]);
+        p[K + i] = at_p[i];
+        q[K + i] = at_q[i];
+        p[2 * K + i] = q[2 * K + i] = nu[i];
+        p[3 * K + i] = q[3 * K + i] = smoe_normal_log_density(0, 0, nu[i]);
+    }
+    long double v = 0, last = 0, below;
+    int crossings = 0;
+    for (long double y = -48; y < 48; y += 1.0L / 64) {
+        long double a = y, b = y + 1.0L / 64;
+        const bool up = difference(K, p, q, a, &below) < 0;
+        if (up != (difference(K, p, q, b, &below) >= 0)) continue;
+        for (int halvings = 0; halvings < 80; halvings++) {
+            const long double middle = (a + b) / 2;
+            if ((difference(K, p, q, middle, &below) < 0) == up)
+                a = middle;
+            else
+                b = middle;
+        }
+        difference(K, p, q, a, &below);
+        v += fabsl(below - last) / 2;
+        last = below;
+        crossings++;
+    }
+    v += fabsl(last) / 2;
+    ck_assert_int_eq(crossings, 3);
+    OK(smoe_mixture_distance(K, p, K, q, work, &V, &h2, error));
+    ck_assert_msg(fabs(V - (double)v) <= error[0] && error[0] < 1e-12, "T.8: V is %.17g, not %.17g, within %g", V, (double)v,
+                  error[0]);
+}
+END_TEST
+
 /* Pairs of atoms of one variance cross halfway, which is where a panel is first cut, and p = q at that very point.  Either side is
  * clear then: with 25 splits for each crossing, 4,096 would not do. */
 START_TEST(crossings_at_an_end_take_no_splits)
@@ -1801,6 +1857,13 @@ START_TEST(degenerate_data_get_a_status)
     /* as far from 0 as a spread of 1 allows, and a spread that overflows when it is squared */
     OK(smoe_oracle(4, 1, 1, ((double[]){0x1p46, 0x1p46 + 1, 0x1p46 + 2, 0x1p46 + 3}), y, zero, work, eta));
     ck_assert_int_eq(smoe_oracle(4, 1, 1, ((double[]){0, 0x1p600, 0, 0}), y, zero, work, eta), SMOE_EOVRFLW);
+    /* 7 samples of a feature whose deviation is 2^-49, all of it exact: as much as its mean may be off, (2*7 + 2) 2^-53, not more */
+    double close[7];
+    for (size_t t = 0; t < 7; t++) close[t] = 1 - (double[]){0, 6, 2, 4, 1, 5, 3}[t] * 0x1p-50;
+    const double seven[] = {0, 1, 0, 2, 1, 3, 5};
+    ck_assert_int_eq(smoe_oracle(7, 1, 1, close, seven, (size_t[7]){0}, work, eta), SMOE_EDOM);
+    for (size_t t = 0; t < 7; t++) close[t] = 1 - (double[]){0, 6, 2, 5, 1, 5, 2}[t] * 0x1p-50; /* squares of 32 instead of 28 */
+    OK(smoe_oracle(7, 1, 1, close, seven, (size_t[7]){0}, work, eta));
     ck_assert_int_eq(smoe_oracle(0, 1, 1, spread, y, zero, work, eta), SMOE_EINVAL);
     ck_assert_int_eq(smoe_oracle(4, 0, 1, spread, y, zero, work, eta), SMOE_EINVAL);
     ck_assert_int_eq(smoe_oracle(4, 1, 0, spread, y, zero, work, eta), SMOE_EINVAL);
@@ -2095,6 +2158,7 @@ int main(void)
     tcase_add_loop_test(property, labels_have_the_weights, 0, SHAPES);
     tcase_add_loop_test(property, distances_are_ordered, 0, shapes_to_integrate(16));
     tcase_add_test(property, quadrature_meets_closed_forms);
+    tcase_add_test(property, crossings_between_points_are_not_overlooked);
     tcase_add_loop_test(property, models_have_distances, 0, shapes_to_integrate(SHAPES));
     tcase_add_test(property, hard_distances_end);
     tcase_add_test(property, crossings_at_an_end_take_no_splits);
