@@ -337,6 +337,19 @@ START_TEST(em_by_hand)
     OK(smoe_mix_m_step(&scaled, 4, same, x4, ((double[]){0, 0, 0, 0}), q_flat, 0.25, work, after));
     NEAR(after[3], 0.4054651081081643820, 4, "T.12 beta0_0, norm"); /* experts at 0 fit, and |h| pulls nowhere at 0 */
     NEAR(after[7], -0.6931471805599453094, 4, "T.12 beta0_1, norm");
+
+    /* Two features, of means 0 and 2, sum of the squares about them 4 I; q - 1/2 is 1/2 at the first point alone, (-1,-1) from the
+     * means: 2 (-1/2, -1/2) / 4 along the features, 2 (1/2) / 4 at the means, 1/4 + 2 (1/4) at 0. */
+    const smoe_mix_shape plane = {.gate = SMOE_MIX_SOFTMAX, .free_weights = true, .k = 2, .d = 2};
+    const double x8[] = {-1, 1, 1, 1, -1, 3, 1, 3}, first[] = {1, 0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5};
+    const double level[] = {0, 0, 1, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0};
+    double room[200], moved[14];
+    OK(smoe_mix_m_step(&plane, 4, level, x8, y4, first, 0.25, room, moved));
+    const double gates[] = {0.75, -0.25, -0.25};
+    for (size_t l = 0; l < 3; l++) {
+        NEAR(moved[4 + l], gates[l], 2, "T.12 gate of atom 0 in two dimensions");
+        NEAR(moved[11 + l], -gates[l], 2, "T.12 gate of atom 1 in two dimensions");
+    }
 }
 END_TEST
 
