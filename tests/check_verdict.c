@@ -123,6 +123,15 @@ static void free_toy(void)
     op_case_free(c);
 }
 
+/* Another case in place of the present one. */
+static void take(const op_record *op, const char *dims, const char *set)
+{
+    op_case_free(c);
+    verdict_golden_clear(&g);
+    c = op_case_new(op, dims, set, err, sizeof err);
+    ck_assert_msg(c != NULL, "%s", err);
+}
+
 static void add_doubles(const char *name, const op_value *shape, const double *x)
 {
     ck_assert_int_eq(tensor_file_add(&answer, name, TENSOR_F64, shape->rank, shape->dim, x), 0);
@@ -707,10 +716,7 @@ static void route_case(const double o[4])
 {
     const op_record *op = op_find("compete.route");
     ck_assert_ptr_nonnull(op);
-    op_case_free(c);
-    verdict_golden_clear(&g);
-    c = op_case_new(op, "T=1,N=2,d=2", "k=1", err, sizeof err);
-    ck_assert_msg(c != NULL, "%s", err);
+    take(op, "T=1,N=2,d=2", "k=1");
     memcpy(op_in(c, "o"), o, 4 * sizeof *o);
     op_cot(c, "y")[0] = 1;
     ck_assert_int_eq(op_run(c), SMOE_OK);
@@ -770,10 +776,7 @@ START_TEST(the_order_inside_the_k_counts)
     const op_record *op = op_find("compete.route");
     const int64_t reversed[2] = {0, 1}, rightly[2] = {1, 0};
     const size_t two[] = {1, 2};
-    op_case_free(c);
-    verdict_golden_clear(&g);
-    c = op_case_new(op, "T=1,N=2,d=2", "k=2", err, sizeof err);
-    ck_assert_msg(c != NULL, "%s", err);
+    take(op, "T=1,N=2,d=2", "k=2");
     memcpy(op_in(c, "o"), (const double[]){1, 2, 4, 2}, 4 * sizeof(double));
     ck_assert_int_eq(op_run(c), SMOE_OK);
     ck_assert_mem_eq(op_out_i64(c, "index"), rightly, sizeof rightly);
@@ -795,10 +798,7 @@ START_TEST(ties_left_to_the_sort_are_named)
     static const int64_t golden[4] = {2, 1, 1, 0}, higher[4] = {2, 3, 1, 3}, behind[4] = {2, 3, 1, 2};
     const op_record *op = op_find("gate.weights");
     ck_assert_ptr_nonnull(op);
-    op_case_free(c);
-    verdict_golden_clear(&g);
-    c = op_case_new(op, "T=2,N=4", "k=2", err, sizeof err);
-    ck_assert_msg(c != NULL, "%s", err);
+    take(op, "T=2,N=4", "k=2");
     memcpy(op_in(c, "r"), score, sizeof score);
     ck_assert_int_eq(op_run(c), SMOE_OK);
     ck_assert_mem_eq(op_out_i64(c, "index"), golden, sizeof golden);
@@ -829,10 +829,7 @@ static void balance_case(void)
 {
     const op_record *op = op_find("balance.switch");
     const double log3 = 1.0986122886681098;
-    op_case_free(c);
-    verdict_golden_clear(&g);
-    c = op_case_new(op, "T=2,N=2", "k=2", err, sizeof err);
-    ck_assert_msg(c != NULL, "%s", err);
+    take(op, "T=2,N=2", "k=2");
     memcpy(op_in(c, "r"), (const double[]){log3, 0, log3, 0}, 4 * sizeof(double));
     memcpy(op_in(c, "mask"), (const double[]){1, 1}, 2 * sizeof(double));
     op_cot(c, "loss")[0] = 1;
@@ -1028,10 +1025,7 @@ START_TEST(wrong_integers_are_named)
     const int64_t index[4] = {0, 1, 1, 0}, by_choice[4] = {0, -1, 0, -1}, by_token[4] = {0, 0, -1, -1};
     const int64_t neither[4] = {0, -1, -1, 0};
     profile = twin_profile_find("f32");
-    op_case_free(c);
-    verdict_golden_clear(&g);
-    c = op_case_new(op_find("layer.dispatch"), "T=2,d=1,K=2", "experts=2,capacity=1", err, sizeof err);
-    ck_assert_msg(c != NULL, "%s", err);
+    take(op_find("layer.dispatch"), "T=2,d=1,K=2", "experts=2,capacity=1");
     memcpy(op_in(c, "x"), (const double[]){3, 5}, 2 * sizeof(double));
     memcpy(op_in_i64(c, "index"), index, sizeof index);
     memcpy(op_cot(c, "xe"), (const double[]){1, 2}, 2 * sizeof(double));
@@ -1065,10 +1059,7 @@ START_TEST(integers_have_power_too)
     profile = twin_profile_find("bf16");
     while (strcmp(twin_variants[at].op, "layer.dispatch") != 0 || strcmp(twin_variants[at].name, "CapacityDrop/token"))
         at++;
-    op_case_free(c);
-    verdict_golden_clear(&g);
-    c = op_case_new(op_find("layer.dispatch"), "T=2,d=1,K=2", "experts=2,capacity=1", err, sizeof err);
-    ck_assert_msg(c != NULL, "%s", err);
+    take(op_find("layer.dispatch"), "T=2,d=1,K=2", "experts=2,capacity=1");
     memcpy(op_in_i64(c, "index"), (const int64_t[]){0, 1, 1, 0}, 4 * sizeof(int64_t));
     ck_assert_int_eq(op_run(c), SMOE_OK); /* tokens of 0 and no cotangent: the places alone tell */
     ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
@@ -1558,10 +1549,7 @@ START_TEST(inputs_that_share_the_axis_are_told)
     op_record wide = toy;
     wide.in = in;
     wide.out = out;
-    op_case_free(c);
-    verdict_golden_clear(&g);
-    c = op_case_new(&wide, "T=3,N=9,d=2,K=2,M=0", "", err, sizeof err);
-    ck_assert_msg(c != NULL, "%s", err);
+    take(&wide, "T=3,N=9,d=2,K=2,M=0", "");
     for (size_t i = 0; i < 27; i++) c->in[0].f64[i] = (double)i / 2;
     memcpy(c->in[1].f64, (const double[]){0.25, 0.5, 1e-9}, 3 * sizeof(double));
     g.out[0] = floats(3, (const double[]){1, 2, 3}, 0.5);
@@ -1603,10 +1591,7 @@ START_TEST(inputs_are_told_out_of_a_prompt)
     op_record masked = toy;
     masked.in = in;
     masked.out = out;
-    op_case_free(c);
-    verdict_golden_clear(&g);
-    c = op_case_new(&masked, "T=3,N=2", "", err, sizeof err);
-    ck_assert_msg(c != NULL, "%s", err);
+    take(&masked, "T=3,N=2", "");
     for (size_t way = 0; way < 5;
          way++) { /* the prompt has r; and the mask; and the noise; and not r; and r, cut off meanwhile */
         char path[] = "/tmp/check_verdict.XXXXXX";
@@ -1651,10 +1636,7 @@ END_TEST
 
 START_TEST(malformed_tokens_are_told_three_at_most)
 {
-    op_case_free(c);
-    verdict_golden_clear(&g);
-    c = op_case_new(&toy, "T=6,N=3", "", err, sizeof err);
-    ck_assert_msg(c != NULL, "%s", err);
+    take(&toy, "T=6,N=3", "");
     const int64_t right[12] = {0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1}, wrong[12] = {0, 1, 3, 1, 0, -1, 2, 2, 1, 0, 7, 8};
     double zeros[18] = {0};
     g.out[WEIGHT] = floats(12, zeros, 1);
@@ -1800,10 +1782,7 @@ START_TEST(a_choice_names_an_expert_once)
     static const op_tensor out[] = {{"index", "T,K", OP_DECISION, OP_I64, ""}, {NULL, NULL, 0, 0, NULL}};
     bare.in = in;
     bare.out = out;
-    op_case_free(c);
-    verdict_golden_clear(&g);
-    c = op_case_new(&bare, "T=1,N=4", "k=3", err, sizeof err);
-    ck_assert_msg(c != NULL, "%s", err);
+    take(&bare, "T=1,N=4", "k=3");
     g.out[0] = whole(3, golden);
     g.score[0] = floats(4, zeros, 1);
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
@@ -1832,10 +1811,7 @@ START_TEST(of_two_choices_both_are_golden_where_one_is_malformed)
     op_record two = toy;
     two.in = in;
     two.out = out;
-    op_case_free(c);
-    verdict_golden_clear(&g);
-    c = op_case_new(&two, "T=1,N=4", "k=2", err, sizeof err);
-    ck_assert_msg(c != NULL, "%s", err);
+    take(&two, "T=1,N=4", "k=2");
     for (size_t i = 0; i < 2; i++) {
         g.out[i] = whole(2, golden);
         g.score[i] = floats(4, zeros, 1);
@@ -1863,10 +1839,7 @@ START_TEST(without_experts_no_choice_is_formed)
     bare.in = in;
     bare.out = out;
     bare.param = NULL;
-    op_case_free(c);
-    verdict_golden_clear(&g);
-    c = op_case_new(&bare, "T=2,M=2,A=1", "", err, sizeof err);
-    ck_assert_msg(c != NULL, "%s", err);
+    take(&bare, "T=2,M=2,A=1", "");
     g.out[0] = whole(2, golden);
     g.score[0] = floats(0, NULL, 0);
     add_integers("index", &c->out[0], chosen);
@@ -1884,10 +1857,7 @@ START_TEST(inadmissible_tokens_are_told_three_at_most)
     const double r[10] = {3, 1, 3, 1, 3, 1, 3, 1, 3, 1};
     const int64_t loser[5] = {1, 1, 1, 1, 0};
     const size_t dim[] = {5, 1}, r_dim[] = {5, 2};
-    op_case_free(c);
-    verdict_golden_clear(&g);
-    c = op_case_new(op_find("gate.weights"), "T=5,N=2", "k=1", err, sizeof err);
-    ck_assert_msg(c != NULL, "%s", err);
+    take(op_find("gate.weights"), "T=5,N=2", "k=1");
     memcpy(op_in(c, "r"), r, sizeof r);
     ck_assert_int_eq(op_run(c), SMOE_OK);
     ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
@@ -1916,10 +1886,7 @@ START_TEST(long_choices_are_cut)
 {
     int64_t wrong[64];
     char golden[300] = "(", want[700];
-    op_case_free(c);
-    verdict_golden_clear(&g);
-    c = op_case_new(op_find("gate.weights"), "T=1,N=100", "k=64", err, sizeof err);
-    ck_assert_msg(c != NULL, "%s", err);
+    take(op_find("gate.weights"), "T=1,N=100", "k=64");
     for (size_t i = 0; i < 100; i++) op_in(c, "r")[i] = 100 - (double)i;
     ck_assert_int_eq(op_run(c), SMOE_OK);
     ck_assert_msg(verdict_golden_run(c, profile, &g, err, sizeof err) == 0, "%s", err);
@@ -2351,10 +2318,7 @@ END_TEST
 START_TEST(bounds_that_are_missing_are_computed)
 {
     const int64_t none[3] = {7, 7, 7};
-    op_case_free(c);
-    verdict_golden_clear(&g);
-    c = op_case_new(op_find("gate.weights"), "T=2,N=3", "k=1", err, sizeof err);
-    ck_assert_msg(c != NULL, "%s", err);
+    take(op_find("gate.weights"), "T=2,N=3", "k=1");
     memcpy(op_in(c, "r"), (const double[]){0.5, 1, 0.25, 3, 2, 1}, 6 * sizeof(double));
     memcpy(op_cot(c, "weight"), (const double[]){1, 0.5}, 2 * sizeof(double));
     ck_assert_int_eq(op_run(c), SMOE_OK);
@@ -2851,10 +2815,7 @@ START_TEST(exchanged_tensors_have_one_shape)
     op_record shapes = toy;
     shapes.in = in;
     shapes.out = out;
-    op_case_free(c);
-    verdict_golden_clear(&g);
-    c = op_case_new(&shapes, "T=2,N=3,V=6,O=1", "", err, sizeof err);
-    ck_assert_msg(c != NULL, "%s", err);
+    take(&shapes, "T=2,N=3,V=6,O=1", "");
     double x[5][6];
     for (size_t i = 0; i < 5; i++)
         for (size_t e = 0; e < 6; e++) x[i][e] = (double)(10 * (i + 1) + e * e);

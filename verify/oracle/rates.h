@@ -109,8 +109,8 @@ int rates_store_merge(const char *path, rates_plan *plan, rates_fit **results, c
 /* Every process of the job calls these.  What is wrong, or NULL; is this process 0? */
 const char *rates_mpi_start(bool *first);
 int rates_mpi_agree(int status); /* the status of process 0, everywhere */
-/* Runs the fits todo [count] of process 0, which gets the results and appends them to the store. */
-void rates_mpi_run(const rates_plan *plan, const rates_store *store, const size_t *todo, size_t count,
+/* Runs the fits pending [count] of process 0, which gets the results and appends them to the store. */
+void rates_mpi_run(const rates_plan *plan, const rates_store *store, const size_t *pending, size_t count,
                    rates_fit *results);
 void rates_mpi_end(void);
 

@@ -74,26 +74,26 @@ static size_t owner(size_t j, size_t ranks)
 }
 
 /* The fits that are left, as process 0 knows them, to all. */
-static size_t *share_todo(const size_t *todo, size_t *count)
+static size_t *share_pending(const size_t *pending, size_t *count)
 {
     unsigned long long n = *count;
     MPI_Bcast(&n, 1, MPI_UNSIGNED_LONG_LONG, 0, MPI_COMM_WORLD);
     size_t *mine = calloc((size_t)n + 1, sizeof *mine);
     if (!mine) give_up("out of memory");
-    if (todo) memcpy(mine, todo, (size_t)n * sizeof *mine);
+    if (pending) memcpy(mine, pending, (size_t)n * sizeof *mine);
     *count = (size_t)n;
     MPI_Bcast(mine, (int)((size_t)n * sizeof *mine), MPI_BYTE, 0, MPI_COMM_WORLD);
     return mine;
 }
 
-void rates_mpi_run(const rates_plan *plan, const rates_store *store, const size_t *todo, size_t count,
+void rates_mpi_run(const rates_plan *plan, const rates_store *store, const size_t *pending, size_t count,
                    rates_fit *results)
 {
     int rank = 0, ranks = 1;
     size_t collected = 0;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-    size_t *all = share_todo(rank == 0 ? todo : NULL, &count);
+    size_t *all = share_pending(rank == 0 ? pending : NULL, &count);
     for (size_t j = 0; j < count; j++) {
         message m;
         if (owner(j, (size_t)ranks) != (size_t)rank) continue;
@@ -121,10 +121,10 @@ int rates_mpi_agree(int status) { return status; }
 
 void rates_mpi_end(void) {}
 
-void rates_mpi_run(const rates_plan *plan, const rates_store *store, const size_t *todo, size_t count,
+void rates_mpi_run(const rates_plan *plan, const rates_store *store, const size_t *pending, size_t count,
                    rates_fit *results)
 {
     (void)store;
-    for (size_t j = 0; j < count; j++) rates_run(plan, todo[j], &results[todo[j]]);
+    for (size_t j = 0; j < count; j++) rates_run(plan, pending[j], &results[pending[j]]);
 }
 #endif
