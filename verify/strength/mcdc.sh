@@ -28,7 +28,8 @@ cov=$(tool llvm-cov)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
-counters='-fprofile-instr-generate -fcoverage-mapping -fcoverage-mcdc'
+# Atomic, for the command reads in threads: a count that is lost would look like a case that no label of a switch takes.
+counters='-fprofile-instr-generate -fcoverage-mapping -fcoverage-mcdc -fprofile-update=atomic'
 
 export_of() { # OUT PROGRAM...: what the profiles say of it, and of the libraries that it takes
     out=$1
