@@ -799,8 +799,8 @@ smoe_status smoe_cosine_scores_vjp(const smoe_cosine_in *in, const smoe_cosine_k
     const size_t T = in->T, c = in->c, N = in->N;
     smoe_status status = check_cosine(in);
     if (status != SMOE_OK) return status;
-    if (!smoe_all_finite(T * N, ds) || !smoe_all_finite(N, kept->en) || !smoe_all_finite(N * c, kept->v)) return SMOE_EDOM;
-    if (!smoe_all_finite(T * c, kept->u)) return SMOE_EDOM;
+    if (!smoe_all_finite(T * N, ds) || !smoe_all_finite(N, kept->en)) return SMOE_EDOM;
+    if (!smoe_all_finite(N * c, kept->v) || !smoe_all_finite(T * c, kept->u)) return SMOE_EDOM;
     if (in->input == SMOE_COSINE_NORMALISED && !smoe_all_finite(T, kept->zn)) return SMOE_EDOM;
     double *g = work, *du = g + T * N, *dv = du + T * c;
     /*@ loop invariant 0 <= k <= T*N; loop assigns k, g[0 .. T*N-1]; loop variant T*N - k; */

@@ -34,6 +34,8 @@ static bool positive(double x) { return x > 0 && x <= DBL_MAX; }
  * None of these is in the bits. */
 enum { STRIP = 48, DEEP = 256, WIDE = 1024, TILE = 8 };
 
+/*@ assigns \nothing;
+    ensures \result == (a < b ? a : b); */
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* --- K.1, K.2: inner products and distances --- */
@@ -109,10 +111,20 @@ smoe_status smoe_squared_distances_vjp_naive(size_t n, size_t p, const double *x
 {
     if (n == 0 || p == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(n * p, x) || !smoe_all_finite(n * n, dD)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= n;
+        loop assigns i, dx[0 .. n*p-1]; loop variant n - i; */
     for (size_t i = 0; i < n; i++)
+        //@ ghost row_is_inside(i, n, n);
+        //@ ghost row_is_inside(i, n, p);
+        /*@ loop invariant 0 <= k <= p;
+            loop assigns k, dx[0 .. n*p-1]; loop variant p - k; */
         for (size_t k = 0; k < p; k++) {
             double sum = 0;
+            /*@ loop invariant 0 <= j <= n;
+                loop assigns j, sum; loop variant n - j; */
             for (size_t j = 0; j < n; j++) {
+                //@ ghost row_is_inside(j, n, n);
+                //@ ghost row_is_inside(j, n, p);
                 const double both = 2 * (dD[i * n + j] + dD[j * n + i]);
                 sum = fma(both, x[i * p + k] - x[j * p + k], sum);      /* (K.2') */
             }
@@ -372,16 +384,29 @@ smoe_status smoe_gram_rbf_to_u_centre(size_t n, const double *D, double variance
     return SMOE_OK;
 }
 
+/*@ requires n > 0 && variance > 0 && smoe_size(n*n) && \valid_read(D + (0 .. n*n-1)) && \valid_read(dK + (0 .. n*n-1));
+    requires \valid(dD + (0 .. n*n-1)) && \valid(dvariance);
+    requires \separated(D + (0 .. n*n-1), dD + (0 .. n*n-1), dvariance);
+    requires \separated(dK + (0 .. n*n-1), dD + (0 .. n*n-1), dvariance);
+    assigns dD[0 .. n*n-1], *dvariance;
+    ensures \result == SMOE_OK || \result == SMOE_EOVRFLW; */
 static smoe_status gram_rbf_vjp(size_t n, const double *D, double variance, const double *dK, double *dD,
                                 double *dvariance)
 {
     double sum = 0;
+    /*@ loop invariant 0 <= i <= n;
+        loop assigns i, sum, dD[0 .. n*n-1]; loop variant n - i; */
     for (size_t i = 0; i < n; i++) {
+        //@ ghost row_is_inside(i, n, n);
         double *weight = dD + i * n; /* holds dK k until the last line */
         exponents(n, D + i * n, variance, weight);
         smoe_exp_many(n, weight, weight);
+        /*@ loop invariant 0 <= j <= n;
+            loop assigns j, weight[0 .. n-1]; loop variant n - j; */
         for (size_t j = 0; j < n; j++) weight[j] *= dK[i * n + j];
         sum += smoe_dot(n, weight, D + i * n);
+        /*@ loop invariant 0 <= j <= n;
+            loop assigns j, weight[0 .. n-1]; loop variant n - j; */
         for (size_t j = 0; j < n; j++) weight[j] = -(weight[j] / (2 * variance)); /* (K.4') */
     }
     *dvariance = sum / (2 * variance) / variance;                       /* (K.4') */
@@ -432,20 +457,43 @@ smoe_status smoe_centre_features(size_t n, size_t p, const double *x, double *xc
     return finite_or_overflow(n * p, xc);
 }
 
+/*@ requires n > 0 && smoe_size(n*n) && \valid_read(K + (0 .. n*n-1)) && \valid(C + (0 .. n*n-1));
+    requires \separated(K + (0 .. n*n-1), C + (0 .. n*n-1));
+    assigns C[0 .. n*n-1];
+    ensures \result == SMOE_OK || \result == SMOE_EOVRFLW; */
 static smoe_status centre(size_t n, const double *K, double *C)
 {
+    /*@ loop invariant 0 <= i <= n;
+        loop assigns i, C[0 .. n*n-1]; loop variant n - i; */
     for (size_t i = 0; i < n; i++) {
+        //@ ghost row_is_inside(i, n, n);
         const double mean = smoe_sum(n, K + i * n) / (double)n;
+        /*@ loop invariant 0 <= j <= n;
+            loop assigns j, C[0 .. n*n-1]; loop variant n - j; */
         for (size_t j = 0; j < n; j++) C[i * n + j] = K[i * n + j] - mean; /* (K.5), K H */
     }
+    /*@ loop invariant 0 <= first <= n + WIDE;
+        loop assigns first, C[0 .. n*n-1]; loop variant n - first; */
     for (size_t first = 0; first < n; first += WIDE) { /* columns, a block at a time */
         double mean[WIDE] = {0};
         const size_t columns = least(WIDE, n - first);
+        /*@ loop invariant 0 <= i <= n;
+            loop assigns i, mean[0 .. columns-1]; loop variant n - i; */
         for (size_t i = 0; i < n; i++)
+            //@ ghost row_is_inside(i, n, n);
+            /*@ loop invariant 0 <= j <= columns;
+                loop assigns j, mean[0 .. columns-1]; loop variant columns - j; */
             for (size_t j = 0; j < columns; j++) mean[j] += C[i * n + first + j];
+        /*@ loop invariant 0 <= j <= columns;
+            loop assigns j, mean[0 .. columns-1]; loop variant columns - j; */
         for (size_t j = 0; j < columns; j++) mean[j] /= (double)n;
+        /*@ loop invariant 0 <= i <= n;
+            loop assigns i, C[0 .. n*n-1]; loop variant n - i; */
         for (size_t i = 0; i < n; i++) {
+            //@ ghost row_is_inside(i, n, n);
             double *row = C + i * n + first;
+            /*@ loop invariant 0 <= j <= columns;
+                loop assigns j, row[0 .. columns-1]; loop variant columns - j; */
             for (size_t j = 0; j < columns; j++) row[j] -= mean[j];     /* (K.5), H (K H) */
             if (!smoe_all_finite(columns, row)) return SMOE_EOVRFLW;
         }
@@ -464,7 +512,12 @@ smoe_status smoe_centre_definition(size_t n, const double *K, double *work, doub
     if (n == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(n * n, K)) return SMOE_EDOM;
     double *H = work, *KH = work + n * n;
+    /*@ loop invariant 0 <= i <= n;
+        loop assigns i, H[0 .. n*n-1]; loop variant n - i; */
     for (size_t i = 0; i < n; i++)
+        //@ ghost row_is_inside(i, n, n);
+        /*@ loop invariant 0 <= j <= n;
+            loop assigns j, H[0 .. n*n-1]; loop variant n - j; */
         for (size_t j = 0; j < n; j++) H[i * n + j] = (i == j ? 1.0 : 0.0) - 1.0 / (double)n;
     smoe_matmul_nn(n, n, n, K, H, KH);
     smoe_matmul_nn(n, n, n, H, KH, C);                                  /* (K.5), by definition */
@@ -1457,9 +1510,16 @@ smoe_status smoe_cosine_absolute(size_t n, size_t d, const double *x, const doub
 }
 
 /* dcosine (v - cosine u) / |x| and dcosine (u - cosine v) / |y|, with the unit rows u and v. */
+/*@ requires \valid_read(x + (0 .. d-1)) && \valid_read(y + (0 .. d-1)) && \valid(dx + (0 .. d-1)) && \valid(dy + (0 .. d-1));
+    requires \separated(x + (0 .. d-1), dx + (0 .. d-1), dy + (0 .. d-1));
+    requires \separated(y + (0 .. d-1), dx + (0 .. d-1), dy + (0 .. d-1));
+    assigns dx[0 .. d-1], dy[0 .. d-1];
+    ensures \result == SMOE_OK || \result == SMOE_EOVRFLW; */
 static smoe_status cosine_row_vjp(size_t d, const double *x, const double *y, angle a, double dcosine, double *dx,
                                   double *dy)
 {
+    /*@ loop invariant 0 <= k <= d;
+        loop assigns k, dx[0 .. d-1], dy[0 .. d-1]; loop variant d - k; */
     for (size_t k = 0; k < d; k++) {
         if (a.nx == 0 || a.ny == 0) {
             dx[k] = dy[k] = 0;
@@ -1477,7 +1537,10 @@ smoe_status smoe_cosine_vjp(size_t n, size_t d, const double *x, const double *y
 {
     smoe_status status = check_rows(n, d, x, y);
     if (status == SMOE_OK && !isfinite(dvalue)) status = SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= n && (n == 0 || d == 0 ==> status == SMOE_EINVAL);
+        loop assigns i, status, dx[0 .. n*d-1], dy[0 .. n*d-1]; loop variant n - i; */
     for (size_t i = 0; i < n && status == SMOE_OK; i++) {
+        //@ ghost row_is_inside(i, n, d);
         angle a = {0, 0, 0};
         status = cosine_of_row(d, x + i * d, y + i * d, &a);
         if (status == SMOE_OK)
@@ -1491,7 +1554,10 @@ smoe_status smoe_cosine_absolute_vjp(size_t n, size_t d, const double *x, const 
 {
     smoe_status status = check_rows(n, d, x, y);
     if (status == SMOE_OK && !isfinite(dvalue)) status = SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= n && (n == 0 || d == 0 ==> status == SMOE_EINVAL);
+        loop assigns i, status, dx[0 .. n*d-1], dy[0 .. n*d-1]; loop variant n - i; */
     for (size_t i = 0; i < n && status == SMOE_OK; i++) {
+        //@ ghost row_is_inside(i, n, d);
         angle a = {0, 0, 0};
         status = cosine_of_row(d, x + i * d, y + i * d, &a);
         const double sign = a.cosine > 0 ? 1 : a.cosine < 0 ? -1 : 0;   /* (K.13'), absolute */
