@@ -9,6 +9,10 @@
 #ifdef __FRAMAC__
 /*@ assigns \nothing; */
 double fma(double x, double y, double z);
+/*@ requires \valid(to + (0 .. bytes/sizeof(double) - 1));
+    assigns to[0 .. bytes/sizeof(double) - 1]; */
+void memset_of_doubles(double *to, int byte, size_t bytes);
+#define memset memset_of_doubles /* WP does not know the bytes of a double; here they are always 0 */
 #endif
 
 /*@ requires \valid_read(x + (0 .. n-1));
@@ -84,12 +88,26 @@ smoe_status smoe_squared_distances_naive(size_t n, size_t p, const double *x, do
 }
 
 /* The other half of a symmetric matrix, in tiles, because a column is slow to walk along. */
+/*@ requires smoe_size(n*n) && \valid(D + (0 .. n*n-1));
+    assigns D[0 .. n*n-1]; */
 static void mirror(size_t n, double *D)
 {
+    /*@ assert n <= 0xffffffff; */
+    /*@ loop invariant 0 <= i <= n + TILE;
+        loop assigns i, D[0 .. n*n-1]; loop variant n - i; */
     for (size_t i = 0; i < n; i += TILE)
+        /*@ loop invariant i <= j <= n + TILE;
+            loop assigns j, D[0 .. n*n-1]; loop variant n - j; */
         for (size_t j = i; j < n; j += TILE)
+            /*@ loop invariant i <= a <= n;
+                loop assigns a, D[0 .. n*n-1]; loop variant n - a; */
             for (size_t a = i; a < least(n, i + TILE); a++)
-                for (size_t b = j; b < least(n, j + TILE); b++) D[b * n + a] = D[a * n + b];
+                //@ ghost row_is_inside(a, n, n);
+                /*@ loop invariant j <= b <= n;
+                    loop assigns b, D[0 .. n*n-1]; loop variant n - b; */
+                for (size_t b = j; b < least(n, j + TILE); b++)
+                    //@ ghost row_is_inside(b, n, n);
+                    D[b * n + a] = D[a * n + b];
 }
 
 smoe_status smoe_squared_distances(size_t n, size_t p, const double *x, double *D)
@@ -134,22 +152,50 @@ smoe_status smoe_squared_distances_vjp_naive(size_t n, size_t p, const double *x
 }
 
 /* both_ij = 2 (dD_ij + dD_ji) for a strip of rows and a block of columns, in tiles. */
+/*@ requires smoe_size(n*n) && i + rows <= n && j + columns <= n && rows <= STRIP && columns <= DEEP;
+    requires \valid_read(dD + (0 .. n*n-1)) && \valid(both + (0 .. rows*columns-1));
+    requires \separated(dD + (0 .. n*n-1), both + (0 .. rows*columns-1));
+    assigns both[0 .. rows*columns-1]; */
 static void both_sides(size_t n, const double *dD, size_t i, size_t rows, size_t j, size_t columns, double *both)
 {
+    /*@ loop invariant 0 <= a <= rows + TILE;
+        loop assigns a, both[0 .. rows*columns-1]; loop variant rows - a; */
     for (size_t a = 0; a < rows; a += TILE)
+        /*@ loop invariant 0 <= b <= columns + TILE;
+            loop assigns b, both[0 .. rows*columns-1]; loop variant columns - b; */
         for (size_t b = 0; b < columns; b += TILE)
+            /*@ loop invariant a <= r <= rows;
+                loop assigns r, both[0 .. rows*columns-1]; loop variant rows - r; */
             for (size_t r = a; r < least(rows, a + TILE); r++)
+                //@ ghost row_is_inside(i + r, n, n);
+                //@ ghost row_is_inside(r, rows, columns);
+                /*@ loop invariant b <= c <= columns;
+                    loop assigns c, both[0 .. rows*columns-1]; loop variant columns - c; */
                 for (size_t c = b; c < least(columns, b + TILE); c++)
+                    //@ ghost row_is_inside(j + c, n, n);
                     both[r * columns + c] = 2 * (dD[(i + r) * n + j + c] + dD[(j + c) * n + i + r]);
 }
 
+/*@ requires n > 0 && p > 0 && smoe_size(n*p) && smoe_size(n*n) && \valid_read(x + (0 .. n*p-1));
+    requires \valid_read(dD + (0 .. n*n-1)) && \valid(dx + (0 .. n*p-1));
+    requires \separated(x + (0 .. n*p-1), dx + (0 .. n*p-1)) && \separated(dD + (0 .. n*n-1), dx + (0 .. n*p-1));
+    assigns dx[0 .. n*p-1];
+    ensures \result == SMOE_OK || \result == SMOE_EOVRFLW; */
 static smoe_status distances_vjp(size_t n, size_t p, const double *x, const double *dD, double *dx)
 {
     memset(dx, 0, n * p * sizeof *dx);
+    /*@ assert n <= 0xffffffff; */
+    /*@ loop invariant 0 <= i <= n + STRIP;
+        loop assigns i, dx[0 .. n*p-1]; loop variant n - i; */
     for (size_t i = 0; i < n; i += STRIP)
+        /*@ loop invariant 0 <= j <= n + DEEP;
+            loop assigns j, dx[0 .. n*p-1]; loop variant n - j; */
         for (size_t j = 0; j < n; j += DEEP) {
             double both[STRIP * DEEP];
             const size_t rows = least(STRIP, n - i), columns = least(DEEP, n - j);
+            /*@ assert rows * columns <= STRIP * DEEP; */
+            /*@ assert 0 <= i*p && i*p + rows*p <= n*p; */
+            /*@ assert 0 <= j*p && j*p + columns*p <= n*p; */
             both_sides(n, dD, i, rows, j, columns, both);
             smoe_pull_acc(0, rows, p, columns, both, x + i * p, x + j * p, dx + i * p); /* (K.2') */
         }
