@@ -276,6 +276,8 @@ smoe_status smoe_real_tokens(size_t T, const double *mask, size_t *ones)
     return SMOE_OK;
 }
 
+/*@ predicate chosen_below{L}(size_t *index, integer from, integer to, integer N) =
+      \forall integer a; from <= a < to ==> index[a] < N; */
 smoe_status smoe_expert_load_masked(size_t T, size_t K, size_t J, size_t N, const size_t *index, const double *mask,
                                     size_t *count)
 {
@@ -283,12 +285,31 @@ smoe_status smoe_expert_load_masked(size_t T, size_t K, size_t J, size_t N, cons
     size_t real;
     const smoe_status status = smoe_real_tokens(T, mask, &real);
     if (status != SMOE_OK) return status;
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant \forall integer s; 0 <= s < t && mask[s] == 1 ==> chosen_below{Pre}(index, s*K, s*K + J, N);
+        loop assigns t; loop variant T - t; */
     for (size_t t = 0; t < T; t++)
+        //@ ghost row_is_inside(t, T, K);
+        /*@ loop invariant 0 <= j <= J;
+            loop invariant mask[t] == 1 ==> chosen_below{Pre}(index, t*K, t*K + j, N);
+            loop assigns j; loop variant J - j; */
         for (size_t j = 0; j < J; j++)
+            //@ assert 0 <= t*K && t*K + j < T*K && (size_t)(t*K) == t*K && (size_t)(t*K + j) == t*K + j;
             if (mask[t] == 1 && index[t * K + j] >= N) return SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= N;
+        loop assigns i, count[0 .. N-1]; loop variant N - i; */
     for (size_t i = 0; i < N; i++) count[i] = 0;
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, count[0 .. N-1]; loop variant T - t; */
     for (size_t t = 0; t < T; t++)
+        //@ ghost row_is_inside(t, T, K);
+        //@ assert mask[t] == 1 ==> chosen_below{Pre}(index, t*K, t*K + J, N);
+        /*@ loop invariant 0 <= j <= J;
+            loop assigns j, count[0 .. N-1]; loop variant J - j; */
         for (size_t j = 0; j < J; j++)
+            //@ assert 0 <= t*K && t*K + j < T*K && (size_t)(t*K) == t*K && (size_t)(t*K + j) == t*K + j;
+            //@ assert index[t*K + j] == \at(index[\at(t*K + j, Here)], Pre);
+            //@ assert mask[t] == 1 ==> \at(index[\at(t*K + j, Here)], Pre) < N;
             if (mask[t] == 1) count[index[t * K + j]]++;                /* (B.7), (B.1) of the real tokens */
     return SMOE_OK;
 }
@@ -330,15 +351,29 @@ smoe_status smoe_balance_groups(size_t B, size_t S, size_t N, const double *z, c
 {
     if (B == 0 || S == 0 || N == 0) return SMOE_EINVAL;
     size_t real;
+    //@ ghost size_t *ones = &real; // `real` is a word of ACSL
     if (!smoe_all_finite(B * S * N, z) || !smoe_all_finite(B * N, f)) return SMOE_EDOM;
     if (smoe_real_tokens(B * S, mask, &real) != SMOE_OK || real == 0) return SMOE_EDOM;
+    /*@ assert (size_t)(B*S) == B*S && (B*S)*N == B*S*N && B*(S*N) == B*S*N && (size_t)(B*S*N) == B*S*N; */
+    /*@ assert (size_t)(B*N) == B*N && (size_t)(S*N) == S*N; */
+    /*@ loop invariant 0 <= t <= B*S;
+        loop assigns t, p[0 .. B*S*N-1]; loop variant B*S - t; */
     for (size_t t = 0; t < B * S; t++) {
+        //@ ghost row_is_inside(t, B * S, N);
         smoe_status status = smoe_softmax(N, z + t * N, p + t * N);
         if (status != SMOE_OK) return status;
     }
     *groups = 0;
     *sum = 0;
+    /*@ loop invariant 0 <= b <= B;
+        loop assigns b, *ones, P[0 .. B*N-1], *groups, *sum; loop variant B - b; */
     for (size_t b = 0; b < B; b++) {
+        //@ ghost row_is_inside(b, B, N);
+        //@ ghost row_is_inside(b, B, S);
+        //@ ghost row_is_inside(b, B, S * N);
+        /*@ assert b*S*N == b*(S*N) && (size_t)(b*S) == b*S && (size_t)(b*S*N) == b*S*N; */
+        /*@ loop invariant 0 <= i <= N;
+            loop assigns i, P[0 .. B*N-1]; loop variant N - i; */
         for (size_t i = 0; i < N; i++) P[b * N + i] = 0;
         smoe_status status = smoe_real_tokens(S, mask + b * S, &real);
         if (status == SMOE_OK && real == 0) continue; /* all padding: neither added nor counted */
@@ -357,17 +392,32 @@ smoe_status smoe_balance_groups_vjp(size_t B, size_t S, size_t N, const double *
 {
     if (B == 0 || S == 0 || N == 0) return SMOE_EINVAL;
     size_t real;
+    //@ ghost size_t *ones = &real; // `real` is a word of ACSL
     if (!smoe_all_finite(B * N, f) || !smoe_all_finite(B * S * N, p) || !isfinite(dsum)) return SMOE_EDOM;
+    /*@ assert (size_t)(B*S) == B*S && (B*S)*N == B*S*N && (size_t)(B*S*N) == B*S*N && (size_t)(B*N) == B*N; */
     if (smoe_real_tokens(B * S, mask, &real) != SMOE_OK) return SMOE_EDOM;
+    /*@ loop invariant 0 <= b <= B;
+        loop assigns b, *ones, dp[0 .. N-1], dz[0 .. B*S*N-1]; loop variant B - b; */
     for (size_t b = 0; b < B; b++) {
+        //@ ghost row_is_inside(b, B, N);
+        //@ ghost row_is_inside(b, B, S);
+        /*@ assert (size_t)(b*S) == b*S && (size_t)((b + 1)*S) == b*S + S; */
         smoe_status status = smoe_real_tokens(S, mask + b * S, &real);
         if (status == SMOE_OK && real > 0) status = smoe_switch_loss_vjp(N, f + b * N, dsum, dp); /* (B.4') */
         if (status != SMOE_OK) return status;
+        /*@ loop invariant 0 <= i <= N;
+            loop assigns i, dp[0 .. N-1]; loop variant N - i; */
         for (size_t i = 0; i < N && real > 0; i++) dp[i] = dp[i] / (double)real; /* (B.7'), (B.3') of a real token */
+        /*@ loop invariant b*S <= t <= b*S + S;
+            loop assigns t, status, dz[0 .. B*S*N-1]; loop variant b*S + S - t; */
         for (size_t t = b * S; t < (b + 1) * S; t++) {
+            /*@ assert t < b*S + S; */
+            //@ ghost row_is_inside(t, B * S, N);
             if (mask[t] == 1)
                 status = smoe_softmax_vjp(N, p + t * N, dp, dz + t * N); /* (N.22') */
             else
+                /*@ loop invariant 0 <= i <= N;
+                    loop assigns i, dz[0 .. B*S*N-1]; loop variant N - i; */
                 for (size_t i = 0; i < N; i++) dz[t * N + i] = 0;
             if (status != SMOE_OK) return status;
         }

@@ -158,6 +158,7 @@ smoe_status smoe_mean_probability_vjp(size_t T, size_t N, const double *dP, doub
  */
 /*@ requires \valid_read(f + (0 .. N-1)) && \valid_read(P + (0 .. N-1)) && \valid(loss);
     requires \separated(loss, f + (0 .. N-1)) && \separated(loss, P + (0 .. N-1));
+    assigns *loss;
     behavior sizes:
       assumes N == 0;
       assigns \nothing;
@@ -176,6 +177,7 @@ smoe_status smoe_switch_loss(size_t N, const double *f, const double *P, double 
 /* (B.4), gradient:  dP_i = (dloss N) f_i; f is a count and gets none */
 /*@ requires \valid_read(f + (0 .. N-1)) && \valid(dP + (0 .. N-1));
     requires \separated(f + (0 .. N-1), dP + (0 .. N-1));
+    assigns dP[0 .. N-1];
     behavior sizes:
       assumes N == 0;
       assigns \nothing;
@@ -307,10 +309,11 @@ smoe_status smoe_z_loss_vjp(size_t T, size_t N, const double *r, const double *l
  *
  * Errors: SMOE_EDOM if an element of mask is neither 0 nor 1.
  */
+/*@ predicate smoe_flag(double x) = x == 0 || x == 1; */
 /*@ requires \valid_read(mask + (0 .. T-1)) && \valid(ones);
     requires \separated(mask + (0 .. T-1), ones);
     assigns *ones;
-    ensures \result == SMOE_OK ==> *ones <= T && \forall integer t; 0 <= t < T ==> mask[t] == 0 || mask[t] == 1;
+    ensures \result == SMOE_OK ==> *ones <= T && \forall integer t; 0 <= t < T ==> smoe_flag(mask[t]);
     ensures \result == SMOE_OK || \result == SMOE_EDOM; */
 smoe_status smoe_real_tokens(size_t T, const double *mask, size_t *ones);
 
@@ -373,6 +376,9 @@ void smoe_load_kept(size_t N, size_t capacity, size_t *count);
 /*@ requires smoe_size(B*S*N) && smoe_size(B*S) && smoe_size(B*N) && smoe_size(S*N);
     requires \valid_read(z + (0 .. B*S*N-1)) && \valid_read(f + (0 .. B*N-1)) && \valid_read(mask + (0 .. B*S-1));
     requires \valid(p + (0 .. B*S*N-1)) && \valid(P + (0 .. B*N-1)) && \valid(sum) && \valid(groups);
+    requires \separated(z + (0 .. B*S*N-1), p + (0 .. B*S*N-1), P + (0 .. B*N-1), sum, groups);
+    requires \separated(f + (0 .. B*N-1), p + (0 .. B*S*N-1), P + (0 .. B*N-1), sum, groups);
+    requires \separated(mask + (0 .. B*S-1), p + (0 .. B*S*N-1), P + (0 .. B*N-1), sum, groups);
     assigns p[0 .. B*S*N-1], P[0 .. B*N-1], *groups, *sum;
     ensures B == 0 || S == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_balance_groups(size_t B, size_t S, size_t N, const double *z, const double *mask, const double *f,
@@ -389,6 +395,9 @@ smoe_status smoe_balance_groups(size_t B, size_t S, size_t N, const double *z, c
 /*@ requires smoe_size(B*S*N) && smoe_size(B*S) && smoe_size(B*N) && smoe_size(S*N);
     requires \valid_read(f + (0 .. B*N-1)) && \valid_read(p + (0 .. B*S*N-1)) && \valid_read(mask + (0 .. B*S-1));
     requires \valid(dp + (0 .. N-1)) && \valid(dz + (0 .. B*S*N-1));
+    requires \separated(f + (0 .. B*N-1), dp + (0 .. N-1), dz + (0 .. B*S*N-1));
+    requires \separated(p + (0 .. B*S*N-1), dp + (0 .. N-1), dz + (0 .. B*S*N-1));
+    requires \separated(mask + (0 .. B*S-1), dp + (0 .. N-1), dz + (0 .. B*S*N-1));
     assigns dp[0 .. N-1], dz[0 .. B*S*N-1];
     ensures B == 0 || S == 0 || N == 0 ==> \result == SMOE_EINVAL; */
 smoe_status smoe_balance_groups_vjp(size_t B, size_t S, size_t N, const double *f, const double *p, const double *mask,
