@@ -11,6 +11,10 @@ double fma(double x, double y, double z);
 double sqrt(double x);
 /*@ assigns \nothing; */
 double fabs(double x);
+/*@ assigns \nothing; */
+double fmin(double x, double y);
+/*@ assigns \nothing; */
+double fmax(double x, double y);
 #endif
 
 static const double ln_2pi = 0x1.d67f1c864beb5p+0; /* ln 2 pi = 1.8378770664093454835606594728... */
@@ -67,18 +71,26 @@ static smoe_status check_sample(const smoe_mix_shape *shape, size_t n, const dou
     return smoe_all_finite(n * shape->d, x) && smoe_all_finite(n, y) ? SMOE_OK : SMOE_EDOM;
 }
 
+/*@ requires \valid_read(x + (0 .. n-1));
+    assigns \nothing;
+    ensures \result == SMOE_OK || \result == SMOE_EOVRFLW; */
 static smoe_status finite_or_overflow(size_t n, const double *x)
 {
     return smoe_all_finite(n, x) ? SMOE_OK : SMOE_EOVRFLW;
 }
 
+/*@ requires \valid(x + (0 .. n-1));
+    assigns x[0 .. n-1]; */
 static void zero(size_t n, double *x)
 {
+    /*@ loop invariant 0 <= j <= n;
+        loop assigns j, x[0 .. n-1]; loop variant n - j; */
     for (size_t j = 0; j < n; j++) x[j] = 0;
 }
 
 /* --- (T.1) experts --- */
 
+/*@ assigns \nothing; */
 static double phi(smoe_mix_expert expert, double z)
 {
     switch (expert) {
@@ -93,6 +105,7 @@ static double phi(smoe_mix_expert expert, double z)
     }
 }
 
+/*@ assigns \nothing; */
 static double phi_deriv(smoe_mix_expert expert, double z)
 {
     switch (expert) {
@@ -126,22 +139,44 @@ typedef struct {
     size_t c, v, b;
 } parts;
 
+/*@ requires \valid_read(shape) && shape->expert != SMOE_MIX_LINEAR && smoe_size(mix_e(shape));
+    assigns \nothing;
+    ensures \result.c == shape->H*shape->d && \result.v == \result.c + shape->H && \result.b == \result.v + shape->H; */
 static parts parts_of(const smoe_mix_shape *shape)
 {
     const size_t H = shape->H, c = H * shape->d;
     return (parts){c, c + H, c + 2 * H};
 }
 
+/*@ requires \valid_read(shape) && smoe_size(mix_e(shape)) && shape->d > 0;
+    requires \valid_read(eta + (0 .. mix_e(shape)-1)) && \valid_read(x + (0 .. shape->d-1));
+    requires \valid(u + (0 .. shape->H-1));
+    requires \separated(u + (0 .. shape->H-1), eta + (0 .. mix_e(shape)-1), shape);
+    requires \separated(u + (0 .. shape->H-1), x + (0 .. shape->d-1));
+    assigns u[0 .. shape->H-1]; */
 static double mean(const smoe_mix_shape *shape, const double *eta, const double *x, double *u)
 {
     const size_t d = shape->d;
     if (shape->expert == SMOE_MIX_LINEAR) return smoe_dot(d, eta, x) + eta[d]; /* (T.1), linear */
     const parts at = parts_of(shape);
-    for (size_t m = 0; m < shape->H; m++) u[m] = phi(shape->expert, smoe_dot(d, eta + m * d, x) + eta[at.c + m]);
+    /*@ loop invariant 0 <= m <= shape->H;
+        loop assigns m, u[0 .. shape->H-1]; loop variant shape->H - m; */
+    for (size_t m = 0; m < shape->H; m++)
+        //@ ghost row_is_inside(m, shape->H, d);
+        u[m] = phi(shape->expert, smoe_dot(d, eta + m * d, x) + eta[at.c + m]);
     return smoe_dot(shape->H, eta + at.v, u) + eta[at.b]; /* (T.1), hidden */
 }
 
 /* deta += and dx += (dx may be NULL) */
+/*@ requires \valid_read(shape) && smoe_size(mix_e(shape)) && shape->d > 0;
+    requires \valid_read(eta + (0 .. mix_e(shape)-1)) && \valid_read(x + (0 .. shape->d-1));
+    requires \valid(deta + (0 .. mix_e(shape)-1)) && (dx == \null || \valid(dx + (0 .. shape->d-1)));
+    requires \separated(deta + (0 .. mix_e(shape)-1), eta + (0 .. mix_e(shape)-1), shape);
+    requires \separated(deta + (0 .. mix_e(shape)-1), x + (0 .. shape->d-1));
+    requires dx != \null ==> \separated(dx + (0 .. shape->d-1), eta + (0 .. mix_e(shape)-1), shape);
+    requires dx != \null ==> \separated(dx + (0 .. shape->d-1), x + (0 .. shape->d-1));
+    requires dx != \null ==> \separated(dx + (0 .. shape->d-1), deta + (0 .. mix_e(shape)-1));
+    assigns deta[0 .. mix_e(shape)-1], dx[0 .. shape->d-1]; */
 static void add_mean_vjp(const smoe_mix_shape *shape, const double *eta, const double *x, double dh, double *deta,
                          double *dx)
 {
@@ -153,7 +188,10 @@ static void add_mean_vjp(const smoe_mix_shape *shape, const double *eta, const d
         return;
     }
     const parts at = parts_of(shape);
+    /*@ loop invariant 0 <= m <= shape->H;
+        loop assigns m, deta[0 .. mix_e(shape)-1], dx[0 .. d-1]; loop variant shape->H - m; */
     for (size_t m = 0; m < shape->H; m++) {
+        //@ ghost row_is_inside(m, shape->H, d);
         const double z = smoe_dot(d, eta + m * d, x) + eta[at.c + m];
         const double dz = dh * eta[at.v + m] * phi_deriv(shape->expert, z);
         deta[at.v + m] += dh * phi(shape->expert, z); /* (T.1'), v */
@@ -230,6 +268,8 @@ static const double far_below = -40;
 
 /* A score and its derivative.  Softplus (N.16) and sigmoid (N.15) come from one exponential, with the bits of
  * smoe_softplus and smoe_sigmoid. */
+/*@ requires \valid(slope);
+    assigns *slope; */
 static double score_and_slope(smoe_mix_gate gate, double h, double *slope)
 {
     if (gate == SMOE_MIX_NORM) {
@@ -268,6 +308,7 @@ double smoe_mix_score_second_deriv(smoe_mix_gate gate, double h)
 }
 
 /* e^gap, and the largest term's is e^0 = 1. */
+/*@ assigns \nothing; */
 static double exp_of_gap(double gap) { return gap < 0 ? smoe_exp(gap) : 1 + gap; }
 
 /* ln sum exp t_i, and p = softmax(t): N.23 and N.22 in one pass, the same bits.  Elements may be -inf; if all are, the
@@ -401,10 +442,14 @@ double smoe_mixture_log_density(size_t k, const double *at, double y)
 {
     const double *logpi = at, *h = at + k, *nu = at + 2 * k, *constant = at + 3 * k;
     double m = -INFINITY, sum = 0;
+    /*@ loop invariant 0 <= i <= k;
+        loop assigns i, m; loop variant k - i; */
     for (size_t i = 0; i < k; i++) {
         const double r = y - h[i];
         m = fmax(m, logpi[i] + (constant[i] - 0.5 * (r * r / nu[i])));
     }
+    /*@ loop invariant 0 <= i <= k;
+        loop assigns i, sum; loop variant k - i; */
     for (size_t i = 0; i < k && m > -INFINITY; i++) {
         const double r = y - h[i];
         sum += exp_of_gap(logpi[i] + (constant[i] - 0.5 * (r * r / nu[i])) - m);
@@ -630,7 +675,10 @@ void smoe_mixture_interval(size_t k, const double *at, double r, double *lo, dou
 {
     *lo = INFINITY;
     *hi = -INFINITY;
+    /*@ loop invariant 0 <= i <= k;
+        loop assigns i, *lo, *hi; loop variant k - i; */
     for (size_t i = 0; i < k; i++) {
+        /*@ assert at[2*k + i] > 0; */
         if (at[i] == -INFINITY) continue;
         const double reach = r * sqrt(at[2 * k + i]);
         *lo = fmin(*lo, at[k + i] - reach);
@@ -641,7 +689,10 @@ void smoe_mixture_interval(size_t k, const double *at, double r, double *lo, dou
 double smoe_mixture_outside(size_t k, const double *at, double lo, double hi)
 {
     double sum = 0;
+    /*@ loop invariant 0 <= i <= k;
+        loop assigns i, sum; loop variant k - i; */
     for (size_t i = 0; i < k; i++) {
+        /*@ assert at[2*k + i] > 0; */
         const double sigma = sqrt(at[2 * k + i]), h = at[k + i];
         sum += smoe_exp(at[i]) * (smoe_normal_cdf((lo - h) / sigma) + smoe_normal_cdf((h - hi) / sigma));
     }
@@ -879,9 +930,14 @@ smoe_status smoe_mix_atoms(const smoe_mix_shape *shape, const double *theta, dou
 }
 
 /* |a - b|, N.24 of the direct differences; +inf if one of them overflows */
+/*@ requires \valid_read(a + (0 .. m-1)) && \valid_read(b + (0 .. m-1)) && \valid(work + (0 .. m-1));
+    requires \separated(work + (0 .. m-1), a + (0 .. m-1)) && \separated(work + (0 .. m-1), b + (0 .. m-1));
+    assigns work[0 .. m-1]; */
 static double distance(size_t m, const double *a, const double *b, double *work)
 {
     double norm = INFINITY;
+    /*@ loop invariant 0 <= l <= m;
+        loop assigns l, work[0 .. m-1]; loop variant m - l; */
     for (size_t l = 0; l < m; l++) work[l] = a[l] - b[l];
     return smoe_norm(m, work, &norm) == SMOE_OK ? norm : INFINITY;
 }
@@ -891,10 +947,17 @@ smoe_status smoe_voronoi_cells(size_t k, size_t kstar, size_t m, const double *a
 {
     if (k == 0 || kstar == 0 || m == 0) return SMOE_EINVAL;
     if (!smoe_all_finite(k * m, atoms) || !smoe_all_finite(kstar * m, truth)) return SMOE_EDOM;
+    /*@ loop invariant 0 <= i <= k && \forall integer a; 0 <= a < i ==> cell[a] < kstar;
+        loop assigns i, work[0 .. m-1], cell[0 .. k-1], margin[0 .. k-1]; loop variant k - i; */
     for (size_t i = 0; i < k; i++) {
+        //@ ghost row_is_inside(i, k, m);
+        //@ ghost row_is_inside(0, kstar, m);
         double least = distance(m, atoms + i * m, truth, work), second = INFINITY;
         cell[i] = 0;
+        /*@ loop invariant 1 <= j <= kstar && cell[i] < kstar && \forall integer a; 0 <= a < i ==> cell[a] < kstar;
+            loop assigns j, least, second, work[0 .. m-1], cell[i]; loop variant kstar - j; */
         for (size_t j = 1; j < kstar; j++) {
+            //@ ghost row_is_inside(j, kstar, m);
             const double off = distance(m, atoms + i * m, truth + j * m, work);
             second = fmin(second, fmax(off, least));
             if (!(off < least)) continue;

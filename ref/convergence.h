@@ -107,8 +107,10 @@ size_t smoe_mix_beta1_at(const smoe_mix_shape *shape);
  *   work [H]
  *   h    out
  */
-/*@ requires \valid_read(shape);
+/*@ requires \valid_read(shape) && smoe_size(mix_e(shape));
     requires \valid_read(eta + (0 .. mix_e(shape)-1)) && \valid_read(x + (0 .. shape->d-1));
+    requires \separated(work + (0 .. shape->H-1), eta + (0 .. mix_e(shape)-1), h, shape);
+    requires \separated(work + (0 .. shape->H-1), x + (0 .. shape->d-1));
     requires \valid(work + (0 .. shape->H-1)) && \valid(h);
     assigns work[0 .. shape->H-1], *h;
     ensures mix_status(\result); */
@@ -120,8 +122,10 @@ smoe_status smoe_mix_mean(const smoe_mix_shape *shape, const double *eta, const 
  *   deta [e]  out
  *   dx   [d]  out
  */
-/*@ requires \valid_read(shape);
+/*@ requires \valid_read(shape) && smoe_size(mix_e(shape));
     requires \valid_read(eta + (0 .. mix_e(shape)-1)) && \valid_read(x + (0 .. shape->d-1));
+    requires \separated(deta + (0 .. mix_e(shape)-1), dx + (0 .. shape->d-1), eta + (0 .. mix_e(shape)-1), shape);
+    requires \separated(deta + (0 .. mix_e(shape)-1), dx + (0 .. shape->d-1), x + (0 .. shape->d-1));
     requires \valid(deta + (0 .. mix_e(shape)-1)) && \valid(dx + (0 .. shape->d-1));
     assigns deta[0 .. mix_e(shape)-1], dx[0 .. shape->d-1];
     ensures mix_status(\result); */
@@ -284,13 +288,14 @@ double smoe_hellinger_integrand(double logp, double logq);
  * the atoms with weight. */
 /*@ requires smoe_size(4*k) && \valid_read(at + (0 .. 4*k-1)) && \valid(lo) && \valid(hi);
     requires \separated(at + (0 .. 4*k-1), lo, hi);
+    requires \forall integer j; 2*k <= j < 3*k ==> at[j] > 0;
     assigns *lo, *hi; */
 void smoe_mixture_interval(size_t k, const double *at, double r, double *lo, double *hi);
 
 /* (T.8) The mass outside [lo, hi]:  sum_i pi_i (Phi((lo - h_i)/sqrt nu_i) + Phi((h_i - hi)/sqrt nu_i)).  The part of
  * V, and of h^2, outside is at most half the sum of both densities' masses there. */
 /*@ requires smoe_size(4*k) && \valid_read(at + (0 .. 4*k-1));
-    requires \forall integer i; 0 <= i < k ==> at[2*k+i] > 0;
+    requires \forall integer j; 2*k <= j < 3*k ==> at[j] > 0;
     assigns \nothing; */
 double smoe_mixture_outside(size_t k, const double *at, double lo, double hi);
 
@@ -298,7 +303,7 @@ double smoe_mixture_outside(size_t k, const double *at, double lo, double hi);
  * as 1 + eta_i times itself at points y that are at most `far` from 0.
  */
 /*@ requires smoe_size(4*k) && \valid_read(at + (0 .. 4*k-1));
-    requires \forall integer i; 0 <= i < k ==> at[2*k+i] > 0;
+    requires \forall integer j; 2*k <= j < 3*k ==> at[j] > 0;
     assigns \nothing; */
 double smoe_mixture_noise(size_t k, const double *at, double far);
 
@@ -316,6 +321,8 @@ double smoe_mixture_noise(size_t k, const double *at, double far);
 /*@ requires smoe_size(4*kp) && smoe_size(4*kq) && smoe_size(5*(kp+kq));
     requires \valid_read(p + (0 .. 4*kp-1)) && \valid_read(q + (0 .. 4*kq-1)) && \valid(work + (0 .. 5*(kp+kq)-1));
     requires \valid(variation) && \valid(square) && (error == \null || \valid(error + (0 .. 1)));
+    requires \forall integer j; 2*kp <= j < 3*kp ==> p[j] > 0;
+    requires \forall integer j; 2*kq <= j < 3*kq ==> q[j] > 0;
     assigns work[0 .. 5*(kp+kq)-1], *variation, *square, error[0 .. 1];
     ensures \result == SMOE_OK || \result == SMOE_EOVRFLW; */
 smoe_status smoe_mixture_distance(size_t kp, const double *p, size_t kq, const double *q, double *work,
@@ -347,7 +354,8 @@ smoe_status smoe_mix_distance(const smoe_mix_shape *p, const double *theta_p, co
                               const double *theta_q, size_t n, const double *x, double *work, double *variation,
                               double *square, double *error, double *tv, double *hellinger);
 /*@ requires \valid_read(p) && \valid_read(q);
-    assigns \nothing; */
+    assigns \nothing;
+    ensures \let all = mix_w(p) + mix_w(q) + 9*(p->k + q->k); smoe_size(all) ==> \result == all; */
 size_t smoe_mix_distance_work(const smoe_mix_shape *p, const smoe_mix_shape *q); /* of both, + 9 (k of p + k of q) */
 
 /* --- losses between mixing measures ------------------------------------------------------------------------------- */
@@ -498,7 +506,9 @@ smoe_status smoe_mix_complete_loglik(const smoe_mix_shape *shape, size_t n, cons
 
 /* (T.12) Doubles of workspace of the M-step: smoe_mix_work + k p + k (d+1)(d+3) */
 /*@ requires \valid_read(shape);
-    assigns \nothing; */
+    assigns \nothing;
+    ensures \let all = mix_w(shape) + mix_all(shape) + shape->k*(shape->d + 1)*(shape->d + 3);
+            smoe_size(mix_p(shape) + 1) && smoe_size((shape->d + 1)*(shape->d + 3)) && smoe_size(all) ==> \result == all; */
 size_t smoe_mix_em_work(const smoe_mix_shape *shape);
 
 /* (T.12) Conditional M-steps, linear experts, all atoms at once, q [n,k] held fixed:
