@@ -4,6 +4,15 @@
 #include <math.h>
 #include <stdbool.h>
 
+#ifdef __FRAMAC__
+/*@ assigns \nothing;
+    ensures x >= 0 ==> 0 <= \result; */
+double ceil(double x);
+/*@ assigns \nothing;
+    ensures x >= 0 ==> 0 <= \result <= x; */
+double floor(double x);
+#endif
+
 /* --- L.1 --- */
 
 /* Words of the proof.  rank_a counts the assignments before a that have a's expert. */
@@ -242,10 +251,18 @@ smoe_status smoe_experts_vjp(smoe_activation phi, size_t T, size_t d, size_t h, 
 
 /* --- L.3 --- */
 
+/*@ requires smoe_size(T*K) && smoe_size(T*K*d) && \valid_read(weight + (0 .. T*K-1));
+    requires \valid_read(place + (0 .. T*K-1)) && \valid_read(o + (0 .. T*K*d-1));
+    assigns \nothing;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM;
+    ensures \result == SMOE_OK ==> d > 0 && K > 0 && \forall integer a; 0 <= a < T*K ==> place[a] < T*K; */
 static smoe_status check_combine(size_t T, size_t d, size_t K, const double *weight, const size_t *place,
                                  const double *o)
 {
     if (d == 0 || K == 0) return SMOE_EINVAL;
+    /*@ assert (size_t)(T*K) == T*K && (size_t)(T*K*d) == T*K*d; */
+    /*@ loop invariant 0 <= a <= T*K && \forall integer b; 0 <= b < a ==> place[b] < T*K;
+        loop assigns a; loop variant T*K - a; */
     for (size_t a = 0; a < T * K; a++)
         if (place[a] >= T * K) return SMOE_EDOM;
     return smoe_all_finite(T * K, weight) && smoe_all_finite(T * K * d, o) ? SMOE_OK : SMOE_EDOM;
@@ -256,10 +273,20 @@ smoe_status smoe_combine(size_t T, size_t d, size_t K, const double *weight, con
 {
     smoe_status status = check_combine(T, d, K, weight, place, o);
     if (status != SMOE_OK) return status;
+    /*@ loop invariant 0 <= k <= T*d;
+        loop assigns k, y[0 .. T*d-1]; loop variant T*d - k; */
     for (size_t k = 0; k < T * d; k++)
         y[k] = 0.0;
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, y[0 .. T*d-1]; loop variant T - t; */
     for (size_t t = 0; t < T; t++)
+        //@ ghost row_is_inside(t, T, K);
+        //@ ghost row_is_inside(t, T, d);
+        /*@ loop invariant 0 <= j <= K;
+            loop assigns j, y[0 .. T*d-1]; loop variant K - j; */
         for (size_t j = 0; j < K; j++)
+            /*@ assert (size_t)(T*K) == T*K && (size_t)(t*K + j) == t*K + j && t*K + j < T*K; */
+            //@ ghost row_is_inside(place[t * K + j], T * K, d);
             smoe_axpy(d, weight[t * K + j], o + place[t * K + j] * d, y + t * d);                   /* (L.3) */
     return smoe_all_finite(T * d, y) ? SMOE_OK : SMOE_EOVRFLW;
 }
@@ -270,9 +297,19 @@ smoe_status smoe_combine_vjp(size_t T, size_t d, size_t K, const double *weight,
     smoe_status status = check_combine(T, d, K, weight, place, o);
     if (status != SMOE_OK) return status;
     if (!smoe_all_finite(T * d, dy)) return SMOE_EDOM;
+    /*@ assert (size_t)(T*K) == T*K && (T*K)*d == T*K*d; */
+    /*@ loop invariant 0 <= t <= T;
+        loop assigns t, do_[0 .. T*K*d-1], dweight[0 .. T*K-1]; loop variant T - t; */
     for (size_t t = 0; t < T; t++) {
+        //@ ghost row_is_inside(t, T, K);
+        //@ ghost row_is_inside(t, T, d);
+        /*@ loop invariant 0 <= j <= K;
+            loop assigns j, do_[0 .. T*K*d-1], dweight[0 .. T*K-1]; loop variant K - j; */
         for (size_t j = 0; j < K; j++) {
             size_t a = t * K + j, p = place[a];
+            //@ ghost row_is_inside(p, T * K, d);
+            /*@ loop invariant 0 <= k <= d;
+                loop assigns k, do_[0 .. T*K*d-1]; loop variant d - k; */
             for (size_t k = 0; k < d; k++)
                 do_[p * d + k] = weight[a] * dy[t * d + k];             /* do = weight dy */
             dweight[a] = smoe_dot(d, dy + t * d, o + p * d);            /* dweight = <dy, o> */
@@ -372,6 +409,7 @@ smoe_status smoe_capacity(double factor, size_t minimum, smoe_rounding round, si
     if (K == 0 || N == 0 || (round != SMOE_CEIL && round != SMOE_FLOOR)) return SMOE_EINVAL;
     if (!smoe_all_finite(1, &factor) || factor < 0) return SMOE_EDOM;
     double share = factor * (double)(T * K) / (double)N;
+    //@ assert share >= 0;
     double rounded = round == SMOE_CEIL ? ceil(share) : floor(share);
     size_t wanted = rounded < 0x1p53 ? (size_t)rounded : SIZE_MAX;
     *C = wanted > minimum ? wanted : minimum;                           /* C = max(minimum, round(factor T K / N)) */
@@ -493,7 +531,11 @@ smoe_status smoe_slots_largest(size_t A, size_t N, size_t C, const size_t *choic
 {
     if (!queue_makes_sense(A, N, choice, queue) || !smoe_all_finite(A, weight)) return SMOE_EDOM;
     no_load(N, load);
+    /*@ loop invariant 0 <= q <= A;
+        loop invariant \forall integer i; 0 <= i < N ==> load[i] <= q;
+        loop assigns q, load[0 .. N-1], slot[0 .. A-1]; loop variant A - q; */
     for (size_t q = 0; q < A; q++) {
+        //@ assert \forall integer p; 0 <= p < A ==> queue[p] == \at(queue[p], Pre) && choice[p] == \at(choice[p], Pre);
         size_t a = queue[q];
         slot[a] = SMOE_DROPPED;
         if (rivals_ahead(A, q, choice, weight, queue) < C) slot[a] = load[choice[a]]++;

@@ -103,7 +103,9 @@ smoe_status smoe_experts_vjp(smoe_activation phi, size_t T, size_t d, size_t h, 
  */
 /*@ requires \valid_read(weight + (0 .. T*K-1)) && \valid_read(place + (0 .. T*K-1)) &&
              \valid_read(o + (0 .. T*K*d-1));
-    requires \valid(y + (0 .. T*d-1));
+    requires smoe_size(T*K) && smoe_size(T*K*d) && smoe_size(T*d) && \valid(y + (0 .. T*d-1));
+    requires \separated(y + (0 .. T*d-1), weight + (0 .. T*K-1)) && \separated(y + (0 .. T*d-1), place + (0 .. T*K-1));
+    requires \separated(y + (0 .. T*d-1), o + (0 .. T*K*d-1));
     assigns y[0 .. T*d-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_combine(size_t T, size_t d, size_t K, const double *weight, const size_t *place, const double *o,
@@ -112,7 +114,11 @@ smoe_status smoe_combine(size_t T, size_t d, size_t K, const double *weight, con
 /* do_{place(t,j)} = weight_tj dy_t,   dweight_tj = < dy_t, o_{place(t,j)} >.   do_ [A,d]  dweight [T,K]  out */
 /*@ requires \valid_read(weight + (0 .. T*K-1)) && \valid_read(place + (0 .. T*K-1)) &&
              \valid_read(o + (0 .. T*K*d-1)) && \valid_read(dy + (0 .. T*d-1));
+    requires smoe_size(T*K) && smoe_size(T*K*d) && smoe_size(T*d);
     requires \valid(do_ + (0 .. T*K*d-1)) && \valid(dweight + (0 .. T*K-1));
+    requires \separated(do_ + (0 .. T*K*d-1), dweight + (0 .. T*K-1), weight + (0 .. T*K-1), place + (0 .. T*K-1));
+    requires \separated(do_ + (0 .. T*K*d-1), dweight + (0 .. T*K-1), o + (0 .. T*K*d-1));
+    requires \separated(do_ + (0 .. T*K*d-1), dweight + (0 .. T*K-1), dy + (0 .. T*d-1));
     assigns do_[0 .. T*K*d-1], dweight[0 .. T*K-1];
     ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM || \result == SMOE_EOVRFLW; */
 smoe_status smoe_combine_vjp(size_t T, size_t d, size_t K, const double *weight, const size_t *place,
