@@ -356,6 +356,7 @@ smoe_status smoe_layer(const smoe_layer_shape *s, const smoe_layer_in *in, const
 size_t smoe_layer_vjp_work(const smoe_layer_shape *s)
 {
     size_t A = s->T * s->K;
+    //@ assert smoe_layer_sizes(s) ==> A == s->T*s->K && 0 <= A*(2*s->d + s->h + 1) && 0 <= s->T*s->N;
     return A * (2 * s->d + s->h + 1) + s->T * s->N + s->N;
 }
 
@@ -788,6 +789,7 @@ smoe_status smoe_shared_layer(smoe_shared_form form, size_t M, const smoe_layer_
 
 size_t smoe_shared_layer_vjp_work(const smoe_layer_shape *s)
 {
+    //@ assert 0 <= 3*s->T*s->d && 0 <= s->T*s->h && 0 <= s->T*s->N && 0 <= s->T*s->K*(2*s->d + s->h + 1);
     return 3 * s->T * s->d + s->T * s->h + smoe_layer_vjp_work(s);
 }
 

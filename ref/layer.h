@@ -185,8 +185,13 @@ smoe_status smoe_layer(const smoe_layer_shape *shape, const smoe_layer_in *in, c
                        const smoe_layer_kept *kept);
 
 /* Doubles that smoe_layer_vjp needs as `work`: A (2d + h + 1) + T N + N. */
+/*@ logic integer smoe_layer_work{L}(smoe_layer_shape *s) =
+      s->T*s->K*(2*s->d + s->h + 1) + s->T*s->N + s->N;
+    predicate smoe_layer_sizes{L}(smoe_layer_shape *s) =
+      smoe_size(s->T*s->K) && smoe_size(2*s->d + s->h + 1) && smoe_size(smoe_layer_work(s)); */
 /*@ requires \valid_read(shape);
-    assigns \nothing; */
+    assigns \nothing;
+    ensures smoe_layer_sizes(shape) ==> \result == smoe_layer_work(shape); */
 size_t smoe_layer_vjp_work(const smoe_layer_shape *shape);
 
 /* Gradient of the layer for the cotangents dy [T,d] of y, dweight [T,K] of weight and dr [T,N] of r (each of the last
@@ -500,7 +505,9 @@ smoe_status smoe_shared_layer(smoe_shared_form form, size_t M, const smoe_layer_
 
 /* Doubles that smoe_shared_layer_vjp needs as `work`: 3 T d + T h more than smoe_layer_vjp does. */
 /*@ requires \valid_read(shape);
-    assigns \nothing; */
+    assigns \nothing;
+    ensures \let all = 3*shape->T*shape->d + shape->T*shape->h + smoe_layer_work(shape);
+            smoe_layer_sizes(shape) && smoe_size(3*shape->T) && smoe_size(all) ==> \result == all; */
 size_t smoe_shared_layer_vjp_work(const smoe_layer_shape *shape);
 
 /* Gradient of L.7 for the cotangents dy [T,d] of y and dweight [T,K] of weight (which may be NULL: none).
@@ -579,7 +586,8 @@ smoe_status smoe_max_violation(size_t A, size_t N, const size_t *count, double *
 size_t smoe_nonempty(size_t N, const size_t *count, size_t *row);
 
 /* Doubles that smoe_collapse needs as `work`: N (2d + N + 2) + 2d. */
-/*@ assigns \nothing; */
+/*@ assigns \nothing;
+    ensures \let all = N*(2*d + N + 2) + 2*d; smoe_size(2*d + N + 2) && smoe_size(all) ==> \result == all; */
 size_t smoe_collapse_work(size_t d, size_t N);
 
 /* (L.9) Representation collapse:  RC = Tr(Sw Sb^+)
