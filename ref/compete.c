@@ -486,11 +486,26 @@ smoe_status smoe_route_vjp(size_t T, size_t N, size_t K, size_t d, const double 
     smoe_status status = check_route_vjp(T, N, K, d, o, s, index, weight, dy, dweight, ds);
     double *through_s = work, *total = work + N * d, *dw = total + N, *dvalue = dw + K, *value = dvalue + K;
     if (status == SMOE_OK && someone_shares_nothing(T, N, K, s, index, value)) status = SMOE_EDOM;
+    /*@ assert (size_t)(N*d) == N*d && T*(N*d) == T*N*d && (size_t)(T*N) == T*N; */
+    /*@ assert total == work + N*d && dw == work + (N*d + N) && dvalue == work + (N*d + N + K); */
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant K == 0 || K > N || d == 0 ==> status == SMOE_EINVAL;
+        loop invariant status == SMOE_OK ==> \forall integer a; 0 <= a < T*K ==> index[a] < N;
+        loop assigns t, status, do_[0 .. T*N*d-1], work[0 .. N*d+N+3*K-1]; loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        //@ ghost row_is_inside(t, T, N);
+        //@ ghost row_is_inside(t, T, K);
+        //@ ghost row_is_inside(t, T, d);
+        //@ ghost row_is_inside(t, T, N * d);
+        /*@ assert t*N*d == t*(N*d) && (size_t)(t*N) == t*N && (size_t)(t*N*d) == t*N*d; */
+        /*@ assert (size_t)(t*K) == t*K && (size_t)(t*d) == t*d; */
         const double *ot = o + t * N * d, *st = s + t * N, *wt = weight + t * K;
         const size_t *It = index + t * K;
         status = weights_total(N, K, d, It, wt, ot, dy + t * d, dweight + t * K, dw, do_ + t * N * d);
+        /*@ loop invariant 0 <= j <= K;
+            loop assigns j, value[0 .. K-1]; loop variant K - j; */
         for (size_t j = 0; j < K; j++)
+            //@ assert index[t*K + j] < N;
             value[j] = st[It[j]];
         if (status == SMOE_OK) status = smoe_compete_weights_vjp(K, value, wt, dw, dvalue);
         if (status == SMOE_OK) status = responses_total(N, K, It, ds + t * N, dvalue, total);
@@ -507,7 +522,19 @@ smoe_status smoe_route_v1_vjp(size_t T, size_t N, size_t K, size_t d, const doub
     smoe_status status = check_route_vjp(T, N, K, d, o, s, index, weight, dy, dweight, ds);
     double *through_s = work, *total = work + N * d, *dw = total + N, *dvalue = dw + K;
     if (status == SMOE_OK && some_below_zero(T * N, s)) status = SMOE_EDOM;
+    /*@ assert (size_t)(N*d) == N*d && T*(N*d) == T*N*d && (size_t)(T*N) == T*N; */
+    /*@ assert total == work + N*d && dw == work + (N*d + N) && dvalue == work + (N*d + N + K); */
+    /*@ loop invariant 0 <= t <= T;
+        loop invariant K == 0 || K > N || d == 0 ==> status == SMOE_EINVAL;
+        loop invariant status == SMOE_OK ==> \forall integer a; 0 <= a < T*K ==> index[a] < N;
+        loop assigns t, status, do_[0 .. T*N*d-1], work[0 .. N*d+N+3*K-1]; loop variant T - t; */
     for (size_t t = 0; t < T && status == SMOE_OK; t++) {
+        //@ ghost row_is_inside(t, T, N);
+        //@ ghost row_is_inside(t, T, K);
+        //@ ghost row_is_inside(t, T, d);
+        //@ ghost row_is_inside(t, T, N * d);
+        /*@ assert t*N*d == t*(N*d) && (size_t)(t*N) == t*N && (size_t)(t*N*d) == t*N*d; */
+        /*@ assert (size_t)(t*K) == t*K && (size_t)(t*d) == t*d; */
         const double *ot = o + t * N * d, *st = s + t * N, *wt = weight + t * K;
         const size_t *It = index + t * K;
         status = weights_total(N, K, d, It, wt, ot, dy + t * d, dweight + t * K, dw, do_ + t * N * d);
