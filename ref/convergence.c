@@ -52,12 +52,24 @@ size_t smoe_mix_parameters(const smoe_mix_shape *shape) { return shape->k * smoe
 size_t smoe_mix_work(const smoe_mix_shape *shape) { return 16 * shape->k + 2 * shape->H; }
 
 /* Sizes, then values: what every function of a shape asks of theta. */
+/*@ requires \valid_read(shape) && smoe_size(mix_p(shape) + 1) && smoe_size(mix_all(shape));
+    requires \valid_read(theta + (0 .. mix_all(shape)-1));
+    assigns \nothing;
+    ensures \result == SMOE_OK || \result == SMOE_EINVAL || \result == SMOE_EDOM;
+    ensures \result == SMOE_OK ==> shape->k > 0 && shape->d > 0 && shape->topk <= shape->k;
+    ensures \result == SMOE_OK ==> (shape->expert == SMOE_MIX_LINEAR <==> shape->H == 0); */
 static smoe_status check_theta(const smoe_mix_shape *shape, const double *theta)
 {
     const smoe_status status = smoe_mix_check(shape);
     if (status != SMOE_OK) return status;
     if (!smoe_all_finite(smoe_mix_parameters(shape), theta)) return SMOE_EDOM;
+    /*@ assert 0 <= shape->H*(shape->d + 2); */
+    /*@ assert 0 <= mix_e(shape) < mix_p(shape); */
+    //@ ghost const size_t p = smoe_mix_stride(shape);
+    /*@ loop invariant 0 <= i <= shape->k;
+        loop assigns i; loop variant shape->k - i; */
     for (size_t i = 0; i < shape->k; i++)
+        //@ ghost row_is_inside(i, shape->k, p);
         if (!(theta[i * smoe_mix_stride(shape) + smoe_mix_variance_at(shape)] > 0)) return SMOE_EDOM;
     return SMOE_OK;
 }
@@ -920,9 +932,20 @@ smoe_status smoe_mix_atoms(const smoe_mix_shape *shape, const double *theta, dou
     if (status != SMOE_OK) return status;
     const size_t p = smoe_mix_stride(shape), own = smoe_mix_expert_size(shape) + 1;
     const size_t slope = shape->gate == SMOE_MIX_SOFTMAX ? shape->d : 0;
+    //@ ghost const size_t width = slope + own;
+    /*@ assert p == mix_p(shape) && own == mix_e(shape) + 1 && width == slope + own && width <= p; */
+    /*@ assert 0 <= shape->k*width <= shape->k*p; */
+    /*@ loop invariant 0 <= i <= shape->k && atoms == \at(atoms, Pre) + i*width;
+        loop assigns i, atoms, \at(atoms, Pre)[0 .. mix_all(shape)-1], beta0[0 .. shape->k-1]; loop variant shape->k - i; */
     for (size_t i = 0; i < shape->k; i++) {
+        //@ ghost row_is_inside(i, shape->k, p);
+        //@ ghost row_is_inside(i, shape->k, width);
         const double *atom = theta + i * p;
+        /*@ loop invariant 0 <= l <= slope && atoms == \at(atoms, Pre) + (i*width + l);
+            loop assigns l, atoms, \at(atoms, Pre)[0 .. mix_all(shape)-1]; loop variant slope - l; */
         for (size_t l = 0; l < slope; l++) *atoms++ = atom[smoe_mix_beta1_at(shape) + l];
+        /*@ loop invariant 0 <= l <= own && atoms == \at(atoms, Pre) + (i*width + slope + l);
+            loop assigns l, atoms, \at(atoms, Pre)[0 .. mix_all(shape)-1]; loop variant own - l; */
         for (size_t l = 0; l < own; l++) *atoms++ = atom[l];
         beta0[i] = shape->free_weights ? atom[smoe_mix_beta0_at(shape)] : 0;
     }

@@ -376,9 +376,11 @@ smoe_status smoe_mix_normal_form(const smoe_mix_shape *shape, double *theta);
  *   atoms [k,m]   out, linear experts and others: beta1, eta, nu
  *   beta0 [k]     out; 0 if the weights are not free
  */
-/*@ requires \valid_read(shape);
+/*@ requires \valid_read(shape) && smoe_size(mix_p(shape) + 1) && smoe_size(mix_all(shape));
     requires \valid_read(theta + (0 .. mix_all(shape)-1)) && \valid(beta0 + (0 .. shape->k-1));
     requires \valid(atoms + (0 .. mix_all(shape)-1));
+    requires \separated(atoms + (0 .. mix_all(shape)-1), beta0 + (0 .. shape->k-1), shape);
+    requires \separated(atoms + (0 .. mix_all(shape)-1), beta0 + (0 .. shape->k-1), theta + (0 .. mix_all(shape)-1));
     assigns atoms[0 .. mix_all(shape)-1], beta0[0 .. shape->k-1];
     ensures mix_status(\result); */
 smoe_status smoe_mix_atoms(const smoe_mix_shape *shape, const double *theta, double *atoms, double *beta0);
