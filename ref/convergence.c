@@ -894,26 +894,57 @@ smoe_status smoe_mix_distance(const smoe_mix_shape *p, const double *theta_p, co
 
 /* --- (T.9) normal form and cells --- */
 
+/*@ requires \valid_read(shape) && smoe_size(mix_p(shape) + 1) && smoe_size(mix_all(shape)) && shape->k > 0;
+    requires shape->free_weights && mix_e(shape) > 0;
+    requires \valid(theta + (0 .. mix_all(shape)-1)) && \separated(theta + (0 .. mix_all(shape)-1), shape);
+    assigns theta[0 .. mix_all(shape)-1]; */
 static void normalise_beta0(const smoe_mix_shape *shape, double *theta)
 {
     const size_t p = smoe_mix_stride(shape), at = smoe_mix_beta0_at(shape);
+    /*@ assert at < p && p <= mix_all(shape); */
     double m = theta[at], sum = 0;
-    for (size_t i = 1; i < shape->k; i++) m = fmax(m, theta[i * p + at]);
-    for (size_t i = 0; i < shape->k; i++) sum += smoe_exp(theta[i * p + at] - m);
+    /*@ loop invariant 1 <= i <= shape->k;
+        loop assigns i, m; loop variant shape->k - i; */
+    for (size_t i = 1; i < shape->k; i++)
+        //@ ghost row_is_inside(i, shape->k, p);
+        m = fmax(m, theta[i * p + at]);
+    /*@ loop invariant 0 <= i <= shape->k;
+        loop assigns i, sum; loop variant shape->k - i; */
+    for (size_t i = 0; i < shape->k; i++)
+        //@ ghost row_is_inside(i, shape->k, p);
+        sum += smoe_exp(theta[i * p + at] - m);
     const double lse = m + smoe_log(sum);
-    for (size_t i = 0; i < shape->k; i++) theta[i * p + at] -= lse; /* (T.9), beta0 */
+    /*@ loop invariant 0 <= i <= shape->k;
+        loop assigns i, theta[0 .. mix_all(shape)-1]; loop variant shape->k - i; */
+    for (size_t i = 0; i < shape->k; i++)
+        //@ ghost row_is_inside(i, shape->k, p);
+        theta[i * p + at] -= lse; /* (T.9), beta0 */
 }
 
+/*@ requires \valid_read(shape) && smoe_size(mix_p(shape) + 1) && smoe_size(mix_all(shape)) && shape->k > 0;
+    requires shape->gate == SMOE_MIX_SOFTMAX && mix_e(shape) > 0;
+    requires \valid(theta + (0 .. mix_all(shape)-1)) && \separated(theta + (0 .. mix_all(shape)-1), shape);
+    assigns theta[0 .. mix_all(shape)-1]; */
 static void centre_beta1(const smoe_mix_shape *shape, double *theta)
 {
     const size_t p = smoe_mix_stride(shape), beta0 = smoe_mix_beta0_at(shape), beta1 = smoe_mix_beta1_at(shape);
+    /*@ assert beta1 + shape->d <= p; */
+    /*@ loop invariant 0 <= l <= shape->d;
+        loop assigns l, theta[0 .. mix_all(shape)-1]; loop variant shape->d - l; */
     for (size_t l = 0; l < shape->d; l++) {
         double centre = 0;
+        /*@ loop invariant 0 <= i <= shape->k;
+            loop assigns i, centre; loop variant shape->k - i; */
         for (size_t i = 0; i < shape->k; i++) {
+            //@ ghost row_is_inside(i, shape->k, p);
             const double mass = shape->free_weights ? smoe_exp(theta[i * p + beta0]) : 1 / (double)shape->k;
             centre = fma(mass, theta[i * p + beta1 + l], centre);
         }
-        for (size_t i = 0; i < shape->k; i++) theta[i * p + beta1 + l] -= centre; /* (T.9), beta1 */
+        /*@ loop invariant 0 <= i <= shape->k;
+            loop assigns i, theta[0 .. mix_all(shape)-1]; loop variant shape->k - i; */
+        for (size_t i = 0; i < shape->k; i++)
+            //@ ghost row_is_inside(i, shape->k, p);
+            theta[i * p + beta1 + l] -= centre; /* (T.9), beta1 */
     }
 }
 

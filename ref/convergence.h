@@ -365,8 +365,8 @@ size_t smoe_mix_distance_work(const smoe_mix_shape *p, const smoe_mix_shape *q);
  *
  *   theta [k,p]
  */
-/*@ requires \valid_read(shape);
-    requires \valid(theta + (0 .. mix_all(shape)-1));
+/*@ requires \valid_read(shape) && smoe_size(mix_p(shape) + 1) && smoe_size(mix_all(shape));
+    requires \valid(theta + (0 .. mix_all(shape)-1)) && \separated(theta + (0 .. mix_all(shape)-1), shape);
     assigns theta[0 .. mix_all(shape)-1];
     ensures mix_status(\result); */
 smoe_status smoe_mix_normal_form(const smoe_mix_shape *shape, double *theta);
