@@ -65,7 +65,10 @@ static smoe_status check_theta(const smoe_mix_shape *shape, const double *theta)
     if (!smoe_all_finite(smoe_mix_parameters(shape), theta)) return SMOE_EDOM;
     /*@ assert 0 <= shape->H*(shape->d + 2); */
     /*@ assert 0 <= mix_e(shape) < mix_p(shape); */
-    //@ ghost const size_t p = smoe_mix_stride(shape);
+    /*@ ghost size_t e = shape->d + 1;
+        if (shape->expert != SMOE_MIX_LINEAR) e = shape->H * (shape->d + 2) + 1;
+        const size_t p = e + 1 + (shape->free_weights ? 1 : 0) + (shape->gate == SMOE_MIX_SOFTMAX ? shape->d : 0); */
+    /*@ assert p == mix_p(shape); */
     /*@ loop invariant 0 <= i <= shape->k;
         loop assigns i; loop variant shape->k - i; */
     for (size_t i = 0; i < shape->k; i++)
