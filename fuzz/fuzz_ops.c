@@ -34,20 +34,22 @@ static unsigned draw_size(bytes *b)
     return size[next(b) % 16];
 }
 
-/* Sizes that an operation takes few of if they are drawn as all others are: size * times + more. */
+/* Sizes that an operation takes few of if they are drawn as all others are, or whose twin takes seconds for many: at most `most`,
+ * then size * times + more. */
 static unsigned draw_size_of(bytes *b, const op_record *op, char dim)
 {
     static const struct {
         const char *op;
         char dim;
-        unsigned times, more;
-    } scarce[] = {{"similarity.minibatch", 'n', 4, 0},
-                  {"convergence.oracle", 'n', 4, 0},
-                  {"convergence.em", 'n', 1, 4},
-                  {"convergence.voronoi", 'd', 1, 2}};
+        unsigned most, times, more;
+    } own[] = {{"similarity.minibatch", 'n', 26, 4, 0}, {"convergence.oracle", 'n', 26, 4, 0},
+               {"convergence.em", 'n', 26, 1, 4},       {"convergence.voronoi", 'd', 26, 1, 2},
+               {"convergence.distance", 'n', 2, 1, 0},  {"convergence.distance", 'N', 4, 1, 0},
+               {"convergence.distance", 'S', 4, 1, 0}};
     const unsigned size = draw_size(b);
-    for (size_t i = 0; i < sizeof scarce / sizeof *scarce; i++)
-        if (strcmp(op->id, scarce[i].op) == 0 && dim == scarce[i].dim) return size * scarce[i].times + scarce[i].more;
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strcmp(op->id, own[i].op) == 0 && dim == own[i].dim)
+            return (size < own[i].most ? size : own[i].most) * own[i].times + own[i].more;
     return size;
 }
 

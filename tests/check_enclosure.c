@@ -5361,6 +5361,37 @@ START_TEST(a_mean_over_pairs_may_have_two_numbers)
 }
 END_TEST
 
+/* Which token comes first says nothing of how many rows an expert is given, in pairs and in the layer, nor of what their sum may be off. */
+START_TEST(bounds_know_no_order_of_tokens)
+{
+    const size_t rows = 7, wide = 3;
+    static const char *const weight[] = {"w1", "b1", "w2", "b2", "wh", "bh", "wp", "bp"};
+    double first[8][64] = {{0}}, was[3];
+    make("simsmoe.layer", "T=7,d=3,N=3,h=2,g=2,p=2", "k=2,frequency=0,threshold=0");
+    double *of_tokens[] = {op_in(c, "x"), c->cot[tensor(c->op->out, "y")].f64};
+    for (size_t turn = 0; turn < rows; turn++) {
+        decide();
+        run("f32", NULL);
+        for (size_t i = 0; i < 8; i++) {
+            const twin_tensor *g = &r.grad[tensor(c->op->in, weight[i])];
+            ck_assert(g->count <= 64);
+            for (size_t e = 0; e < g->count; e++) {
+                if (turn == 0) first[i][e] = g->rad[e];
+                ck_assert_msg(g->rad[e] > 0 && fabs(g->rad[e] / first[i][e] - 1) < 1e-6, "d_%s[%zu]: %.9e, %zu tokens on %.9e",
+                              weight[i], e, first[i][e], turn, g->rad[e]);
+            }
+        }
+        twin_result_clear(&r);
+        for (size_t i = 0; i < 2; i++) { /* the first token becomes the last */
+            memcpy(was, of_tokens[i], sizeof was);
+            memmove(of_tokens[i], of_tokens[i] + wide, (rows - 1) * sizeof was);
+            memcpy(of_tokens[i] + (rows - 1) * wide, was, sizeof was);
+        }
+    }
+    op_case_free(c);
+}
+END_TEST
+
 /* Shares of 1/4 and 3/4 have their middles at 1/8 and 5/8; a draw of 1/2 is 3/8 and 1/8 from them. */
 START_TEST(a_sample_s_scores_by_hand)
 {
@@ -5679,6 +5710,7 @@ static Suite *suite(void)
     tcase_add_test(by_hand, variants_of_simsmoe_layers_by_hand);
     tcase_add_test(by_hand, variants_of_mixtures_by_hand);
     tcase_add_test(twins, what_has_no_meaning_is_refused);
+    tcase_add_test(radii, bounds_know_no_order_of_tokens);
     tcase_add_test(radii, many_roundings_in_few_digits);
     tcase_add_test(radii, a_kernel_less_one_is_a_route_of_near_pairs);
     tcase_add_test(radii, a_share_is_open_within_its_bound);
