@@ -11,7 +11,7 @@ if [ "${1:-}" = --one ]; then # --one WORK TARGET
     mkdir -p "$work/corpus-$target"
     dictionary=$here/${target#fuzz_}.dict
     [ -f "$dictionary" ] && dictionary=-dict=$dictionary || dictionary=
-    if "$work/$target" $dictionary -max_len=8192 -timeout=20 -rss_limit_mb=2048 -max_total_time="$seconds" \
+    if "$work/$target" $dictionary -max_len=8192 -timeout=60 -rss_limit_mb=2048 -max_total_time="$seconds" \
         -print_final_stats=1 -artifact_prefix="$work/$target-" "$work/corpus-$target" "$here/corpus/$target" \
         >"$work/$target.log" 2>&1; then
         result=ok

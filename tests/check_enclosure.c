@@ -5419,6 +5419,21 @@ START_TEST(a_distance_is_found_far_out)
 }
 END_TEST
 
+/* Atoms that are one in two and in three parts are no harder than one, however narrow: 1 - h^2 is sqrt(2 s t / (s^2 + t^2)) for deviations
+ * s = 2^-40 and t = 1/4 about one mean. */
+START_TEST(parts_of_one_atom_are_one)
+{
+    make("convergence.distance", "n=1,d=1,N=2,S=3", "gate=softmax,free=yes");
+    put_all("x 1; a 0 0; b 0.125 0.125; nu 0.0625 0.0625; beta0 0 1; beta1 0 0; "
+            "qa 0 0 0; qb 0.125 0.125 0.125; qbeta0 0 1 2; qbeta1 0 0 0");
+    level("qnu", 0x1p-80);
+    run(NULL, NULL);
+    const double both = sqrt(2 * 0x1p-40 * 0.25 / (0x1p-80 + 0.0625));
+    ck_assert_msg(fabs(out("square", 0) - (1 - both)) < 1e-15 && bound("square", 0) < 1e-15, "%.17g +- %g", out("square", 0), bound("square", 0));
+    done();
+}
+END_TEST
+
 /* A squared distance that may reach the largest number of the format is known, one that may be more is not. */
 START_TEST(the_largest_distance_is_known)
 {
@@ -5748,6 +5763,7 @@ static Suite *suite(void)
     tcase_add_test(radii, a_sample_s_scores_by_hand);
     tcase_add_test(radii, a_mean_over_pairs_may_have_two_numbers);
     tcase_add_test(radii, a_distance_is_found_far_out);
+    tcase_add_test(radii, parts_of_one_atom_are_one);
     tcase_add_test(radii, the_largest_distance_is_known);
     tcase_add_test(radii, a_softmax_s_gradient_by_hand);
     tcase_add_test(radii, a_variation_s_gradient_by_hand);

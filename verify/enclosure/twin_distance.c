@@ -277,6 +277,32 @@ static size_t nearest(const mixture *m, const acb_t y)
     return best;
 }
 
+/* The exponent of atom i less that of atom w: with u = y - mean of w and d = mean of i - mean of w,
+ *   u^2/(2 nu_w) - (u - d)^2/(2 nu_i) = u^2 (nu_i - nu_w)/(2 nu_w nu_i) + (u - d/2) d/nu_i,
+ * where what the two have in common is gone before a ball around many y can make it wide. */
+static void exponent_over(acb_t e, const mixture *m, size_t i, size_t w, const acb_t y, slong prec)
+{
+    acb_t u;
+    arb_t d, c;
+    acb_init(u);
+    arb_init(d);
+    arb_init(c);
+    acb_sub_arb(u, y, m->mean + w, prec);
+    acb_sqr(e, u, prec);
+    arb_sub(c, m->nu + i, m->nu + w, prec);
+    acb_mul_arb(e, e, c, prec);
+    arb_mul_2exp_si(c, m->nu + w, 1);
+    acb_div_arb(e, e, c, prec);
+    arb_sub(d, m->mean + i, m->mean + w, prec);
+    arb_mul_2exp_si(c, d, -1);
+    acb_sub_arb(u, u, c, prec);
+    acb_addmul_arb(e, u, d, prec);
+    acb_div_arb(e, e, m->nu + i, prec);
+    acb_clear(u);
+    arb_clear(d);
+    arb_clear(c);
+}
+
 /* sqrt p = e^(w/2) sqrt(p / e^w) with w the exponent of one atom: the second root is far from its cut where that atom leads.
  * On a ball around real points it is the branch that is positive there. */
 static void root_of(acb_t s, const mixture *m, const acb_t y, bool analytic, slong prec)
@@ -284,12 +310,12 @@ static void root_of(acb_t s, const mixture *m, const acb_t y, bool analytic, slo
     acb_t e, w;
     acb_init(e);
     acb_init(w);
-    exponent(w, m, nearest(m, y), y, prec);
+    acb_set(e, y);
+    const size_t leading = nearest(m, e);
+    exponent(w, m, leading, y, prec);
     acb_zero(s);
     for (size_t i = 0; i < m->k; i++) {
-        exponent(e, m, i, y, prec);
-        acb_sub(e, e, w, prec);
-        if (i == nearest(m, y)) acb_zero(e);
+        exponent_over(e, m, i, leading, y, prec);
         acb_exp(e, e, prec);
         acb_addmul_arb(s, e, m->scale + i, prec);
     }
