@@ -5434,6 +5434,32 @@ START_TEST(parts_of_one_atom_are_one)
 }
 END_TEST
 
+/* At places of 2^60 the atoms at -2 and -1 are equally far off in double precision, and yet the second leads by e^(2^59): h^2 is 1. */
+START_TEST(which_atom_leads_far_out)
+{
+    make("convergence.distance", "n=1,d=1,N=2,S=1", "gate=softmax,free=yes");
+    put_all("x 1; a 0 0; b -2 -1; nu 2 2; beta0 0 0; beta1 0 0; qa 0; qbeta0 0; qbeta1 0");
+    level("qb", 0x1p60);
+    level("qnu", 0x1p60);
+    run(NULL, NULL);
+    ck_assert_msg(fabs(out("square", 0) - 1) < 1e-15 && bound("square", 0) < 1e-15, "%.17g +- %g", out("square", 0), bound("square", 0));
+    done();
+}
+END_TEST
+
+/* Of a deviation of 2^-500 about 1 nothing is seen, so of h^2 only that it lies between 0 and 1; V is a matter of two distribution functions. */
+START_TEST(a_distance_that_is_not_seen_is_open)
+{
+    make("convergence.distance", "n=1,d=1,N=1,S=1", "gate=softmax,free=yes");
+    put_all("x 1; a 0; b 1; nu 1; beta0 0; beta1 0; qa 0; qb 1; qbeta0 0; qbeta1 0");
+    level("qnu", 0x1p-1000);
+    run(NULL, NULL);
+    ck_assert_msg(fabs(out("square", 0) - 0.5) < 1e-8 && fabs(bound("square", 0) - 0.5) < 1e-8, "%.17g +- %g", out("square", 0),
+                  bound("square", 0));
+    done();
+}
+END_TEST
+
 /* A squared distance that may reach the largest number of the format is known, one that may be more is not. */
 START_TEST(the_largest_distance_is_known)
 {
@@ -5764,6 +5790,8 @@ static Suite *suite(void)
     tcase_add_test(radii, a_mean_over_pairs_may_have_two_numbers);
     tcase_add_test(radii, a_distance_is_found_far_out);
     tcase_add_test(radii, parts_of_one_atom_are_one);
+    tcase_add_test(radii, which_atom_leads_far_out);
+    tcase_add_test(radii, a_distance_that_is_not_seen_is_open);
     tcase_add_test(radii, the_largest_distance_is_known);
     tcase_add_test(radii, a_softmax_s_gradient_by_hand);
     tcase_add_test(radii, a_variation_s_gradient_by_hand);

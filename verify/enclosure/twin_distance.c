@@ -260,23 +260,6 @@ static void exponent(acb_t e, const mixture *m, size_t i, const acb_t y, slong p
     arb_clear(c);
 }
 
-/* The atom with the largest exponent at the middle of y. */
-static size_t nearest(const mixture *m, const acb_t y)
-{
-    size_t best = 0;
-    double least = INFINITY;
-    const double at = arf_get_d(arb_midref(acb_realref(y)), ARF_RND_NEAR);
-    for (size_t i = 0; i < m->k; i++) {
-        const double off = at - arf_get_d(arb_midref(m->mean + i), ARF_RND_NEAR);
-        const double far = off * off / (2 * arf_get_d(arb_midref(m->nu + i), ARF_RND_NEAR));
-        if (far < least) {
-            least = far;
-            best = i;
-        }
-    }
-    return best;
-}
-
 /* The exponent of atom i less that of atom w: with u = y - mean of w and d = mean of i - mean of w,
  *   u^2/(2 nu_w) - (u - d)^2/(2 nu_i) = u^2 (nu_i - nu_w)/(2 nu_w nu_i) + (u - d/2) d/nu_i,
  * where what the two have in common is gone before a ball around many y can make it wide. */
@@ -303,15 +286,32 @@ static void exponent_over(acb_t e, const mixture *m, size_t i, size_t w, const a
     arb_clear(c);
 }
 
+/* The atom with the largest exponent at the middle of y. */
+static size_t leading_at(const mixture *m, const acb_t y, slong prec)
+{
+    size_t best = 0;
+    acb_t middle, e;
+    acb_init(middle);
+    acb_init(e);
+    acb_set(middle, y);
+    acb_get_mid(middle, middle);
+    for (size_t i = 1; i < m->k; i++) {
+        exponent_over(e, m, i, best, middle, prec);
+        if (arf_sgn(arb_midref(acb_realref(e))) > 0) best = i;
+    }
+    acb_clear(middle);
+    acb_clear(e);
+    return best;
+}
+
 /* sqrt p = e^(w/2) sqrt(p / e^w) with w the exponent of one atom: the second root is far from its cut where that atom leads.
  * On a ball around real points it is the branch that is positive there. */
 static void root_of(acb_t s, const mixture *m, const acb_t y, bool analytic, slong prec)
 {
+    const size_t leading = leading_at(m, y, prec);
     acb_t e, w;
     acb_init(e);
     acb_init(w);
-    acb_set(e, y);
-    const size_t leading = nearest(m, e);
     exponent(w, m, leading, y, prec);
     acb_zero(s);
     for (size_t i = 0; i < m->k; i++) {
@@ -342,6 +342,25 @@ static int hellinger_integrand(acb_ptr y, const acb_t at, void *context, slong o
     return 0;
 }
 
+/* Where the integral is not found. */
+static void between_0_and_1(arb_t square)
+{
+    mag_t half;
+    mag_init(half);
+    mag_set_ui_2exp_si(half, 1, -1);
+    arb_set_d(square, 0.5);
+    arb_add_error_mag(square, half);
+    mag_clear(half);
+}
+
+/* The deviations are seen among places as far out as `far`: those have more bits than this takes. */
+static bool resolved(const mixture *m, double far, slong prec)
+{
+    bool all = true;
+    for (size_t i = 0; i < m->k; i++) all = all && sqrt(arf_get_d(arb_midref(m->nu + i), ARF_RND_DOWN)) > ldexp(far, (int)(40 - prec));
+    return all;
+}
+
 static void integrate_square(arb_t square, problem *x, arf_srcptr lo, arf_srcptr hi, slong bits)
 {
     acb_t y, a, b;
@@ -355,6 +374,7 @@ static void integrate_square(arb_t square, problem *x, arf_srcptr lo, arf_srcptr
     arb_set_arf(acb_realref(b), hi);
     acb_calc_integrate(y, hellinger_integrand, x, a, b, bits, tolerance, NULL, x->prec);
     arb_set(square, acb_realref(y));
+    if (!arb_is_finite(square) || mag_cmp_2exp_si(arb_radref(square), -1) > 0) between_0_and_1(square);
     acb_clear(y);
     acb_clear(a);
     acb_clear(b);
@@ -419,7 +439,11 @@ double twin_distance(const twin_mixture *p, const twin_mixture *q, slong bits, a
         scan(&x, a, b, (int)(-bits - 8), 400);
         end_run(&x, b);
         arb_set(variation, x.sum);
-        integrate_square(square, &x, a, b, bits);
+        const double far = fmax(fabs(lo), fabs(hi));
+        if (resolved(&x.p, far, x.prec) && resolved(&x.q, far, x.prec))
+            integrate_square(square, &x, a, b, bits);
+        else
+            between_0_and_1(square);
         add_tails(&x, a, b, variation, square);
         arb_nonnegative_part(square, square);
     }
