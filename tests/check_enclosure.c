@@ -1026,6 +1026,32 @@ START_TEST(the_maximum_is_blamed)
 }
 END_TEST
 
+/* What is stored in few bits: e = us (1 + us) of the value, and 64 e of that for terms of higher order.  And where underflows are large, of them the
+ * one by which the first cotangent is off, which is no number of the format, and two for each of the row's two gradients when a maximum is blamed. */
+START_TEST(what_is_stored_is_counted_once)
+{
+    const double x[] = {1, -2}, minus[] = {-1}, g[] = {0.75 + 0x1p-52, 0.5};
+    const twin_profile few = {"few", FORMAT(8), FORMAT(53), 0x1p-20, false, NULL};
+    const double e = 0x1p-8 * (1 + 0x1p-8);
+    tape *t = tape_new(&few, 200);
+    const double r = radius(tape_apply(t, TAPE_EXP, number(t, 1))->v), want = exp(1) * e * (1 + 64 * e);
+    ck_assert_msg(fabs(r / want - 1) < 1e-6, "%.9e, expected %.9e", r, want);
+    tape_free(t);
+    twin_profile low = {"low", FORMAT(50), FORMAT(50), 0x1p-20, false, NULL};
+    low.storage.underflow = low.arithmetic.underflow = 0x1p-10;
+    double of[2];
+    for (int maximum = 0; maximum < 2; maximum++) {
+        t = tape_new(&low, 200);
+        tape_node *a = vague(t, 1, 2, x), *y = tape_offset(t, a, minus, maximum);
+        tape_seed(t, y, g);
+        tape_backward(t);
+        of[maximum] = radius(tape_gradient(a->a));
+        tape_free(t);
+    }
+    ck_assert_msg(fabs((of[1] - of[0]) * 0x1p10 - 5) < 1e-6, "%.9g underflows", (of[1] - of[0]) * 0x1p10);
+}
+END_TEST
+
 /* The errors of the functions in the forms that the head of tape_apply.c names, in units e of an elementary function and w of an
  * operation: of the value y and of the slope d.  To know them apart, e is 2^-19 w, w, and 2^10 w. */
 static double apply_units(tape_function f, double x, double ulp, bool slope)
@@ -5460,6 +5486,19 @@ START_TEST(a_distance_that_is_not_seen_is_open)
 }
 END_TEST
 
+/* At t = 3 the probability is 2 / (2 + 2); a coin of 1/2 is not below it. */
+START_TEST(a_coin_at_its_probability_does_not_compete)
+{
+    make("compete.lambda", "n=2", "");
+    level("t", 3);
+    put("u", 2, (const double[]){0.5, 0x1.fffffffffffffp-2});
+    run(NULL, NULL);
+    ck_assert(out("lambda", 0) == 0.5 && bound("lambda", 0) == 0);
+    ck_assert(out("compete", 0) == 0 && bound("compete", 0) == 0 && out("compete", 1) == 1 && bound("compete", 1) == 0);
+    done();
+}
+END_TEST
+
 /* A squared distance that may reach the largest number of the format is known, one that may be more is not. */
 START_TEST(the_largest_distance_is_known)
 {
@@ -5776,6 +5815,8 @@ static Suite *suite(void)
     tcase_add_test(radii, a_product_of_matrices_has_a_rounding_for_each_term);
     tcase_add_test(radii, norms_and_distances_by_hand);
     tcase_add_test(radii, the_maximum_is_blamed);
+    tcase_add_test(radii, what_is_stored_is_counted_once);
+    tcase_add_test(radii, a_coin_at_its_probability_does_not_compete);
     tcase_add_test(radii, functions_err_as_their_forms_do);
     tcase_add_test(radii, underflows_are_counted);
     tcase_add_test(radii, overflows_are_unknown);

@@ -1376,7 +1376,7 @@ static void back_open(tape *t, tape_node *y)
 tape_node *tape_open(tape *t, tape_node *a)
 {
     tape_node *y = tape_make(t, a->rows, a->cols, a, NULL, back_open);
-    const double one[2] = {1, 0};
+    const double one[] = {1, 0};
     y->array = copy_array(one, 2);
     for (size_t i = 0; i < elements(y); i++) arb_set(y->v + i, a->v + i);
     return y;
